@@ -1,0 +1,5 @@
+"""`python -m landslide_scale` is `landslide-scale`."""
+
+from landslide_scale.cli import main
+
+main()

@@ -1,0 +1,78 @@
+"""What a Sentinel-2 L2A product holds: bands, scene classes, and why a pixel is not observed."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+BAND_NAMES = (
+    "coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "nir09", "swir16", "swir22",
+)  # fmt: skip
+"""Names of the L2A bands in the order B01 to B12 (B10 has no surface reflectance), as Earth Search names its assets."""
+
+QUANTIFICATION = 10_000
+"""Digital numbers per unit of surface reflectance (Sentinel-2 Products Specification Document)."""
+
+NEWER_OFFSET = -1000
+"""Added to digital numbers from processing baseline 04.00 on (25 January 2022)."""
+
+
+class Scl(IntEnum):
+    """Scene classification of Sen2Cor; resampled copies hold traces of values above 11."""
+
+    NO_DATA = 0
+    DEFECTIVE = 1
+    TERRAIN_SHADOW = 2
+    CLOUD_SHADOW = 3
+    VEGETATION = 4
+    BARE = 5
+    WATER = 6
+    UNCLASSIFIED = 7
+    CLOUD_MEDIUM = 8
+    CLOUD_HIGH = 9
+    CIRRUS = 10
+    SNOW = 11
+
+
+CLEAR_CLASSES = (Scl.VEGETATION, Scl.BARE, Scl.WATER)
+"""Observed by default. Class 7 lies at the rim of clouds: 92 to 95 % of it within a pixel of cloud or shadow."""
+
+DILATED_CLASSES = (Scl.CLOUD_SHADOW, Scl.CLOUD_MEDIUM, Scl.CLOUD_HIGH)
+"""Grown by ``composite.dilate_m``, because masks miss the rims of clouds and shadows."""
+
+
+class Reason(IntEnum):
+    """Why a pixel of the cube holds no probability; where several scenes differ, the smallest code above 0 wins."""
+
+    OBSERVED = 0
+    CLOUD = 1
+    CLOUD_SHADOW = 2
+    TERRAIN_SHADOW = 3
+    SNOW = 4
+    UNCLASSIFIED = 5
+    DEFECTIVE = 6
+    NO_DATA = 7
+    NOT_SCANNED = 8
+
+
+_REASON_OF_CLASS = {
+    Scl.NO_DATA: Reason.NO_DATA,
+    Scl.DEFECTIVE: Reason.DEFECTIVE,
+    Scl.TERRAIN_SHADOW: Reason.TERRAIN_SHADOW,
+    Scl.CLOUD_SHADOW: Reason.CLOUD_SHADOW,
+    Scl.CLOUD_MEDIUM: Reason.CLOUD,
+    Scl.CLOUD_HIGH: Reason.CLOUD,
+    Scl.CIRRUS: Reason.CLOUD,
+    Scl.SNOW: Reason.SNOW,
+}
+
+
+def reasons(scl: NDArray[np.uint8], clear: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The :class:`Reason` of each pixel (H, W) uint8 of one scene, from its classes and those counted as clear."""
+    table = np.full(256, Reason.UNCLASSIFIED, np.uint8)
+    for scene_class, reason in _REASON_OF_CLASS.items():
+        table[scene_class] = reason
+    table[list(clear)] = Reason.OBSERVED
+    return table[scl]

@@ -1,0 +1,374 @@
+"""One strict YAML file per run: an unknown key, a wrong type or a wrong value is refused with its name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, Scl
+from landslide_scale.errors import InvalidConfigError
+from landslide_scale.scene import Window, utc
+from landslide_scale.spec import ModelSpec, Radiometry, TrainSpec
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _window(value: object) -> object:
+    """Dates as people write them (``2023-08-01`` is midnight UTC) to aware instants."""
+    if not isinstance(value, dict) or set(value) != {"start", "end"}:
+        raise InvalidConfigError(f"{value!r}", expected="{start: DATE, end: DATE}", key="windows")
+    try:
+        return Window(**{key: utc(text) for key, text in value.items()})
+    except (TypeError, ValueError) as error:  # datetime's own: not a text, not a date
+        raise InvalidConfigError(str(error), expected="an ISO date or instant", key="windows") from error
+
+
+SceneClass = Annotated[int, Field(ge=Scl.DEFECTIVE, le=Scl.SNOW)]
+WindowField = Annotated[Window, BeforeValidator(_window)]
+
+
+class RegionConfig(_Section):
+    """Where: a bounding box in degrees (west, south, east, north; west > east crosses the antimeridian) or a file."""
+
+    bbox: tuple[float, float, float, float] | None = None
+    file: str | None = None
+    layer: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> RegionConfig:
+        if (self.bbox is None) == (self.file is None):
+            raise InvalidConfigError("both or neither of bbox and file", expected="exactly one", key="region")
+        return self
+
+
+class CatalogConfig(_Section):
+    """Which catalogue, and which addresses its assets may point to.
+
+    Attributes:
+        url: STAC API root.
+        profile: Asset names and the rule for the radiometric offset.
+        collection: Overrides the profile's collection.
+        max_cloud_cover: Percent; scenes above are not used.
+        allowed_hosts: Hosts that assets may be read from, beside the profile's own.
+        allowed_roots: Local folders that assets may be read from.
+    """
+
+    url: str | None = None
+    profile: Literal["earth-search-c1", "earth-search-v1", "plain"] = "earth-search-c1"
+    collection: str | None = None
+    max_cloud_cover: float = Field(default=100.0, ge=0, le=100)
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_roots: tuple[str, ...] = ()
+
+
+class GridConfig(_Section):
+    """The lattice.
+
+    Attributes:
+        resolution: Side of a pixel in whole metres.
+        block: Side of a block in pixels: one block and window is one work unit and one Zarr shard.
+        chunk: Side of a Zarr chunk in pixels; divides `block`.
+        crs: EPSG code of one lattice for the whole region; by default every UTM zone has its own.
+    """
+
+    resolution: int = Field(default=10, ge=1, le=1000)
+    block: int = Field(default=2048, ge=16, le=16384)
+    chunk: int = Field(default=512, ge=16)
+    crs: int | None = None
+
+    @model_validator(mode="after")
+    def _divides(self) -> GridConfig:
+        if self.block % self.chunk:
+            raise InvalidConfigError(
+                f"block {self.block}, chunk {self.chunk}", expected="a chunk that divides the block", key="grid.chunk"
+            )
+        return self
+
+
+class CompositeConfig(_Section):
+    """How the scenes of a window become one image.
+
+    Attributes:
+        method: ``median`` of the clear observations (with fewer than three, the latest), ``latest``, or
+            ``least_cloudy``.
+        clear: SCL classes that count as clear.
+        dilate_m: Cloud, and cloud shadow, are grown by this many metres.
+    """
+
+    method: Literal["median", "latest", "least_cloudy"] = "median"
+    clear: tuple[SceneClass, ...] = Field(default=tuple(int(known) for known in CLEAR_CLASSES), min_length=1)
+    dilate_m: float = Field(default=100.0, ge=0, le=2000)
+
+
+class CheckpointConfig(_Section):
+    """The model to scan with.
+
+    Attributes:
+        checkpoint: Path or URL of a landslide_scale checkpoint.
+        base_weights: Path or URL of the SAM weights it was trained on, where they moved since.
+        accept_radiometry: Go on although the checkpoint was trained on this other radiometry; every output says so.
+    """
+
+    checkpoint: str
+    base_weights: str | None = None
+    accept_radiometry: Radiometry | None = None
+
+
+class PredictConfig(_Section):
+    """How the network passes over a block.
+
+    Attributes:
+        patch: Side of a patch in native pixels; by default 448 divided by the checkpoint's ``upsample``.
+        halo: Pixels on each side of a patch that its neighbours predict with full context; even.
+        batch: Patches per forward pass, always exactly this many.
+        precision: ``auto`` is bf16 where the hardware computes it natively.
+    """
+
+    patch: int | None = Field(default=None, ge=16)
+    halo: int = Field(default=16, ge=0)
+    batch: int = Field(default=8, ge=1)
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+
+
+class ScanCompute(_Section):
+    """What the scan takes of the cluster.
+
+    Attributes:
+        address: Ray cluster; by default the one of the job, else a local one.
+        predictors: Actors that hold the model.
+        gpus_per_predictor: 0 predicts on CPU.
+        cpus_per_predictor: Also the number of torch threads.
+        cpus_per_reader: Of one read task.
+        attempts: Tries per work unit before it is recorded as failed.
+        no_progress_s: Seconds without a finished unit after which the run gives up.
+    """
+
+    address: str | None = None
+    predictors: int = Field(default=1, ge=1)
+    gpus_per_predictor: float = Field(default=0, ge=0)
+    cpus_per_predictor: float = Field(default=1, gt=0)
+    cpus_per_reader: float = Field(default=0.5, gt=0)
+    attempts: int = Field(default=3, ge=1)
+    no_progress_s: float = Field(default=600, gt=0)
+
+
+class CubeConfig(_Section):
+    """Where the run goes: a local path or fsspec URL, and whether shards are used (GDAL before 3.13 reads none)."""
+
+    run: str
+    sharded: bool = True
+
+
+class ScanConfig(_Section):
+    """One region-wide scan."""
+
+    region: RegionConfig
+    windows: tuple[WindowField, ...] = Field(min_length=1)
+    catalog: CatalogConfig = CatalogConfig()
+    grid: GridConfig = GridConfig()
+    composite: CompositeConfig = CompositeConfig()
+    model: CheckpointConfig
+    predict: PredictConfig = PredictConfig()
+    compute: ScanCompute = ScanCompute()
+    output: CubeConfig
+
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on: all but where things are, and where it is computed.
+
+        A resumed run uses its frozen scenes, and checkpoint and base weights are known by their SHA-256.
+        """
+        places: Any = {
+            "compute": True,
+            "output": {"run"},
+            "catalog": {"url", "allowed_hosts", "allowed_roots"},
+            "model": {"checkpoint", "base_weights"},
+        }
+        return self.model_dump(mode="json", exclude=places)
+
+
+class ChipsConfig(_Section):
+    """Label polygons and a catalogue to training chips.
+
+    Attributes:
+        region: Ground whose labels are complete: unlabelled ground inside it is background.
+        labels: Polygons of landslides.
+        bands: Channels of the chips.
+        size: Side of a chip in pixels.
+        directory: Where the chips go; must be empty or absent.
+    """
+
+    region: RegionConfig
+    labels: RegionConfig
+    windows: tuple[WindowField, ...] = Field(min_length=1)
+    catalog: CatalogConfig = CatalogConfig()
+    grid: GridConfig = GridConfig()
+    composite: CompositeConfig = CompositeConfig()
+    bands: tuple[str, ...] = ("red", "green", "blue")
+    size: int = Field(default=224, ge=16)
+    compute: ScanCompute = ScanCompute()
+    directory: str
+
+    @model_validator(mode="after")
+    def _bands(self) -> ChipsConfig:
+        unknown = [band for band in self.bands if band not in BAND_NAMES]
+        if unknown:
+            raise InvalidConfigError(f"bands {unknown}", expected=f"of {', '.join(BAND_NAMES)}", key="bands")
+        return self
+
+
+class DatasetConfig(_Section):
+    """Training data.
+
+    Attributes:
+        kind: ``chips`` of this package, ``bijie``, or ``pairs`` (folders ``image`` and ``mask`` of PNG files).
+        path: Its folder.
+        resize: Bring every image to this side first (image smoothed, mask nearest); by default none is resampled.
+        non_landslide: Use the images without landslides too, where the data set has them.
+    """
+
+    kind: Literal["chips", "bijie", "pairs"]
+    path: str
+    resize: int | None = Field(default=None, ge=16)
+    non_landslide: bool = False
+
+
+class BaseWeightsConfig(_Section):
+    """Official SAM weights by path or URL, with their SHA-256."""
+
+    url: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class TrainCompute(_Section):
+    """What fine-tuning takes of the cluster.
+
+    Attributes:
+        address: Ray cluster; by default the one of the job, else a local one.
+        workers: DDP processes.
+        gpu: One GPU per worker (nccl); otherwise CPU (gloo).
+        cpus_per_worker: Also the number of torch threads.
+        max_failures: Restarts from the last epoch before the run gives up.
+        collective_timeout_s: After which a hanging all-reduce is an error.
+    """
+
+    address: str | None = None
+    workers: int = Field(default=1, ge=1)
+    gpu: bool = False
+    cpus_per_worker: int = Field(default=1, ge=1)
+    max_failures: int = Field(default=3, ge=0)
+    collective_timeout_s: int = Field(default=600, ge=1)
+
+
+class RunConfig(_Section):
+    """Where a run goes: a local path or fsspec URL."""
+
+    run: str
+
+
+class FinetuneConfig(_Section):
+    """One fine-tuning."""
+
+    dataset: DatasetConfig
+    model: ModelSpec = ModelSpec()
+    base_weights: BaseWeightsConfig | None = None
+    train: TrainSpec = TrainSpec()
+    compute: TrainCompute = TrainCompute()
+    output: RunConfig
+
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain YAML in which every key of a mapping is given once, as text."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 PyYAML's
+        """A mapping, its keys checked.
+
+        Raises:
+            InvalidConfigError: A key is no text, or given twice.
+        """
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
+        line = node.start_mark.line + 1
+        for key in keys:
+            if not isinstance(key, str):
+                raise InvalidConfigError(f"key {key!r}", expected="keys that are text", line=line)
+            if keys.count(key) > 1:
+                raise InvalidConfigError(f"key {key} twice", expected="every key once", line=line)
+        return super().construct_mapping(node, deep)
+
+
+C = TypeVar("C", ScanConfig, ChipsConfig, FinetuneConfig)
+
+
+def load(kind: type[C], path: str | Path) -> C:
+    """Read a configuration file.
+
+    Raises:
+        InvalidConfigError: It cannot be read, is no YAML mapping, or holds a key or value that is refused.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidConfigError(str(error), expected="a readable YAML file", file=path) from error
+    try:
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 a SafeLoader
+    except InvalidConfigError as error:
+        raise error.at(file=path) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 30 February
+        raise InvalidConfigError(" ".join(str(error).split()), expected="YAML without tags", file=path) from error
+    return parse(kind, content, source=str(path))
+
+
+def parse(kind: type[C], content: object, *, source: str = "configuration") -> C:
+    """A configuration from plain mappings and lists.
+
+    Raises:
+        InvalidConfigError: A key or value is refused; every one of them is named.
+    """
+    if not isinstance(content, dict):
+        raise InvalidConfigError(f"a {type(content).__name__}", expected="a mapping of sections", file=source)
+    try:
+        return kind.model_validate_json(_json(content))
+    except ValidationError as error:
+        problems = [_problem(detail) for detail in error.errors(include_url=False)]
+        raise InvalidConfigError("; ".join(problems), file=source) from error
+    except InvalidConfigError as error:
+        raise error.at(file=source) from error
+
+
+def _json(content: object) -> str:
+    try:
+        return json.dumps(content, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidConfigError(str(error), expected="plain YAML values") from error
+
+
+def _plain(value: object) -> str:
+    """YAML reads unquoted dates as dates."""
+    if isinstance(value, date):
+        return value.isoformat()
+    raise InvalidConfigError(f"a {type(value).__name__}", expected="plain YAML values")
+
+
+def _problem(detail: Any) -> str:  # noqa: ANN401 pydantic's ErrorDetails
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return f"key {key}: unknown"
+    if detail["type"] in {"missing", "missing_argument"}:
+        return f"key {key}: missing"
+    return f"key {key}: found {json.dumps(detail['input'], default=str)[:80]}; expected: {detail['msg']}"
+
+
+def fingerprint(settings: dict[str, Any]) -> str:
+    """SHA-256 of settings, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

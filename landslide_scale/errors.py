@@ -1,0 +1,110 @@
+"""The one tree of errors, named for what a handler would do with them.
+
+Every error says what was found, what was expected, the cure, and where (scene, band, block, key, file, ...), and
+survives pickling with all four, because it crosses processes.
+
+* ``InvalidInputError``   the user changes something and runs again; nothing was written (exit code 2).
+* ``TryAgainError``       the same call may succeed later: it is retried, then recorded.
+* ``PermanentReadError``  the same call will fail again: it is recorded at once, and the unit is failed.
+* ``IncompleteRunError``  the run ended, some units did not: ``--resume`` retries just those (exit code 3).
+* ``BrokenRunError``      the run cannot go on and a resume may (exit code 1).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+
+class LandslideScaleError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Args:
+        found: What was found, as a clause ("the mask is 10 x 12 px").
+        expected: What was expected instead ("10 x 10 px, the size of its image").
+        cure: What the reader can do about it; empty where `expected` already says it.
+        where: Named places: ``scene=``, ``band=``, ``block=``, ``key=``, ``file=``, ...
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, found: str, *, expected: str = "", cure: str = "", **where: object) -> None:
+        super().__init__(found)
+        self.found = found
+        self.expected = expected
+        self.cure = cure
+        self.where = {name: str(value) for name, value in where.items() if value is not None}
+
+    def __str__(self) -> str:
+        place = ", ".join(f"{name} {value}" for name, value in self.where.items())
+        text = f"{place}: {self.found}" if place else self.found
+        if self.expected:
+            text += f"; expected {self.expected}"
+        if self.cure:
+            text += f". {self.cure}"
+        return text
+
+    def at(self, **where: object) -> Self:
+        """The same error with more said about where it happened; what is already known is kept."""
+        added = {name: str(value) for name, value in where.items() if value is not None}
+        return type(self)(self.found, expected=self.expected, cure=self.cure, **(added | self.where))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.found, self.expected, self.cure, self.where))
+
+
+def _rebuild(
+    kind: type[LandslideScaleError], found: str, expected: str, cure: str, where: dict[str, str]
+) -> LandslideScaleError:
+    return kind(found, expected=expected, cure=cure, **where)
+
+
+class InvalidInputError(LandslideScaleError):
+    """Something the user gave is wrong; nothing has been written."""
+
+    exit_code = 2
+
+
+class InvalidConfigError(InvalidInputError):
+    """A configuration key, or a combination of them."""
+
+
+class InvalidRegionError(InvalidInputError):
+    """The region file or bounding box."""
+
+
+class InvalidDatasetError(InvalidInputError):
+    """A training image, mask, or their pairing."""
+
+
+class InvalidCheckpointError(InvalidInputError):
+    """A checkpoint, or the base weights it was trained on."""
+
+
+class InvalidCatalogError(InvalidInputError):
+    """What the catalogue answered cannot serve this run (no scene, no such band, a forbidden address)."""
+
+
+class RunConflictError(InvalidInputError):
+    """The output already holds a run with other settings."""
+
+
+class ReadError(LandslideScaleError):
+    """A scene could not be read."""
+
+
+class TryAgainError(ReadError):
+    """A read that may succeed when tried again (network, timeout, 5xx)."""
+
+
+class PermanentReadError(ReadError):
+    """A read that will fail again (missing file, corrupt file, wrong shape)."""
+
+
+class IncompleteRunError(LandslideScaleError):
+    """The run finished, but some of its units are failed."""
+
+    exit_code = 3
+
+
+class BrokenRunError(LandslideScaleError):
+    """The run cannot go on: no progress, a full disk, a lost cluster."""

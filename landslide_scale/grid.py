@@ -1,0 +1,293 @@
+"""The fixed pixel lattices: zones, blocks and patches as integers on the ground.
+
+A pixel (row, column) of a zone's lattice is the same ground in every run: its upper left corner lies at
+``x = x0 + column * resolution``, ``y = y0 - row * resolution``, with the origin at (0, 0) in the north and
+(0, 10 000 000) in the south, where Sentinel-2 tiles sit at 40 m modulo 60 m. Rows of northern ground are negative.
+All intervals are half-open. The arithmetic is on integers, so it cannot drift with a block's position.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pyproj
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale.errors import InvalidConfigError
+
+DENSIFY_DEGREES = 0.05
+"""Edges of a region are cut at this length before projection: a 5 km chord leaves its curve by less than a metre."""
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Zone:
+    """One projected lattice and the ground it owns, so that no ground is written twice.
+
+    Attributes:
+        epsg: The lattice's coordinate reference system, in metres.
+        west, east: Longitudes owned, degrees, ``west <= longitude < east``.
+        south, north: Latitudes owned, degrees, ``south <= latitude < north``.
+    """
+
+    epsg: int
+    west: float
+    east: float
+    south: float
+    north: float
+
+    @classmethod
+    def utm(cls, number: int, *, southern: bool) -> Zone:
+        """The plain six-degree strip of one hemisphere (no Norwegian or Svalbard exceptions)."""
+        west = 6.0 * number - 186.0
+        south, north = (-90.0, 0.0) if southern else (0.0, 90.1)
+        return cls(epsg=(32700 if southern else 32600) + number, west=west, east=west + 6, south=south, north=north)
+
+    @classmethod
+    def whole(cls, epsg: int) -> Zone:
+        """One lattice for all ground, for ``grid.crs``."""
+        try:
+            crs = pyproj.CRS.from_epsg(epsg)
+        except pyproj.exceptions.CRSError as error:
+            raise InvalidConfigError(f"EPSG:{epsg}", expected="a known EPSG code", key="grid.crs") from error
+        if not crs.is_projected or crs.axis_info[0].unit_name != "metre":
+            raise InvalidConfigError(f"EPSG:{epsg} ({crs.name})", expected="a projected CRS in metres", key="grid.crs")
+        return cls(epsg=epsg, west=-180.0, east=180.1, south=-90.0, north=90.1)
+
+    @classmethod
+    def utm_meeting(cls, region: BaseGeometry) -> tuple[Zone, ...]:
+        """All UTM zones whose ground meets `region` (longitude, latitude in degrees), by EPSG code."""
+        zones = (cls.utm(number, southern=southern) for southern in (False, True) for number in range(1, 61))
+        return tuple(sorted(zone for zone in zones if zone.clip(region).area > 0))
+
+    @property
+    def group(self) -> str:
+        """Name of the zone's Zarr group."""
+        return f"EPSG_{self.epsg}"
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """(x0, y0) of the lattice in metres."""
+        return (0, 10_000_000) if 32700 < self.epsg <= 32760 else (0, 0)  # noqa: PLR2004 the southern UTM codes
+
+    def clip(self, region: BaseGeometry) -> BaseGeometry:
+        """The part of `region` (degrees) on this zone's ground."""
+        return shapely.intersection(region, shapely.box(self.west, self.south, self.east, self.north))
+
+    def owns(self, longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which points lie on this zone's ground."""
+        across = (longitude >= self.west) & (longitude < self.east)
+        return np.asarray(across & (latitude >= self.south) & (latitude < self.north))
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class PixelBox:
+    """Half-open rows and columns of a lattice."""
+
+    row_start: int
+    row_stop: int
+    col_start: int
+    col_stop: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self.row_stop - self.row_start, self.col_stop - self.col_start
+
+    def pad(self, pixels: int) -> PixelBox:
+        """Grown by `pixels` on all four sides."""
+        return PixelBox(
+            row_start=self.row_start - pixels,
+            row_stop=self.row_stop + pixels,
+            col_start=self.col_start - pixels,
+            col_stop=self.col_stop + pixels,
+        )
+
+    def intersection(self, other: PixelBox) -> PixelBox | None:
+        """The common pixels, or None."""
+        box = PixelBox(
+            row_start=max(self.row_start, other.row_start),
+            row_stop=min(self.row_stop, other.row_stop),
+            col_start=max(self.col_start, other.col_start),
+            col_stop=min(self.col_stop, other.col_stop),
+        )
+        return box if min(box.shape) > 0 else None
+
+    def within(self, outer: PixelBox) -> tuple[slice, slice]:
+        """Slices that cut this box out of an array covering `outer`."""
+        rows = slice(self.row_start - outer.row_start, self.row_stop - outer.row_start)
+        return rows, slice(self.col_start - outer.col_start, self.col_stop - outer.col_start)
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Block:
+    """Position of a block on its zone's lattice, in blocks."""
+
+    row: int
+    col: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lattice:
+    """One zone's pixels and blocks.
+
+    Attributes:
+        zone: Coordinate system, origin and owned ground.
+        resolution: Side of a pixel in whole metres.
+        block: Side of a block in pixels.
+    """
+
+    zone: Zone
+    resolution: int
+    block: int
+
+    def box(self, block: Block) -> PixelBox:
+        """The pixels of a block."""
+        row, col = block.row * self.block, block.col * self.block
+        return PixelBox(row_start=row, row_stop=row + self.block, col_start=col, col_stop=col + self.block)
+
+    def transform(self, box: PixelBox) -> tuple[float, float, float, float, float, float]:
+        """Affine (a, b, c, d, e, f) from (column, row) inside `box` to (x, y): pixel corners, metres."""
+        x0, y0 = self.zone.origin
+        west, north = x0 + box.col_start * self.resolution, y0 - box.row_start * self.resolution
+        return (float(self.resolution), 0.0, float(west), 0.0, -float(self.resolution), float(north))
+
+    def bounds(self, box: PixelBox) -> tuple[float, float, float, float]:
+        """(west, south, east, north) of `box` in metres."""
+        rows, cols = box.shape
+        a, _, west, _, e, north = self.transform(box)
+        return west, north + e * rows, west + a * cols, north
+
+    def centres(self, box: PixelBox) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """X of each column (W,) and y of each row (H,), at pixel centres, metres."""
+        x0, y0 = self.zone.origin
+        cols = np.arange(box.col_start, box.col_stop, dtype=np.float64)
+        rows = np.arange(box.row_start, box.row_stop, dtype=np.float64)
+        return x0 + (cols + 0.5) * self.resolution, y0 - (rows + 0.5) * self.resolution
+
+    def box_covering(self, bounds: tuple[float, float, float, float]) -> PixelBox:
+        """The smallest box that holds (west, south, east, north) in metres."""
+        x0, y0 = self.zone.origin
+        west, south, east, north = bounds
+        return PixelBox(
+            row_start=math.floor((y0 - north) / self.resolution),
+            row_stop=math.ceil((y0 - south) / self.resolution),
+            col_start=math.floor((west - x0) / self.resolution),
+            col_stop=math.ceil((east - x0) / self.resolution),
+        )
+
+    def blocks_meeting(self, region: BaseGeometry) -> Iterator[Block]:
+        """Blocks that may hold pixels of `region` (degrees) on this zone's ground, row by row.
+
+        A superset by less than a pixel: a block on the rim may turn out to hold no pixel centre; none is missed.
+
+        Raises:
+            InvalidConfigError: The zone's coordinate system cannot show all of the region (``grid.crs``).
+        """
+        ground = self.zone.clip(region)
+        if ground.is_empty:
+            return
+        projected = project(shapely.segmentize(ground, DENSIFY_DEGREES), 4326, self.zone.epsg)
+        if not np.isfinite(projected.bounds).all():
+            raise InvalidConfigError(
+                f"EPSG:{self.zone.epsg}", expected="a CRS that can show all of the region", key="grid.crs"
+            )
+        projected = projected.buffer(self.resolution)
+        shapely.prepare(projected)
+        box = self.box_covering(projected.bounds)
+        for row in range(box.row_start // self.block, -(-box.row_stop // self.block)):
+            for col in range(box.col_start // self.block, -(-box.col_stop // self.block)):
+                block = Block(row=row, col=col)
+                if projected.intersects(shapely.box(*self.bounds(self.box(block)))):
+                    yield block
+
+    def inside(self, box: PixelBox, region: BaseGeometry) -> NDArray[np.bool_]:
+        """True (H, W) where a pixel's centre lies in `region` (degrees) on this zone's ground."""
+        ground = self.zone.clip(region)
+        shapely.prepare(ground)
+        if ground.contains(self.outline(box)):
+            return np.ones(box.shape, bool)
+        x, y = np.meshgrid(*self.centres(box))
+        longitude, latitude = transformer(self.zone.epsg, 4326).transform(x, y)
+        found = self.zone.owns(longitude, latitude)
+        found[found] = shapely.contains_xy(region, longitude[found], latitude[found])
+        return found
+
+    def outline(self, box: PixelBox) -> BaseGeometry:
+        """The outline of `box` in degrees."""
+        west, south, east, north = self.bounds(box)
+        ring = shapely.segmentize(shapely.box(west, south, east, north), (east - west) / 32)
+        return project(ring, self.zone.epsg, 4326)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchLattice:
+    """Where the network's squares lie on a zone's pixel lattice, and how neighbours are blended.
+
+    Patch k starts at ``k * stride - halo`` on either axis, for every integer k, wherever blocks and regions begin: so
+    the same ground is seen in the same patches by every run. Along an axis a patch has no weight in its outer
+    halo / 2 pixels, a linear ramp over the next `halo`, and full weight inside; neighbours' weights sum to one.
+
+    Attributes:
+        patch: Side of a patch in pixels.
+        halo: Pixels on each side that a neighbour predicts with full context; even, at most a third of `patch`.
+    """
+
+    patch: int
+    halo: int
+
+    def __post_init__(self) -> None:
+        if self.halo % 2 or not 0 <= 3 * self.halo <= self.patch:
+            raise InvalidConfigError(
+                f"halo {self.halo} with patch {self.patch}",
+                expected="an even halo of at most a third of the patch",
+                key="predict.halo",
+            )
+
+    @property
+    def stride(self) -> int:
+        """Pixels between the starts of neighbouring patches."""
+        return self.patch - 2 * self.halo
+
+    def starts(self, first: int, stop: int) -> list[int]:
+        """First pixels of all patches with some weight in ``[first, stop)``, ascending."""
+        trusted = self.patch - self.halo // 2
+        low = (first - trusted + self.halo) // self.stride + 1
+        high = -(-(stop + self.halo // 2) // self.stride)
+        return [k * self.stride - self.halo for k in range(low, high)]
+
+    def weights(self) -> NDArray[np.float32]:
+        """Weight of each pixel of a patch along one axis, (patch,) float32, 0 to 1."""
+        half = np.minimum(np.arange(self.patch), np.arange(self.patch)[::-1]) + 0.5 - self.halo / 2
+        return np.clip(half / max(self.halo, 1), 0, 1).astype(np.float32) if self.halo else np.ones(self.patch, "f4")
+
+    def covering(self, box: PixelBox) -> PixelBox:
+        """All pixels of the patches that have weight in `box`: what must be read to predict it."""
+        rows, cols = self.starts(box.row_start, box.row_stop), self.starts(box.col_start, box.col_stop)
+        return PixelBox(
+            row_start=rows[0], row_stop=rows[-1] + self.patch, col_start=cols[0], col_stop=cols[-1] + self.patch
+        )
+
+    def count(self, box: PixelBox) -> int:
+        """Patches needed to predict `box`."""
+        return len(self.starts(box.row_start, box.row_stop)) * len(self.starts(box.col_start, box.col_stop))
+
+
+@lru_cache(maxsize=256)
+def transformer(source: int, target: int) -> pyproj.Transformer:
+    """Point transformer between two EPSG codes, x or longitude first."""
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+
+
+def project(geometry: BaseGeometry, source: int, target: int) -> BaseGeometry:
+    """`geometry` with its vertices moved from one EPSG code to another; edges stay as dense as they are."""
+
+    def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack(transformer(source, target).transform(points[:, 0], points[:, 1]), axis=1)
+
+    return shapely.transform(geometry, move)

@@ -1,0 +1,165 @@
+"""Which blocks, of which layers, from which scenes: the whole of a run before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import shapely
+from pydantic import TypeAdapter
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale.config import CompositeConfig, GridConfig
+from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project
+from landslide_scale.observe import dilation_pixels
+from landslide_scale.scene import Scene, Window, newest_processing
+
+METRES_AROUND_REGION = 25_000
+"""How far outside the region scenes are looked for, beside what a block reads: catalogue footprints are coarse."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkUnit:
+    """One block of one layer: what one read, one prediction and one shard per variable are about.
+
+    Attributes:
+        lattice, block: Its ground.
+        layer: Index of its window among the run's.
+        scenes: The scenes of the window that reach what is read for it.
+    """
+
+    lattice: Lattice
+    block: Block
+    layer: int
+    scenes: tuple[Scene, ...]
+
+    @property
+    def id(self) -> str:
+        """Unique in a run, and usable as a file name."""
+        return f"{self.lattice.zone.group}-t{self.layer}-r{self.block.row}-c{self.block.col}"
+
+    @property
+    def box(self) -> PixelBox:
+        """Its pixels."""
+        return self.lattice.box(self.block)
+
+    def to_json(self) -> str:
+        """As text, to cross processes without pickling."""
+        return _UNIT.dump_json(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkUnit:
+        """The unit that :meth:`to_json` wrote."""
+        return _UNIT.validate_json(text)
+
+
+_UNIT = TypeAdapter(WorkUnit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All work units of a run, in the order they are worked on.
+
+    Attributes:
+        region: Ground to be scanned, degrees.
+        windows: The layers.
+        patches: Where the network's squares lie.
+        units: Every block of every layer.
+    """
+
+    region: BaseGeometry
+    windows: tuple[Window, ...]
+    patches: PatchLattice
+    units: tuple[WorkUnit, ...]
+
+    @cached_property
+    def extents(self) -> dict[Lattice, PixelBox]:
+        """The smallest box of whole blocks that holds each zone's units."""
+        found: dict[Lattice, PixelBox] = {}
+        for unit in self.units:
+            known, box = found.get(unit.lattice, unit.box), unit.box
+            found[unit.lattice] = PixelBox(
+                row_start=min(known.row_start, box.row_start),
+                row_stop=max(known.row_stop, box.row_stop),
+                col_start=min(known.col_start, box.col_start),
+                col_stop=max(known.col_stop, box.col_stop),
+            )
+        return found
+
+    @cached_property
+    def scenes(self) -> tuple[Scene, ...]:
+        """The scenes that any unit reads, by id."""
+        return tuple(sorted({scene.id: scene for unit in self.units for scene in unit.scenes}.values(), key=_id))
+
+    @cached_property
+    def patch_count(self) -> int:
+        """Patches the network will see at most; blocks without data need none."""
+        return sum(self.patches.count(unit.box) for unit in self.units if unit.scenes)
+
+    def bytes_to_read(self, bands: int) -> int:
+        """Uncompressed bytes of the pixels asked for: 16 bits for each band, 8 for the scene classes."""
+        total = 0
+        for unit in self.units:
+            rows, cols = self.patches.covering(unit.box).shape
+            total += rows * cols * (2 * bands + 1) * len(unit.scenes)
+        return total
+
+
+def _id(scene: Scene) -> str:
+    return scene.id
+
+
+def make(
+    *,
+    region: BaseGeometry,
+    windows: Sequence[Window],
+    scenes: Iterable[Scene],
+    grid: GridConfig,
+    composite: CompositeConfig,
+    patches: PatchLattice,
+) -> Plan:
+    """Every block of every zone that meets the region, for every window, with the scenes that reach it."""
+    chosen = newest_processing(list(scenes))
+    layers = [[scene for scene in chosen if window.holds(scene.sensed)] for window in windows]
+    indexes = [SceneIndex(layer) for layer in layers]
+    units = []
+    for lattice in lattices(region, grid):
+        reach = dilation_pixels(composite, lattice)
+        for block in lattice.blocks_meeting(region):
+            read = patches.covering(lattice.box(block)).pad(reach)
+            units += [
+                WorkUnit(lattice=lattice, block=block, layer=layer, scenes=index.reaching(lattice, read))
+                for layer, index in enumerate(indexes)
+            ]
+    return Plan(region=region, windows=tuple(windows), patches=patches, units=tuple(units))
+
+
+def lattices(region: BaseGeometry, grid: GridConfig) -> list[Lattice]:
+    """The lattices of the zones that the region meets, or the one that the configuration asks for."""
+    zones = (Zone.whole(grid.crs),) if grid.crs is not None else Zone.utm_meeting(region)
+    return [Lattice(zone=zone, resolution=grid.resolution, block=grid.block) for zone in zones]
+
+
+class SceneIndex:
+    """Finds the scenes whose rasters reach a box of pixels, whatever system they are published in."""
+
+    def __init__(self, scenes: Sequence[Scene]) -> None:
+        codes = sorted({scene.epsg for scene in scenes})
+        self._groups = {code: [scene for scene in scenes if scene.epsg == code] for code in codes}
+        self._trees = {
+            code: shapely.STRtree([shapely.box(*scene.bounds) for scene in group])
+            for code, group in self._groups.items()
+        }
+
+    def reaching(self, lattice: Lattice, box: PixelBox) -> tuple[Scene, ...]:
+        """Scenes that meet `box`, by sensing instant, tile and id."""
+        west, south, east, north = lattice.bounds(box)
+        outline = shapely.segmentize(shapely.box(west, south, east, north), (east - west) / 32)
+        found: list[Scene] = []
+        for code, tree in self._trees.items():
+            moved = outline if code == lattice.zone.epsg else project(outline, lattice.zone.epsg, code)
+            if np.isfinite(moved.bounds).all():
+                found += [self._groups[code][index] for index in tree.query(moved, predicate="intersects")]
+        return tuple(sorted(found, key=lambda scene: (scene.sensed, scene.tile, scene.id)))

@@ -1,0 +1,101 @@
+"""One Sentinel-2 acquisition of one tile, and the periods scenes are gathered into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from landslide_scale.errors import InvalidConfigError
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Window:
+    """A period whose scenes make one layer: the UTC instants ``start <= t < end``."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.end.tzinfo is None:
+            raise InvalidConfigError("an instant without a time zone", expected="UTC instants", key="windows")
+        if self.start >= self.end:
+            raise InvalidConfigError(
+                f"start {self.start.isoformat()} is not before end {self.end.isoformat()}",
+                expected="start before end (the end itself is not part of the window)",
+                key="windows",
+            )
+
+    def holds(self, instant: datetime) -> bool:
+        """Whether `instant` lies in the window."""
+        return self.start <= instant < self.end
+
+
+FIRST_BASELINE_WITH_OFFSET = (4, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a worker needs to know of a scene: no catalogue object crosses a process.
+
+    Attributes:
+        id: The catalogue's id.
+        tile: MGRS tile, as ``33TWM``.
+        epsg: Coordinate reference system its assets are published in.
+        bounds: (west, south, east, north) of its rasters in that system, metres.
+        sensed: Acquisition instant, UTC.
+        datatake: Datatake without its processing baseline: one datatake is one observation of a pixel.
+        datastrip: Sensing start of the datastrip, or the whole identifier where it does not say.
+        baseline: Processing baseline as (major, minor).
+        generated: When the product was made, UTC; the later of two processings wins.
+        cloud_cover: Percent, 0 to 100.
+        offset: What is added to a digital number before division by 10 000.
+        offset_rule: Why that offset, for the ledger.
+        assets: (band, href) pairs, ``scl`` among them.
+    """
+
+    id: str
+    tile: str
+    epsg: int
+    bounds: tuple[float, float, float, float]
+    sensed: datetime
+    datatake: str
+    datastrip: str
+    baseline: tuple[int, int]
+    generated: datetime
+    cloud_cover: float
+    offset: int
+    offset_rule: str
+    assets: tuple[tuple[str, str], ...]
+
+    @property
+    def zero_is_data(self) -> bool:
+        """Whether a digital number of 0 may be dark ground: the provider took the offset off and stopped at 0."""
+        return self.baseline >= FIRST_BASELINE_WITH_OFFSET and self.offset == 0
+
+    def href(self, band: str) -> str:
+        """Address of a band's asset."""
+        return dict(self.assets)[band]
+
+
+def newest_processing(scenes: list[Scene]) -> list[Scene]:
+    """One scene for each datatake, tile and datastrip: the newest baseline, then the latest generation.
+
+    Other datastrips of the same datatake and tile complement each other and are all kept. Sorted by sensing
+    instant, tile and id, so that the order does not depend on the catalogue's paging.
+    """
+    best: dict[tuple[str, str, str], Scene] = {}
+    for scene in scenes:
+        key = (scene.datatake, scene.tile, scene.datastrip)
+        if key not in best or _age(scene) > _age(best[key]):
+            best[key] = scene
+    return sorted(best.values(), key=lambda scene: (scene.sensed, scene.tile, scene.id))
+
+
+def _age(scene: Scene) -> tuple[tuple[int, int], datetime, str]:
+    return scene.baseline, scene.generated, scene.id
+
+
+def utc(text: str) -> datetime:
+    """An RFC 3339 instant as an aware UTC datetime; without an offset it is taken as UTC."""
+    instant = datetime.fromisoformat(text)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

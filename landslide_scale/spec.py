@@ -1,0 +1,151 @@
+"""What a model is made of and how it is trained, as frozen values.
+
+Plain dataclasses, so that they import with nothing but Python on a GPU machine, read from YAML through
+``config.py`` and travel in a checkpoint's JSON metadata.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from landslide_scale.errors import InvalidConfigError
+
+SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
+Radiometry = Literal["boa", "rgb8", "l4s"]
+
+SAM_PIXEL_MEAN = (123.675, 116.28, 103.53)
+SAM_PIXEL_STD = (58.395, 57.12, 57.375)
+REFLECTANCE_WHITE = 0.40
+"""Surface reflectance shown to SAM as 255; a limit of 0.30 would flatten bare scars (alpine red has its 99th
+percentile at 0.31 to 0.36, desert at 0.42)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningSpec:
+    """The tuning layers: ``y = x + W_up(GELU(W_tune(GELU(W_down x))))`` after each transformer block.
+
+    Attributes:
+        width: Channels of the bottleneck, at least 1.
+        sharing: ``per_block``: three matrices for every block. ``shared``: one W_down and W_up for all blocks and one
+            W_tune per block; the only arrangement that fits the paper's count of parameters.
+    """
+
+    width: int = 44
+    sharing: Literal["per_block", "shared"] = "shared"
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise InvalidConfigError(f"tuning width {self.width}", expected="at least 1", key="model.tuning.width")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """One LandslideNet.
+
+    Attributes:
+        sam: Size of the Segment Anything model underneath; ``vit_t`` (dim 192, depth 6, 3 heads) has no official
+            weights and serves the demo and the tests.
+        tuning: The tuning layers.
+        bands: Names of the input channels, in order; with other than three, a 1 x 1 stem maps them to three.
+        upsample: Integer factor 1 to 8 by which a patch is enlarged before the encoder. SAM's decoder emits logits
+            at a quarter of its input, so 4 gives logits at native resolution.
+        train_encoder: Train the image encoder too. False is LandslideNet; True is for a start without weights.
+    """
+
+    name: Literal["landslidenet"] = "landslidenet"
+    sam: SamSize = "vit_b"
+    tuning: TuningSpec = field(default_factory=TuningSpec)
+    bands: tuple[str, ...] = ("red", "green", "blue")
+    upsample: int = 4
+    train_encoder: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.upsample <= 8:  # noqa: PLR2004
+            raise InvalidConfigError(f"upsample {self.upsample}", expected="1 to 8", key="model.upsample")
+        if not self.bands or len(set(self.bands)) != len(self.bands):
+            raise InvalidConfigError(
+                f"bands {list(self.bands)}", expected="at least one band, each once", key="model.bands"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """How pixel values become network input: ``(clip(x, low, high) * gain - mean) / std``, per band.
+
+    Pixels without data become exactly 0 after this, the band mean.
+
+    Attributes:
+        radiometry: ``boa`` surface reflectance (0 to 1), ``rgb8`` display values (0 to 255), ``l4s`` the normalised
+            values of Landslide4Sense.
+        low, high: Closed interval the values are clamped to.
+        gain: Factor from values to SAM's 0 to 255 scale.
+        mean, std: One per band, on the scaled values.
+    """
+
+    radiometry: Radiometry
+    low: float
+    high: float
+    gain: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def for_bands(cls, radiometry: Radiometry, bands: tuple[str, ...]) -> InputSpec:
+        """The published scaling: SAM's statistics for red, green, blue; the mean of the three for any other band."""
+        known = dict(zip(("red", "green", "blue"), zip(SAM_PIXEL_MEAN, SAM_PIXEL_STD, strict=True), strict=True))
+        other = (sum(SAM_PIXEL_MEAN) / 3, sum(SAM_PIXEL_STD) / 3)
+        mean, std = zip(*(known.get(band, other) for band in bands), strict=True)
+        low, high, gain = (0.0, 255.0, 1.0) if radiometry == "rgb8" else (0.0, 1.0, 255 / REFLECTANCE_WHITE)
+        return cls(radiometry=radiometry, low=low, high=high, gain=gain, mean=mean, std=std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec:
+    """One training: AdamW with BCE + Dice, as in the paper.
+
+    Attributes:
+        epochs: Passes over the training part.
+        batch: Global batch: images per optimiser step over all workers together.
+        learning_rate: AdamW's.
+        weight_decay: AdamW's.
+        patch: Side of the training square in native pixels; a multiple of 16 once enlarged by ``upsample``.
+        seed: Of the split, the initial weights, the order and the augmentation.
+        holdout: Fraction scored and never trained on (the paper's 30 %).
+        validation: Fraction of the training part on which epoch, threshold and temperature are chosen.
+        precision: ``auto`` is bf16 autocast where the hardware computes it natively, else float32.
+        checkpoint_gradients: Recompute blocks in the backward pass to save memory.
+        schedule: ``constant`` is the paper's. ``warmup_cosine`` rises over the first 5 % of all steps and falls to 0
+            along a half cosine: for an encoder trained from random weights, which a constant rate serves badly.
+        landslide_focus: Share, 0 to 1, of training squares put over a landslide; 0 takes them anywhere, as the paper.
+            Dice taken per image drives a fresh network to "nothing anywhere" where most squares hold no landslide.
+        beta2: Of AdamW, in (0, 1): 0.95 forgets the wild first steps of a fresh network sooner.
+        clip_norm: Gradients are scaled down to this norm over all tensors: early steps of a dice loss are wild.
+    """
+
+    epochs: int = 20
+    batch: int = 8
+    learning_rate: float = 2e-4
+    weight_decay: float = 0.01
+    patch: int = 112
+    seed: int = 0
+    holdout: float = 0.3
+    validation: float = 0.15
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    checkpoint_gradients: bool = False
+    schedule: Literal["constant", "warmup_cosine"] = "constant"
+    landslide_focus: float = 0.0
+    beta2: float = 0.999
+    clip_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InvalidConfigError(str(self.seed), expected="0 or more", key="train.seed")
+        for key in ("epochs", "batch", "patch", "learning_rate", "clip_norm"):
+            if getattr(self, key) <= 0:
+                raise InvalidConfigError(str(getattr(self, key)), expected="more than 0", key=f"train.{key}")
+        if not 0 <= self.landslide_focus <= 1:
+            raise InvalidConfigError(str(self.landslide_focus), expected="0 to 1", key="train.landslide_focus")
+        for key in ("holdout", "validation", "beta2"):
+            if not 0 < getattr(self, key) < 1:
+                raise InvalidConfigError(str(getattr(self, key)), expected="between 0 and 1", key=f"train.{key}")

@@ -1,0 +1,140 @@
+"""Files by local path or fsspec URL.
+
+fsspec is imported where a URL needs it: what stands on this imports without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from landslide_scale.errors import InvalidCheckpointError
+
+_PIECE = 1 << 24
+
+
+def local_path(url: str) -> Path | None:
+    """The path, where `url` is one or is a ``file:`` URL; None where it is of another kind."""
+    if url.startswith("file://"):
+        return Path(url.removeprefix("file://"))
+    return None if "://" in url else Path(url)
+
+
+def redacted(url: str) -> str:
+    """The URL without user information, query and fragment, where keys and signatures are; a path as it is."""
+    if "://" not in url:
+        return url
+    without_user = re.sub(r"(?<=://)[^/?#]*@", "", url)
+    return re.split(r"[?#]", without_user, maxsplit=1)[0]
+
+
+def read_range(url: str, start: int, stop: int | None) -> bytes:
+    """Bytes [start, stop) of a file, or fewer where it ends before; None reads to its end.
+
+    Raises:
+        InvalidCheckpointError: There is no such file or it cannot be read.
+    """
+    path = local_path(url)
+    try:
+        if path is None:
+            filesystem, key = _remote(url)
+            data: bytes = filesystem.cat_file(key, start=start, end=stop)
+            return data
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(-1 if stop is None else stop - start)
+    except (OSError, ValueError, ImportError) as error:
+        raise _unreadable(url, error) from error
+
+
+def local_copy(url: str, sha256: str | None, cache: Path) -> Path:
+    """Find or make the file on a local disk: itself, or a copy under `cache`, fetched once and kept only whole.
+
+    A copy is known by its SHA-256, or by its URL where none is given.
+
+    Raises:
+        InvalidCheckpointError: There is no such file, it cannot be read, or it has another SHA-256.
+    """
+    path = local_path(url)
+    try:
+        if path is None:
+            return _cached(url, sha256, cache)
+        _check_sha256(path, sha256)
+    except (OSError, ValueError, ImportError) as error:
+        raise _unreadable(url, error) from error
+    return path
+
+
+def _cached(url: str, sha256: str | None, cache: Path) -> Path:
+    copy = cache / f"{(sha256 or hashlib.sha256(redacted(url).encode()).hexdigest()).lower()}.pth"
+    if copy.exists():
+        _check_sha256(copy, sha256)
+        return copy
+    cache.mkdir(parents=True, exist_ok=True)
+    filesystem, key = _remote(url)
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        download = Path(scratch, "download")
+        filesystem.get_file(key, str(download))
+        _check_sha256(download, sha256)
+        download.replace(copy)
+    return copy
+
+
+def _check_sha256(path: Path, expected: str | None) -> None:
+    if expected is None or (found := file_sha256(path)) == expected.lower():
+        return
+    raise InvalidCheckpointError(
+        f"SHA-256 {found}",
+        expected=expected.lower(),
+        cure=f"Give the base weights this SHA-256 belongs to, or fetch them anew (read from {path})",
+    )
+
+
+def write_whole(url: str, data: bytes) -> None:
+    """Write a file so that a reader sees all of it or none; an existing one is replaced."""
+    path = local_path(url)
+    if path is None:
+        filesystem, key = _remote(url)
+        filesystem.pipe_file(key, data)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        whole = Path(scratch, path.name)
+        with whole.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        whole.replace(path)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a local file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _remote(url: str) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs  # noqa: PLC0415 - local files need no fsspec
+
+    filesystem, key = url_to_fs(url)
+    return filesystem, key
+
+
+def _unreadable(url: str, error: Exception) -> InvalidCheckpointError:
+    return InvalidCheckpointError(
+        f"cannot be read ({type(error).__name__}: {_without_secrets(url, error)})",
+        expected="a file or an fsspec URL that this machine may read",
+        file=redacted(url),
+    )
+
+
+def _without_secrets(url: str, error: Exception) -> str:
+    """The message, in which a library may have repeated the URL with its signature."""
+    return re.sub(r"\S+://\S+", lambda match: redacted(match[0]), str(error).replace(url, redacted(url)))
