@@ -1,0 +1,145 @@
+"""What happened to every work unit: one small record each, gathered into Parquet parts as the run goes.
+
+A record is written after the data it speaks of, so a unit without one is to be done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from landslide_scale.bands import Reason
+from landslide_scale.cube import VARIABLES, Layer
+from landslide_scale.rundir import RunDirectory
+
+State = Literal["written", "empty", "failed"]
+HISTOGRAM_BINS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One work unit as it ended.
+
+    Attributes:
+        unit: Its id.
+        state: ``written``; ``empty``: no pixel was observed, so no probability is stored; ``failed``: nothing is.
+        attempts: How often it was tried.
+        error: Class and message of the last failure.
+        retry: Whether that failure may pass.
+        scenes: Of each scene: id, offset and the rule behind it, whether it was resampled.
+        km2: Ground of the unit inside region and zone.
+        clear_fraction: Share of that ground which was observed.
+        landslide_km2: Probability times area, summed before the cube's 8 bits.
+        histogram: Observed pixels by probability, 20 equal bins over [0, 1].
+        sha256: Of the unit's arrays as written.
+        seconds: By stage.
+    """
+
+    unit: str
+    state: State
+    attempts: int = 1
+    error: str = ""
+    retry: bool = False
+    scenes: tuple[dict[str, Any], ...] = ()
+    km2: float = 0.0
+    clear_fraction: float = 0.0
+    landslide_km2: float = 0.0
+    histogram: tuple[int, ...] = ()
+    sha256: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether the unit needs no further work."""
+        return self.state != "failed"
+
+    def to_json(self) -> str:
+        """As text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Record:
+        """The record that :meth:`to_json` wrote."""
+        content = json.loads(text)
+        return cls(**content | {key: tuple(content[key]) for key in ("scenes", "histogram")})
+
+
+def describe(layer: Layer, probability: np.ndarray[Any, np.dtype[np.float32]], pixel_km2: float) -> dict[str, Any]:
+    """The figures of a record from what was written and from the probabilities before their 8 bits."""
+    scanned = layer.reason != Reason.NOT_SCANNED
+    observed = layer.reason == Reason.OBSERVED
+    held = probability[observed]
+    return {
+        "km2": float(scanned.sum() * pixel_km2),
+        "clear_fraction": float(observed.sum() / max(scanned.sum(), 1)),
+        "landslide_km2": float(held.sum(dtype=np.float64) * pixel_km2),
+        "histogram": tuple(int(count) for count in np.histogram(held, HISTOGRAM_BINS, (0, 1))[0]),
+        "sha256": content_hash(layer),
+    }
+
+
+def content_hash(layer: Layer) -> str:
+    """SHA-256 over the arrays of a unit, in the order of the cube's variables."""
+    digest = hashlib.sha256()
+    for variable in VARIABLES:
+        digest.update(np.ascontiguousarray(getattr(layer, variable.name)).tobytes())
+    return digest.hexdigest()
+
+
+class Ledger:
+    """The records of one run."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+
+    def add(self, record: Record) -> None:
+        """Keep a record; a later attempt's stands beside it, so that gathering one never removes the other."""
+        self._run.write(f"ledger/units/{record.unit}-a{record.attempts}.json", record.to_json().encode())
+
+    def records(self) -> dict[str, Record]:
+        """What became of every unit: a record of a unit that is done stands, and of failures the latest."""
+        found: dict[str, Record] = {}
+        for record in self._all():
+            if record.done or record.unit not in found or not found[record.unit].done:
+                found[record.unit] = record
+        return found
+
+    def _all(self) -> Iterator[Record]:
+        """Every record, parts first, attempts of a unit in order."""
+        for name in self._run.names("ledger", ".parquet"):
+            table = pq.read_table(pa.BufferReader(self._run.read(f"ledger/{name}")))
+            yield from map(Record.from_json, table.column("record").to_pylist())
+        names = self._run.names("ledger/units", ".json")
+        loose = [Record.from_json(self._run.read(f"ledger/units/{name}")) for name in names]
+        yield from sorted(loose, key=lambda record: (record.unit, record.attempts))
+
+    def compact(self) -> None:
+        """Gather the small records into one more Parquet part; a crash in between leaves both, which agree."""
+        names = self._run.names("ledger/units", ".json")
+        if not names:
+            return
+        records = [Record.from_json(self._run.read(f"ledger/units/{name}")) for name in names]
+        part = f"ledger/part-{len(self._run.names('ledger', '.parquet')):05d}.parquet"
+        self._run.write(part, _parquet(records))
+        for name in names:
+            self._run.delete(f"ledger/units/{name}")
+
+
+def _parquet(records: Iterable[Record]) -> bytes:
+    rows = [
+        {
+            **{key: value for key, value in asdict(record).items() if isinstance(value, (str, int, float))},
+            "record": record.to_json(),
+        }
+        for record in records
+    ]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+    return bytes(sink.getvalue())

@@ -1,0 +1,161 @@
+"""The folder of a run, on a local disk or an object store alike."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from landslide_scale.errors import InvalidConfigError, RunConflictError
+from landslide_scale.storage import redacted, write_whole
+
+RECORDED = ("landslide-scale", "torch", "segment-anything", "ray", "zarr", "xarray", "rasterio", "pystac-client")
+
+
+class RunDirectory:
+    """Files below one path or fsspec URL.
+
+    Args:
+        url: The folder; it need not exist.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._files, self._root = url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise InvalidConfigError(str(error), expected="a path or fsspec URL", key="output.run") from error
+        self.url = url if "://" in url else str(Path(url).expanduser().absolute())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (RunDirectory, (self.url,))
+
+    def __str__(self) -> str:
+        return redacted(self.url)
+
+    def at(self, name: str) -> str:
+        """URL of something inside."""
+        return f"{self.url.rstrip('/')}/{name}"
+
+    def exists(self, name: str) -> bool:
+        """Whether a file is there."""
+        return bool(self._files.exists(f"{self._root}/{name}"))
+
+    def read(self, name: str) -> bytes:
+        """A whole file."""
+        return bytes(self._files.cat_file(f"{self._root}/{name}"))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a whole file, or nothing."""
+        write_whole(self.at(name), content)
+
+    def read_json(self, name: str) -> Any:  # noqa: ANN401 JSON
+        """A file of JSON."""
+        return json.loads(self.read(name))
+
+    def write_json(self, name: str, content: object) -> None:
+        """Write a file of JSON."""
+        self.write(name, (json.dumps(content, indent=1) + "\n").encode())
+
+    def names(self, folder: str, ending: str) -> list[str]:
+        """Names of the files of a folder that end so; none where there is no folder."""
+        self._files.invalidate_cache()
+        path = f"{self._root}/{folder}"
+        if not self._files.isdir(path):
+            return []
+        found = (str(entry).rsplit("/", 1)[-1] for entry in self._files.ls(path, detail=False))
+        return sorted(name for name in found if name.endswith(ending))
+
+    def delete(self, name: str) -> None:
+        """Remove a file."""
+        self._files.rm_file(f"{self._root}/{name}")
+
+    def remove_partial_files(self, folder: str) -> None:
+        """Remove what a writer left that was killed before its rename."""
+        if isinstance(self._files, LocalFileSystem):
+            for path in Path(self._root, folder).rglob("*.partial"):
+                path.unlink()
+
+    def claim(self, kind: str, settings: dict[str, Any], *, resume: bool) -> None:
+        """Take the folder for a run of these settings, or find the same run to go on with.
+
+        Raises:
+            RunConflictError: It holds a run that is not to be resumed, or one of another kind or other settings.
+        """
+        if not self.exists("run.json"):
+            self.write_json("run.json", {"kind": kind, "settings": settings, "state": "running", **_environment()})
+            return
+        known = self._claimed()
+        if known["kind"] != kind or known["settings"] != settings:
+            changed = _difference(known | {"state": None}, {"kind": kind, "settings": settings, "state": None})
+            raise RunConflictError(
+                f"a {known['kind']} run with other settings ({changed.replace('settings.', '')})",
+                expected="an empty folder, or the same run",
+                cure="Choose another output.run.",
+                run=self,
+            )
+        if not resume:
+            raise RunConflictError(
+                f"a {known['kind']} run that is {known['state']}",
+                expected="an empty folder",
+                cure="Go on with it by --resume, or choose another output.run.",
+                run=self,
+            )
+
+    def _claimed(self) -> dict[str, Any]:
+        try:
+            known = self.read_json("run.json")
+            return {key: known[key] for key in ("kind", "settings", "state")}
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunConflictError(
+                f"a run.json of something else ({type(error).__name__}: {error})",
+                expected="an empty folder, or a run of this package",
+                cure="Choose another output.run.",
+                run=self,
+            ) from error
+
+    def note(self, **facts: object) -> None:
+        """Add facts to run.json."""
+        self.write_json("run.json", self.read_json("run.json") | facts)
+
+
+def _difference(known: Any, wanted: Any, key: str = "") -> str:  # noqa: ANN401 JSON
+    """The first few keys that differ."""
+    if isinstance(known, dict) and isinstance(wanted, dict):
+        parts = [
+            _difference(known.get(name), wanted.get(name), f"{key}.{name}".lstrip("."))
+            for name in sorted(known.keys() | wanted.keys())
+            if known.get(name) != wanted.get(name)
+        ]
+        return "; ".join(part for part in parts if part)
+    return f"{key}: {json.dumps(known)} there, {json.dumps(wanted)} now"
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "begun": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in RECORDED}},
+        "git_commit": _commit(),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    """Of the checkout that the package runs from; empty where it is installed."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return ""

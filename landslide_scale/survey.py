@@ -1,0 +1,179 @@
+"""What a scan is about, settled before anything is read or written: model, ground, frozen scenes, plan."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rustac
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale import catalog, plan, region
+from landslide_scale.bands import BAND_NAMES
+from landslide_scale.checkpoint import ModelCard, fingerprint, read_card
+from landslide_scale.config import CatalogConfig, ChipsConfig, ScanConfig
+from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, InvalidConfigError
+from landslide_scale.grid import PatchLattice
+from landslide_scale.plan import METRES_AROUND_REGION, Plan
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.scene import Window
+
+NETWORK_SIDE = 448
+"""Side in pixels of what the encoder sees by default: 28 tokens, two windows of 14 without padding."""
+
+TOKEN = 16
+SCENES = "scenes.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """A scan that can be begun.
+
+    Attributes:
+        card: The checkpoint's.
+        checkpoint_sha256: Of the checkpoint file.
+        items: The frozen catalogue Items.
+        plan: Its work units.
+        km2: Area of the region.
+        caveat: What every output must say of this pairing of model and data; empty where there is nothing.
+    """
+
+    card: ModelCard
+    checkpoint_sha256: str
+    items: tuple[dict[str, Any], ...]
+    plan: Plan
+    km2: float
+    caveat: str
+
+
+def survey(config: ScanConfig) -> Survey:
+    """Settle a scan; an earlier run in the same folder has frozen its scenes, and they are used again.
+
+    Raises:
+        InvalidInputError: Anything the user gave that does not fit; nothing has been written.
+    """
+    card = read_card(config.model.checkpoint)
+    caveat = _caveat(config, card)
+    patches = PatchLattice(patch=patch_side(config, card), halo=config.predict.halo)
+    ground = region.load(config.region)
+    run = RunDirectory(config.output.run)
+    items = load_items(run) if run.exists(SCENES) else find(config.catalog, ground, config.windows)
+    units = plan.make(
+        region=ground,
+        windows=config.windows,
+        scenes=catalog.scenes(items, config.catalog, card.model.bands),
+        grid=config.grid,
+        composite=config.composite,
+        patches=patches,
+    )
+    return Survey(
+        card=card,
+        checkpoint_sha256=fingerprint(config.model.checkpoint),
+        items=tuple(items),
+        plan=units,
+        km2=region.area_km2(ground),
+        caveat=caveat,
+    )
+
+
+def chips_plan(config: ChipsConfig) -> Plan:
+    """Blocks of one chip each over the labelled ground.
+
+    Raises:
+        InvalidInputError: Anything the user gave that does not fit; nothing has been written.
+    """
+    ground = region.load(config.region)
+    items = find(config.catalog, ground, config.windows)
+    return plan.make(
+        region=ground,
+        windows=config.windows,
+        scenes=catalog.scenes(items, config.catalog, config.bands),
+        grid=config.grid.model_copy(update={"block": config.size, "chunk": config.size}),
+        composite=config.composite,
+        patches=PatchLattice(patch=config.size, halo=0),
+    )
+
+
+def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window]) -> list[dict[str, Any]]:
+    """The catalogue's Items around `ground`.
+
+    Raises:
+        InvalidCatalogError: There is no scene of a window on this ground.
+    """
+    windows = tuple(windows)
+    items = catalog.search(config, region.widen(ground, METRES_AROUND_REGION), windows)
+    over = [item for item in items if catalog.footprint(item).intersects(ground)]
+    for window in windows:
+        if not any(window.holds(catalog.sensed(item)) for item in over):
+            raise InvalidCatalogError(
+                f"no scene of {config.collection or catalog.PROFILES[config.profile].collection} meets the region "
+                f"from {window.start.isoformat()} to {window.end.isoformat()}",
+                expected="at least one",
+                cure="Check region, windows and catalog.collection.",
+            )
+    return items
+
+
+def patch_side(config: ScanConfig, card: ModelCard) -> int:
+    """Side of a patch in native pixels.
+
+    Raises:
+        InvalidConfigError: The network cannot see a square of that side.
+    """
+    side = config.predict.patch or NETWORK_SIDE // card.model.upsample
+    if side * card.model.upsample % TOKEN:
+        raise InvalidConfigError(
+            f"{side} px enlarged by {card.model.upsample} to {side * card.model.upsample} px",
+            expected=f"a multiple of {TOKEN} once enlarged",
+            key="predict.patch",
+        )
+    return side
+
+
+def freeze(run: RunDirectory, items: Iterable[dict[str, Any]]) -> None:
+    """Keep the Items as stac-geoparquet, so that a resumed run uses the same scenes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, SCENES)
+        asyncio.run(_write(path, list(items)))
+        run.write(SCENES, path.read_bytes())
+
+
+def load_items(run: RunDirectory) -> list[dict[str, Any]]:
+    """The Items an earlier run froze."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, SCENES)
+        path.write_bytes(run.read(SCENES))
+        return list(asyncio.run(_read(path)))
+
+
+async def _write(path: Path, items: list[dict[str, Any]]) -> None:
+    await rustac.write(str(path), items)
+
+
+async def _read(path: Path) -> list[dict[str, Any]]:
+    found = await rustac.read(str(path))
+    return list(found["features"])
+
+
+def _caveat(config: ScanConfig, card: ModelCard) -> str:
+    """Sentinel-2 L2A is surface reflectance; another radiometry is refused unless told to go on."""
+    unknown = [band for band in card.model.bands if band not in BAND_NAMES]
+    if unknown:
+        raise InvalidCheckpointError(
+            f"bands {unknown}", expected=f"of {', '.join(BAND_NAMES)}", file=config.model.checkpoint
+        )
+    trained = card.inputs.radiometry
+    if trained == "boa":
+        return ""
+    if config.model.accept_radiometry != trained:
+        raise InvalidCheckpointError(
+            f"trained on radiometry {trained}",
+            expected="boa, the surface reflectance that a scan reads",
+            cure=f"To go on all the same set model.accept_radiometry: {trained}; every output will say so.",
+            file=config.model.checkpoint,
+        )
+    return f"The model was trained on {trained} imagery, not on surface reflectance: this is not a landslide map."

@@ -1,0 +1,162 @@
+"""A work unit's first and last step, read and write, as plain functions over rows that any engine may carry.
+
+A row is a dictionary of texts, numbers and arrays. A step that fails in an expected way (a scene that cannot be read)
+turns the row into a status with the error; the later steps pass it on. Anything else stops the run.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale import cube
+from landslide_scale.bands import Reason
+from landslide_scale.config import ScanConfig
+from landslide_scale.cube import Layer, Slot
+from landslide_scale.errors import ReadError, TryAgainError
+from landslide_scale.grid import Lattice, PatchLattice, PixelBox
+from landslide_scale.ledger import Ledger, Record, State, describe
+from landslide_scale.observe import NEVER, Image, observe
+from landslide_scale.plan import WorkUnit
+from landslide_scale.rundir import RunDirectory
+
+Row = dict[str, Any]
+Load = Callable[..., tuple[Any, Any]]
+"""From a checkpoint's URL and its base weights' to a network and its card."""
+CUBE = "cube.zarr"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What every worker knows of a scan.
+
+    Attributes:
+        config: The run's configuration.
+        run: Its folder.
+        region: Ground to be scanned, degrees, as well-known text.
+        bands: Channels of the network.
+        patches: Where its squares lie.
+        extents: What each zone's group of the cube covers.
+        load: How a checkpoint becomes a network and its card.
+        attempt: Which try this is, from 1.
+    """
+
+    config: ScanConfig
+    run: RunDirectory
+    region: str
+    bands: tuple[str, ...]
+    patches: PatchLattice
+    extents: tuple[tuple[Lattice, PixelBox], ...]
+    load: Load
+    attempt: int = 1
+
+    @cached_property
+    def ground(self) -> BaseGeometry:
+        """The region as a geometry."""
+        return shapely.from_wkt(self.region)
+
+    def slot(self, unit: WorkUnit) -> Slot:
+        """Where a unit goes in the cube."""
+        extent = dict(self.extents)[unit.lattice]
+        return Slot(cube=self.run.at(CUBE), lattice=unit.lattice, extent=extent, box=unit.box, layer=unit.layer)
+
+
+def read(row: Row, task: Task) -> Row:
+    """Observe a unit and everything its patches see.
+
+    Args:
+        row: ``unit``: a :class:`WorkUnit` as JSON.
+        task: The run.
+
+    Returns:
+        The row with ``values`` (C, H, W) float32 over ``PatchLattice.covering`` of the block; ``clear_count``,
+        ``observed_on`` and ``reason`` (B, B) of the block; ``resampled`` ids as JSON; ``error`` and ``retry``.
+    """
+    begun = time.perf_counter()
+    unit = WorkUnit.from_json(row["unit"])
+    inside = unit.lattice.inside(unit.box, task.ground)
+    outer = task.patches.covering(unit.box)
+    scenes = unit.scenes if inside.any() else ()
+    try:
+        image = observe(scenes, unit.lattice, outer, task.bands, task.config.composite)
+    except ReadError as error:
+        failure = {
+            "error": f"{type(error).__name__}: {error.at(unit=unit.id)}",
+            "retry": isinstance(error, TryAgainError),
+        }
+        return row | _nothing(len(task.bands), unit) | failure | {"read_seconds": time.perf_counter() - begun}
+    return row | _block(image, unit.box, outer, inside) | {"read_seconds": time.perf_counter() - begun}
+
+
+def _block(image: Image, box: PixelBox, outer: PixelBox, inside: NDArray[np.bool_]) -> Row:
+    """An image of `outer` as a row about `box`; pixels outside the region are not scanned."""
+    cut = box.within(outer)
+    reason = np.where(inside, image.reason[cut], np.uint8(Reason.NOT_SCANNED))
+    observed = bool((reason == Reason.OBSERVED).any())
+    return {
+        "values": image.values if observed else image.values[:, :0, :0],
+        "clear_count": np.where(inside, image.clear_count[cut], np.uint8(0)),
+        "observed_on": np.where(inside, image.observed_on[cut], np.uint16(NEVER)),
+        "reason": reason,
+        "resampled": json.dumps(image.resampled),
+        "error": "",
+        "retry": False,
+    }
+
+
+def _nothing(channels: int, unit: WorkUnit) -> Row:
+    shape = unit.box.shape
+    return {
+        "values": np.zeros((channels, 0, 0), np.float32),
+        "clear_count": np.zeros(shape, np.uint8),
+        "observed_on": np.full(shape, NEVER, np.uint16),
+        "reason": np.full(shape, Reason.NOT_SCANNED, np.uint8),
+        "resampled": "[]",
+    }
+
+
+def write(row: Row, task: Task) -> Row:
+    """Write a unit's shards, then its record; returns the record as the row's only column, JSON."""
+    begun = time.perf_counter()
+    unit = WorkUnit.from_json(row["unit"])
+    seconds = {"read": float(row["read_seconds"]), "predict": float(row["predict_seconds"])}
+    scenes = _scenes(unit, json.loads(row["resampled"]))
+    record = Record(unit=unit.id, state="failed", attempts=task.attempt, scenes=scenes)
+    if row["error"]:
+        record = replace(record, error=str(row["error"]), retry=bool(row["retry"]), seconds=seconds)
+    else:
+        layer = _layer(row)
+        cube.write(task.slot(unit), layer)
+        figures = describe(layer, row["probability"], unit.lattice.resolution**2 / 1e6)
+        state: State = "written" if (layer.reason == Reason.OBSERVED).any() else "empty"
+        seconds["write"] = time.perf_counter() - begun
+        record = replace(record, state=state, seconds=seconds, **figures)
+    Ledger(task.run).add(record)
+    return {"record": record.to_json()}
+
+
+def _layer(row: Row) -> Layer:
+    """What is stored; a pixel has a probability where, and only where, it was observed."""
+    observed = row["reason"] == Reason.OBSERVED
+    return Layer(
+        probability=cube.quantised(np.where(observed, row["probability"], np.float32(np.nan))),
+        clear_count=row["clear_count"],
+        observed_on=row["observed_on"],
+        reason=row["reason"],
+    )
+
+
+def _scenes(unit: WorkUnit, resampled: list[str]) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {"id": scene.id, "offset": scene.offset, "rule": scene.offset_rule, "resampled": scene.id in resampled}
+        for scene in unit.scenes
+    )
