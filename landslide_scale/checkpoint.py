@@ -1,0 +1,218 @@
+"""A trained LandslideNet as one small file: its trained tensors, and a card that says how to use them.
+
+The file is safetensors (Hugging Face), which holds tensors and strings and can run nothing; the card is JSON in its
+metadata. The frozen weights stay where they came from and must match their SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
+from landslide_scale.model import LandslideNet, build, load_base, random_base
+from landslide_scale.model.tensors import state_sha256
+from landslide_scale.model.values import value_from_json
+from landslide_scale.spec import InputSpec, ModelSpec
+from landslide_scale.storage import read_range, redacted, write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import torch
+
+    from landslide_scale.spec import SamSize
+
+_KEY = "landslide_scale"
+_VERSION = 1
+_LENGTH_BYTES = 8
+_LONGEST_HEADER = 1 << 24
+_RANDOM = "random:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseWeights:
+    """The SAM weights a checkpoint stands on.
+
+    Attributes:
+        source: Path or URL, kept without user information and query, where credentials are; or ``random:SEED``.
+        sha256: Of the file; of a random base, of its tensors, so that a rebuild that differs is refused.
+    """
+
+    source: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", redacted(self.source))
+
+    @classmethod
+    def random(cls, size: SamSize, seed: int) -> BaseWeights:
+        """What :func:`landslide_scale.model.random_base` gives for this size and seed, here and now."""
+        return cls(source=f"{_RANDOM}{seed}", sha256=state_sha256(random_base(size, seed)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """How a checkpoint's tensors become landslide probabilities, and where they came from.
+
+    Attributes:
+        model: What the network is made of.
+        inputs: How it scales pixel values.
+        threshold: Probability from which a pixel counts as landslide, in (0, 1).
+        temperature, bias: Probability is ``sigmoid((logit + bias) / temperature)``; temperature above 0.
+        base: The weights under the trained tensors.
+        provenance: Anything worth knowing of the training, as text by name.
+    """
+
+    model: ModelSpec
+    inputs: InputSpec
+    threshold: float = 0.5
+    temperature: float = 1.0
+    bias: float = 0.0
+    base: BaseWeights
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise InvalidCheckpointError(f"threshold {self.threshold}", expected="between 0 and 1")
+        if not 0 < self.temperature < math.inf:
+            raise InvalidCheckpointError(f"temperature {self.temperature}", expected="a number above 0")
+        if not math.isfinite(self.bias):
+            raise InvalidCheckpointError(f"bias {self.bias}", expected="a number")
+
+
+def save(url: str, net: LandslideNet, card: ModelCard) -> str:
+    """Write the trained tensors of `net` and the card, whole or not at all.
+
+    Args:
+        url: Path or fsspec URL; an existing file is replaced.
+        net: Only its trainable tensors are kept.
+        card: Its `model` and `inputs` are those of `net`.
+
+    Returns:
+        SHA-256 of the file.
+
+    Raises:
+        InvalidCheckpointError: The card describes another network.
+    """
+    if (card.model, card.inputs) != (net.spec, net.inputs):
+        raise InvalidCheckpointError("a card of another network", expected="the model and inputs of this one")
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in net.trained_state().items()}
+    text = json.dumps({"version": _VERSION, **asdict(card)}, allow_nan=False)
+    data = safetensors.torch.save(tensors, metadata={_KEY: text})
+    write_whole(url, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_card(url: str) -> ModelCard:
+    """Read the card alone: a few kilobytes from the head of the file.
+
+    Raises:
+        InvalidCheckpointError: Not a checkpoint of this package, or unreadable.
+    """
+    length = _header_length(read_range(url, 0, _LENGTH_BYTES), url)
+    return _card(read_range(url, _LENGTH_BYTES, _LENGTH_BYTES + length), url)
+
+
+def restore(
+    url: str, *, base_url: str | None = None, cache: Path | None = None, checkpoint_gradients: bool = False
+) -> tuple[LandslideNet, ModelCard]:
+    """Rebuild a saved network on its base weights.
+
+    Args:
+        url: What :func:`save` wrote.
+        base_url: Where the base weights are now; None for where the card says they were.
+        cache: Folder for copies of remote base weights; None for the user's cache.
+        checkpoint_gradients: As in :func:`landslide_scale.model.build`.
+
+    Returns:
+        The network on the CPU, and the card.
+
+    Raises:
+        InvalidCheckpointError: The file or the base weights are not what they should be.
+    """
+    data = read_range(url, 0, None)
+    card = _card(data[_LENGTH_BYTES : _LENGTH_BYTES + _header_length(data[:_LENGTH_BYTES], url)], url)
+    try:
+        state = safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise _broken(f"damaged tensors ({error})", url) from error
+    base = _base(card, base_url, cache)
+    try:
+        net = build(card.model, card.inputs, base=base, checkpoint_gradients=checkpoint_gradients)
+        net.load_trained_state(state)
+    except (InvalidCheckpointError, InvalidConfigError) as error:
+        raise InvalidCheckpointError(
+            error.found, expected=error.expected, cure=error.cure, **({"file": redacted(url)} | error.where)
+        ) from error
+    return net, card
+
+
+def fingerprint(url: str) -> str:
+    """SHA-256 of the file."""
+    return hashlib.sha256(read_range(url, 0, None)).hexdigest()
+
+
+def _base(card: ModelCard, base_url: str | None, cache: Path | None) -> Mapping[str, torch.Tensor]:
+    source = base_url or card.base.source
+    if not source.startswith(_RANDOM):
+        return load_base(source, card.base.sha256, cache)
+    seed = source.removeprefix(_RANDOM)
+    if not seed.isdecimal():
+        raise InvalidCheckpointError(f"base weights {source}", expected=f"{_RANDOM} and a whole number")
+    base = random_base(card.model.sam, int(seed))
+    if (found := state_sha256(base)) != card.base.sha256:
+        raise InvalidCheckpointError(
+            f"base weights {source} come out with SHA-256 {found}",
+            expected=card.base.sha256,
+            cure="Use the version of torch it was trained with, or train with published base weights",
+        )
+    return base
+
+
+def _header_length(head: bytes, url: str) -> int:
+    """Length of the safetensors header in bytes: eight bytes, little end first."""
+    length = int.from_bytes(head, "little")
+    if len(head) < _LENGTH_BYTES or not 0 < length <= _LONGEST_HEADER:
+        raise _broken("no safetensors header", url)
+    return length
+
+
+def _card(header: bytes, url: str) -> ModelCard:
+    try:
+        metadata = json.loads(header).get("__metadata__") or {}
+        stored = json.loads(metadata[_KEY])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _broken(f"no model card in its header ({type(error).__name__})", url) from error
+    try:
+        return _card_from_json(stored)
+    except (InvalidCheckpointError, InvalidConfigError) as error:
+        raise InvalidCheckpointError(
+            f"the model card has {error.found}",
+            expected=error.expected,
+            cure=error.cure,
+            file=redacted(url),
+            **error.where,
+        ) from error
+
+
+def _card_from_json(stored: object) -> ModelCard:
+    if not isinstance(stored, dict) or stored.get("version") != _VERSION:
+        version = stored.get("version") if isinstance(stored, dict) else type(stored).__name__
+        raise InvalidCheckpointError(
+            f"version {version!r}", expected=f"version {_VERSION}", cure="Use the release that wrote it"
+        )
+    return value_from_json(ModelCard, {key: value for key, value in stored.items() if key != "version"}, "card")
+
+
+def _broken(found: str, url: str) -> InvalidCheckpointError:
+    return InvalidCheckpointError(
+        found, expected="a whole checkpoint of landslide_scale (safetensors with a model card)", file=redacted(url)
+    )

@@ -1,0 +1,48 @@
+"""Binary cross-entropy plus Dice, one value per image.
+
+One value per image, so that a step's loss is a mean over the samples of the global batch however they are spread over
+workers: Dice pooled over a batch would depend on which images share a worker.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IGNORE = 255
+"""Label of a pixel that takes no part: unobserved, uncertain, or padding."""
+
+_SMOOTH = 1.0
+"""Added to both sides of the Dice ratio, in pixels: an image without landslides has a finite, vanishing loss."""
+
+
+def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:
+    """BCE + Dice of each image, with equal weight, as the LandslideNet paper names them.
+
+    BCE is the mean over the image's counted pixels. Dice is ``1 - (2 sum(p y) + 1) / (sum(p) + sum(y) + 1)`` over the
+    same pixels, with ``p = sigmoid(logit)`` (the soft Dice of Milletari et al. 2016, without squares).
+
+    Args:
+        logits: Any floating dtype, (B, 1, H, W).
+        label: uint8 (B, H, W); 0 background, 1 landslide, 255 ignored.
+
+    Returns:
+        float32 (B,), or float64 for float64 logits; exactly 0 and without gradient for an image wholly ignored.
+    """
+    logits = logits.squeeze(1) if logits.dtype == torch.float64 else logits.squeeze(1).float()
+    counted = (label != IGNORE).to(logits.dtype)
+    target = (label == 1).to(logits.dtype)
+    return _cross_entropy(logits, target, counted) + _dice(logits, target, counted)
+
+
+def _cross_entropy(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+    each = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * counted
+    return each.sum((1, 2)) / counted.sum((1, 2)).clamp(min=1)
+
+
+def _dice(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+    probability = torch.sigmoid(logits) * counted
+    overlap = (probability * target).sum((1, 2))
+    total = probability.sum((1, 2)) + target.sum((1, 2))
+    return 1 - (2 * overlap + _SMOOTH) / (total + _SMOOTH)

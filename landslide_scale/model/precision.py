@@ -1,0 +1,31 @@
+"""In which number format the network computes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "bf16", "float32"]
+
+
+def autocast(precision: Precision, device: str) -> torch.autocast:
+    """A context for the forward pass: bf16 autocast, or none.
+
+    Args:
+        precision: ``auto`` is bf16 where the hardware computes it natively, else float32.
+        device: As torch names it: "cpu", "cuda", "cuda:1".
+    """
+    kind = torch.device(device).type
+    enabled = precision == "bf16" or (precision == "auto" and native_bf16(device))
+    return torch.autocast(kind, dtype=torch.bfloat16, enabled=enabled)
+
+
+def native_bf16(device: str) -> bool:
+    """Whether the device has instructions for bf16 matrix products, and so gains from them."""
+    if torch.device(device).type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if torch.device(device).type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+    return False

@@ -1,0 +1,56 @@
+"""From pixel values in their own units to the three channels SAM's encoder takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from landslide_scale.spec import InputSpec
+
+_COLOURS = ("red", "green", "blue")
+
+
+class Normalise(nn.Module):
+    """``(clip(x, low, high) * gain - mean) / std`` per band, and exactly 0, the band mean, where there is no data.
+
+    Holds no state of its own in a state dict: the card of a checkpoint says what it does.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, inputs: InputSpec) -> None:
+        super().__init__()
+        self.low, self.high, self.gain = inputs.low, inputs.high, inputs.gain
+        self.register_buffer("mean", torch.tensor(inputs.mean).reshape(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(inputs.std).reshape(-1, 1, 1), persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Float32 images (B, C, H, W), NaN where there is no data, to network input (B, C, H, W) without NaN."""
+        scaled = (images.clamp(self.low, self.high) * self.gain - self.mean) / self.std
+        return scaled.masked_fill(images.isnan(), 0.0)
+
+
+def stem(bands: tuple[str, ...]) -> nn.Module:
+    """A module from (B, C, H, W) to (B, 3, H, W): nothing for three bands, else a trainable 1 x 1 convolution.
+
+    It starts by passing red, green and blue through unchanged; a colour that `bands` lacks starts as the mean of all
+    bands, so that no channel of the encoder starts empty.
+    """
+    if len(bands) == len(_COLOURS):
+        return nn.Identity()
+    convolution = nn.Conv2d(len(bands), len(_COLOURS), kernel_size=1)
+    with torch.no_grad():
+        convolution.weight.copy_(torch.stack([_mix(colour, bands) for colour in _COLOURS])[..., None, None])
+        convolution.bias.zero_()  # type: ignore[union-attr]
+    return convolution
+
+
+def _mix(colour: str, bands: tuple[str, ...]) -> torch.Tensor:
+    """Weights (C) with which the bands make up one colour."""
+    if colour not in bands:
+        return torch.full((len(bands),), 1 / len(bands))
+    return torch.tensor([float(band == colour) for band in bands])

@@ -1,0 +1,72 @@
+"""Frozen values from JSON, strictly: every key known, every type as declared, nothing coerced but 1 to 1.0."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from landslide_scale.errors import InvalidCheckpointError
+
+Value = TypeVar("Value")
+
+
+def value_from_json(kind: type[Value], stored: object, key: str) -> Value:
+    """A dataclass whose fields are dataclasses, tuples, dictionaries of text, literals or scalars.
+
+    Args:
+        kind: The dataclass.
+        stored: What ``json.loads`` gave.
+        key: Name of the value, for messages.
+
+    Raises:
+        InvalidCheckpointError: Names the key, what it holds and what was expected.
+    """
+    if not isinstance(stored, dict):
+        raise _refused(stored, "keys with values", key)
+    hints = get_type_hints(kind)
+    if unknown := sorted(stored.keys() - hints.keys()):
+        raise _refused(unknown, f"only {', '.join(hints)}", key)
+    declared = fields(cast("Any", kind))
+    needed = {f.name for f in declared if f.default is MISSING and f.default_factory is MISSING}
+    if missing := sorted(needed - stored.keys()):
+        raise _refused(sorted(stored), f"{', '.join(missing)} too", key)
+    return kind(**{name: _parse(hints[name], item, f"{key}.{name}") for name, item in stored.items()})
+
+
+def _parse(kind: object, stored: object, key: str) -> object:
+    if isinstance(kind, type) and is_dataclass(kind):
+        return value_from_json(kind, stored, key)
+    if get_origin(kind) is tuple:
+        return _tuple(get_args(kind)[0], stored, key)
+    if get_origin(kind) is dict:
+        return _dictionary(stored, key)
+    if get_origin(kind) is Literal:
+        return _literal(get_args(kind), stored, key)
+    if kind is float and type(stored) is int:
+        return float(stored)
+    # Exactly the type: to isinstance, True is an int.
+    if type(stored) is not kind:
+        raise _refused(stored, getattr(kind, "__name__", str(kind)), key)
+    return stored
+
+
+def _tuple(kind: object, stored: object, key: str) -> tuple[object, ...]:
+    if not isinstance(stored, list):
+        raise _refused(stored, "a list", key)
+    return tuple(_parse(kind, item, f"{key}[{place}]") for place, item in enumerate(stored))
+
+
+def _dictionary(stored: object, key: str) -> dict[str, object]:
+    if not isinstance(stored, dict):
+        raise _refused(stored, "keys with text", key)
+    return {name: _parse(str, text, f"{key}.{name}") for name, text in stored.items()}
+
+
+def _literal(allowed: tuple[object, ...], stored: object, key: str) -> object:
+    if stored not in allowed:
+        raise _refused(stored, " or ".join(map(repr, allowed)), key)
+    return stored
+
+
+def _refused(stored: object, expected: str, key: str) -> InvalidCheckpointError:
+    return InvalidCheckpointError(f"{stored!r:.200}", expected=expected, key=key)
