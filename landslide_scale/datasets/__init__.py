@@ -1,0 +1,69 @@
+"""Labelled images to train on: three layouts behind one protocol, all opened and checked before training begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from landslide_scale.datasets.bijie import open_bijie
+from landslide_scale.datasets.chips import open_chips
+from landslide_scale.datasets.files import Files, LocalFiles, RemoteFiles, files_at
+from landslide_scale.datasets.pairs import open_pairs
+from landslide_scale.datasets.patches import EvaluationPatches, Patches, TrainingPatches
+from landslide_scale.datasets.sample import Dataset, DataSpec, Found, Kind, Sample, inspect
+from landslide_scale.datasets.split import Split, split
+from landslide_scale.errors import InvalidDatasetError
+from landslide_scale.losses import IGNORE
+
+if TYPE_CHECKING:
+    from landslide_scale.spec import InputSpec, ModelSpec
+
+__all__ = [
+    "DataSpec",
+    "Dataset",
+    "EvaluationPatches",
+    "Files",
+    "Found",
+    "Kind",
+    "LocalFiles",
+    "Patches",
+    "RemoteFiles",
+    "Sample",
+    "Split",
+    "TrainingPatches",
+    "files_at",
+    "inspect",
+    "open_dataset",
+    "split",
+]
+
+
+def open_dataset(data: DataSpec, model: ModelSpec, inputs: InputSpec, *, files: Files | None = None) -> Dataset:
+    """Open a data set for a model; its images are not read yet (see `inspect`).
+
+    Args:
+        data: What to open.
+        model: Its bands are what `read` gives, in its order.
+        inputs: Its radiometry must be the data set's.
+        files: Where to read; by default what is at `data.path`.
+
+    Raises:
+        InvalidDatasetError: Missing folders or files, or images of other bands or radiometry than the model's.
+    """
+    files = files_at(data.path) if files is None else files
+    dataset = _open(data, model, files)
+    for what, found, expected in (
+        ("bands", dataset.bands, model.bands),
+        ("radiometry", dataset.radiometry, inputs.radiometry),
+    ):
+        if found != expected:
+            raise InvalidDatasetError(f"{what} {found}", expected=f"{expected}, the model's", file=data.path)
+    return dataset
+
+
+def _open(data: DataSpec, model: ModelSpec, files: Files) -> Dataset:
+    if data.kind == "chips":
+        return open_chips(files, bands=model.bands)
+    if data.kind == "bijie":
+        return open_bijie(files, non_landslide=data.non_landslide, resize=data.resize)
+    values = ((data.background, 0), (data.landslide, 1), (data.ignore, IGNORE))
+    return open_pairs(files, meaning={value: label for group, label in values for value in group}, resize=data.resize)

@@ -1,0 +1,177 @@
+"""Training chips as ``landslide-scale chips`` writes them: ``chips.json`` and one ``NAME.npz`` per chip.
+
+``chips.json`` is ``{"version": 1, "bands": [...], "radiometry": "boa", "resolution": 10.0, "size": N}``. An npz holds
+``image`` float32 (C, N, N), NaN where there is no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from landslide_scale.datasets.sample import LABELS, Sample, need_names
+from landslide_scale.errors import InvalidDatasetError
+from landslide_scale.spec import Radiometry
+
+if TYPE_CHECKING:
+    from landslide_scale.datasets.files import Files
+
+INDEX = "chips.json"
+VERSION = 1
+
+_Header = Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]]
+_HEADERS: dict[tuple[int, int], _Header] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipIndex:
+    """What ``chips.json`` says of all chips of a folder.
+
+    Attributes:
+        bands: Names of the image's channels, in order.
+        radiometry: Units of the image.
+        resolution: Metres per pixel.
+        size: Pixels per side.
+    """
+
+    bands: tuple[str, ...]
+    radiometry: Radiometry
+    resolution: float
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chips:
+    """A data set of chips, restricted to some of their bands.
+
+    Attributes:
+        files: Their folder.
+        names: Of the chips, sorted.
+        index: What all chips have in common.
+        bands: The bands to give, each one of the index's.
+    """
+
+    files: Files
+    names: tuple[str, ...]
+    index: ChipIndex
+    bands: tuple[str, ...]
+
+    @property
+    def radiometry(self) -> Radiometry:
+        """Of all chips."""
+        return self.index.radiometry
+
+    def read(self, name: str) -> Sample:
+        """Open one chip, with the chosen bands."""
+        path = f"{name}.npz"
+        where, content, size = self.files.where(path), self.files.read(path), self.index.size
+        image = _array(content, "image", (len(self.index.bands), size, size), np.float32, where)
+        label = _array(content, "label", (size, size), np.uint8, where)
+        _check_values(image, label, where)
+        chosen = [self.index.bands.index(band) for band in self.bands]
+        return Sample(image=image[chosen], label=label)
+
+
+def _array(content: bytes, key: str, shape: tuple[int, ...], kind: type, where: str) -> np.ndarray:
+    """One array of an npz whose header says what is expected; nothing is allocated before that, nothing unpickled."""
+    expected = f"{key} {np.dtype(kind)} {shape}"
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(f"{key}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            header = _HEADERS[version]
+            found_shape, _, found_kind = header(member)
+            if found_shape != shape or found_kind != kind:
+                raise InvalidDatasetError(f"{key} {found_kind} {found_shape}", expected=expected, file=where)
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            array: np.ndarray = arrays[key]
+            return array
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise InvalidDatasetError(f"{key} cannot be read ({error})", expected=expected, file=where) from error
+
+
+def _check_values(image: np.ndarray, label: np.ndarray, where: str) -> None:
+    if np.isinf(image).any():
+        raise InvalidDatasetError("infinite values in image", expected="numbers, or NaN for no data", file=where)
+    unknown = sorted(set(np.unique(label).tolist()) - set(LABELS))
+    if unknown:
+        raise InvalidDatasetError(f"label values {unknown}", expected=f"only {list(LABELS)}", file=where)
+
+
+def open_chips(files: Files, *, bands: tuple[str, ...] | None = None) -> Chips:
+    """Open a folder of chips.
+
+    Args:
+        files: The folder.
+        bands: The bands to give, in this order; None gives all in their own order.
+
+    Raises:
+        InvalidDatasetError: No index or a wrong one, no chips, or a band they do not have.
+    """
+    index = read_index(files)
+    missing = [band for band in bands or () if band not in index.bands]
+    if missing:
+        raise InvalidDatasetError(
+            f"no band {', '.join(missing)} among {', '.join(index.bands)}",
+            expected="every band of the model",
+            cure="Make the chips anew with these bands, or train on the ones there are.",
+            file=files.where(INDEX),
+        )
+    names = tuple(name.removesuffix(".npz") for name in files.names("") if name.endswith(".npz"))
+    need_names(names, expected="NAME.npz beside chips.json", file=files.where(""))
+    return Chips(files=files, names=tuple(sorted(names)), index=index, bands=bands or index.bands)
+
+
+def read_index(files: Files) -> ChipIndex:
+    """Read and check ``chips.json``.
+
+    Raises:
+        InvalidDatasetError: It is missing, no JSON, of another version, or a key has a wrong value.
+    """
+    where = files.where(INDEX)
+    try:
+        found = json.loads(files.read(INDEX))
+    except ValueError as error:
+        raise InvalidDatasetError(
+            f"no JSON ({error})", expected="the index of a folder of chips", file=where
+        ) from error
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        version = found.get("version") if isinstance(found, dict) else type(found).__name__
+        raise InvalidDatasetError(f"version {version}", expected=f"{VERSION}", file=where)
+    wrong = [key for key, right in _RULES.items() if not right(found.get(key))]
+    if wrong:
+        raise InvalidDatasetError(f"{wrong[0]} {found.get(wrong[0])!r}", expected=f"{_EXPECTED[wrong[0]]}", file=where)
+    return ChipIndex(
+        bands=tuple(found["bands"]),
+        radiometry=found["radiometry"],
+        resolution=float(found["resolution"]),
+        size=found["size"],
+    )
+
+
+def _is_bands(value: object) -> bool:
+    named = isinstance(value, list) and bool(value) and all(isinstance(band, str) for band in value)
+    return named and isinstance(value, list) and len(set(value)) == len(value)
+
+
+_EXPECTED = {
+    "bands": "a list of band names, each once",
+    "radiometry": f"one of {', '.join(get_args(Radiometry))}",
+    "resolution": "metres per pixel, more than 0",
+    "size": "pixels per side, 1 or more",
+}
+_RULES: dict[str, Callable[[Any], bool]] = {
+    "bands": _is_bands,
+    "radiometry": lambda value: value in get_args(Radiometry),
+    "resolution": lambda value: isinstance(value, int | float) and value > 0,
+    "size": lambda value: isinstance(value, int) and value > 0,
+}

@@ -1,0 +1,190 @@
+"""Squares the network sees: cut from images, padded, augmented; a function of (seed, epoch, index) and nothing else.
+
+Nothing here resamples: flips, quarter turns and cuts move labels whole. Padding is NaN in the image and 255 in the
+label, and whatever a pixel was labelled, it is ignored where its image has no data.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from landslide_scale.datasets.sample import Sample
+from landslide_scale.losses import IGNORE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from landslide_scale.datasets.sample import Dataset, Found
+    from landslide_scale.spec import InputSpec, TrainSpec
+
+_GAIN = 0.1
+_BIAS = 0.03
+"""Colour: each band times 1 +- 10 %, plus up to 3 % of what the network is shown as black to white."""
+
+_WHITE = 255
+
+
+class Patches(Protocol):
+    """A numbered list of patches of one size."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, epoch: int, index: int) -> Sample:
+        """Give one patch: image (C, P, P), label (P, P)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """A square of one image.
+
+    Attributes:
+        y, x: Its upper left pixel.
+        new_y, new_x: First row and column that no window before this one counted.
+    """
+
+    y: int
+    x: int
+    new_y: int
+    new_x: int
+
+
+def windows(height: int, width: int, patch: int) -> tuple[Window, ...]:
+    """Cover an image so that each pixel is counted once.
+
+    The last window of a row or column moves inwards rather than being padded, and the pixels it shares with the one
+    before are ignored in it; only an image smaller than a patch is padded.
+    """
+    return tuple(
+        Window(y=y, x=x, new_y=new_y, new_x=new_x)
+        for y, new_y in _starts(height, patch)
+        for x, new_x in _starts(width, patch)
+    )
+
+
+def _starts(length: int, patch: int) -> Iterator[tuple[int, int]]:
+    for new in range(0, length, patch):
+        yield max(0, min(new, length - patch)), new
+
+
+def cut(sample: Sample, y: int, x: int, patch: int) -> Sample:
+    """Cut the square whose upper left pixel is (y, x), padded below and to the right where the image ends."""
+    image = sample.image[:, y : y + patch, x : x + patch]
+    label = sample.label[y : y + patch, x : x + patch]
+    after = ((0, patch - label.shape[0]), (0, patch - label.shape[1]))
+    image = np.pad(image, ((0, 0), *after), constant_values=np.nan)
+    label = np.pad(label, after, constant_values=IGNORE)
+    label[np.isnan(image).any(0)] = IGNORE
+    return Sample(image=image, label=label)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationPatches:
+    """The windows of some images, always the same."""
+
+    dataset: Dataset
+    items: tuple[tuple[str, Window], ...]
+    patch: int
+
+    @classmethod
+    def of(cls, dataset: Dataset, found: Mapping[str, Found], names: Sequence[str], patch: int) -> EvaluationPatches:
+        """List the windows of the named images."""
+        items = ((name, window) for name in names for window in windows(found[name].height, found[name].width, patch))
+        return cls(dataset=dataset, items=tuple(items), patch=patch)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def read(self, epoch: int, index: int) -> Sample:  # noqa: ARG002 (the same in every epoch)
+        """Give one window, its label ignored where an earlier window counted it."""
+        name, window = self.items[index]
+        sample = cut(self.dataset.read(name), window.y, window.x, self.patch)
+        sample.label[: window.new_y - window.y] = IGNORE
+        sample.label[:, : window.new_x - window.x] = IGNORE
+        return sample
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPatches:
+    """Random squares of some images, turned, flipped and recoloured anew in every epoch.
+
+    Attributes:
+        dataset: Where the images are read.
+        items: Names, each as often as patches are needed to cover its image.
+        patch: Side of a square.
+        seed: Of everything random, with epoch and index.
+        white: What the network is shown as white, in the radiometry's units.
+        focus: Share of the squares that are put over a landslide pixel, where their image has one.
+    """
+
+    dataset: Dataset
+    items: tuple[str, ...]
+    patch: int
+    seed: int
+    white: float
+    focus: float
+
+    @classmethod
+    def of(
+        cls, dataset: Dataset, found: Mapping[str, Found], names: Sequence[str], spec: TrainSpec, inputs: InputSpec
+    ) -> TrainingPatches:
+        """List the named images, larger ones several times."""
+        times = {n: math.ceil(found[n].height / spec.patch) * math.ceil(found[n].width / spec.patch) for n in names}
+        items = tuple(name for name in names for _ in range(times[name]))
+        white = _WHITE / inputs.gain
+        return cls(
+            dataset=dataset, items=items, patch=spec.patch, seed=spec.seed, white=white, focus=spec.landslide_focus
+        )
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def read(self, epoch: int, index: int) -> Sample:
+        """Give one square, the same for the same seed, epoch and index."""
+        rng = np.random.default_rng((self.seed, epoch, 1, index))
+        sample = self.dataset.read(self.items[index])
+        place = _focused if rng.random() < self.focus else _anywhere
+        y, x = place(sample.label, self.patch, rng)
+        return augment(cut(sample, y, x, self.patch), rng, white=self.white)
+
+
+def _anywhere(label: np.ndarray, patch: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Upper left pixel of a square, every one within the image as likely as another."""
+    y, x = (int(rng.integers(max(side - patch, 0) + 1)) for side in label.shape)
+    return y, x
+
+
+def _focused(label: np.ndarray, patch: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Upper left pixel of a square over one landslide pixel, which lies anywhere in it; anywhere if there is none."""
+    found = np.argwhere(label == 1)
+    over = found[rng.integers(len(found))] if len(found) else rng.integers(label.shape)
+    y, x = (
+        int(np.clip(pixel - rng.integers(patch), 0, max(side - patch, 0)))
+        for pixel, side in zip(over, label.shape, strict=True)
+    )
+    return y, x
+
+
+def augment(sample: Sample, rng: np.random.Generator, *, white: float) -> Sample:
+    """Flip, turn by quarters and recolour a square.
+
+    Args:
+        sample: The square.
+        rng: Source of the eight orientations and the colours; always drawn from equally often.
+        white: What the network is shown as white, in the radiometry's units.
+    """
+    flip, turns = bool(rng.integers(2)), int(rng.integers(4))
+    bands = (sample.image.shape[0], 1, 1)
+    gain = 1 + rng.uniform(-_GAIN, _GAIN, bands)
+    bias = white * rng.uniform(-_BIAS, _BIAS, bands)
+    image = _oriented(sample.image, flip=flip, turns=turns) * gain.astype(np.float32) + bias.astype(np.float32)
+    return Sample(image=image, label=_oriented(sample.label, flip=flip, turns=turns))
+
+
+def _oriented(array: np.ndarray, *, flip: bool, turns: int) -> np.ndarray:
+    array = array[..., ::-1] if flip else array
+    return np.ascontiguousarray(np.rot90(array, turns, axes=(-2, -1)))
