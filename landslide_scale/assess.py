@@ -1,0 +1,74 @@
+"""Scoring a checkpoint on labelled images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from landslide_scale.checkpoint import read_card, restore
+from landslide_scale.datasets import EvaluationPatches, inspect, open_dataset, split
+from landslide_scale.training import Calibration, evaluate
+
+if TYPE_CHECKING:
+    from landslide_scale.checkpoint import ModelCard
+    from landslide_scale.datasets import DataSpec
+    from landslide_scale.metrics import Confusion
+    from landslide_scale.spec import TrainSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """How a checkpoint did.
+
+    Attributes:
+        card: Of the checkpoint.
+        images: How many were scored.
+        confusion: Their pixels at the card's threshold; its `landslide` and `macro` are the scores.
+        loss: Mean BCE + Dice per patch.
+    """
+
+    card: ModelCard
+    images: int
+    confusion: Confusion
+    loss: float
+
+
+def evaluate_checkpoint(
+    checkpoint: str,
+    data: DataSpec,
+    train: TrainSpec,
+    *,
+    part: Literal["holdout", "all"] = "holdout",
+    base_url: str | None = None,
+    device: str | None = None,
+) -> Assessment:
+    """Score a checkpoint.
+
+    Args:
+        checkpoint: Path or fsspec URL.
+        data: Images of the checkpoint's radiometry, with its bands.
+        train: As it was trained: seed and fractions give the same holdout from the same images; patch, batch and
+            precision the same numbers.
+        part: ``all`` is for images the checkpoint never saw.
+        base_url: Where its base weights are now.
+        device: As torch names it; by default a GPU where there is one.
+
+    Raises:
+        InvalidCheckpointError: It cannot be restored.
+        InvalidDatasetError: The images cannot be used, or are of another radiometry.
+    """
+    card = read_card(checkpoint)
+    dataset = open_dataset(data, card.model, card.inputs)
+    found = inspect(dataset)
+    names = split(found, train).holdout if part == "holdout" else dataset.names
+    net, _ = restore(checkpoint, base_url=base_url)
+    judged = evaluate(
+        net.to(device or ("cuda" if torch.cuda.is_available() else "cpu")),
+        EvaluationPatches.of(dataset, found, names, train.patch),
+        batch=train.batch,
+        precision=train.precision,
+        calibration=Calibration(threshold=card.threshold, temperature=card.temperature, bias=card.bias),
+    )
+    return Assessment(card=card, images=len(names), confusion=judged.confusion, loss=judged.loss)

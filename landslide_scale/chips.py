@@ -1,0 +1,126 @@
+"""Label polygons and a catalogue to training chips: the network trains on just what a scan reads.
+
+A chip is a block of the zone's lattice, observed as a scan would; pixels that no scene saw, or that lie outside the
+labelled region, are labelled 255 and take no part.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import ray
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale import region
+from landslide_scale.bands import Reason
+from landslide_scale.config import ChipsConfig
+from landslide_scale.datasets.chips import INDEX, VERSION
+from landslide_scale.errors import IncompleteRunError, ReadError, RunConflictError
+from landslide_scale.grid import project
+from landslide_scale.losses import IGNORE
+from landslide_scale.observe import observe
+from landslide_scale.plan import WorkUnit
+from landslide_scale.raster import burn
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.session import session, settle_data
+from landslide_scale.survey import chips_plan
+
+LEAST_OBSERVED = 0.5
+"""A chip of which less was observed is not kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipsSummary:
+    """What was made: chips kept of those planned; labelled pixels, and landslides among them."""
+
+    directory: str
+    planned: int
+    kept: int
+    pixels: int
+    landslide_pixels: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    config: ChipsConfig
+    directory: RunDirectory
+    region: str
+    labels: str
+
+
+def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda _: None) -> ChipsSummary:
+    """Observe every block of the labelled region and write it with its labels.
+
+    Raises:
+        InvalidInputError: Region, labels, catalogue or folder do not fit; nothing was written.
+        IncompleteRunError: Some chips could not be read; the others are there, but no index.
+    """
+    directory = RunDirectory(config.directory)
+    if directory.names("", ""):
+        raise RunConflictError("a folder with files in it", expected="an empty one", directory=directory)
+    labels = region.read_polygons(config.labels)
+    plan = chips_plan(config)
+    task = _Task(
+        config=config, directory=directory, region=plan.region.wkt, labels=shapely.union_all(labels.geometry).wkt
+    )
+    progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {len(labels)} polygons")
+    rows = [{"unit": unit.to_json()} for unit in plan.units]
+    with session(config.compute.address):
+        settle_data()
+        made = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map(
+            partial(_make, task=task), num_cpus=config.compute.cpus_per_reader
+        )
+        found = list(made.iter_rows())
+    failed = [row["error"] for row in found if row["error"]]
+    if failed:
+        raise IncompleteRunError(f"{len(failed)} of {len(found)} chips failed", cure="; ".join(failed[:3]))
+    directory.write_json(
+        INDEX,
+        {
+            "version": VERSION,
+            "bands": list(config.bands),
+            "radiometry": "boa",
+            "resolution": float(config.grid.resolution),
+            "size": config.size,
+        },
+    )
+    return ChipsSummary(
+        directory=str(directory),
+        planned=len(found),
+        kept=sum(row["pixels"] > 0 for row in found),
+        pixels=sum(row["pixels"] for row in found),
+        landslide_pixels=sum(row["landslide_pixels"] for row in found),
+    )
+
+
+def _make(row: dict[str, Any], task: _Task) -> dict[str, Any]:
+    unit = WorkUnit.from_json(row["unit"])
+    try:
+        image = observe(unit.scenes, unit.lattice, unit.box, task.config.bands, task.config.composite)
+    except ReadError as error:
+        return {"pixels": 0, "landslide_pixels": 0, "error": str(error.at(chip=unit.id))}
+    label = _label(unit, image.reason, shapely.from_wkt(task.region), shapely.from_wkt(task.labels))
+    counted = label != IGNORE
+    if counted.mean() < LEAST_OBSERVED:
+        return {"pixels": 0, "landslide_pixels": 0, "error": ""}
+    content = io.BytesIO()
+    np.savez_compressed(content, image=image.values, label=label)
+    task.directory.write(f"{unit.id}.npz", content.getvalue())
+    return {"pixels": int(counted.sum()), "landslide_pixels": int((label == 1).sum()), "error": ""}
+
+
+def _label(unit: WorkUnit, reason: NDArray[np.uint8], ground: BaseGeometry, labels: BaseGeometry) -> NDArray[np.uint8]:
+    """1 where a pixel's centre lies in a label, 255 where it was not observed or lies outside the region."""
+    near = shapely.intersection(labels, shapely.buffer(unit.lattice.outline(unit.box), 1e-3))
+    parts = [part for part in getattr(near, "geoms", [near]) if part.area > 0]
+    moved = [project(part, 4326, unit.lattice.zone.epsg) for part in parts]
+    label = burn(moved, unit.lattice, unit.box).astype(np.uint8)
+    counted = (reason == Reason.OBSERVED) & unit.lattice.inside(unit.box, ground)
+    return np.where(counted, label, np.uint8(IGNORE))

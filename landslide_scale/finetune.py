@@ -1,0 +1,165 @@
+"""Fine-tuning on Ray Train: the wiring and nothing but the wiring."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.fs
+import ray
+import ray.train
+import torch
+from fsspec.core import url_to_fs
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+
+from landslide_scale.errors import BrokenRunError, LandslideScaleError
+from landslide_scale.fitting import TrainState, fit, score
+from landslide_scale.storage import redacted
+from landslide_scale.trainrun import FinetuneJob, FinetuneResult, Prepared, TrainRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STATE = "state.pt"
+_FOLDER = "train"
+_START_ATTEMPTS = 30
+"""Waits of a minute for the workers' machines, which an autoscaler may have to start; Ray's own default is forever."""
+
+
+def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str], None] = print) -> FinetuneResult:
+    """Fine-tune on the Ray cluster this process is connected to.
+
+    A worker that dies is replaced and all go on from the last epoch, `job.max_failures` times at most. `resume` goes
+    on with a run that stopped, to the result it would have had; a complete one just gives its result.
+
+    Args:
+        job: What to do.
+        resume: Go on with the run in `job.output`, if there is one.
+        progress: Given one line per epoch, from a thread of its own.
+
+    Raises:
+        InvalidInputError: Data, weights or settings cannot be used (nothing was written), or the output holds
+            another run.
+        BrokenRunError: The workers failed too often.
+    """
+    prepared, net = Prepared.of(job), job.build()
+    run = TrainRun(job)
+    run.begin(prepared, net, resume=resume)
+    if (done := run.result()) is not None:
+        return done
+    _say_if_waiting(job, progress)
+    with run.followed(progress):
+        _fit_on_workers(job, prepared)
+    if (done := run.result()) is None:
+        raise BrokenRunError("the workers ended without a result", cure="Go on by --resume.", run=run.folder)
+    return done
+
+
+def _fit_on_workers(job: FinetuneJob, prepared: Prepared) -> None:
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"job": job, "prepared": prepared},
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=job.workers, use_gpu=job.gpu, resources_per_worker=_resources(job)
+        ),
+        run_config=ray.train.RunConfig(
+            name=_FOLDER,
+            **_storage(job.output),
+            failure_config=_failures(job),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
+        ),
+        torch_config=TorchConfig(backend="nccl" if job.gpu else "gloo", timeout_s=job.collective_timeout_s),
+    )
+    try:
+        trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise _cause(error, job) from error
+
+
+def _failures(job: FinetuneJob) -> ray.train.FailureConfig:
+    # To a type checker Ray shows the class of Train v1.
+    return ray.train.FailureConfig(
+        max_failures=job.max_failures,
+        controller_failure_limit=_START_ATTEMPTS,  # type: ignore[call-arg]
+    )
+
+
+def _resources(job: FinetuneJob) -> dict[str, float]:
+    return {"CPU": float(job.cpus_per_worker)} | ({"GPU": 1.0} if job.gpu else {})
+
+
+def _storage(output: str) -> dict[str, Any]:
+    """Where Ray Train keeps its state: through fsspec for URLs, so that one set of credentials serves all."""
+    if "://" not in output:
+        return {"storage_path": output}
+    files, root = url_to_fs(output)
+    handler = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(files))
+    return {"storage_path": root, "storage_filesystem": handler}
+
+
+def _say_if_waiting(job: FinetuneJob, progress: Callable[[str], None]) -> None:
+    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    for kind, each in _resources(job).items():
+        if have.get(kind, 0) < each * job.workers:
+            progress(f"waiting for {each * job.workers:g} {kind}; the cluster has {have.get(kind, 0):g}")
+
+
+def _cause(error: ray.train.TrainingFailedError, job: FinetuneJob) -> LandslideScaleError:
+    """Our own error out of a worker where there is one; anything else is a broken run."""
+    failures: dict[int, Exception] = getattr(error, "worker_failures", {})
+    for failure in failures.values():
+        inner = getattr(failure, "_base_exc", failure)
+        if isinstance(inner, LandslideScaleError):
+            return inner
+    said = [f"worker {rank} {_ending(failure)}" for rank, failure in sorted(failures.items())] or [str(error)]
+    return BrokenRunError(
+        f"training stopped after {job.max_failures} restarts of its workers: {'; '.join(said)}",
+        cure="Go on by --resume.",
+        run=redacted(job.output),
+    )
+
+
+def _ending(failure: Exception) -> str:
+    """How a worker ended, on one line: the last of its traceback, or that its process died."""
+    if hasattr(failure, "health_check_failure"):
+        return "died (killed, out of memory, or its machine was lost)"
+    return str(failure).strip().rpartition("\n")[2]
+
+
+def _worker(config: dict[str, Any]) -> None:
+    """One DDP process, from the last reported epoch to the score."""
+    job: FinetuneJob = config["job"]
+    torch.set_num_threads(job.cpus_per_worker)
+    run, parts, first = TrainRun(job), config["prepared"].parts(job), ray.train.get_context().get_world_rank() == 0
+    net = job.build().to(get_device())
+
+    def after_epoch(state: TrainState) -> None:
+        if first:
+            run.after_epoch(net, state)
+        _report(state, first=first)
+
+    state = fit(net, parts, job.train, state=_reported(), after_epoch=after_epoch, threads=job.cpus_per_worker)
+    judged = score(net, state, parts, job.train, threads=job.cpus_per_worker)
+    if first:
+        run.complete(net, state, judged)
+
+
+def _report(state: TrainState, *, first: bool) -> None:
+    """Every rank reports every epoch, a barrier; the first hands in the state of all."""
+    metrics = {"epoch": state.epochs[-1].epoch, "loss": state.epochs[-1].loss}
+    if not first:
+        ray.train.report(metrics)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(state.to_plain(), Path(folder, _STATE))
+        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+
+def _reported() -> TrainState | None:
+    """The state after the last epoch that all ranks reported, in this run or before it was stopped."""
+    kept = ray.train.get_checkpoint()
+    if kept is None:
+        return None
+    with kept.as_directory() as folder:
+        return TrainState.from_plain(torch.load(Path(folder, _STATE), map_location="cpu", weights_only=True))

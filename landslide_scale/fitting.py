@@ -1,0 +1,186 @@
+"""A whole training: epochs until the last, the best one kept, and a state from which to go on."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from landslide_scale.training import (
+    Calibration,
+    Evaluation,
+    distributed,
+    evaluate,
+    optimizer_for,
+    train_epoch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor, nn
+
+    from landslide_scale.datasets import Patches
+    from landslide_scale.spec import TrainSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch came to.
+
+    Attributes:
+        epoch: From 1.
+        loss: Mean over the training patches while they were learnt from.
+        validation_loss: Mean over the validation patches after it.
+        validation_f1: Landslide F1 of the validation pixels at the calibration's threshold; nan where undefined.
+        calibration: Fitted to the validation pixels.
+        seconds: It took.
+    """
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    validation_f1: float
+    calibration: Calibration
+    seconds: float
+
+    @property
+    def line(self) -> str:
+        """One line for a reader."""
+        return (
+            f"epoch {self.epoch}: loss {self.loss:.4f}, validation loss {self.validation_loss:.4f}, "
+            f"validation F1 {self.validation_f1:.3f}, {self.seconds:.1f} s"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainState:
+    """All that a training needs to go on after an epoch.
+
+    Attributes:
+        epochs: So far.
+        trained: Tensors that training changes, by name, after the last of them.
+        optimizer: Its state dict.
+        best: The number of the epoch of highest validation F1, the first among equals.
+        best_trained: The tensors after that one.
+    """
+
+    epochs: tuple[Epoch, ...]
+    trained: Mapping[str, Tensor]
+    optimizer: Mapping[str, Any]
+    best: int
+    best_trained: Mapping[str, Tensor]
+
+    @property
+    def best_epoch(self) -> Epoch:
+        """The epoch of highest validation F1."""
+        return self.epochs[self.best - 1]
+
+    @property
+    def improved(self) -> bool:
+        """Whether the last epoch is the best."""
+        return self.best == len(self.epochs)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Tensors, numbers, strings, lists and dicts only, as ``torch.load(weights_only=True)`` reads back."""
+        plain = {name: getattr(self, name) for name in ("trained", "optimizer", "best", "best_trained")}
+        return plain | {"epochs": [asdict(epoch) for epoch in self.epochs]}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> TrainState:
+        """The inverse of `to_plain`."""
+        epochs = (Epoch(**epoch | {"calibration": Calibration(**epoch["calibration"])}) for epoch in plain["epochs"])
+        return cls(**dict(plain) | {"epochs": tuple(epochs)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Patches by what they are for."""
+
+    train: Patches
+    validation: Patches
+    holdout: Patches
+
+
+def trained_tensors(net: nn.Module) -> dict[str, Tensor]:
+    """Copies on the CPU of what training may change: trainable parameters, and buffers such as running means."""
+    frozen = {name for name, tensor in net.named_parameters() if not tensor.requires_grad}
+    return {name: tensor.detach().cpu().clone() for name, tensor in net.state_dict().items() if name not in frozen}
+
+
+def fit(
+    net: nn.Module,
+    parts: Parts,
+    spec: TrainSpec,
+    *,
+    state: TrainState | None = None,
+    after_epoch: Callable[[TrainState], None] | None = None,
+    threads: int = 2,
+) -> TrainState:
+    """Train to the last epoch.
+
+    Under ``torch.distributed`` every process calls it with the same arguments and returns the same state.
+
+    Args:
+        net: On its device, as built; left at the last epoch.
+        parts: To learn from and to choose by.
+        spec: How.
+        state: Where to go on; None to begin.
+        after_epoch: Called after each epoch, in every process, with the network at that epoch.
+        threads: That read patches.
+
+    Raises:
+        BrokenRunError: The loss is no longer a number.
+    """
+    optimizer = optimizer_for(net, spec)
+    if state is not None:
+        net.load_state_dict(state.trained, strict=False)
+        optimizer.load_state_dict(dict(state.optimizer))
+    wrapped = distributed(net)
+    for epoch in range(len(state.epochs) if state else 0, spec.epochs):
+        began = time.monotonic()
+        loss = train_epoch(wrapped, optimizer, parts.train, spec=spec, epoch=epoch, threads=threads)
+        judged = evaluate(net, parts.validation, batch=spec.batch, precision=spec.precision, threads=threads)
+        done = _epoch(epoch + 1, loss, judged, time.monotonic() - began)
+        state = _after(state, done, trained_tensors(net), optimizer.state_dict())
+        if after_epoch is not None:
+            after_epoch(state)
+    assert state is not None  # noqa: S101 (a TrainSpec has at least one epoch)
+    return state
+
+
+def _epoch(number: int, loss: float, judged: Evaluation, seconds: float) -> Epoch:
+    return Epoch(
+        epoch=number,
+        loss=loss,
+        validation_loss=judged.loss,
+        validation_f1=judged.histogram.confusion(judged.histogram.best_logit()).landslide.f1,
+        calibration=Calibration.fitted(judged.histogram),
+        seconds=seconds,
+    )
+
+
+def _after(
+    state: TrainState | None, done: Epoch, trained: Mapping[str, Tensor], optimizer: Mapping[str, Any]
+) -> TrainState:
+    if state is None:
+        return TrainState(epochs=(done,), trained=trained, optimizer=optimizer, best=1, best_trained=trained)
+    state = replace(state, epochs=(*state.epochs, done), trained=trained, optimizer=optimizer)
+    if _at_least_0(done.validation_f1) > _at_least_0(state.best_epoch.validation_f1):
+        return replace(state, best=done.epoch, best_trained=trained)
+    return state
+
+
+def _at_least_0(f1: float) -> float:
+    """An undefined score is worse than any other."""
+    return -1.0 if math.isnan(f1) else f1
+
+
+def score(net: nn.Module, state: TrainState, parts: Parts, spec: TrainSpec, *, threads: int = 2) -> Evaluation:
+    """Score the holdout with the best epoch and its calibration; the network is left at that epoch."""
+    net.load_state_dict(state.best_trained, strict=False)
+    calibration = state.best_epoch.calibration
+    return evaluate(
+        net, parts.holdout, batch=spec.batch, precision=spec.precision, calibration=calibration, threads=threads
+    )

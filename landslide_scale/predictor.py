@@ -1,0 +1,94 @@
+"""A work unit's middle step: a process that holds the model and turns observed blocks into probabilities."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_scale.bands import Reason
+from landslide_scale.grid import PixelBox
+from landslide_scale.plan import WorkUnit
+from landslide_scale.predict import BlockPredictor, Tile
+from landslide_scale.spec import REFLECTANCE_WHITE
+from landslide_scale.work import Row, Task
+
+
+class Predictor:
+    """Holds the model in one process and predicts batches of rows.
+
+    Args:
+        task: The run.
+        device: As torch names it.
+        threads: Of torch.
+    """
+
+    def __init__(self, task: Task, device: str, threads: int) -> None:
+        config = task.config
+        net, self.card = task.load(config.model.checkpoint, base_url=config.model.base_weights)
+        self.task = task
+        self.predictor = BlockPredictor(
+            net,
+            self.card,
+            lattice=task.patches,
+            batch=config.predict.batch,
+            precision=config.predict.precision,
+            device=device,
+            threads=threads,
+        )
+
+    def __call__(self, rows: Mapping[str, Any]) -> Row:
+        """Rows as columns, with ``values`` replaced by ``probability`` (N, B, B) float32, NaN where not observed."""
+        begun = time.perf_counter()
+        units = [WorkUnit.from_json(str(text)) for text in rows["unit"]]
+        cores = [observed_box(unit.box, reason) for unit, reason in zip(units, rows["reason"], strict=True)]
+        tiles = [
+            self._tile(unit, core, values)
+            for unit, core, values in zip(units, cores, rows["values"], strict=True)
+            if core is not None
+        ]
+        predicted = iter(self.predictor.predict(tiles))
+        found = [
+            _place(unit.box, core, next(predicted) if core else None) for unit, core in zip(units, cores, strict=True)
+        ]
+        seconds = (time.perf_counter() - begun) / len(units)
+        kept = {name: column for name, column in rows.items() if name != "values"}
+        return kept | {"probability": np.stack(found), "predict_seconds": np.full(len(units), seconds)}
+
+    def _tile(self, unit: WorkUnit, core: PixelBox, values: NDArray[np.float32]) -> Tile:
+        outer = self.task.patches.covering(unit.box)
+        return Tile(
+            values=shown(np.asarray(values), self.card.inputs.radiometry),
+            row=outer.row_start,
+            col=outer.col_start,
+            core=(core.row_start, core.row_stop, core.col_start, core.col_stop),
+        )
+
+
+def shown(reflectance: NDArray[np.float32], radiometry: str) -> NDArray[np.float32]:
+    """Reflectance in the units a checkpoint was trained on; to 0 to 255 the way SAM is shown reflectance."""
+    return reflectance if radiometry == "boa" else reflectance * np.float32(255 / REFLECTANCE_WHITE)
+
+
+def observed_box(box: PixelBox, reason: NDArray[np.uint8]) -> PixelBox | None:
+    """The smallest box around the observed pixels of a block."""
+    observed = reason == Reason.OBSERVED
+    if not observed.any():
+        return None
+    rows, cols = np.flatnonzero(observed.any(axis=1)), np.flatnonzero(observed.any(axis=0))
+    return PixelBox(
+        row_start=box.row_start + int(rows[0]),
+        row_stop=box.row_start + int(rows[-1]) + 1,
+        col_start=box.col_start + int(cols[0]),
+        col_stop=box.col_start + int(cols[-1]) + 1,
+    )
+
+
+def _place(box: PixelBox, core: PixelBox | None, predicted: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    out = np.full(box.shape, np.nan, np.float32)
+    if core is not None and predicted is not None:
+        out[core.within(box)] = predicted
+    return out

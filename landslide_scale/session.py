@@ -1,0 +1,51 @@
+"""The Ray cluster a run works on: the job's, the one asked for, or a local one for as long as the run takes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import ray
+from ray.data import DataContext
+
+LOCAL_OBJECT_STORE = 2_000_000_000
+"""Bytes; a local run holds a few blocks at a time."""
+
+
+def settle_data() -> None:
+    """How Ray Data runs here: quiet, for the run speaks through its own progress, and without losing rows."""
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = 0  # with -1 Ray drops rows silently when an actor dies
+
+
+@contextmanager
+def session(address: str | None) -> Iterator[None]:
+    """Connected to Ray.
+
+    Args:
+        address: Of a cluster. None: the cluster of the job this process is the driver of, or a caller's own
+            connection, else a new local one, ended with the block.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a task without GPUs keeps the variables it has
+    # Threads that spin while they wait starve each other where processes share few cores: ten times slower, measured.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    start = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
+    wanted = address or os.environ.get("RAY_ADDRESS")
+    if wanted:
+        start(address=wanted)
+    else:
+        # Named local: without it, Ray would join any cluster that was ever started on this machine.
+        start(address="local", include_dashboard=False, object_store_memory=LOCAL_OBJECT_STORE)
+    try:
+        yield
+    finally:
+        ray.shutdown()

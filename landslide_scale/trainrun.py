@@ -1,0 +1,297 @@
+"""A fine-tuning as a folder: what it is asked to do, what it has done so far, and its score.
+
+``RUN/checkpoint.safetensors`` is the best epoch so far, ``RUN/run.json`` settings, counts, epochs and holdout scores,
+``RUN/split.json`` the names of every part. ``RUN/train`` is Ray Train's, with the state to resume from.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landslide_scale import checkpoint
+from landslide_scale.checkpoint import BaseWeights, ModelCard
+from landslide_scale.datasets import (
+    DataSpec,
+    EvaluationPatches,
+    Split,
+    TrainingPatches,
+    inspect,
+    open_dataset,
+    split,
+)
+from landslide_scale.errors import InvalidConfigError, InvalidDatasetError, RunConflictError
+from landslide_scale.fitting import Epoch, Parts, TrainState
+from landslide_scale.metrics import Confusion
+from landslide_scale.model import LandslideNet, build, load_base, parameter_counts
+from landslide_scale.model.sam import TOKEN
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.spec import InputSpec, ModelSpec, TrainSpec
+from landslide_scale.storage import redacted
+from landslide_scale.training import Calibration, Evaluation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from landslide_scale.datasets import Dataset, Found
+
+CHECKPOINT = "checkpoint.safetensors"
+_SPLIT = "split.json"
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneJob:
+    """One fine-tuning.
+
+    Attributes:
+        data: Images and masks. Every machine must reach its path.
+        model: The network.
+        inputs: Scaling of its input; its radiometry is the data's.
+        train: How it is trained.
+        output: Path or fsspec URL of the run's folder. Every machine must reach it.
+        base_url: SAM weights in the official format; None for random ones from `train.seed`.
+        base_sha256: Of that file.
+        workers: DDP processes, at most `train.batch`.
+        gpu: One GPU for each (nccl); else CPU (gloo).
+        cpus_per_worker: Reserved for each, and its torch threads.
+        max_failures: Restarts from the last epoch before the run gives up.
+        collective_timeout_s: After which a hanging all-reduce is an error.
+    """
+
+    data: DataSpec
+    model: ModelSpec
+    inputs: InputSpec
+    train: TrainSpec
+    output: str
+    base_url: str | None = None
+    base_sha256: str | None = None
+    workers: int = 1
+    gpu: bool = False
+    cpus_per_worker: int = 1
+    max_failures: int = 3
+    collective_timeout_s: int = 600
+
+    def __post_init__(self) -> None:
+        # Ray moves its workers to another working directory.
+        object.__setattr__(self, "output", _absolute(self.output))
+        object.__setattr__(self, "data", DataSpec(**vars(self.data) | {"path": _absolute(self.data.path)}))
+        if (self.base_url is None) != (self.base_sha256 is None):
+            raise InvalidConfigError("one of base_url and base_sha256", expected="both or neither", key="base_weights")
+        if not 1 <= self.workers <= self.train.batch:
+            raise InvalidConfigError(
+                str(self.workers), expected=f"1 to {self.train.batch}, the global batch", key="compute.workers"
+            )
+        side = self.train.patch * self.model.upsample
+        if side % TOKEN:
+            raise InvalidConfigError(
+                f"{self.train.patch} px, {side} once enlarged", expected=f"a multiple of {TOKEN}", key="train.patch"
+            )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the result, as JSON; a resume must have the same. Workers and machines do not decide it."""
+        base = None if self.base_url is None else {"url": redacted(self.base_url), "sha256": self.base_sha256}
+        values = {key: asdict(getattr(self, key)) for key in ("data", "model", "inputs", "train")}
+        values["data"]["path"] = redacted(self.data.path)
+        settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
+        return settings
+
+    def build(self) -> LandslideNet:
+        """The network before training, on the CPU."""
+        base = None if self.base_url is None else load_base(self.base_url, self.base_sha256)
+        gradients = self.train.checkpoint_gradients
+        return build(self.model, self.inputs, base=base, seed=self.train.seed, checkpoint_gradients=gradients)
+
+    def base(self) -> BaseWeights:
+        """What the network stands on."""
+        if self.base_url is None or self.base_sha256 is None:
+            return BaseWeights.random(self.model.sam, self.train.seed)
+        return BaseWeights(source=self.base_url, sha256=self.base_sha256)
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else str(Path(path).absolute())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Data that was opened, checked and split."""
+
+    dataset: Dataset
+    found: Mapping[str, Found]
+    split: Split
+
+    @classmethod
+    def of(cls, job: FinetuneJob) -> Prepared:
+        """Open every image and mask, and split.
+
+        Raises:
+            InvalidDatasetError: Naming the file at fault.
+        """
+        dataset = open_dataset(job.data, job.model, job.inputs)
+        found = inspect(dataset)
+        try:
+            return cls(dataset=dataset, found=found, split=split(found, job.train))
+        except InvalidDatasetError as error:
+            raise error.at(file=redacted(job.data.path)) from error
+
+    def parts(self, job: FinetuneJob) -> Parts:
+        """Patches of each part of the split."""
+        patch = job.train.patch
+        return Parts(
+            train=TrainingPatches.of(self.dataset, self.found, self.split.train, job.train, job.inputs),
+            validation=EvaluationPatches.of(self.dataset, self.found, self.split.validation, patch),
+            holdout=EvaluationPatches.of(self.dataset, self.found, self.split.holdout, patch),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneResult:
+    """What a finished fine-tuning came to.
+
+    Attributes:
+        checkpoint: URL of the best epoch's file.
+        epochs: All of them.
+        best: Number of the best, from 1.
+        holdout: Pixels of the holdout at that epoch's threshold.
+    """
+
+    checkpoint: str
+    epochs: tuple[Epoch, ...]
+    best: int
+    holdout: Confusion
+
+
+class TrainRun:
+    """The folder of one fine-tuning.
+
+    Args:
+        job: Whose folder it is.
+    """
+
+    def __init__(self, job: FinetuneJob) -> None:
+        self.job = job
+        self.folder = RunDirectory(job.output)
+
+    def begin(self, prepared: Prepared, net: LandslideNet, *, resume: bool) -> None:
+        """Take the folder, or find the same run in it.
+
+        Raises:
+            RunConflictError: Another run is there, or this one and `resume` is False, or its data has changed.
+        """
+        self.folder.claim("finetune", self.job.settings, resume=resume)
+        names = json.loads(json.dumps(asdict(prepared.split)))
+        if not self.folder.exists(_SPLIT):
+            self.folder.write_json(_SPLIT, names)
+        elif self.folder.read_json(_SPLIT) != names:
+            raise RunConflictError(
+                "the data set has other images than when the run began",
+                expected=f"the names in {_SPLIT}",
+                cure="Bring the data back, or choose another output.run.",
+                run=self.folder,
+            )
+        trainable, total = parameter_counts(net)
+        self.folder.note(
+            parameters={"trainable": trainable, "total": total},
+            images={part: len(of_part) for part, of_part in names.items()},
+            compute={"workers": self.job.workers, "gpu": self.job.gpu, "cpus_per_worker": self.job.cpus_per_worker},
+        )
+
+    def after_epoch(self, net: LandslideNet, state: TrainState) -> None:
+        """Record an epoch, and keep the network where it is the best so far."""
+        if state.improved:
+            self._save(net, state)
+        self.folder.note(epochs=[_plain(asdict(epoch)) for epoch in state.epochs], best=state.best)
+
+    def complete(self, net: LandslideNet, state: TrainState, judged: Evaluation) -> None:
+        """Record the score of the best epoch, at which `net` is."""
+        sha256 = self._save(net, state)
+        self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=scores(judged.confusion))
+
+    def _save(self, net: LandslideNet, state: TrainState) -> str:
+        best = state.best_epoch
+        card = ModelCard(
+            model=self.job.model,
+            inputs=self.job.inputs,
+            **asdict(best.calibration),
+            base=self.job.base(),
+            provenance={
+                "data": self.job.data.kind,
+                "epoch": str(best.epoch),
+                "validation_f1": f"{best.validation_f1:.4f}",
+                "seed": str(self.job.train.seed),
+            },
+        )
+        return checkpoint.save(self.folder.at(CHECKPOINT), net, card)
+
+    def result(self) -> FinetuneResult | None:
+        """What the run came to; None while it is not complete."""
+        facts = self.folder.read_json("run.json")
+        if facts["state"] != "complete":
+            return None
+        return FinetuneResult(
+            checkpoint=self.folder.at(CHECKPOINT),
+            epochs=tuple(_epoch(plain) for plain in facts["epochs"]),
+            best=facts["best"],
+            holdout=Confusion(**facts["holdout"]["pixels"]),
+        )
+
+    @contextmanager
+    def followed(self, progress: Callable[[str], None]) -> Iterator[None]:
+        """Say each epoch that the run records meanwhile, from a thread of its own.
+
+        The run's own record is read, because what workers print stays on their machines; epochs redone after a
+        restart are not said twice.
+        """
+        ended = threading.Event()
+        thread = threading.Thread(target=self._follow, args=(progress, ended, len(self._epochs())), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _follow(self, progress: Callable[[str], None], ended: threading.Event, said: int) -> None:
+        last = False
+        while not last:
+            last = ended.wait(_POLL_S)
+            epochs = self._epochs()
+            for plain in epochs[said:]:
+                progress(_epoch(plain).line)
+            said = max(said, len(epochs))
+
+    def _epochs(self) -> list[dict[str, Any]]:
+        try:
+            epochs: list[dict[str, Any]] = self.folder.read_json("run.json").get("epochs", [])
+        except OSError:
+            return []  # storage that is away for a moment is asked again
+        return epochs
+
+
+def scores(confusion: Confusion) -> dict[str, Any]:
+    """Counts and both kinds of scores, as JSON; an undefined score is null."""
+    plain: dict[str, Any] = _plain(
+        {"pixels": asdict(confusion), "landslide": asdict(confusion.landslide), "macro": asdict(confusion.macro)}
+    )
+    return plain
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (JSON)
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _epoch(plain: Mapping[str, Any]) -> Epoch:
+    numbers: dict[str, Any] = {
+        key: math.nan if value is None else value for key, value in plain.items() if key != "calibration"
+    }
+    return Epoch(**numbers, calibration=Calibration(**plain["calibration"]))
