@@ -1,0 +1,71 @@
+"""The command `landslide-scale`: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from landslide_scale.console import run_guarded
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="YAML file; see configs/.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that the output holds.")]
+
+
+@app.command()
+def plan(config: ConfigFile) -> None:
+    """Dry run of a scan: scenes, blocks, GB to read, patches; nothing is written."""
+    sys.exit(run_guarded(lambda: _faces().plan(config)))
+
+
+@app.command()
+def scan(config: ConfigFile, *, resume: Resume = False) -> None:
+    """Scan a region: catalogue to landslide-probability cube."""
+    sys.exit(run_guarded(lambda: _faces().scan(config, resume=resume)))
+
+
+@app.command()
+def chips(config: ConfigFile) -> None:
+    """Label polygons and a catalogue to training chips."""
+    sys.exit(run_guarded(lambda: _faces().chips(config)))
+
+
+@app.command()
+def finetune(config: ConfigFile, *, resume: Resume = False) -> None:
+    """Fine-tune LandslideNet on labelled images."""
+    sys.exit(run_guarded(lambda: _faces().finetune(config, resume=resume)))
+
+
+@app.command()
+def evaluate(
+    config: ConfigFile,
+    checkpoint: Annotated[str | None, typer.Option(help="Another checkpoint than the run's own.")] = None,
+) -> None:
+    """Score a checkpoint on the held-out part of its data set."""
+    sys.exit(run_guarded(lambda: _faces().evaluate(config, checkpoint)))
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", help="Where the made world and the results go.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Of the made world.")] = 7,
+) -> None:
+    """Make a small world, fine-tune on its west, scan its east, score; offline, on two cores."""
+    sys.exit(run_guarded(lambda: _faces().demo(directory, seed)))
+
+
+def _faces() -> ModuleType:
+    """Imported late: torch and Ray take seconds, and --help should not."""
+    from landslide_scale import faces  # noqa: PLC0415
+
+    return faces
+
+
+def main() -> None:
+    """Entry point."""
+    app()

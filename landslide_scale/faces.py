@@ -1,0 +1,85 @@
+"""What each command does: one function for the command line and the job entry points; returns the exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from landslide_scale import config as configuration
+from landslide_scale.assess import evaluate_checkpoint
+from landslide_scale.chips import make_chips
+from landslide_scale.console import say
+from landslide_scale.demo.run import run_demo
+from landslide_scale.finetune import finetune as run_finetune
+from landslide_scale.jobsettings import finetune_job
+from landslide_scale.reports import ScanProgress, scan_report, score_lines
+from landslide_scale.scan import scan as run_scan
+from landslide_scale.session import session
+from landslide_scale.survey import survey
+from landslide_scale.trainrun import CHECKPOINT
+
+INCOMPLETE = 3
+
+
+def plan(path: Path) -> int:
+    """Print what a scan would do."""
+    wanted = configuration.load(configuration.ScanConfig, path)
+    found = survey(wanted)
+    for lattice, box in found.plan.extents.items():
+        count = sum(unit.lattice == lattice for unit in found.plan.units)
+        say(f"{lattice.zone.group}: {count} units of {lattice.block} px at {lattice.resolution} m, box {box.shape}")
+    for window in found.plan.windows:
+        scenes = sum(window.holds(scene.sensed) for scene in found.plan.scenes)
+        say(f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}: {scenes} scenes")
+    say(
+        f"region {found.km2:,.1f} km2, {len(found.plan.units)} units, {found.plan.patch_count:,} patches, "
+        f"{found.plan.bytes_to_read(len(found.card.model.bands)) / 1e9:.2f} GB of pixels to read (uncompressed)"
+    )
+    if found.caveat:
+        say(f"caveat: {found.caveat}")
+    return 0
+
+
+def scan(path: Path, *, resume: bool) -> int:
+    """Run a scan; exit code 3 where units failed."""
+    wanted = configuration.load(configuration.ScanConfig, path)
+    summary = run_scan(wanted, resume=resume, progress=ScanProgress())
+    say(scan_report(summary))
+    return 0 if summary.complete else 3
+
+
+def chips(path: Path) -> int:
+    """Make chips."""
+    made = make_chips(configuration.load(configuration.ChipsConfig, path), progress=say)
+    say(
+        f"{made.kept} of {made.planned} chips kept in {made.directory}: {made.landslide_pixels:,} of {made.pixels:,} "
+        "observed pixels are landslide"
+    )
+    return 0
+
+
+def finetune(path: Path, *, resume: bool) -> int:
+    """Fine-tune, and print counts and scores."""
+    wanted = configuration.load(configuration.FinetuneConfig, path)
+    with session(wanted.compute.address):
+        result = run_finetune(finetune_job(wanted), resume=resume, progress=say)
+    say(f"best epoch {result.best} of {len(result.epochs)}; on the held-out {wanted.train.holdout:.0%}:")
+    say(score_lines(result.holdout))
+    say(f"checkpoint: {result.checkpoint}")
+    return 0
+
+
+def evaluate(path: Path, checkpoint: str | None) -> int:
+    """Score a checkpoint."""
+    wanted = configuration.load(configuration.FinetuneConfig, path)
+    job = finetune_job(wanted)
+    base = wanted.base_weights.url if wanted.base_weights else None
+    found = evaluate_checkpoint(checkpoint or f"{job.output}/{CHECKPOINT}", job.data, job.train, base_url=base)
+    say(f"{found.images} held-out images, loss {found.loss:.4f}, threshold {found.card.threshold:.3f}")
+    say(score_lines(found.confusion))
+    return 0
+
+
+def demo(directory: Path, seed: int) -> int:
+    """Run the demo."""
+    run_demo(directory, seed=seed, progress=say)
+    return 0

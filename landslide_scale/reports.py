@@ -1,0 +1,67 @@
+"""What a person sees of a run: progress that moves on a terminal and is sparse elsewhere, and how it ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from landslide_scale.metrics import Confusion
+from landslide_scale.scan import Progress, ScanSummary
+
+SPARSE_S = 30
+
+
+class ScanProgress:
+    """Units and km2 done, rate and time left; called with every :class:`Progress`."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._said = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Say it, where it is time to."""
+        last = progress.done == progress.total
+        if self._stream.isatty():
+            self._stream.write(f"\r\x1b[2K{_line(progress)}" + ("\n" if last else ""))
+        elif last or time.monotonic() - self._said >= SPARSE_S:
+            self._stream.write(f"{_line(progress)}\n")
+            self._said = time.monotonic()
+        self._stream.flush()
+
+
+def _line(progress: Progress) -> str:
+    here = progress.done - progress.before
+    left = (progress.total - progress.done) * progress.seconds / here
+    rate = here / max(progress.seconds, 1e-9) * 60
+    return (
+        f"{progress.done}/{progress.total} units, {progress.km2:,.0f} km2, {rate:.1f} units/min, {_duration(left)} left"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def score_lines(confusion: Confusion) -> str:
+    """Precision, recall, F1 and IoU of the landslide class, and the mean of both classes."""
+    rows = (("landslide", confusion.landslide), ("macro", confusion.macro))
+    return "\n".join(
+        f"  {name:<9}  P {scores.precision:.4f}  R {scores.recall:.4f}  F1 {scores.f1:.4f}  IoU {scores.iou:.4f}"
+        for name, scores in rows
+    )
+
+
+def scan_report(summary: ScanSummary) -> str:
+    """How a scan ended, in a few lines."""
+    share = summary.observed_km2 / summary.km2 if summary.km2 else 0.0
+    lines = [
+        f"{summary.written} units written, {summary.empty} empty, {summary.failed} failed of {summary.units}",
+        f"{summary.km2:,.1f} km2 scanned, {share:.1%} observed; expected landslides {summary.landslide_km2:,.2f} km2",
+        *(f"failed {error}" for error in summary.errors[:20]),
+        *([f"caveat: {summary.caveat}"] if summary.caveat else []),
+        f"run: {summary.run}",
+    ]
+    return "\n".join(lines)
