@@ -1,0 +1,172 @@
+"""The demo: make a world, fine-tune on its labelled west, scan its unlabelled east, score. Offline, on two cores.
+
+Every step is one of the product's own, through a configuration file that stays beside the results, so that each can
+be run again by hand. A demo that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from landslide_scale import config as configuration
+from landslide_scale.chips import make_chips
+from landslide_scale.config import C, ChipsConfig, FinetuneConfig, ScanConfig
+from landslide_scale.datasets.chips import INDEX
+from landslide_scale.demo.compare import Comparison, compare
+from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_world
+from landslide_scale.finetune import finetune
+from landslide_scale.jobsettings import finetune_job
+from landslide_scale.scan import Progress, scan
+from landslide_scale.session import session
+
+BANDS = ("red", "green", "blue", "nir")
+CHIP = 224
+TRAIN = {
+    "epochs": 18,
+    "batch": 8,
+    "patch": 56,
+    "learning_rate": 8e-4,
+    "schedule": "warmup_cosine",
+    "beta2": 0.95,
+    "landslide_focus": 0.7,
+    "holdout": 0.05,
+    "validation": 0.15,
+}
+"""For an encoder from random weights and five minutes on two cores: small squares, most of them over landslides."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult:
+    """What the demo came to.
+
+    Attributes:
+        comparison: Scores of the scanned east.
+        quicklook: The picture.
+        seconds: Of each step.
+    """
+
+    comparison: Comparison
+    quicklook: Path
+    seconds: Mapping[str, float]
+
+
+def run_demo(directory: Path, *, seed: int, progress: Say) -> DemoResult:
+    """Run or go on with the demo in `directory`.
+
+    Args:
+        directory: Holds the world, the configurations and all results.
+        seed: Of the world.
+        progress: Given a line of text at every step.
+
+    Raises:
+        LandslideScaleError: As its steps do.
+    """
+    directory = directory.resolve()
+    watch = _Watch(progress)
+    progress("A made world, and an encoder that starts from random weights: no score here is one of real ground.")
+    with watch("world"):
+        world = make_world(directory / "world", WorldSpec(seed=seed), progress=progress)
+    with catalog_server(world) as url, session(None):
+        with watch("chips"):
+            _chips(directory, world, url, progress)
+        with watch("finetune"):
+            _finetune(directory, progress)
+        with watch("scan"):
+            settings = _scan(directory, world, url, progress)
+        with watch("score"):
+            comparison = compare(settings, world, directory / "chips", directory / "quicklook.png")
+    for line in comparison.lines():
+        progress(line)
+    progress(f"picture: {directory / 'quicklook.png'}; cube: {directory / 'scan' / 'cube.zarr'}")
+    progress("seconds: " + ", ".join(f"{step} {spent:.0f}" for step, spent in watch.seconds.items()))
+    return DemoResult(comparison=comparison, quicklook=directory / "quicklook.png", seconds=dict(watch.seconds))
+
+
+def _chips(directory: Path, world: World, url: str, progress: Say) -> None:
+    settings = {
+        "region": {"file": str(world.region("west"))},
+        "labels": {"file": str(world.labels("west"))},
+        **_common(world, url),
+        "bands": list(BANDS),
+        "size": CHIP,
+        "directory": str(directory / "chips"),
+    }
+    wanted = _written(ChipsConfig, directory / "chips.yaml", settings)
+    if (directory / "chips" / INDEX).exists():
+        progress("found the chips")
+        return
+    made = make_chips(wanted, progress=progress)
+    progress(f"{made.kept} chips, {made.landslide_pixels / made.pixels:.2%} of the observed pixels are landslide")
+
+
+def _finetune(directory: Path, progress: Say) -> None:
+    settings = {
+        "dataset": {"kind": "chips", "path": str(directory / "chips")},
+        "model": {"sam": "vit_t", "bands": list(BANDS), "upsample": 4, "train_encoder": True},
+        "train": TRAIN,
+        "compute": {"workers": 1, "cpus_per_worker": 2},
+        "output": {"run": str(directory / "finetune")},
+    }
+    job = finetune_job(_written(FinetuneConfig, directory / "finetune.yaml", settings))
+    finetune(job, resume=(directory / "finetune" / "run.json").exists(), progress=progress)
+
+
+def _scan(directory: Path, world: World, url: str, progress: Say) -> ScanConfig:
+    settings = {
+        "region": {"file": str(world.region("east"))},
+        **_common(world, url),
+        "model": {"checkpoint": str(directory / "finetune" / "checkpoint.safetensors")},
+        "compute": {"predictors": 1, "cpus_per_predictor": 1},
+        "output": {"run": str(directory / "scan")},
+    }
+    settings["grid"] = {"block": 512, "chunk": 256}
+    wanted = _written(ScanConfig, directory / "scan.yaml", settings)
+
+    def say(done: Progress) -> None:
+        progress(f"{done.done}/{done.total} units, {done.km2:.0f} km2")
+
+    scan(wanted, resume=(directory / "scan" / "run.json").exists(), progress=say)
+    return wanted
+
+
+def _common(world: World, url: str) -> dict[str, Any]:
+    """What chips and scan share: so the network is trained on just what it will see."""
+    window = {"start": world.after.start.isoformat(), "end": world.after.end.isoformat()}
+    catalog = {
+        "url": url, "profile": "plain", "collection": world.collection, "allowed_roots": [str(world.directory)]
+    }  # fmt: skip
+    return {"windows": [window], "catalog": catalog}
+
+
+def _written(kind: type[C], path: Path, settings: Mapping[str, Any]) -> C:
+    """The settings as a file, read back the way a user's would be."""
+    path.write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
+    return configuration.load(kind, path)
+
+
+class _Watch:
+    """Times steps and announces them."""
+
+    def __init__(self, progress: Say) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+        self._step, self._begun = "", 0.0
+
+    def __call__(self, step: str) -> _Watch:
+        self._step = step
+        return self
+
+    def __enter__(self) -> None:
+        self._begun = time.monotonic()
+        self._progress(f"== {self._step}")
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds[self._step] = time.monotonic() - self._begun
