@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landslide_scale.datasets import EvaluationPatches, Sample, TrainingPatches, inspect
+from landslide_scale.datasets.patches import augment, cut, windows
+from landslide_scale.spec import InputSpec, Radiometry, TrainSpec
+
+INPUTS = InputSpec.for_bands("boa", ("red", "green"))
+
+
+@dataclass(frozen=True)
+class Made:
+    """Images whose value says where a pixel was, labelled by position."""
+
+    sizes: dict[str, tuple[int, int]]
+    bands: tuple[str, ...] = ("red", "green")
+    radiometry: Radiometry = "boa"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.sizes)
+
+    def read(self, name: str) -> Sample:
+        height, width = self.sizes[name]
+        place = np.arange(height * width, dtype=np.float32).reshape(height, width)
+        return Sample(image=np.stack((place, -place)), label=(place.astype(int) % 2).astype(np.uint8))
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 32))
+def test_windows_count_every_pixel_once(height: int, width: int, patch: int):
+    counted = np.zeros((height, width), int)
+    for window in windows(height, width, patch):
+        assert 0 <= window.y <= window.new_y
+        assert window.y + patch <= max(height, patch)
+        assert window.x + patch <= max(width, patch)
+        counted[window.new_y : window.y + patch, window.new_x : window.x + patch] += 1
+    assert (counted == 1).all()
+
+
+def test_evaluation_patches_count_every_pixel_once():
+    dataset = Made({"a": (50, 33), "b": (7, 16)})
+    patches = EvaluationPatches.of(dataset, inspect(dataset), dataset.names, 16)
+    read = [patches.read(0, index) for index in range(len(patches))]
+    assert all(sample.image.shape == (2, 16, 16) for sample in read)
+    assert sum(int((sample.label != 255).sum()) for sample in read) == 50 * 33 + 7 * 16
+    assert len(patches) == 4 * 3 + 1
+
+
+def test_padding_is_no_data_and_ignored():
+    sample = cut(Made({"a": (5, 7)}).read("a"), 0, 0, 8)
+    assert np.isnan(sample.image[:, 5:]).all()
+    assert np.isnan(sample.image[:, :, 7:]).all()
+    assert (sample.label[5:] == 255).all()
+    assert (sample.label[:, 7:] == 255).all()
+    assert (sample.label[:5, :7] < 2).all()
+
+
+def test_a_pixel_without_data_is_ignored_whatever_its_label():
+    image = np.ones((2, 4, 4), np.float32)
+    image[1, 2, 3] = np.nan
+    sample = cut(Sample(image=image, label=np.ones((4, 4), np.uint8)), 0, 0, 4)
+    assert sample.label[2, 3] == 255
+    assert (sample.label == 1).sum() == 15
+
+
+def test_training_patches_depend_on_seed_epoch_and_index_alone():
+    dataset = Made({"a": (40, 40), "b": (16, 16)})
+    found = inspect(dataset)
+    first, second = (TrainingPatches.of(dataset, found, ("a", "b"), TrainSpec(patch=16), INPUTS) for _ in range(2))
+    assert first.items == ("a",) * 9 + ("b",)
+    np.testing.assert_array_equal(first.read(3, 4).image, second.read(3, 4).image)
+    other = TrainingPatches.of(dataset, found, ("a", "b"), TrainSpec(patch=16, seed=1), INPUTS)
+    for differs in (first.read(4, 4), first.read(3, 5), other.read(3, 4)):
+        assert not np.array_equal(first.read(3, 4).image, differs.image)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32 - 1))
+def test_augmentation_moves_labels_with_their_pixels_and_mixes_none(seed: int):
+    sample = Made({"a": (16, 16)}).read("a")
+    changed = augment(sample, np.random.default_rng(seed), white=0.0)
+    order = np.argsort(changed.image[0], axis=None)  # a gain keeps the order of places
+    np.testing.assert_array_equal(changed.label.ravel()[order], sample.label.ravel())
+    ratio = (
+        changed.image[:, changed.image[0] != 0]
+        / np.sort(sample.image[0], axis=None)[np.argsort(order)[changed.image[0].ravel() != 0]]
+    )
+    assert (np.abs(np.abs(ratio) - 1) < 0.1001).all()
+
+
+def test_colour_shifts_stay_within_their_share_of_white():
+    sample = Sample(image=np.zeros((2, 4, 4), np.float32), label=np.zeros((4, 4), np.uint8))
+    shifts = [augment(sample, np.random.default_rng(seed), white=0.4).image for seed in range(50)]
+    assert 0 < np.abs(shifts).max() <= 0.03 * 0.4 + 1e-6
+    assert augment(sample, np.random.default_rng(0), white=0.4).image.dtype == np.float32
+
+
+def test_all_eight_orientations_occur():
+    sample = Made({"a": (2, 2)}).read("a")
+    seen = {augment(sample, np.random.default_rng(s), white=0).image[0].argsort(axis=None).tobytes() for s in range(99)}
+    assert len(seen) == 8
+
+
+@dataclass(frozen=True)
+class OneScar(Made):
+    """A single landslide pixel in the far corner of a large image."""
+
+    def read(self, name: str) -> Sample:
+        sample = super().read(name)
+        label = np.zeros_like(sample.label)
+        label[-1, -1] = 1
+        return Sample(image=sample.image, label=label)
+
+
+def test_focused_squares_lie_over_landslides_and_others_anywhere():
+    dataset = OneScar({"a": (160, 160)})
+    found = inspect(dataset)
+    seen = {}
+    for focus in (0.0, 1.0):
+        spec = TrainSpec(patch=16, landslide_focus=focus)
+        patches = TrainingPatches.of(dataset, found, ("a",), spec, INPUTS)
+        seen[focus] = np.mean([(patches.read(0, index).label == 1).any() for index in range(len(patches))])
+    assert seen[1.0] == 1
+    assert seen[0.0] < 0.1

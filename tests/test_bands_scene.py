@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, DILATED_CLASSES, Reason, Scl, reasons
+from landslide_scale.scene import Scene, Window, newest_processing
+
+ALL_CODES = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+def a_scene(**changes: object) -> Scene:
+    known: dict[str, object] = {
+        "id": "S2A",
+        "tile": "33TWM",
+        "epsg": 32633,
+        "bounds": (0.0, 0.0, 1.0, 1.0),
+        "sensed": datetime(2023, 8, 10, tzinfo=UTC),
+        "datatake": "GS2A_20230810T100031_042590",
+        "datastrip": "20230810T100032",
+        "baseline": (5, 9),
+        "generated": datetime(2023, 8, 11, tzinfo=UTC),
+        "cloud_cover": 1.0,
+        "offset": 0,
+        "offset_rule": "made",
+        "assets": (("red", "red.tif"), ("scl", "scl.tif")),
+    }
+    return Scene(**(known | changes))  # type: ignore[arg-type]
+
+
+def test_every_class_has_the_reason_of_its_kind():
+    found = dict(zip(range(256), reasons(ALL_CODES, tuple(CLEAR_CLASSES)).ravel().tolist(), strict=True))
+    assert {code: Reason(found[code]) for code in range(12)} == {
+        Scl.NO_DATA: Reason.NO_DATA,
+        Scl.DEFECTIVE: Reason.DEFECTIVE,
+        Scl.TERRAIN_SHADOW: Reason.TERRAIN_SHADOW,
+        Scl.CLOUD_SHADOW: Reason.CLOUD_SHADOW,
+        Scl.VEGETATION: Reason.OBSERVED,
+        Scl.BARE: Reason.OBSERVED,
+        Scl.WATER: Reason.OBSERVED,
+        Scl.UNCLASSIFIED: Reason.UNCLASSIFIED,
+        Scl.CLOUD_MEDIUM: Reason.CLOUD,
+        Scl.CLOUD_HIGH: Reason.CLOUD,
+        Scl.CIRRUS: Reason.CLOUD,
+        Scl.SNOW: Reason.SNOW,
+    }
+    assert {found[code] for code in range(12, 256)} == {Reason.UNCLASSIFIED}
+
+
+@given(clear=st.sets(st.integers(1, 11), min_size=1))
+def test_exactly_the_classes_asked_for_are_observed(clear: set[int]):
+    found = reasons(ALL_CODES, tuple(clear)).ravel()
+    assert set(np.flatnonzero(found == Reason.OBSERVED).tolist()) == clear
+
+
+def test_no_class_that_is_grown_counts_as_clear_by_default():
+    assert not set(CLEAR_CLASSES) & set(DILATED_CLASSES)
+
+
+def test_of_two_reasons_the_one_to_tell_is_the_smaller_and_observed_beats_all():
+    assert min(Reason) == Reason.OBSERVED
+    assert max(Reason) == Reason.NOT_SCANNED
+    assert Reason.CLOUD < Reason.NO_DATA
+
+
+def test_bands_are_the_twelve_of_surface_reflectance():
+    assert len(BAND_NAMES) == len(set(BAND_NAMES)) == 12
+
+
+def test_a_window_is_half_open():
+    window = Window(start=datetime(2023, 8, 1, tzinfo=UTC), end=datetime(2023, 9, 1, tzinfo=UTC))
+    assert window.holds(datetime(2023, 8, 1, tzinfo=UTC))
+    assert window.holds(datetime(2023, 8, 31, 23, 59, 59, 999_999, tzinfo=UTC))
+    assert not window.holds(datetime(2023, 9, 1, tzinfo=UTC))
+    assert not window.holds(datetime(2023, 7, 31, 23, 59, 59, tzinfo=UTC))
+
+
+def test_a_scene_crosses_processes_and_finds_its_assets():
+    scene = a_scene()
+    assert pickle.loads(pickle.dumps(scene)) == scene  # noqa: S301 our own bytes
+    assert scene.href("scl") == "scl.tif"
+    with pytest.raises(KeyError):
+        scene.href("nir")
+
+
+def test_a_newer_baseline_wins_over_a_later_generation_of_an_older_one():
+    old = a_scene(id="old", baseline=(4, 0), generated=datetime(2024, 1, 1, tzinfo=UTC))
+    new = a_scene(id="new", baseline=(5, 0), generated=datetime(2023, 9, 1, tzinfo=UTC))
+    assert newest_processing([old, new]) == newest_processing([new, old]) == [new]
+
+
+def test_tiles_and_datatakes_are_kept_apart():
+    made = [a_scene(id="a"), a_scene(id="b", tile="33TWL"), a_scene(id="c", datatake="GS2B_20230810T101031_1")]
+    assert {scene.id for scene in newest_processing(made)} == {"a", "b", "c"}

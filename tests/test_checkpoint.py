@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import fsspec
+import pytest
+import safetensors.torch
+import torch
+
+from landslide_scale.checkpoint import BaseWeights, ModelCard, fingerprint, read_card, restore, save
+from landslide_scale.errors import InvalidCheckpointError
+from landslide_scale.model import LandslideNet, build, random_base
+from landslide_scale.model.presets import PAPER
+from landslide_scale.model.sam import sam_parts
+from landslide_scale.spec import InputSpec, ModelSpec, TuningSpec
+from landslide_scale.storage import file_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+BANDS = ("red", "green", "blue", "nir")
+MODEL = ModelSpec(sam="vit_t", tuning=TuningSpec(width=5, sharing="per_block"), bands=BANDS, upsample=2)
+INPUTS = InputSpec.for_bands("boa", BANDS)
+LEARNED = {"threshold": 0.37, "temperature": 1.3, "bias": -0.1}
+
+
+@pytest.fixture(scope="module")
+def card() -> ModelCard:
+    base = BaseWeights.random("vit_t", 4)
+    return ModelCard(model=MODEL, inputs=INPUTS, base=base, provenance={"trained on": "a made world"}, **LEARNED)
+
+
+@pytest.fixture(scope="module")
+def net() -> LandslideNet:
+    """As if trained: every trainable tensor moved."""
+    net = build(MODEL, INPUTS, base=random_base("vit_t", 4))
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for tensor in net.trained_state().values():
+            tensor.add_(0.01 * torch.randn(tensor.shape, generator=generator))
+    return net
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, net: LandslideNet, card: ModelCard) -> bytes:
+    path = tmp_path_factory.mktemp("checkpoint") / "net.safetensors"
+    save(str(path), net, card)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path, written: bytes) -> Path:
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(written)
+    return path
+
+
+@pytest.fixture
+def rewrite(checkpoint: Path) -> Callable[..., str]:
+    """The checkpoint with its stored card changed."""
+
+    def rewrite(change: Callable[[dict[str, object]], object]) -> str:
+        with safetensors.safe_open(checkpoint, "pt") as file:
+            stored = json.loads(file.metadata()["landslide_scale"])
+        stored = change(stored) or stored
+        tensors = safetensors.torch.load_file(checkpoint)
+        safetensors.torch.save_file(tensors, checkpoint, metadata={"landslide_scale": json.dumps(stored)})
+        return str(checkpoint)
+
+    return rewrite
+
+
+def test_restored_network_gives_identical_output(checkpoint: Path, net: LandslideNet, card: ModelCard):
+    restored, found = restore(str(checkpoint))
+    images = torch.rand(1, 4, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.equal(restored(images), net(images))
+    assert found == card
+    assert (restored.spec, restored.inputs) == (MODEL, INPUTS)
+
+
+def test_restored_network_is_frozen_as_before(checkpoint: Path, net: LandslideNet):
+    restored, _ = restore(str(checkpoint), checkpoint_gradients=True)
+    assert restored.trained_state().keys() == net.trained_state().keys()
+    assert restored.checkpoint_gradients
+
+
+def test_card_reads_without_the_tensors(checkpoint: Path, card: ModelCard):
+    header = 8 + int.from_bytes(checkpoint.read_bytes()[:8], "little")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:header])
+    assert read_card(str(checkpoint)) == card
+
+
+def test_file_holds_trained_tensors_only(checkpoint: Path, net: LandslideNet):
+    assert safetensors.torch.load_file(checkpoint).keys() == net.trained_state().keys()
+
+
+def test_save_says_the_sha256_and_leaves_nothing_else(tmp_path: Path, net: LandslideNet, card: ModelCard):
+    url = str(tmp_path / "new" / "net.safetensors")
+    assert save(url, net, card) == save(url, net, card) == fingerprint(url)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["net.safetensors"]
+
+
+def test_checkpoint_lives_behind_a_url_too(net: LandslideNet, card: ModelCard):
+    url = "memory://models/net.safetensors"
+    sha256 = save(url, net, card)
+    assert sha256 == fingerprint(url) == hashlib.sha256(fsspec.filesystem("memory").cat(url)).hexdigest()
+    assert read_card(url) == restore(url)[1] == card
+
+
+def test_card_of_another_network_is_not_saved(tmp_path: Path, net: LandslideNet, card: ModelCard):
+    with pytest.raises(InvalidCheckpointError, match="card of another network"):
+        save(str(tmp_path / "net"), net, replace(card, model=replace(MODEL, upsample=4)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_paper_preset_stays_under_18_mb(tmp_path: Path):
+    inputs = InputSpec.for_bands("boa", PAPER.bands)
+    with torch.device("meta"):
+        net = LandslideNet(PAPER, inputs, sam=sam_parts("vit_l"), checkpoint_gradients=False)
+    for part in (net.tuning, net.mask_decoder):
+        part.to_empty(device="cpu")
+    card = ModelCard(model=PAPER, inputs=inputs, base=BaseWeights(source="random:0", sha256="0"))
+    save(str(tmp_path / "paper"), net, card)
+    assert 16e6 < (tmp_path / "paper").stat().st_size < 18e6
+
+
+def test_base_weights_are_found_at_their_source_or_where_told(tmp_path: Path, net: LandslideNet, card: ModelCard):
+    weights, moved = tmp_path / "sam.pth", tmp_path / "moved.pth"
+    torch.save(random_base("vit_t", 4), weights)
+    url = str(tmp_path / "net")
+    save(url, net, replace(card, base=BaseWeights(source=str(weights), sha256=file_sha256(weights))))
+    restore(url)
+    weights.rename(moved)
+    restore(url, base_url=str(moved))
+    with pytest.raises(InvalidCheckpointError, match=r"sam\.pth: cannot be read"):
+        restore(url)
+    torch.save(random_base("vit_t", 5), moved)
+    with pytest.raises(InvalidCheckpointError, match="SHA-256"):
+        restore(url, base_url=str(moved))
+
+
+def test_random_base_that_comes_out_differently_is_refused(rewrite: Callable[..., str]):
+    url = rewrite(lambda stored: stored["base"].update(sha256="0" * 64))
+    with pytest.raises(InvalidCheckpointError, match=r"random:4 come out with SHA-256 .* version of torch"):
+        restore(url)
+
+
+def test_source_never_keeps_credentials():
+    base = BaseWeights(source="https://me:key@host/sam.pth?X-Amz-Signature=abc", sha256="0")
+    assert base.source == "https://host/sam.pth"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda stored: stored.update(version=2), "version 2; expected version 1"),
+        (lambda stored: stored.pop("version"), "version None"),
+        (lambda _: [1], "version 'list'"),
+        (lambda stored: stored.update(colour="red"), r"\['colour'\]; expected only model, inputs"),
+        (lambda stored: stored["model"]["tuning"].update(depth=3), r"card.model.tuning: .*\['depth'\]"),
+        (lambda stored: stored.pop("base"), "expected base too"),
+        (lambda stored: stored.update(threshold="0.5"), "card.threshold: .*'0.5'; expected float"),
+        (lambda stored: stored["model"].update(upsample=True), "card.model.upsample: .*True; expected int"),
+        (lambda stored: stored["model"].update(sam="vit_x"), "card.model.sam: .*'vit_x'; expected 'vit_t' or"),
+        (lambda stored: stored["model"].update(bands="red"), "card.model.bands: .*'red'; expected a list"),
+        (lambda stored: stored["inputs"].update(mean=[1.0, None]), r"card.inputs.mean\[1\]: .*None"),
+        (lambda stored: stored.update(provenance=["text"]), "card.provenance: .*keys with text"),
+        (lambda stored: stored["model"].update(upsample=9), "upsample 9; expected 1 to 8"),
+        (lambda stored: stored.update(threshold=1.5), "threshold 1.5"),
+        (lambda stored: stored.update(temperature=0), "temperature 0"),
+        (lambda stored: stored.update(bias=float("inf")), "bias inf"),
+    ],
+)
+def test_malformed_card_is_refused_by_key(
+    rewrite: Callable[..., str], change: Callable[[dict[str, object]], object], complaint: str
+):
+    url = rewrite(lambda stored: found if isinstance(found := change(stored), list) else None)
+    with pytest.raises(InvalidCheckpointError, match=complaint) as refusal:
+        read_card(url)
+    assert refusal.value.where["file"] == url
+
+
+def test_tensors_of_another_model_are_refused(rewrite: Callable[..., str]):
+    url = rewrite(lambda stored: stored["model"]["tuning"].update(width=6))
+    with pytest.raises(InvalidCheckpointError, match=r"tuning\.down\.0\.bias \(5,\) instead of \(6,\)"):
+        restore(url)
+
+
+def test_statistics_of_other_bands_are_refused(rewrite: Callable[..., str]):
+    url = rewrite(lambda stored: stored["inputs"].update(mean=[1.0]))
+    with pytest.raises(InvalidCheckpointError, match="1 means and 4 deviations"):
+        restore(url)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 8, 500, -1])
+def test_truncated_file_is_refused(checkpoint: Path, keep: int):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:keep])
+    with pytest.raises(InvalidCheckpointError, match=str(checkpoint)):
+        restore(str(checkpoint))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle.dumps({"weights": 1}),
+        b"\x02" + bytes(7) + b"[]",
+        b"\x02" + bytes(7) + b"{}",
+        safetensors.torch.save({"a": torch.ones(1)}),
+        safetensors.torch.save({"a": torch.ones(1)}, {"landslide_scale": "{"}),
+        b"\xff" * 100,
+    ],
+    ids=["pickle", "list", "no card", "another's", "no JSON", "huge header"],
+)
+def test_other_files_are_refused(checkpoint: Path, content: bytes):
+    checkpoint.write_bytes(content)
+    for read in (read_card, restore):
+        with pytest.raises(InvalidCheckpointError, match="expected a whole checkpoint of landslide_scale"):
+            read(str(checkpoint))
+
+
+def test_missing_file_is_refused(tmp_path: Path):
+    for read in (read_card, restore, fingerprint):
+        with pytest.raises(InvalidCheckpointError, match="cannot be read"):
+            read(str(tmp_path / "none"))

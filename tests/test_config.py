@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from landslide_scale.config import ChipsConfig, FinetuneConfig, ScanConfig, fingerprint, load, parse
+from landslide_scale.errors import InvalidConfigError
+from landslide_scale.scene import Window, utc
+
+SCAN = """
+region: {bbox: [14.0, 46.0, 15.0, 47.0]}
+windows:
+  - {start: 2023-08-01, end: 2023-09-01}
+model: {checkpoint: model.safetensors}
+output: {run: runs/august}
+"""
+
+
+def scan_content() -> dict[str, Any]:
+    return {
+        "region": {"bbox": [14.0, 46.0, 15.0, 47.0]},
+        "windows": [{"start": "2023-08-01", "end": "2023-09-01"}],
+        "model": {"checkpoint": "model.safetensors"},
+        "output": {"run": "runs/august"},
+    }
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    content = scan_content()
+    *sections, key = path.split(".")
+    place = content
+    for section in sections:
+        place = place.setdefault(section, {})
+    place[key] = value
+    return content
+
+
+def refusal(content: object, kind: type[ScanConfig | ChipsConfig | FinetuneConfig] = ScanConfig) -> str:
+    with pytest.raises(InvalidConfigError) as caught:
+        parse(kind, content)
+    return str(caught.value)
+
+
+def file_with(folder: Path, text: str | bytes) -> Path:
+    path = folder / "scan.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_dates_as_people_write_them_are_midnight_utc(tmp_path: Path):
+    config = load(ScanConfig, file_with(tmp_path, SCAN))
+    assert config.windows == (Window(start=datetime(2023, 8, 1, tzinfo=UTC), end=datetime(2023, 9, 1, tzinfo=UTC)),)
+
+
+@pytest.mark.parametrize("written", ["2023-08-01T02:00:00+02:00", "2023-08-01T00:00:00Z", "'2023-08-01'", "2023-08-01"])
+def test_instants_with_a_zone_mean_the_same_instant(tmp_path: Path, written: str):
+    config = load(ScanConfig, file_with(tmp_path, SCAN.replace("start: 2023-08-01", f"start: {written}")))
+    assert config.windows[0].start == datetime(2023, 8, 1, tzinfo=UTC)
+
+
+def test_a_byte_order_mark_is_no_key(tmp_path: Path):
+    assert load(ScanConfig, file_with(tmp_path, b"\xef\xbb\xbf" + SCAN.encode())).output.run == "runs/august"
+
+
+@pytest.mark.parametrize("key", ["clouds", "grid.blok", "model.chekpoint", "windows", "compute.gpus", "region.bbx"])
+def test_an_unknown_key_is_refused_by_name(key: str):
+    content = changed(key, [{"start": "2023-08-01", "stop": "2023-09-01"}] if key == "windows" else 1)
+    assert key in refusal(content)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("grid.resolution", "10", '"10"'),
+        ("grid.resolution", 10.5, "10.5"),
+        ("grid.resolution", True, "true"),
+        ("grid.resolution", 0, "greater than or equal to 1"),
+        ("catalog.max_cloud_cover", 101, "less than or equal to 100"),
+        ("catalog.profile", "landsat", "earth-search-c1"),
+        ("composite.method", "mean", "least_cloudy"),
+        ("composite.dilate_m", float("nan"), "finite"),
+        ("compute.cpus_per_predictor", float("inf"), "finite"),
+        ("model.checkpoint", None, "string"),
+        ("predict.batch", [8], "[8]"),
+        ("region.file", 3, "string"),
+        ("output.sharded", "yes", '"yes"'),
+        ("output", "runs/august", '"runs/august"'),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_key_what_was_found_and_what_was_expected(key: str, value: object, said: str):
+    text = refusal(changed(key, value))
+    assert f"key {key}" in text
+    assert said in text
+    assert "expected" in text
+
+
+@pytest.mark.parametrize("clear", [[], [0, 4], [4, 12], [-1]])
+def test_classes_that_cannot_be_clear_are_refused(clear: list[int]):
+    assert "composite.clear" in refusal(changed("composite.clear", clear))
+
+
+@pytest.mark.parametrize("bbox", [[14, 46, 15], [14, 46, 15, 47, 48], [14, "46", 15, 47], [None] * 4])
+def test_a_box_of_other_than_four_numbers_is_refused(bbox: list[object]):
+    assert "key region.bbox" in refusal(changed("region.bbox", bbox))
+
+
+def test_every_problem_is_named_at_once():
+    content = changed("grid.resolution", "10") | {"clouds": 3}
+    del content["model"]
+    text = refusal(content)
+    assert all(key in text for key in ("key grid.resolution", "key clouds: unknown", "key model: missing"))
+
+
+@pytest.mark.parametrize(
+    ("windows", "said"),
+    [
+        ([{"start": "2023-09-01", "end": "2023-08-01"}], "is not before end"),
+        ([{"start": "2023-09-01", "end": "2023-09-01"}], "is not before end"),
+        ([{"start": "2023-09-01"}], "{start: DATE, end: DATE}"),
+        ([{"start": "2023-09-01", "end": "soon"}], "ISO date"),
+        ([{"start": 20230801, "end": 20230901}], "ISO date"),
+        ([{"start": None, "end": "2023-09-01"}], "ISO date"),
+        (["2023-08"], "{start: DATE, end: DATE}"),
+        ([], "windows"),
+    ],
+)
+def test_a_bad_window_is_refused_by_name(windows: list[object], said: str):
+    text = refusal(changed("windows", windows))
+    assert "windows" in text
+    assert said in text
+
+
+@given(start=st.datetimes(), end=st.datetimes())
+def test_a_window_is_made_exactly_where_the_start_is_before_the_end(start: datetime, end: datetime):
+    start, end = start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)
+    if start < end:
+        window = Window(start=start, end=end)
+        assert window.holds(start)
+        assert not window.holds(end)
+    else:
+        with pytest.raises(InvalidConfigError, match="not before"):
+            Window(start=start, end=end)
+
+
+def test_an_instant_without_zone_is_refused():
+    naive = datetime(2023, 8, 1, tzinfo=UTC).replace(tzinfo=None)
+    with pytest.raises(InvalidConfigError, match="time zone"):
+        Window(start=naive, end=datetime(2023, 9, 1, tzinfo=UTC))
+
+
+def test_an_instant_without_offset_is_taken_as_utc():
+    assert utc("2023-08-01T12:00:00") == utc("2023-08-01T14:00:00+02:00") == datetime(2023, 8, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("region", [{}, {"bbox": [1, 2, 3, 4], "file": "x.geojson"}])
+def test_a_region_is_exactly_one_of_bbox_and_file(region: dict[str, object]):
+    assert "region" in refusal(changed("region", region))
+
+
+def test_a_chunk_that_does_not_divide_the_block_is_refused():
+    assert "grid.chunk" in refusal(changed("grid", {"block": 100, "chunk": 48}))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: !!python/object/apply:os.getcwd []", "YAML without tags"),
+        ("region: [1, 2", "YAML"),
+        ("- a list", "a mapping of sections"),
+        ("", "a mapping of sections"),
+        ("windows: 2023-02-30", "YAML"),
+        ("? 2023-08-01\n: 1", "text"),
+        ("1: 2", "text"),
+        ("a: &a [*a]", "plain YAML values"),
+        ("a: !!set {b, c}", "keys that are text|plain YAML values"),
+        (b"\xff\xfe\x00", "readable YAML file"),
+        (b"a: \x07", "YAML"),
+    ],
+)
+def test_a_file_that_is_no_plain_yaml_mapping_is_refused_by_name(tmp_path: Path, text: str | bytes, said: str):
+    path = file_with(tmp_path, text)
+    with pytest.raises(InvalidConfigError, match=said) as caught:
+        load(ScanConfig, path)
+    assert caught.value.where["file"] == str(path)
+
+
+def test_a_key_given_twice_is_refused(tmp_path: Path):
+    path = file_with(tmp_path, SCAN + "grid: {resolution: 10, resolution: 20}\n")
+    with pytest.raises(InvalidConfigError, match=r"resolution.*twice"):
+        load(ScanConfig, path)
+
+
+def test_a_section_may_be_merged_into_another_that_overrides_it(tmp_path: Path):
+    path = file_with(tmp_path, SCAN + "grid: {<<: {block: 96, chunk: 16}, block: 64}\n")
+    grid = load(ScanConfig, path).grid
+    assert (grid.block, grid.chunk) == (64, 16)
+
+
+@pytest.mark.parametrize("name", ["absent.yaml", "."])
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str):
+    with pytest.raises(InvalidConfigError, match="readable YAML file"):
+        load(ScanConfig, tmp_path / name)
+
+
+def finetune_content(**sections: object) -> dict[str, Any]:
+    return {"dataset": {"kind": "bijie", "path": "data/bijie"}, "output": {"run": "runs/fine"}} | sections
+
+
+def test_the_specs_of_model_and_training_are_read_as_sections():
+    config = parse(
+        FinetuneConfig,
+        finetune_content(model={"sam": "vit_t", "tuning": {"width": 8}, "bands": ["nir"]}, train={"epochs": 3}),
+    )
+    assert (config.model.sam, config.model.tuning.width, config.model.bands) == ("vit_t", 8, ("nir",))
+    assert (config.train.epochs, config.train.batch) == (3, 8)
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"model": {"tuning": {"widht": 8}}}, "key model.tuning.widht: unknown"),
+        ({"train": {"epoch": 3}}, "key train.epoch: unknown"),
+        ({"train": {"epochs": "3"}}, "key train.epochs"),
+        ({"train": {"epochs": 0}}, "train.epochs"),
+        ({"train": {"holdout": 1.5}}, "train.holdout"),
+        ({"train": {"learning_rate": float("nan")}}, "train.learning_rate"),
+        ({"model": {"upsample": 9}}, "model.upsample"),
+        ({"model": {"sam": "vit_x"}}, "key model.sam"),
+        ({"model": {"bands": ["red", "red"]}}, "model.bands"),
+        ({"base_weights": {"url": "sam.pth", "sha256": "ABC"}}, "key base_weights.sha256"),
+    ],
+)
+def test_a_wrong_spec_is_refused_by_key(sections: dict[str, object], said: str):
+    assert said in refusal(finetune_content(**sections), FinetuneConfig)
+
+
+def test_chips_of_an_unknown_band_are_refused():
+    content = {key: value for key, value in scan_content().items() if key in {"region", "windows"}}
+    content |= {"labels": {"file": "labels.gpkg"}, "directory": "chips", "bands": ["red", "infrared"]}
+    assert "infrared" in refusal(content, ChipsConfig)
+
+
+def test_settings_leave_out_where_things_are_and_where_they_are_computed():
+    moved = scan_content()
+    moved["output"]["run"] = "s3://elsewhere/august"
+    moved["model"] |= {"checkpoint": "/other/model.safetensors", "base_weights": "/other/sam.pth"}
+    moved["catalog"] = {"url": "https://mirror", "allowed_hosts": ["mirror"], "allowed_roots": ["/other"]}
+    moved["compute"] = {"predictors": 8}
+    assert parse(ScanConfig, moved).settings() == parse(ScanConfig, scan_content()).settings()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("grid.resolution", 20),
+        ("composite.method", "latest"),
+        ("composite.dilate_m", 50.0),
+        ("catalog.profile", "plain"),
+        ("catalog.max_cloud_cover", 50.0),
+        ("predict.halo", 8),
+        ("predict.precision", "float32"),
+        ("output.sharded", False),
+        ("region.bbox", [14.0, 46.0, 15.0, 47.5]),
+        ("windows", [{"start": "2023-08-01", "end": "2023-09-02"}]),
+    ],
+)
+def test_settings_hold_what_the_result_depends_on(key: str, value: object):
+    settings = parse(ScanConfig, scan_content()).settings()
+    other = parse(ScanConfig, changed(key, value)).settings()
+    assert other != settings
+    assert fingerprint(other) != fingerprint(settings)
+
+
+def test_a_fingerprint_does_not_depend_on_the_order_of_keys():
+    assert fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
+
+
+def test_a_configuration_crosses_processes_and_cannot_be_changed():
+    config = parse(ScanConfig, scan_content())
+    assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301 our own bytes
+    assert copy.deepcopy(config) == config
+    with pytest.raises(ValueError, match="frozen"):
+        config.grid.block = 1  # type: ignore[misc]

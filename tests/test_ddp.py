@@ -1,0 +1,99 @@
+"""Real processes over gloo: two workers compute what one does."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+
+from landslide_scale.datasets import Sample
+from landslide_scale.fitting import Parts, fit, score
+from landslide_scale.spec import TrainSpec
+
+SPEC = TrainSpec(epochs=2, batch=4, patch=16, precision="float32", learning_rate=1e-3)
+
+
+class Noise:
+    """Patches of very different landslide fractions, so that a Dice pooled over a worker would show."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, epoch: int, index: int) -> Sample:
+        rng = np.random.default_rng((epoch, index))
+        label = (rng.random((16, 16)) < index / self.count).astype(np.uint8)
+        label[: index % 5] = 255
+        return Sample(image=rng.normal(0, 1, (3, 16, 16)).astype(np.float32) + label, label=label)
+
+
+class PartlyUnused(nn.Module):
+    """As SAM's decoder without prompts: some of it is trainable and takes no part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.frozen = nn.Conv2d(3, 6, 3, padding=1).requires_grad_(requires_grad=False)
+        self.head = nn.Sequential(nn.GELU(), nn.Conv2d(6, 1, 3, padding=1))
+        self.unused = nn.Linear(4, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.frozen(images))
+        return logits
+
+
+def train(out: str) -> None:
+    # 9 and 5 patches in batches of 4: last batches of one, which leaves the second of two workers without any.
+    parts = Parts(train=Noise(9), validation=Noise(5), holdout=Noise(5))
+    net = PartlyUnused()
+    state = fit(net, parts, SPEC)
+    judged = score(net, state, parts, SPEC)
+    losses = [(epoch.loss, epoch.validation_loss, epoch.validation_f1) for epoch in state.epochs]
+    torch.save({"trained": state.trained, "losses": losses, "confusion": vars(judged.confusion)}, out)
+
+
+def worker(rank: int, size: int, port: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
+    train(f"{folder}/{size}-{rank}.pt")
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    folder = tmp_path_factory.mktemp("ddp")
+    train(f"{folder}/1-0.pt")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    mp.spawn(worker, args=(2, port, str(folder)), nprocs=2)
+    return {path.stem: torch.load(path, weights_only=True) for path in Path(folder).glob("*.pt")}
+
+
+def test_parameters_equal_one_process(results: dict[str, dict]):
+    alone = results["1-0"]
+    for rank in range(2):
+        for name, tensor in alone["trained"].items():
+            torch.testing.assert_close(results[f"2-{rank}"]["trained"][name], tensor, atol=1e-5, rtol=0)
+    untouched = PartlyUnused()
+    assert torch.equal(alone["trained"]["unused.weight"], untouched.unused.weight)
+    assert not torch.allclose(alone["trained"]["head.1.weight"], untouched.head[1].weight, atol=1e-3)
+    assert "frozen.weight" not in alone["trained"]
+
+
+def test_losses_and_counts_equal_one_process(results: dict[str, dict]):
+    alone = results["1-0"]
+    for rank in range(2):
+        other = results[f"2-{rank}"]
+        np.testing.assert_allclose(other["losses"], alone["losses"], atol=1e-4)
+        assert sum(other["confusion"].values()) == sum(alone["confusion"].values())
+        assert all(abs(other["confusion"][key] - count) <= 2 for key, count in alone["confusion"].items())
+    assert results["2-0"]["losses"] == results["2-1"]["losses"]

@@ -1,0 +1,144 @@
+"""Both job entry points through the real `ray job submit`, on a real cluster of two nodes that demands a token."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from borderland import assert_same_cubes, configured, served
+
+pytestmark = pytest.mark.ray
+
+REPOSITORY = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Where jobs are submitted, and what a client must know."""
+
+    url: str
+    environment: Mapping[str, str]
+
+    def submit(self, *entrypoint: str) -> subprocess.CompletedProcess[str]:
+        command = [str(BIN / "ray"), "job", "submit", "--address", self.url, "--working-dir", str(REPOSITORY), "--"]
+        return subprocess.run(
+            [*command, *entrypoint], env=self.environment, capture_output=True, text=True, check=False, timeout=280
+        )
+
+    def wait_for_agents(self) -> None:
+        """Nodes are up some seconds before they take jobs."""
+        end = time.monotonic() + 90
+        while (told := self.submit("true")).returncode:
+            assert "No available agent" in told.stderr, told.stdout + told.stderr
+            assert time.monotonic() < end, told.stderr
+            time.sleep(1)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def node(environment: Mapping[str, str], log: Path, *options: str) -> Iterator[None]:
+    command = [str(BIN / "ray"), "start", "--block", "--num-cpus=1", "--object-store-memory=300000000", *options]
+    with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A head and a second node; the token is made for this cluster alone."""
+    logs = tmp_path_factory.mktemp("nodes")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+    }
+    head, dashboard = free_port(), free_port()
+    address = f"127.0.0.1:{head}"
+    start = ("--head", f"--port={head}", f"--dashboard-port={dashboard}", "--include-dashboard=true")
+    with node(environment, logs / "head", *start, "--dashboard-host=127.0.0.1", "--node-ip-address=127.0.0.1"):
+        wait_for_nodes(environment, address, 1, logs)
+        with node(environment, logs / "second", f"--address={address}"):
+            wait_for_nodes(environment, address, 2, logs)
+            cluster = Cluster(url=f"http://127.0.0.1:{dashboard}", environment=environment)
+            cluster.wait_for_agents()
+            yield cluster
+
+
+def wait_for_nodes(environment: Mapping[str, str], address: str, count: int, logs: Path) -> None:
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        command = [str(BIN / "ray"), "status", "--address", address]
+        told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        if len(re.findall(r"node_[0-9a-f]{8}", told.stdout)) >= count:
+            return
+        time.sleep(0.5)
+    pytest.fail(f"no {count} nodes: {told.stdout}{told.stderr}{[log.read_text() for log in logs.iterdir()]}")
+
+
+def write_chips(folder: Path) -> None:
+    """Made chips: bright squares are the landslides."""
+    folder.mkdir()
+    index = {"version": 1, "bands": ["red"], "radiometry": "boa", "resolution": 10.0, "size": 32}
+    (folder / "chips.json").write_text(json.dumps(index))
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        image, label = rng.uniform(0, 0.1, (1, 32, 32)).astype(np.float32), np.zeros((32, 32), np.uint8)
+        row, col = rng.integers(0, 24, 2)
+        image[:, row : row + 8, col : col + 8], label[row : row + 8, col : col + 8] = 0.3, 1
+        np.savez_compressed(folder / f"chip{number}.npz", image=image, label=label)
+
+
+def test_both_jobs_succeed_and_the_scan_gives_the_cube_that_the_command_line_gives(cluster: Cluster, tmp_path: Path):
+    write_chips(tmp_path / "chips")
+    finetune = {
+        "dataset": {"kind": "chips", "path": str(tmp_path / "chips")},
+        "model": {"sam": "vit_t", "bands": ["red"], "upsample": 1},
+        "train": {"epochs": 1, "batch": 4, "patch": 32},
+        "output": {"run": str(tmp_path / "finetune")},
+    }
+    (tmp_path / "finetune.yaml").write_text(json.dumps(finetune))
+    trained = cluster.submit("python", "jobs/finetune.py", "--config", str(tmp_path / "finetune.yaml"))
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    assert "succeeded" in trained.stdout
+    checkpoint = str(tmp_path / "finetune" / "checkpoint.safetensors")
+    (tmp_path / "scenes").mkdir()
+    with served(tmp_path / "scenes") as url:
+        for name in ("job", "command"):
+            settings = configured((url, tmp_path / "scenes"), checkpoint, tmp_path / name)
+            (tmp_path / f"{name}.yaml").write_text(json.dumps(settings))
+        scanned = cluster.submit("python", "jobs/scan_region.py", "--config", str(tmp_path / "job.yaml"))
+        assert scanned.returncode == 0, scanned.stdout + scanned.stderr
+        assert "succeeded" in scanned.stdout
+        command = [str(BIN / "landslide-scale"), "scan", "--config", str(tmp_path / "command.yaml")]
+        subprocess.run(command, check=True, timeout=280)
+    assert_same_cubes(tmp_path / "job", tmp_path / "command")
+
+
+def test_a_job_with_a_wrong_configuration_fails_and_says_why(cluster: Cluster, tmp_path: Path):
+    (tmp_path / "scan.yaml").write_text("region: {bbox: [0, 0, 1, 1]}\nwindows: []\nwindow: 3\n")
+    told = cluster.submit("python", "jobs/scan_region.py", "--config", str(tmp_path / "scan.yaml"))
+    assert told.returncode != 0
+    assert "key window: unknown" in told.stdout

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from landslide_scale.bands import Reason
+from landslide_scale.cube import VARIABLES, Layer
+from landslide_scale.ledger import HISTOGRAM_BINS, Ledger, Record, content_hash, describe
+from landslide_scale.rundir import RunDirectory
+
+
+@pytest.fixture(params=["path", "memory"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> RunDirectory:
+    return RunDirectory(str(tmp_path / "run") if request.param == "path" else f"memory://{uuid.uuid4()}/run")
+
+
+def record(unit: str, state: str = "written", *, attempts: int = 1, error: str = "") -> Record:
+    return Record(
+        unit=unit,
+        state=state,  # type: ignore[arg-type]
+        attempts=attempts,
+        error=error,
+        scenes=({"id": "S2A", "offset": -1000, "rule": "made", "resampled": True},),
+        km2=1.25,
+        clear_fraction=1 / 3,
+        landslide_km2=0.1,
+        histogram=tuple(range(HISTOGRAM_BINS)),
+        sha256="ab",
+        seconds={"read": 0.1},
+    )
+
+
+RECORDS = st.builds(
+    Record,
+    unit=st.text(),
+    state=st.sampled_from(["written", "empty", "failed"]),
+    attempts=st.integers(1, 9),
+    error=st.text(),
+    retry=st.booleans(),
+    scenes=st.lists(st.fixed_dictionaries({"id": st.text(), "offset": st.integers(-1000, 0)}), max_size=3).map(tuple),
+    km2=st.floats(0, 1e6),
+    clear_fraction=st.floats(0, 1),
+    landslide_km2=st.floats(0, 1e6),
+    histogram=st.lists(st.integers(0, 10**9), max_size=20).map(tuple),
+    sha256=st.text(),
+    seconds=st.dictionaries(st.text(), st.floats(0, 1e6)),
+)
+
+
+@given(RECORDS)
+def test_a_record_round_trips_as_text(one: Record):
+    assert Record.from_json(one.to_json()) == one
+    assert Record.from_json(one.to_json().encode()) == one
+
+
+def test_records_are_found_before_and_after_they_are_gathered(run: RunDirectory):
+    ledger = Ledger(run)
+    assert ledger.records() == {}
+    ledger.compact()
+    made = {f"u{n}": record(f"u{n}", "failed" if n == 2 else "written") for n in range(5)}
+    for one in made.values():
+        ledger.add(one)
+    assert ledger.records() == made
+    ledger.compact()
+    assert run.names("ledger/units", ".json") == []
+    assert ledger.records() == made
+    ledger.add(record("u9"))
+    ledger.compact()
+    assert ledger.records() == made | {"u9": record("u9")}
+    assert Ledger(RunDirectory(run.url)).records() == ledger.records()
+
+
+def test_parts_are_plain_tables_for_anyone_to_read(tmp_path: Path):
+    ledger = Ledger(RunDirectory(str(tmp_path)))
+    ledger.add(record("u1"))
+    ledger.add(record("u2", "failed", error="TryAgainError: away"))
+    ledger.compact()
+    table = pq.read_table(tmp_path / "ledger" / "part-00000.parquet")
+    assert table.column("unit").to_pylist() == ["u1", "u2"]
+    assert table.column("error").to_pylist() == ["", "TryAgainError: away"]
+    assert json.loads(table.column("record")[0].as_py())["histogram"] == list(range(HISTOGRAM_BINS))
+
+
+@pytest.mark.parametrize("gathered", [True, False])
+def test_what_was_done_later_stands_over_what_failed_earlier(run: RunDirectory, *, gathered: bool):
+    ledger = Ledger(run)
+    ledger.add(record("u1", "failed", attempts=1))
+    ledger.add(record("u1", "failed", attempts=2, error="latest"))
+    if gathered:
+        ledger.compact()
+    assert ledger.records()["u1"].error == "latest"
+    ledger.add(record("u1", "written", attempts=1))  # of a resumed run, which counts anew
+    assert ledger.records()["u1"].state == "written"
+    ledger.compact()
+    assert ledger.records()["u1"].state == "written"
+
+
+class Interrupted(RunDirectory):
+    """Ends like a killed process at the n-th change of a file, or lets another process write in between."""
+
+    left = 10**9
+
+    def write(self, name: str, content: bytes) -> None:
+        self._count()
+        super().write(name, content)
+
+    def delete(self, name: str) -> None:
+        self._count()
+        super().delete(name)
+
+    def _count(self) -> None:
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+
+
+@pytest.mark.parametrize("changes", range(6))
+def test_gathering_loses_nothing_wherever_it_is_interrupted(tmp_path: Path, changes: int):
+    made = {f"u{n}": record(f"u{n}") for n in range(4)}
+    run = Interrupted(str(tmp_path))
+    for one in made.values():
+        Ledger(run).add(one)
+    run.left = changes
+    if changes < 5:
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(run).compact()
+    else:
+        Ledger(run).compact()
+    assert Ledger(RunDirectory(str(tmp_path))).records() == made
+    Ledger(RunDirectory(str(tmp_path))).compact()
+    assert Ledger(RunDirectory(str(tmp_path))).records() == made
+
+
+def test_a_record_that_another_process_adds_while_they_are_gathered_is_kept(tmp_path: Path):
+    run = RunDirectory(str(tmp_path))
+
+    class Overtaken(RunDirectory):
+        def write(self, name: str, content: bytes) -> None:
+            super().write(name, content)
+            if name.endswith(".parquet"):
+                Ledger(run).add(record("u1", "written", attempts=2))
+
+    Ledger(run).add(record("u1", "failed", attempts=1))
+    Ledger(Overtaken(str(tmp_path))).compact()
+    assert Ledger(run).records()["u1"] == record("u1", "written", attempts=2)
+
+
+STEPS = st.lists(st.sampled_from(["add", "fail", "compact", "crash", "resume"]), max_size=25)
+
+
+@settings(max_examples=40)
+@given(steps=STEPS, data=st.data())
+def test_whatever_happens_a_unit_that_was_done_stays_done(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str], data: st.DataObject
+):
+    folder = str(tmp_path_factory.mktemp("run"))
+    done: set[str] = set()
+    known: set[str] = set()
+    attempt = 1
+    for step in steps:
+        run = Interrupted(folder)
+        left = [f"u{n}" for n in range(4) if f"u{n}" not in done]
+        if step in {"add", "fail"} and left:
+            unit = data.draw(st.sampled_from(left))
+            Ledger(run).add(record(unit, "written" if step == "add" else "failed", attempts=attempt))
+            known.add(unit)
+            done |= {unit} if step == "add" else set()
+        elif step == "resume":
+            attempt = attempt % 3 + 1
+        elif step in {"compact", "crash"}:
+            run.left = data.draw(st.integers(0, 4)) if step == "crash" else 10**9
+            try:
+                Ledger(run).compact()
+            except KeyboardInterrupt:
+                run.left = 10**9
+        found = Ledger(run).records()
+        assert set(found) == known
+        assert {unit for unit, one in found.items() if one.done} == done
+
+
+def a_layer(reason: Reason, probability: int = 100) -> Layer:
+    shape = 8, 8
+    return Layer(
+        probability=np.full(shape, probability, np.uint8),
+        clear_count=np.ones(shape, np.uint8),
+        observed_on=np.full(shape, 19_571, np.uint16),
+        reason=np.full(shape, reason, np.uint8),
+    )
+
+
+def test_the_figures_are_of_the_probabilities_before_their_8_bits():
+    layer = a_layer(Reason.OBSERVED)
+    layer.reason[0], layer.reason[1:3] = Reason.NOT_SCANNED, Reason.CLOUD
+    probability = np.full((8, 8), 0.12345, np.float32)
+    probability[:3] = np.nan
+    figures = describe(layer, probability, 1e-4)
+    assert figures["km2"] == pytest.approx(56e-4)
+    assert figures["clear_fraction"] == pytest.approx(40 / 56)
+    assert figures["landslide_km2"] == pytest.approx(40 * 0.12345e-4)
+    assert figures["histogram"] == (0, 0, 40, *(0,) * (HISTOGRAM_BINS - 3))
+
+
+def test_a_unit_outside_the_region_or_all_cloud_has_figures_too():
+    nothing = np.full((8, 8), np.nan, np.float32)
+    outside = describe(a_layer(Reason.NOT_SCANNED), nothing, 1e-4)
+    assert (outside["km2"], outside["clear_fraction"], outside["landslide_km2"]) == (0, 0, 0)
+    cloudy = describe(a_layer(Reason.CLOUD), nothing, 1e-4)
+    assert (cloudy["km2"], cloudy["clear_fraction"]) == (pytest.approx(64e-4), 0)
+    assert sum(cloudy["histogram"]) == 0
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_the_histogram_holds_both_ends(probability: float):
+    figures = describe(a_layer(Reason.OBSERVED), np.full((8, 8), probability, np.float32), 1e-4)
+    assert sum(figures["histogram"]) == 64
+
+
+def test_a_hash_tells_any_changed_pixel_of_any_variable():
+    known = content_hash(a_layer(Reason.OBSERVED))
+    assert content_hash(a_layer(Reason.OBSERVED)) == known
+    for variable in VARIABLES:
+        changed = a_layer(Reason.OBSERVED)
+        getattr(changed, variable.name)[3, 4] += 1
+        assert content_hash(changed) != known

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
+
+from landslide_scale.metrics import Confusion, LogitHistogram, Scores
+
+SKLEARN = {"precision": precision_score, "recall": recall_score, "f1": f1_score, "iou": jaccard_score}
+
+
+def masks(seed: int, fraction: float, shape: tuple[int, ...] = (2, 13, 11)) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    predicted = torch.from_numpy(rng.random(shape) < fraction)
+    label = rng.choice(np.array([0, 1, 255], np.uint8), shape, p=[0.9 * (1 - fraction), 0.9 * fraction, 0.1])
+    return predicted, torch.from_numpy(label)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
+def test_scores_equal_scikit_learn(seed: int, fraction: float):
+    predicted, label = masks(seed, fraction)
+    confusion = Confusion.of(predicted, label)
+    kept = label != 255
+    truth, guess = (label[kept] == 1).numpy(), predicted[kept].numpy()
+    for name, score in SKLEARN.items():
+        for scores, average in ((confusion.landslide, "binary"), (confusion.macro, "macro")):
+            assert getattr(scores, name) == pytest.approx(score(truth, guess, average=average), abs=1e-6)
+        expected = score(truth, guess, pos_label=0)
+        assert getattr(confusion.background, name) == pytest.approx(expected, abs=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 10))
+def test_counts_add_up_over_any_split(seed: int, cut: int):
+    predicted, label = masks(seed, 0.3)
+    parts = [Confusion.of(predicted[:, rows], label[:, rows]) for rows in (slice(0, cut), slice(cut, None))]
+    assert parts[0] + parts[1] == Confusion.of(predicted, label)
+    whole = parts[0] + parts[1]
+    assert whole.tp + whole.fp + whole.fn + whole.tn == int((label != 255).sum())
+
+
+def test_undefined_scores_are_nan():
+    nothing = Confusion(tn=5)
+    assert all(math.isnan(value) for value in vars(nothing.landslide).values())
+    assert nothing.background == Scores(precision=1, recall=1, f1=1, iou=1)
+    assert math.isnan(nothing.macro.f1)
+    missed = Confusion(fn=3, tn=1).landslide
+    assert math.isnan(missed.precision)
+    assert (missed.recall, missed.f1, missed.iou) == (0, 0, 0)
+
+
+def test_published_rows_come_from_macro_scores():
+    """LandslideNet on Landslide4Sense: P 83.40, R 84.48 as class means give the published F1 and mIoU."""
+    confusion = Confusion(tp=1634, fp=742, fn=716, tn=96908)
+    assert confusion.macro.f1 == pytest.approx(0.8393, abs=0.008)
+    assert confusion.macro.iou == pytest.approx(0.7536, abs=0.008)
+    assert confusion.landslide.f1 == pytest.approx(0.69, abs=0.01)
+
+
+def test_histogram_counts_equal_thresholding_the_logits():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 1, 40, 40) * 4
+    logits[0, 0, 0] = torch.arange(40) / 32  # exactly on the edges
+    logits[1, 0, 0] = 100.0
+    label = masks(3, 0.4, (2, 40, 40))[1]
+    histogram = LogitHistogram.of(logits[:1], label[:1]) + LogitHistogram.of(logits[1:], label[1:])
+    for edge in (-17, -2.25, 0, 1 / 32, 0.5, 15.96875):
+        if edge > -16:
+            assert histogram.confusion(edge) == Confusion.of(logits[:, 0] >= edge, label)
+    assert histogram.confusion(-17).tn == histogram.confusion(-17).fn == 0
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 2**32 - 1))
+def test_best_logit_beats_every_other_edge(seed: int):
+    rng = np.random.default_rng(seed)
+    label = torch.from_numpy((rng.random(500) < 0.2).astype(np.uint8))
+    logits = torch.from_numpy(rng.normal(0, 2, 500)) + 2 * label - 1
+    histogram = LogitHistogram.of(logits, label)
+    best = histogram.confusion(histogram.best_logit()).landslide.f1
+    everywhere = [histogram.confusion(edge / 32).landslide.f1 for edge in range(-512, 512)]
+    assert best == max(everywhere)
+
+
+def test_nothing_counted_changes_nothing():
+    empty = LogitHistogram.of(torch.zeros(4), torch.full((4,), 255, dtype=torch.uint8))
+    assert not empty.counts.any()
+    assert empty.best_logit() == 0
+    assert empty.fit_temperature() == 1
+    assert math.isnan(empty.negative_log_likelihood(1))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_temperature_is_recovered_and_least(temperature: float):
+    generator = torch.Generator().manual_seed(1)
+    true_logit = torch.randn(200_000, generator=generator) * 2
+    label = (torch.rand(200_000, generator=generator) < torch.sigmoid(true_logit)).to(torch.uint8)
+    histogram = LogitHistogram.of(true_logit * temperature, label)
+    fitted = histogram.fit_temperature()
+    assert fitted == pytest.approx(temperature, rel=0.03)
+    least = histogram.negative_log_likelihood(fitted)
+    assert all(least <= histogram.negative_log_likelihood(fitted * f) for f in (0.8, 0.95, 1.05, 1.25))
+
+
+def test_temperature_of_separable_logits_stays_in_its_interval():
+    label = torch.tensor([0, 1], dtype=torch.uint8)
+    assert LogitHistogram.of(torch.tensor([-1.0, 1.0]), label).fit_temperature() == pytest.approx(0.1, rel=0.01)
+    assert LogitHistogram.of(torch.tensor([1.0, -1.0]), label).fit_temperature() == pytest.approx(10, rel=0.01)

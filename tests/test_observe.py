@@ -1,0 +1,439 @@
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from pyproj import Transformer
+from scenes import scene
+
+from landslide_scale.bands import Reason
+from landslide_scale.config import CompositeConfig
+from landslide_scale.errors import PermanentReadError
+from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.observe import NEVER, Image, dilation_pixels, observe
+from landslide_scale.scene import Scene
+
+SIDE = 60
+WEST, NORTH = 732_000, 5_100_000  # by the border of zones 33 and 34
+LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=32)
+WORLD = PixelBox(row_start=-NORTH // 10, row_stop=-NORTH // 10 + SIDE, col_start=WEST // 10, col_stop=WEST // 10 + SIDE)
+BANDS = ("blue", "nir")
+PLAIN = CompositeConfig(dilate_m=0)
+DAY = 19_571  # 2023-08-02
+
+
+def day(number: int) -> datetime:
+    return datetime(2023, 8, number, 10, 7, tzinfo=UTC)
+
+
+def take(number: int) -> str:
+    return f"GS2A_202308{number:02d}T100031_042590"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A made tile: pixels (2, H, W) and classes (H, W) with its upper left corner at a row and column of the world."""
+
+    numbers: NDArray[np.uint16]
+    classes: NDArray[np.uint8]
+    row: int
+    col: int
+    day: int
+    name: str
+    offset: int = 0
+    cloud: float = 0.0
+
+    def write(self, folder: Path) -> Scene:
+        return scene(
+            folder,
+            f"{self.name}-{self.day}",
+            dict(zip(BANDS, self.numbers, strict=True)),
+            self.classes[::2, ::2],
+            west=WEST + 10 * self.col,
+            north=NORTH - 10 * self.row,
+            sensed=day(self.day),
+            datatake=take(self.day),
+            offset=self.offset,
+            cloud_cover=self.cloud,
+            tile=self.name,
+        )
+
+
+CODE_SHARES = {
+    0: 0.1,
+    2: 0.02,
+    3: 0.01,
+    4: 0.4,
+    5: 0.2,
+    6: 0.15,
+    7: 0.03,
+    8: 0.01,
+    9: 0.02,
+    10: 0.02,
+    11: 0.02,
+    13: 0.02,
+}
+
+
+def made(seed: int, box: tuple[int, int, int, int], at: int, name: str, *, offset: int, cloud: float) -> Tile:
+    """Random pixels; classes of 20 m, every code among them, and some bands at 0."""
+    row, col, rows, cols = box
+    generator = np.random.default_rng(seed)
+    numbers = generator.integers(1, 10_000, (2, rows, cols)).astype(np.uint16)
+    numbers[0][generator.random((rows, cols)) < 0.1] = 0
+    numbers[:, generator.random((rows, cols)) < 0.05] = 0
+    codes = generator.choice(list(CODE_SHARES), (rows // 2, cols // 2), p=list(CODE_SHARES.values()))
+    classes = codes.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    return Tile(numbers=numbers, classes=classes, row=row, col=col, day=at, name=name, offset=offset, cloud=cloud)
+
+
+TILES = [
+    made(0, (0, 0, 40, 56), 2, "33TWL", offset=0, cloud=20.0),
+    made(1, (30, 0, 30, 56), 2, "33TWM", offset=0, cloud=10.0),
+    made(2, (0, 0, 60, 40), 5, "33TWL", offset=-1000, cloud=30.0),
+    made(3, (10, 20, 50, 36), 5, "33TWM", offset=-1000, cloud=5.0),
+    made(4, (0, 0, 60, 56), 8, "33TWM", offset=0, cloud=50.0),
+    made(5, (0, 0, 60, 56), 12, "33TWM", offset=0, cloud=10.0),
+    made(6, (4, 6, 50, 50), 14, "33TWM", offset=-1000, cloud=40.0),
+]
+"""Two pairs of overlapping tiles of one datatake each, and three single ones; the last four columns have none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One datatake, worked out slowly: reflectance (2, H, W), reasons, cloud cover and day."""
+
+    values: NDArray[np.float32]
+    reason: NDArray[np.uint8]
+    cloud: NDArray[np.float64]
+    day: int
+
+
+CODES = {0: 7, 1: 6, 2: 3, 3: 2, 4: 0, 5: 0, 6: 0, 7: 5, 8: 1, 9: 1, 10: 1, 11: 4}
+
+
+def slow_observation(tiles: list[Tile], dilate_px: float) -> Seen:
+    """Every pixel on its own, from the first tile by name that has a class there."""
+    classes = np.zeros((SIDE, SIDE), np.uint8)
+    values = np.full((2, SIDE, SIDE), np.nan, np.float32)
+    cloud = np.zeros((SIDE, SIDE))
+    for tile in sorted(tiles, key=lambda tile: tile.name, reverse=True):
+        for row, col in np.ndindex(*tile.classes.shape):
+            if tile.classes[row, col]:
+                at = tile.row + row, tile.col + col
+                classes[at], cloud[at] = tile.classes[row, col], tile.cloud
+                numbers = tile.numbers[:, row, col].astype(np.float32)
+                held = numbers.any()
+                values[:, at[0], at[1]] = (numbers + np.float32(tile.offset)) / np.float32(10_000) if held else np.nan
+    reason = np.array([CODES.get(int(code), 5) for code in classes.ravel()], np.uint8).reshape(classes.shape)
+    clear = reason == 0
+    for codes, why in (((3,), 2), ((8, 9), 1)):
+        seeds = np.argwhere(np.isin(classes, codes))
+        for row, col in np.argwhere(clear):
+            if dilate_px and ((seeds - (row, col)) ** 2).sum(axis=1).min(initial=10**9) <= dilate_px**2:
+                reason[row, col] = why
+    reason[(reason == 0) & np.isnan(values[0])] = 7
+    values[:, reason > 0] = np.nan
+    return Seen(values=values, reason=reason, cloud=cloud, day=DAY + tiles[0].day - 2)
+
+
+def slow_image(config: CompositeConfig) -> Image:
+    days = sorted({tile.day for tile in TILES}, reverse=True)
+    seen = [slow_observation([tile for tile in TILES if tile.day == number], config.dilate_m / 10) for number in days]
+    values = np.full((2, SIDE, SIDE), np.nan, np.float32)
+    count = np.zeros((SIDE, SIDE), np.uint8)
+    newest = np.full((SIDE, SIDE), NEVER, np.uint16)
+    reason = np.zeros((SIDE, SIDE), np.uint8)
+    for row, col in np.ndindex(SIDE, SIDE):
+        clear = [one for one in seen if one.reason[row, col] == 0]
+        count[row, col] = len(clear)
+        reason[row, col] = 0 if clear else min(one.reason[row, col] for one in seen)
+        if clear:
+            chosen = clear[0]
+            if config.method == "least_cloudy":
+                chosen = min(clear, key=lambda one: one.cloud[row, col])  # of equals the newest
+            newest[row, col] = chosen.day
+            values[:, row, col] = chosen.values[:, row, col]
+            if config.method == "median" and len(clear) >= 3:
+                values[:, row, col] = np.median([one.values[:, row, col] for one in clear], axis=0)
+    return Image(values=values, clear_count=count, observed_on=newest, reason=reason, resampled=())
+
+
+@pytest.fixture(scope="module")
+def scenes_of_world(tmp_path_factory: pytest.TempPathFactory) -> list[Scene]:
+    folder = tmp_path_factory.mktemp("world")
+    return [tile.write(folder) for tile in TILES]
+
+
+def assert_same(found: Image, expected: Image) -> None:
+    assert np.array_equal(found.reason, expected.reason)
+    assert np.array_equal(found.clear_count, expected.clear_count)
+    assert np.array_equal(found.observed_on, expected.observed_on)
+    assert np.array_equal(found.values, expected.values, equal_nan=True)
+    assert (found.values.dtype, found.reason.dtype) == (np.float32, np.uint8)
+    assert (found.clear_count.dtype, found.observed_on.dtype) == (np.uint8, np.uint16)
+
+
+@pytest.mark.parametrize("method", ["median", "latest", "least_cloudy"])
+@pytest.mark.parametrize("dilate_m", [0.0, 10.0, 28.3])
+def test_a_composite_is_exactly_what_pixel_by_pixel_arithmetic_gives(
+    scenes_of_world: list[Scene], method: str, dilate_m: float
+):
+    config = CompositeConfig(method=method, dilate_m=dilate_m)  # type: ignore[arg-type]
+    expected = slow_image(config)
+    assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, config), expected)
+    assert {0, 1, 7} <= set(np.unique(expected.reason).tolist())
+    assert (expected.clear_count >= 3).any()
+
+
+def test_the_order_scenes_come_in_does_not_matter(scenes_of_world: list[Scene]):
+    forth = observe(scenes_of_world, LATTICE, WORLD, BANDS, PLAIN)
+    assert_same(observe(scenes_of_world[::-1], LATTICE, WORLD, BANDS, PLAIN), forth)
+
+
+@pytest.fixture(scope="module")
+def two_zones(tmp_path_factory: pytest.TempPathFactory, scenes_of_world: list[Scene]) -> list[Scene]:
+    """Own-zone tiles, some of them half empty, and a tile of zone 34 of two of their datatakes."""
+    folder = tmp_path_factory.mktemp("foreign")
+    west, north = foreign_corner()
+    generator = np.random.default_rng(99)
+    foreign = [
+        scene(
+            folder,
+            f"foreign-{number}",
+            {band: generator.integers(1, 9000, (100, 100)).astype(np.uint16) for band in BANDS},
+            generator.choice([0, 4, 4, 5, 5, 9], (50, 50), p=[0.1, 0.3, 0.2, 0.2, 0.18, 0.02]).astype(np.uint8),
+            west=west,
+            north=north,
+            epsg=32634,
+            sensed=day(number),
+            datatake=take(number),
+            tile="34TCR",
+        )
+        for number in (2, 14, 20)
+    ]
+    return [*scenes_of_world, *foreign]
+
+
+def foreign_corner() -> tuple[float, float]:
+    """Upper left corner in zone 34 of 1 km around the made ground, on that zone's 20 m."""
+    x, y = Transformer.from_crs(32633, 32634, always_xy=True).transform(WEST + 300, NORTH - 300)
+    return round((x - 500) / 20) * 20, round((y + 500) / 20) * 20
+
+
+@settings(max_examples=25)
+@given(data=st.data(), dilate_m=st.sampled_from([0.0, 35.0]))
+def test_any_part_of_the_ground_gives_the_same_bytes(two_zones: list[Scene], data: st.DataObject, dilate_m: float):
+    config = CompositeConfig(dilate_m=dilate_m)
+    whole = WHOLE.setdefault(dilate_m, observe(two_zones, LATTICE, WORLD, BANDS, config))
+    rows = sorted(data.draw(st.lists(st.integers(0, SIDE), min_size=2, max_size=2, unique=True)))
+    cols = sorted(data.draw(st.lists(st.integers(0, SIDE), min_size=2, max_size=2, unique=True)))
+    part = PixelBox(
+        row_start=WORLD.row_start + rows[0],
+        row_stop=WORLD.row_start + rows[1],
+        col_start=WORLD.col_start + cols[0],
+        col_stop=WORLD.col_start + cols[1],
+    )
+    found, cut = observe(two_zones, LATTICE, part, BANDS, config), part.within(WORLD)
+    for name in ("reason", "clear_count", "observed_on"):
+        assert getattr(found, name).tobytes() == getattr(whole, name)[cut].tobytes()
+    assert found.values.tobytes() == whole.values[:, *cut].tobytes()
+    assert set(found.resampled) <= set(whole.resampled)
+
+
+WHOLE: dict[float, Image] = {}
+
+
+def one_scene(folder: Path, name: str = "s", **changes: object) -> Scene:
+    """20 x 20 pixels of 0.5 at the corner of the world, all clear, but for what is changed."""
+    known: dict[str, object] = {
+        "bands": {band: np.full((20, 20), 5000, np.uint16) for band in BANDS},
+        "scl": np.full((20, 20), 4, np.uint8),
+        "west": WEST,
+        "north": NORTH,
+        "datatake": take(2),
+        "sensed": day(2),
+    }
+    return scene(folder, name, **(known | changes))  # type: ignore[arg-type]
+
+
+CORNER = PixelBox(
+    row_start=WORLD.row_start, row_stop=WORLD.row_start + 20, col_start=WORLD.col_start, col_stop=WORLD.col_start + 20
+)
+
+
+def test_tiles_of_one_datatake_that_overlap_are_one_observation(tmp_path: Path):
+    pair = [one_scene(tmp_path, name, tile=name) for name in ("33TWL", "33TWM")]
+    image = observe(pair, LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.clear_count == 1).all()
+
+
+def test_datastrips_of_one_datatake_complete_each_other(tmp_path: Path):
+    left, right = np.full((20, 20), 4, np.uint8), np.full((20, 20), 4, np.uint8)
+    left[:, 10:], right[:, :10] = 0, 0
+    strips = [one_scene(tmp_path, name, scl=scl) for name, scl in (("a", left), ("b", right))]
+    image = observe(strips, LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.clear_count == 1).all()
+    assert np.isfinite(image.values).all()
+
+
+def test_two_satellites_of_one_day_are_two_observations(tmp_path: Path):
+    pair = [one_scene(tmp_path, "a"), one_scene(tmp_path, "b", datatake="GS2B_20230802T101031_033610")]
+    assert (observe(pair, LATTICE, CORNER, BANDS, PLAIN).clear_count == 2).all()
+
+
+def test_two_observations_are_not_averaged_the_latest_is_taken(tmp_path: Path):
+    late = {band: np.full((20, 20), 1000, np.uint16) for band in BANDS}
+    pair = [one_scene(tmp_path, "a"), one_scene(tmp_path, "b", bands=late, datatake=take(9), sensed=day(9))]
+    image = observe(pair, LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.values == np.float32(0.1)).all()
+    assert (image.observed_on == DAY + 7).all()
+
+
+def test_clouds_are_grown_by_metres_on_any_lattice(tmp_path: Path):
+    scl = np.full((20, 20), 4, np.uint8)
+    scl[10, 10] = 9
+    cloudy = one_scene(tmp_path, scl=scl)
+    rows, cols = np.mgrid[:20, :20]
+    for metres in (0, 10, 14, 15, 50):
+        image = observe([cloudy], LATTICE, CORNER, BANDS, CompositeConfig(dilate_m=metres))
+        near = np.hypot(rows - 10, cols - 10) * 10 <= metres
+        assert np.array_equal(image.reason == Reason.CLOUD, near)
+    coarse = Lattice(zone=LATTICE.zone, resolution=20, block=32)
+    assert dilation_pixels(CompositeConfig(dilate_m=100), coarse) == 5
+    assert dilation_pixels(CompositeConfig(dilate_m=101), coarse) == 6
+
+
+def test_a_cloud_outside_the_box_reaches_into_it(tmp_path: Path):
+    scl = np.full((20, 20), 4, np.uint8)
+    scl[:, :4] = 8
+    inner = PixelBox(
+        row_start=CORNER.row_start, row_stop=CORNER.row_stop, col_start=CORNER.col_start + 4, col_stop=CORNER.col_stop
+    )
+    image = observe([one_scene(tmp_path, scl=scl)], LATTICE, inner, BANDS, CompositeConfig(dilate_m=30))
+    assert (image.reason[:, :3] == Reason.CLOUD).all()
+    assert (image.reason[:, 3:] == Reason.OBSERVED).all()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(0, Reason.NO_DATA), (2, Reason.TERRAIN_SHADOW), (3, Reason.CLOUD_SHADOW), (7, Reason.UNCLASSIFIED),
+     (10, Reason.CLOUD), (11, Reason.SNOW), (12, Reason.UNCLASSIFIED), (255, Reason.UNCLASSIFIED)],
+)  # fmt: skip
+def test_what_is_not_clear_is_no_data_for_its_own_reason(tmp_path: Path, code: int, reason: Reason):
+    image = observe([one_scene(tmp_path, scl=np.full((20, 20), code, np.uint8))], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.reason == reason).all()
+    assert np.isnan(image.values).all()
+    assert not image.clear_count.any()
+    assert (image.observed_on == NEVER).all()
+
+
+def test_a_clear_class_with_every_band_at_0_is_no_data_but_one_band_at_0_is_valid(tmp_path: Path):
+    blue, nir = np.full((20, 20), 400, np.uint16), np.full((20, 20), 3000, np.uint16)
+    blue[0], nir[0] = 0, 0
+    blue[1] = 0
+    image = observe([one_scene(tmp_path, bands={"blue": blue, "nir": nir})], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.reason[0] == Reason.NO_DATA).all()
+    assert np.isnan(image.values[:, 0]).all()
+    assert (image.reason[1:] == Reason.OBSERVED).all()
+    assert (image.values[0, 1] == 0).all()
+    assert (image.values[1, 1] == np.float32(0.3)).all()
+
+
+def test_where_the_provider_took_the_offset_off_a_clear_pixel_of_zeros_is_dark_ground(tmp_path: Path):
+    dark = {band: np.zeros((20, 20), np.uint16) for band in BANDS}
+    scene = replace(one_scene(tmp_path, bands=dark), baseline=(5, 9))
+    image = observe([scene], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.reason == Reason.OBSERVED).all()
+    assert (image.values == 0).all()
+
+
+@pytest.mark.parametrize(("offset", "reflectance"), [(0, 0.5), (-1000, 0.4)])
+def test_the_offset_is_applied_once(tmp_path: Path, offset: int, reflectance: float):
+    image = observe([one_scene(tmp_path, offset=offset)], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.values == np.float32(reflectance)).all()
+
+
+def test_a_half_empty_tile_and_ground_without_any_tile_are_no_data(tmp_path: Path):
+    scl = np.full((20, 20), 4, np.uint8)
+    scl[:, 10:] = 0
+    wide = CORNER.pad(5)
+    image = observe([one_scene(tmp_path, scl=scl)], LATTICE, wide, BANDS, PLAIN)
+    seen = image.reason == Reason.OBSERVED
+    assert seen[5:25, 5:15].all()
+    assert seen.sum() == 200
+    assert (image.reason[~seen] == Reason.NO_DATA).all()
+
+
+def test_without_scenes_nothing_is_observed():
+    for method in ("median", "latest", "least_cloudy"):
+        image = observe([], LATTICE, CORNER, BANDS, CompositeConfig(method=method))  # type: ignore[arg-type]
+        assert (image.reason == Reason.NO_DATA).all()
+        assert np.isnan(image.values).all()
+        assert image.values.shape == (2, 20, 20)
+
+
+def test_another_zones_tile_serves_only_where_the_own_zones_lack_the_pixel_and_is_listed(tmp_path: Path):
+    west, north = foreign_corner()
+    scl = np.full((20, 20), 4, np.uint8)
+    scl[:, 10:] = 0
+    own = one_scene(tmp_path, "own", scl=scl)
+    bands = {band: np.full((100, 100), 7000, np.uint16) for band in BANDS}
+    foreign = one_scene(
+        tmp_path, "foreign", bands=bands, scl=np.full((50, 50), 5, np.uint8), west=west, north=north, epsg=32634
+    )
+    image = observe([foreign, own], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.values[:, :, :10] == np.float32(0.5)).all()
+    assert (image.values[:, :, 10:] == np.float32(0.7)).all()
+    assert (image.clear_count == 1).all()
+    assert image.resampled == ("foreign",)
+    full = observe([foreign, one_scene(tmp_path, "full")], LATTICE, CORNER, BANDS, PLAIN)
+    assert full.resampled == ()
+    assert (full.values == np.float32(0.5)).all()
+
+
+def test_a_file_that_cannot_be_read_is_named_with_scene_and_band(tmp_path: Path):
+    good = one_scene(tmp_path)
+    Path(good.href("nir")).write_bytes(b"torn")
+    with pytest.raises(PermanentReadError) as caught:
+        observe([good], LATTICE, CORNER, BANDS, PLAIN)
+    assert caught.value.where["scene"] == "s"
+    assert caught.value.where["band"] == "nir"
+    assert caught.value.where["file"] == good.href("nir")
+
+
+def test_bands_are_not_opened_where_nothing_is_clear(tmp_path: Path):
+    cloudy = one_scene(tmp_path, scl=np.full((20, 20), 9, np.uint8))
+    for band in BANDS:
+        Path(cloudy.href(band)).unlink()
+    assert (observe([cloudy], LATTICE, CORNER, BANDS, PLAIN).reason == Reason.CLOUD).all()
+
+
+def test_memory_is_that_of_the_observations_and_little_more(tmp_path: Path):
+    side, count = 256, 6
+    bands = {band: np.full((side, side), 5000, np.uint16) for band in BANDS}
+    scl = np.full((side, side), 4, np.uint8)
+    many = [
+        one_scene(tmp_path, f"s{n}", bands=bands, scl=scl, datatake=take(n + 1), sensed=day(n + 1))
+        for n in range(count)
+    ]
+    box = PixelBox(
+        row_start=WORLD.row_start,
+        row_stop=WORLD.row_start + side,
+        col_start=WORLD.col_start,
+        col_stop=WORLD.col_start + side,
+    )
+    observe(many, LATTICE, box, BANDS, PLAIN)
+    tracemalloc.start()
+    observe(many, LATTICE, box, BANDS, PLAIN)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    one = side * side * (len(BANDS) * 4 + 1 + 4)  # values, reason, cloud cover
+    assert peak < 2.6 * count * one

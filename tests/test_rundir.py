@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from landslide_scale.errors import InvalidConfigError, RunConflictError
+from landslide_scale.rundir import RunDirectory
+
+SETTINGS = {"grid": {"resolution": 10, "crs": None}, "windows": [{"start": "2023-08-01T00:00:00Z"}]}
+
+
+@pytest.fixture(params=["path", "file", "memory"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> RunDirectory:
+    urls = {"path": str(tmp_path / "run"), "file": f"file://{tmp_path}/run", "memory": f"memory://{uuid.uuid4()}/run"}
+    return RunDirectory(urls[request.param])
+
+
+def test_files_are_kept_found_listed_and_removed(run: RunDirectory):
+    assert not run.exists("a/b.json")
+    assert run.names("a", ".json") == []
+    run.write("a/c.json", b"2")
+    run.write("a/b.json", b"1")
+    run.write("a/b.txt", b"3")
+    assert run.exists("a/b.json")
+    assert run.read("a/b.json") == b"1"
+    assert run.names("a", ".json") == ["b.json", "c.json"]
+    run.write("a/b.json", b"4")
+    assert run.read("a/b.json") == b"4"
+    run.delete("a/b.json")
+    assert run.names("a", ".json") == ["c.json"]
+
+
+def test_json_round_trips_and_facts_are_added(run: RunDirectory):
+    run.write_json("run.json", {"a": [1, 2.5, None]})
+    run.note(state="complete", a=3)
+    assert run.read_json("run.json") == {"a": 3, "state": "complete"}
+
+
+def test_a_run_directory_crosses_processes(run: RunDirectory):
+    run.write("a.txt", b"1")
+    back = pickle.loads(pickle.dumps(run))  # noqa: S301 our own bytes
+    assert back.read("a.txt") == b"1"
+    assert back.at("x") == run.at("x")
+
+
+def test_two_that_share_a_folder_see_each_other_at_once(run: RunDirectory):
+    other = RunDirectory(run.url)
+    assert run.names("a", "") == []
+    other.write("a/b.json", b"1")
+    assert run.names("a", "") == ["b.json"]
+    assert run.exists("a/b.json")
+
+
+def test_a_relative_path_means_the_same_folder_after_a_change_of_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    run = RunDirectory("runs/a")
+    run.write("a.txt", b"1")
+    monkeypatch.chdir("/")
+    assert run.read("a.txt") == b"1"
+    run.write("b.txt", b"2")
+    assert (tmp_path / "runs" / "a" / "b.txt").read_bytes() == b"2"
+
+
+def test_a_home_folder_is_meant_when_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = RunDirectory("~/runs")
+    run.write("a.txt", b"1")
+    assert run.read("a.txt") == b"1"
+    assert (tmp_path / "runs" / "a.txt").exists()
+
+
+@pytest.mark.parametrize("url", ["nowhere://bucket/run", "htps://bucket/run"])
+def test_an_address_of_an_unknown_kind_is_refused_by_key(url: str):
+    with pytest.raises(InvalidConfigError, match=r"output.run"):
+        RunDirectory(url)
+
+
+def test_keys_in_an_address_are_not_said():
+    assert "secret" not in str(RunDirectory("memory://user:secret@bucket/run?key=secret"))
+
+
+def test_a_first_claim_says_what_runs_and_with_what_versions(run: RunDirectory):
+    run.claim("scan", SETTINGS, resume=False)
+    known = run.read_json("run.json")
+    assert (known["kind"], known["settings"], known["state"]) == ("scan", SETTINGS, "running")
+    assert known["versions"]["torch"]
+    assert known["begun"].endswith("+00:00")
+
+
+def test_the_same_run_is_gone_on_with_only_when_asked_to(run: RunDirectory):
+    run.claim("scan", SETTINGS, resume=True)  # nothing there yet: a first claim
+    before = run.read("run.json")
+    with pytest.raises(RunConflictError, match="--resume"):
+        run.claim("scan", SETTINGS, resume=False)
+    run.claim("scan", SETTINGS, resume=True)
+    assert run.read("run.json") == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "said"),
+    [
+        ("scan", SETTINGS | {"grid": {"resolution": 20, "crs": None}}, "grid.resolution: 10 there, 20 now"),
+        ("scan", SETTINGS | {"more": True}, "more: null there, true now"),
+        ("scan", SETTINGS | {"windows": []}, "windows: "),
+        ("finetune", SETTINGS, 'kind: "scan" there, "finetune" now'),
+    ],
+)
+@pytest.mark.parametrize("resume", [True, False])
+def test_another_run_is_never_written_into_and_the_changed_key_is_named(
+    run: RunDirectory, kind: str, settings: dict[str, object], said: str, *, resume: bool
+):
+    run.claim("scan", SETTINGS, resume=False)
+    before = run.read("run.json")
+    with pytest.raises(RunConflictError) as caught:
+        run.claim(kind, settings, resume=resume)
+    assert said in str(caught.value)
+    assert "grid.crs" not in str(caught.value)
+    assert run.read("run.json") == before
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"kind": "scan"}', b"\xff"])
+def test_a_folder_with_a_run_json_of_something_else_is_left_alone(run: RunDirectory, content: bytes):
+    run.write("run.json", content)
+    with pytest.raises(RunConflictError, match=r"run\.json"):
+        run.claim("scan", SETTINGS, resume=True)
+    assert run.read("run.json") == content
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(run: RunDirectory):
+    for name in ("cube.zarr/c/0", "cube.zarr/c/0.partial", "cube.zarr/deep/er/1.x.partial", "other/2.partial"):
+        run.write(name, b"1")
+    run.remove_partial_files("cube.zarr")
+    assert run.exists("cube.zarr/c/0")
+    assert run.exists("other/2.partial")
+    local = not run.url.startswith("memory")
+    assert run.exists("cube.zarr/c/0.partial") != local
+    assert run.exists("cube.zarr/deep/er/1.x.partial") != local
+
+
+def test_removing_partial_files_of_a_folder_that_is_not_there_is_fine(run: RunDirectory):
+    run.remove_partial_files("cube.zarr")
+
+
+def test_a_writer_killed_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path: Path):
+    run = RunDirectory(str(tmp_path / "run"))
+    run.write("a.json", b"old" * 1000)
+    script = (
+        "import sys, os, signal, threading, time\n"
+        "from landslide_scale.rundir import RunDirectory\n"
+        "run = RunDirectory(sys.argv[1])\n"
+        "threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
+        "while True: run.write('a.json', b'new' * 1_000_000); run.write('a.json', b'old' * 1000)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, run.url, "0.083"], check=False)
+    assert run.read("a.json") in {b"old" * 1000, b"new" * 1_000_000}
+    assert run.names("", ".json") == ["a.json"]

@@ -1,0 +1,254 @@
+"""The whole way of a scan, on a real local Ray cluster and a real STAC server, against answers known beforehand."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import ray
+import xarray as xr
+from borderland import (
+    SIDE,
+    Tile,
+    assert_same_cubes,
+    border_tiles,
+    configured,
+    one_band_model,
+    served,
+    snapshot,
+    untrained,
+)
+from pyproj import Transformer
+
+from landslide_scale import cube, region
+from landslide_scale.bands import Reason
+from landslide_scale.config import ScanConfig, parse
+from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, RunConflictError
+from landslide_scale.ledger import Ledger
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.scan import scan
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("scenes")
+    with served(folder) as url:
+        yield url, folder
+
+
+@pytest.fixture(scope="module")
+def tiles() -> dict[str, Tile]:
+    return border_tiles()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return untrained(tmp_path_factory.mktemp("model") / "checkpoint.safetensors")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=500_000_000, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def expected_reflectance(tiles: dict[str, Tile], epsg: int, x: float, y: float) -> tuple[float, bool] | None:
+    """Newest clear reflectance at a pixel centre by plain arithmetic, and whether it is native."""
+    for names in (("d",), ("a", "b", "c")):
+        for native in (True, False):
+            for tile in (tiles[name] for name in names):
+                if (tile.epsg == epsg) != native:
+                    continue
+                moved = Transformer.from_crs(epsg, tile.epsg, always_xy=True).transform(x, y)
+                row, col = (tile.north - moved[1]) / 10 - 0.5, (moved[0] - tile.west) / 10 - 0.5
+                near = round(row), round(col)
+                cloudy = tile.name == "d" and near[1] < 100
+                if 0 <= near[0] < SIDE and 0 <= near[1] < SIDE and not cloudy:
+                    return _bilinear(tile, row, col) / 10_000, native
+    return None
+
+
+def _bilinear(tile: Tile, row: float, col: float) -> float:
+    total = weight = 0.0
+    for r in (int(np.floor(row)), int(np.floor(row)) + 1):
+        for c in (int(np.floor(col)), int(np.floor(col)) + 1):
+            part = (1 - abs(row - r)) * (1 - abs(col - c))
+            if part > 1e-9 and 0 <= r < SIDE and 0 <= c < SIDE:
+                total, weight = total + part * float(tile.numbers[r, c]), weight + part
+    return total / weight
+
+
+def test_a_one_band_model_gives_a_cube_equal_to_that_band_across_zones_and_overlapping_scenes(
+    tiles: dict[str, Tile], catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+):
+    config = parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "run"))
+    summary = scan(config, load=one_band_model())
+    assert summary.complete
+    tree = xr.open_datatree(tmp_path / "run" / "cube.zarr", engine="zarr", mask_and_scale=False)
+    seen = {"native": 0, "resampled": 0, "unobserved": 0}
+    for epsg in (32633, 32634):
+        group = tree[f"EPSG_{epsg}"].to_dataset().isel(time=0)
+        scanned = np.argwhere(group.reason.to_numpy() != Reason.NOT_SCANNED)
+        picked = scanned[np.random.default_rng(0).choice(len(scanned), 600, replace=False)]
+        for row, col in picked:
+            found = int(group.probability[row, col])
+            known = expected_reflectance(tiles, epsg, float(group.x[col]), float(group.y[row]))
+            if known is None:
+                assert found == cube.PROBABILITY_FILL
+                assert int(group.reason[row, col]) in {Reason.NO_DATA, Reason.CLOUD}
+                seen["unobserved"] += 1
+            elif known[1]:
+                assert found == round(known[0] / 0.004)
+                seen["native"] += 1
+            else:
+                assert found == pytest.approx(known[0] / 0.004, abs=0.51)
+                seen["resampled"] += 1
+    assert min(seen.values()) > 20, seen
+
+
+def test_no_ground_is_scanned_twice_and_the_ledger_names_resampled_scenes(
+    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+):
+    config = parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "run"))
+    summary = scan(config, load=one_band_model())
+    records = Ledger(RunDirectory(str(tmp_path / "run"))).records()
+    # Each pixel's centre lies in one zone's strip; the ellipsoid and UTM's scale differ by less than 0.2 %.
+    assert summary.km2 == pytest.approx(region.area_km2(region.load(config.region)), rel=0.01)
+    resampled = {entry["id"] for record in records.values() for entry in record.scenes if entry["resampled"]}
+    assert {"b", "d"} <= resampled <= {"a", "b", "c", "d"}
+    assert all(entry["offset"] == -1000 for record in records.values() for entry in record.scenes)
+
+
+def test_any_split_into_blocks_gives_the_same_map(catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path):
+    maps = []
+    for name, block in (("small", 96), ("large", 160)):
+        grid = {"resolution": 10, "block": block, "chunk": 32}
+        scan(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / name, grid=grid)))
+        tree = xr.open_datatree(tmp_path / name / "cube.zarr", engine="zarr", mask_and_scale=False)
+        maps.append({epsg: tree[f"EPSG_{epsg}"].to_dataset().isel(time=0) for epsg in (32633, 32634)})
+    for epsg in (32633, 32634):
+        one, two = xr.align(maps[0][epsg], maps[1][epsg], join="inner")
+        assert one.sizes["x"] > 150
+        assert (one.probability != cube.PROBABILITY_FILL).sum() > 10_000
+        for name in ("probability", "clear_count", "observed_on", "reason"):
+            np.testing.assert_array_equal(one[name].to_numpy(), two[name].to_numpy())
+
+
+def test_a_scene_that_cannot_be_read_fails_its_units_alone_and_a_resume_finishes_them(
+    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+):
+    _, folder = catalogue
+    broken, kept = folder / "c-red.tif", (folder / "c-red.tif").read_bytes()
+    config = parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "run"))
+    broken.write_bytes(kept[:300])
+    try:
+        summary = scan(config, load=one_band_model())
+    finally:
+        broken.write_bytes(kept)
+    assert summary.failed > 0
+    assert summary.written > 0
+    assert summary.failed + summary.written + summary.empty == summary.units
+    assert all("scene c" in error and "band red" in error and "unit EPSG_326" in error for error in summary.errors)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "incomplete"
+    again = scan(config, resume=True, load=one_band_model())
+    assert again.complete
+    whole = scan(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "whole")), load=one_band_model())
+    assert whole.landslide_km2 == pytest.approx(again.landslide_km2, rel=1e-12)
+    assert_same_cubes(tmp_path / "run", tmp_path / "whole")
+
+
+def test_resume_of_a_complete_run_does_nothing_and_other_settings_are_refused(
+    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+):
+    settings = configured(catalogue, checkpoint, tmp_path / "run")
+    scan(parse(ScanConfig, settings), load=one_band_model())
+    before = snapshot(tmp_path / "run" / "cube.zarr")
+    with pytest.raises(RunConflictError, match="--resume"):
+        scan(parse(ScanConfig, settings))
+    other = settings | {"composite": {"method": "median", "dilate_m": 0}}
+    with pytest.raises(RunConflictError, match=r"composite\.method"):
+        scan(parse(ScanConfig, other), resume=True)
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a finished run loaded its model")
+
+    assert scan(parse(ScanConfig, settings), resume=True, load=refuse).complete
+    assert snapshot(tmp_path / "run" / "cube.zarr") == before
+
+
+def test_nothing_is_written_where_there_is_nothing_to_scan(
+    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+):
+    for changes, message in (
+        ({"region": {"bbox": [40.0, 10.0, 40.1, 10.1]}}, "no scene"),
+        ({"windows": [{"start": "2020-01-01", "end": "2020-02-01"}]}, "2020-01-01"),
+    ):
+        with pytest.raises(InvalidCatalogError, match=message):
+            scan(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "run", **changes)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_band_the_catalogue_lacks_and_another_radiometry_are_refused(catalogue: tuple[str, Path], tmp_path: Path):
+    for bands, radiometry, error, message in (
+        (("red", "nir"), "boa", InvalidCatalogError, "no asset 'nir'"),
+        (("red",), "rgb8", InvalidCheckpointError, "accept_radiometry"),
+    ):
+        path = untrained(tmp_path / f"{radiometry}.safetensors", bands, radiometry)
+        with pytest.raises(error, match=message):
+            scan(parse(ScanConfig, configured(catalogue, path, tmp_path / "run")))
+    assert not (tmp_path / "run").exists()
+
+
+@contextmanager
+def scan_process(config: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "landslide_scale", "scan", "--config", str(config), *options]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with subprocess.Popen(command, start_new_session=True, env=environment, stderr=subprocess.PIPE) as process:
+        yield process
+
+
+def test_killing_a_scan_half_way_and_resuming_gives_the_same_cube(
+    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+):
+    whole = parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "whole"))
+    scan(whole)
+    settings = tmp_path / "scan.yaml"
+    settings.write_text(json.dumps(configured(catalogue, checkpoint, tmp_path / "run")))
+    records = tmp_path / "run" / "ledger" / "units"
+    with scan_process(settings) as process:
+        deadline = time.monotonic() + 120
+        while not (records.is_dir() and len(list(records.iterdir())) >= 3):
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        kill_tree(process.pid)
+    done = len(list(records.glob("*.json")))
+    assert done < whole_units(tmp_path / "whole")
+    resumed = scan(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "run")), resume=True)
+    assert resumed.complete
+    assert_same_cubes(tmp_path / "run", tmp_path / "whole")
+
+
+def kill_tree(pid: int) -> None:
+    """SIGKILL to a driver and to every Ray process it started, none of which gets to clean up."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for process in family:
+        process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(family, timeout=30)
+
+
+def whole_units(run: Path) -> int:
+    return json.loads((run / "run.json").read_text())["units"]

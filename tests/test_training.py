@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import io
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from landslide_scale.datasets import Sample
+from landslide_scale.errors import BrokenRunError, InvalidDatasetError
+from landslide_scale.fitting import Parts, TrainState, fit, score, trained_tensors
+from landslide_scale.metrics import LogitHistogram
+from landslide_scale.spec import TrainSpec
+from landslide_scale.training import (
+    Calibration,
+    Workers,
+    evaluate,
+    learning_rate,
+    optimizer_for,
+    shares,
+    shuffled,
+    train_epoch,
+)
+
+SPEC = TrainSpec(epochs=4, batch=4, patch=16, precision="float32", learning_rate=1e-2)
+
+
+class Blobs:
+    """Patches in which a pixel is landslide where the first band is bright; the noise depends on the epoch."""
+
+    def __init__(self, count: int, *, seed: int = 0) -> None:
+        self.count, self.seed = count, seed
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, epoch: int, index: int) -> Sample:
+        rng = np.random.default_rng((self.seed, epoch, index))
+        label = np.zeros((16, 16), np.uint8)
+        y, x = rng.integers(0, 10, 2)
+        label[y : y + 6, x : x + 6] = 1
+        image = rng.normal(0, 0.3, (3, 16, 16)).astype(np.float32)
+        image[0] += label
+        label[:, -1] = 255
+        return Sample(image=image, label=label)
+
+
+def small_net(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.GELU(), nn.Conv2d(8, 1, 3, padding=1))
+
+
+def parts() -> Parts:
+    return Parts(train=Blobs(10), validation=Blobs(5, seed=1), holdout=Blobs(7, seed=2))
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 5))
+def test_shares_of_all_workers_are_the_global_batches(count: int, batch: int, size: int):
+    order = shuffled(count, seed=0, epoch=0)
+    assert sorted(order) == list(range(count))
+    everyone = [list(shares(order, batch, Workers(rank=rank, size=size))) for rank in range(size)]
+    assert {len(mine) for mine in everyone} == {math.ceil(count / batch)}
+    for step, together in enumerate(zip(*everyone, strict=True)):
+        real = [index for share in together if share.weight for index in share.indices]
+        assert sorted(real) == sorted(order[step * batch : (step + 1) * batch])
+        assert all(share.indices and share.batch == len(real) for share in together)
+
+
+def test_order_changes_with_epoch_and_seed_only():
+    assert shuffled(20, seed=1, epoch=2) == shuffled(20, seed=1, epoch=2)
+    assert len({shuffled(20, seed=s, epoch=e) for s in (0, 1) for e in (0, 1)}) == 4
+
+
+def test_it_learns():
+    net = small_net()
+    state = fit(net, parts(), SPEC)
+    assert [epoch.epoch for epoch in state.epochs] == [1, 2, 3, 4]
+    assert state.epochs[-1].loss < 0.85 * state.epochs[0].loss
+    assert state.best_epoch.validation_f1 == max(epoch.validation_f1 for epoch in state.epochs) > 0.8
+    assert state.best_epoch.line.startswith(f"epoch {state.best}: loss ")
+    judged = score(net, state, parts(), SPEC)
+    assert judged.confusion.landslide.f1 > 0.8
+    assert judged.confusion.tn + judged.confusion.tp + judged.confusion.fp + judged.confusion.fn == 7 * 16 * 15
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+@pytest.mark.parametrize("schedule", ["constant", "warmup_cosine"])
+def test_a_stopped_and_resumed_training_is_bit_equal(stop: int, schedule: str):
+    spec = TrainSpec(**vars(SPEC) | {"schedule": schedule})
+    whole = fit(small_net(), parts(), spec)
+
+    class StopError(Exception):
+        pass
+
+    kept = io.BytesIO()
+
+    def keep(state: TrainState) -> None:
+        if len(state.epochs) == stop:
+            torch.save(state.to_plain(), kept)
+            raise StopError
+
+    with pytest.raises(StopError):
+        fit(small_net(), parts(), spec, after_epoch=keep)
+    kept.seek(0)
+    state = TrainState.from_plain(torch.load(kept, weights_only=True))
+    resumed = fit(small_net(seed=9), parts(), spec, state=state)
+    for name, tensor in whole.trained.items():
+        assert torch.equal(tensor, resumed.trained[name])
+        assert torch.equal(whole.best_trained[name], resumed.best_trained[name])
+    assert whole.best == resumed.best
+    same = [[{**vars(epoch), "seconds": 0} for epoch in state.epochs] for state in (whole, resumed)]
+    assert same[0] == same[1]
+
+
+def test_a_finished_training_resumes_to_itself():
+    state = fit(small_net(), parts(), SPEC)
+    assert fit(small_net(), parts(), SPEC, state=state) is state
+
+
+def test_frozen_tensors_are_neither_kept_nor_moved():
+    net = small_net()
+    net[0].requires_grad_(requires_grad=False)
+    before = net[0].weight.clone()
+    state = fit(net, parts(), SPEC)
+    assert torch.equal(net[0].weight, before)
+    assert set(state.trained) == set(trained_tensors(net)) == {"2.weight", "2.bias"}
+
+
+def test_the_last_uneven_batch_weighs_each_image_alike():
+    """A step over 2 of 4 images divides by 2: the loss of an epoch is a mean over patches."""
+    net, spec = small_net(), TrainSpec(**vars(SPEC) | {"learning_rate": 1e-30})
+    losses = [
+        train_epoch(net, optimizer_for(net, spec), Blobs(10), spec=TrainSpec(**vars(spec) | {"batch": b}), epoch=0)
+        for b in (4, 1, 10)
+    ]
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-6)
+
+
+def test_evaluation_does_not_depend_on_the_batch():
+    net = small_net()
+    first, second = (evaluate(net, Blobs(7), batch=b, precision="float32") for b in (2, 7))
+    np.testing.assert_array_equal(first.histogram.counts, second.histogram.counts)
+    assert first.confusion == second.confusion == first.histogram.confusion(0.0)
+    assert first.loss == pytest.approx(second.loss)
+
+
+def test_a_loss_that_is_no_number_stops_the_run():
+    net = small_net()
+    with torch.no_grad():
+        net[0].weight.fill_(math.nan)
+    with pytest.raises(BrokenRunError, match=r"the loss of epoch 3 is nan. Try a lower train.learning_rate"):
+        train_epoch(net, optimizer_for(net, SPEC), Blobs(4), spec=SPEC, epoch=2)
+
+
+def test_a_read_error_comes_through():
+    class Broken(Blobs):
+        def read(self, epoch: int, index: int) -> Sample:
+            if index == 3:
+                raise InvalidDatasetError("gone", file="x.png")
+            return super().read(epoch, index)
+
+    with pytest.raises(InvalidDatasetError, match=r"x\.png: gone"):
+        fit(small_net(), Parts(train=Broken(5), validation=Blobs(1), holdout=Blobs(1)), SPEC)
+
+
+def test_schedules():
+    constant, cosine = TrainSpec(), TrainSpec(schedule="warmup_cosine")
+    assert {learning_rate(constant, step, 100) for step in range(100)} == {2e-4}
+    rates = [learning_rate(cosine, step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(4e-5)
+    assert max(rates) == rates[4] == rates[5] == pytest.approx(2e-4)
+    assert all(a >= b for a, b in pairwise(rates[5:]))
+    assert 0 < rates[-1] < 1e-6
+    assert learning_rate(cosine, 0, 1) == 2e-4
+
+
+def test_calibration_agrees_with_the_histogram_it_was_fitted_to():
+    torch.manual_seed(0)
+    label = (torch.rand(5000) < 0.2).to(torch.uint8)
+    logits = ((torch.randn(5000) + 3 * label - 1.5) * 2).bfloat16().float()
+    histogram = LogitHistogram.of(logits, label)
+    calibration = Calibration.fitted(histogram)
+    found = LogitHistogram.of(torch.where(calibration.mask(logits), 1.0, -1.0), label).confusion(0)
+    assert found.landslide.f1 == pytest.approx(histogram.confusion(histogram.best_logit()).landslide.f1, abs=1e-3)
+    assert 0 < calibration.threshold < 1
+    assert Calibration.fitted(LogitHistogram.empty()) == Calibration()

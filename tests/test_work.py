@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+import torch
+from numpy.typing import NDArray
+from pyproj import Transformer
+from scenes import scene
+from torch import nn
+
+from landslide_scale import cube, plan, work
+from landslide_scale.bands import Reason
+from landslide_scale.checkpoint import BaseWeights, ModelCard
+from landslide_scale.config import ScanConfig, parse
+from landslide_scale.cube import Layer
+from landslide_scale.errors import TryAgainError
+from landslide_scale.grid import PatchLattice, PixelBox
+from landslide_scale.ledger import Ledger, Record, content_hash
+from landslide_scale.observe import NEVER
+from landslide_scale.plan import Plan, WorkUnit
+from landslide_scale.predictor import Predictor, observed_box, shown
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.scene import Scene
+from landslide_scale.spec import InputSpec, ModelSpec
+
+NORTH = 5_100_000
+SIDE = 160
+PATCHES = PatchLattice(patch=32, halo=8)
+DAY = 19_571  # 2023-08-02
+
+
+class Band(nn.Module):
+    """A network whose probability is its first band."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.logit(images[:, :1].clamp(1e-7, 1 - 1e-7))
+
+
+def load(checkpoint: str, *, base_url: str | None) -> tuple[nn.Module, ModelCard]:
+    assert (checkpoint, base_url) == ("band.safetensors", None)
+    model = ModelSpec(bands=("red",))
+    base = BaseWeights(source="random:0", sha256="0" * 64)
+    return Band(), ModelCard(model=model, inputs=InputSpec.for_bands("boa", model.bands), base=base)
+
+
+def config(run: str) -> ScanConfig:
+    return parse(
+        ScanConfig,
+        {
+            "region": {"bbox": [17.99, 45.99, 18.01, 46.01]},
+            "windows": [{"start": "2023-08-01", "end": "2023-09-01"}],
+            "grid": {"block": 64, "chunk": 32},
+            "composite": {"method": "latest", "dilate_m": 0},
+            "model": {"checkpoint": "band.safetensors"},
+            "predict": {"patch": 32, "halo": 8, "batch": 3, "precision": "float32"},
+            "output": {"run": run},
+        },
+    )
+
+
+def border_x(epsg: int) -> int:
+    """Easting of 18 degrees east, the border of zones 33 and 34, on the 20 m of tiles."""
+    to_degrees, back = (Transformer.from_crs(a, b, always_xy=True) for a, b in ((32633, 4326), (4326, epsg)))
+    x, _ = back.transform(18.0, to_degrees.transform(732_000, NORTH)[1])
+    return round(x / 20) * 20
+
+
+def numbers(seed: int) -> NDArray[np.uint16]:
+    """Reflectance in steps of 0.004, as 8 bits of probability hold it."""
+    return (40 * np.random.default_rng(seed).integers(1, 251, (SIDE, SIDE))).astype(np.uint16)
+
+
+TRUTH = {32633: numbers(33), 32634: numbers(34)}
+CLASSES = np.full((SIDE, SIDE), 4, np.uint8)
+CLASSES[40:60, 60:100] = 9
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> list[Scene]:
+    """One tile of either zone of one datatake, their ground overlapping at the border; each with a cloud."""
+    folder = tmp_path_factory.mktemp("tiles")
+    return [
+        scene(
+            folder,
+            str(epsg),
+            {"red": TRUTH[epsg]},
+            CLASSES,
+            west=border_x(epsg) - 800,
+            north=NORTH,
+            epsg=epsg,
+            sensed=datetime(2023, 8, 2, 10, tzinfo=UTC),
+            datatake="GS2A_20230802T100031_042590",
+            tile=f"{epsg % 100}TYM",
+        )
+        for epsg in TRUTH
+    ]
+
+
+def ground() -> shapely.Polygon:
+    """Around the border, within both tiles by a few pixels more than a patch sees."""
+    x, y = border_x(32633), NORTH - 800
+    to_degrees = Transformer.from_crs(32633, 4326, always_xy=True)
+    west, south, east, north = to_degrees.transform_bounds(x - 500, y - 500, x + 500, y + 500)
+    return shapely.box(west, south, east, north)
+
+
+def begun(run: str, scenes: Sequence[Scene], region: shapely.Polygon) -> tuple[work.Task, Plan]:
+    """A run laid out as the driver does it."""
+    chosen = config(run)
+    made = plan.make(
+        region=region,
+        windows=chosen.windows,
+        scenes=scenes,
+        grid=chosen.grid,
+        composite=chosen.composite,
+        patches=PATCHES,
+    )
+    cube.create(f"{run}/{work.CUBE}", made.extents, made.windows, chosen.grid, sharded=True, attributes={})
+    task = work.Task(
+        config=chosen,
+        run=RunDirectory(run),
+        region=region.wkt,
+        bands=("red",),
+        patches=PATCHES,
+        extents=tuple(made.extents.items()),
+        load=load,
+    )
+    return task, made
+
+
+def columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Rows as an engine hands them over: one array per column, ragged ones as arrays of objects."""
+    found: dict[str, Any] = {}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        ragged = isinstance(values[0], np.ndarray) and len({value.shape for value in values}) > 1
+        column = np.empty(len(values), object) if ragged else np.array(values)
+        column[...] = values
+        found[name] = column
+    return found
+
+
+def run_all(task: work.Task, units: Sequence[WorkUnit], *, at_once: int = 3) -> dict[str, Record]:
+    predictor = Predictor(task, "cpu", 1)
+    found = {}
+    for first in range(0, len(units), at_once):
+        rows = [work.read({"unit": unit.to_json()}, task) for unit in units[first : first + at_once]]
+        predicted = predictor(columns(rows))
+        for number in range(len(rows)):
+            row = work.write({name: column[number] for name, column in predicted.items()}, task)
+            assert set(row) == {"record"}
+            record = Record.from_json(row["record"])
+            found[record.unit] = record
+    return found
+
+
+def cube_of(task: work.Task, made: Plan) -> dict[int, tuple[PixelBox, Layer]]:
+    """What every zone's group holds, put together from its blocks."""
+    found: dict[int, tuple[PixelBox, Layer]] = {}
+    for lattice, extent in made.extents.items():
+        whole = {v.name: np.full(extent.shape, v.fill, v.dtype) for v in cube.VARIABLES}
+        for unit in made.units:
+            if unit.lattice == lattice:
+                layer = cube.read(task.slot(unit))
+                for name, values in whole.items():
+                    values[unit.box.within(extent)] = getattr(layer, name)
+        found[lattice.zone.epsg] = extent, Layer(**whole)
+    return found
+
+
+def test_with_a_network_that_returns_a_band_the_cube_is_the_band_over_the_border_of_zones(
+    tmp_path: Path, tiles: list[Scene]
+):
+    task, made = begun(str(tmp_path / "run"), tiles, ground())
+    assert len(made.units) > 4
+    records = run_all(task, made.units)
+    assert set(records) == {unit.id for unit in made.units}
+    assert {record.state for record in records.values()} <= {"written", "empty"}
+    for epsg, (extent, layer) in cube_of(task, made).items():
+        lattice = next(lattice for lattice in made.extents if lattice.zone.epsg == epsg)
+        inside = lattice.inside(extent, task.ground)
+        assert inside.any()
+        row, col = NORTH // -10, (border_x(epsg) - 800) // 10
+        tile = PixelBox(row_start=row, row_stop=row + SIDE, col_start=col, col_stop=col + SIDE)
+        expected = np.full(extent.shape, 255, np.uint8)
+        common = tile.intersection(extent)
+        assert common is not None
+        steps = np.where(CLASSES == 4, TRUTH[epsg] // 40, 255).astype(np.uint8)
+        expected[common.within(extent)] = steps[common.within(tile)]
+        own = np.zeros(extent.shape, bool)
+        own[common.within(extent)] = (CLASSES == 4)[common.within(tile)]
+        assert np.array_equal(layer.probability[inside & own], expected[inside & own])
+        assert (layer.probability[~inside] == 255).all()
+        assert (layer.reason[~inside] == Reason.NOT_SCANNED).all()
+        cloudy = np.zeros(extent.shape, bool)
+        cloudy[common.within(extent)] = (CLASSES == 9)[common.within(tile)]
+        assert (layer.reason[inside & cloudy] == Reason.CLOUD).all()
+        assert (layer.clear_count[inside & own] == 1).all()
+        assert (layer.observed_on[inside & own] == DAY).all()
+        assert ((layer.probability == 255) == (layer.reason != Reason.OBSERVED)).all()
+
+
+def test_a_record_tells_what_was_written(tmp_path: Path, tiles: list[Scene]):
+    task, made = begun(str(tmp_path / "run"), tiles, ground())
+    records = run_all(task, made.units)
+    assert Ledger(task.run).records() == records
+    for unit in made.units:
+        record, layer = records[unit.id], cube.read(task.slot(unit))
+        inside = unit.lattice.inside(unit.box, task.ground)
+        observed = layer.reason == Reason.OBSERVED
+        assert record.sha256 == content_hash(layer)
+        assert record.km2 == pytest.approx(inside.sum() * 1e-4)
+        assert record.clear_fraction == pytest.approx(observed.sum() / max(inside.sum(), 1))
+        assert record.landslide_km2 == pytest.approx(layer.probability[observed].sum() * 0.004 * 1e-4, rel=1e-4)
+        assert sum(record.histogram) == observed.sum()
+        assert {one["id"] for one in record.scenes} == {one.id for one in unit.scenes}
+        assert set(record.seconds) == {"read", "predict", "write"}
+    resampled = {one["id"] for record in records.values() for one in record.scenes if one["resampled"]}
+    assert resampled <= {"32633", "32634"}
+
+
+def test_another_number_of_units_at_a_time_gives_the_same_bytes(tmp_path: Path, tiles: list[Scene]):
+    hashes = []
+    for at_once in (1, 4):
+        task, made = begun(str(tmp_path / f"run{at_once}"), tiles, ground())
+        found = run_all(task, made.units[:: 1 if at_once == 1 else -1], at_once=at_once)
+        hashes.append({name: record.sha256 for name, record in found.items()})
+    assert hashes[0] == hashes[1]
+
+
+def one_unit(task: work.Task, made: Plan) -> WorkUnit:
+    return max(made.units, key=lambda unit: int(unit.lattice.inside(unit.box, task.ground).sum()))
+
+
+def stored(run: Path) -> list[Path]:
+    return [path for path in run.rglob("*") if path.is_file() and "/c/" in str(path) and "probability" in str(path)]
+
+
+def test_a_scene_that_cannot_be_read_becomes_a_failed_record_and_no_data(tmp_path: Path, tiles: list[Scene]):
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"torn")
+    torn = [Scene(**{**vars(one), "assets": (("red", str(broken)), one.assets[1])}) for one in tiles]
+    task, made = begun(str(tmp_path / "run"), torn, ground())
+    unit = one_unit(task, made)
+    record = run_all(task, [unit])[unit.id]
+    assert (record.state, record.retry, record.done) == ("failed", False, False)
+    assert record.error.startswith("PermanentReadError: ")
+    for place in (unit.id, str(broken), "band red", "scene 3263"):
+        assert place in record.error
+    assert Ledger(task.run).records() == {unit.id: record}
+    assert stored(tmp_path / "run") == []
+
+
+def test_a_failure_that_may_pass_is_marked_and_does_not_touch_the_units_beside_it(
+    tmp_path: Path, tiles: list[Scene], monkeypatch: pytest.MonkeyPatch
+):
+    task, made = begun(str(tmp_path / "run"), tiles, ground())
+    unit = one_unit(task, made)
+    observe = work.observe
+
+    def away(scenes: Sequence[Scene], lattice: Any, box: PixelBox, *rest: Any) -> Any:  # noqa: ANN401 passed on
+        if (lattice, box) == (unit.lattice, PATCHES.covering(unit.box)):
+            raise TryAgainError("503", file="https://host/red.tif")
+        return observe(scenes, lattice, box, *rest)
+
+    monkeypatch.setattr(work, "observe", away)
+    records = run_all(task, made.units)
+    assert [name for name, record in records.items() if record.state == "failed"] == [unit.id]
+    assert records[unit.id].retry
+    assert cube.read(task.slot(unit)).probability.min() == 255
+    monkeypatch.undo()
+    again = run_all(task, [unit])
+    assert again[unit.id].state == "written"
+    assert Ledger(task.run).records() == records | again
+
+
+def test_an_error_that_no_one_expects_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    task, made = begun(str(tmp_path / "run"), [], ground())
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(work, "observe", broken)
+    with pytest.raises(ZeroDivisionError):
+        work.read({"unit": made.units[0].to_json()}, task)
+
+
+def test_a_unit_without_scenes_is_empty_and_says_so(tmp_path: Path):
+    task, made = begun(str(tmp_path / "run"), [], ground())
+    unit = one_unit(task, made)
+    record = run_all(task, [unit])[unit.id]
+    assert (record.state, record.done, record.clear_fraction) == ("empty", True, 0)
+    assert record.km2 > 0
+    layer = cube.read(task.slot(unit))
+    inside = unit.lattice.inside(unit.box, task.ground)
+    assert (layer.reason[inside] == Reason.NO_DATA).all()
+    assert (layer.reason[~inside] == Reason.NOT_SCANNED).all()
+    assert (layer.observed_on == NEVER).all()
+    assert stored(tmp_path / "run") == []
+
+
+def test_no_file_is_opened_for_a_unit_without_a_pixel_inside(tmp_path: Path, tiles: list[Scene]):
+    gone = [Scene(**{**vars(one), "assets": (("red", "/gone.tif"), ("scl", "/gone.tif"))}) for one in tiles]
+    task, made = begun(str(tmp_path / "run"), gone, ground())
+    unit = one_unit(task, made)
+    assert unit.scenes
+    far = replace(task, region=shapely.box(16.0, 45.0, 16.1, 45.1).wkt)
+    record = run_all(far, [unit])[unit.id]
+    assert (record.state, record.km2) == ("empty", 0)
+    assert [path for path in (tmp_path / "run").rglob("*") if "/c/0/" in str(path) and "reason" in str(path)] == []
+
+
+def test_a_row_of_an_unobserved_block_carries_no_pixels(tmp_path: Path):
+    task, made = begun(str(tmp_path / "run"), [], ground())
+    row = work.read({"unit": made.units[0].to_json()}, task)
+    assert row["values"].size == 0
+    assert (row["error"], json.loads(row["resampled"])) == ("", [])
+
+
+def test_the_box_of_the_observed_pixels_is_the_smallest():
+    box = PixelBox(row_start=-8, row_stop=0, col_start=16, col_stop=24)
+    reason = np.full((8, 8), Reason.CLOUD, np.uint8)
+    assert observed_box(box, reason) is None
+    reason[2, 5] = reason[4, 3] = Reason.OBSERVED
+    assert observed_box(box, reason) == PixelBox(row_start=-6, row_stop=-3, col_start=19, col_stop=22)
+
+
+def test_reflectance_is_shown_in_the_radiometry_of_the_checkpoint():
+    reflectance = np.array([0.0, 0.4, np.nan], np.float32)
+    assert shown(reflectance, "boa") is reflectance
+    assert np.allclose(shown(reflectance, "rgb8"), [0, 255, np.nan], equal_nan=True)
