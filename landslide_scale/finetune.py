@@ -43,8 +43,9 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
             another run.
         BrokenRunError: The workers failed too often.
     """
-    prepared, net = Prepared.of(job), job.build()
-    run = TrainRun(job)
+    prepared = Prepared.of(job)
+    job = prepared.settled(job)
+    net, run = job.build(), TrainRun(job)
     run.begin(prepared, net, resume=resume)
     if (done := run.result()) is not None:
         return done
@@ -112,7 +113,9 @@ def _cause(error: ray.train.TrainingFailedError, job: FinetuneJob) -> LandslideS
         inner = getattr(failure, "_base_exc", failure)
         if isinstance(inner, LandslideScaleError):
             return inner
-    said = [f"worker {rank} {_ending(failure)}" for rank, failure in sorted(failures.items())] or [str(error)]
+    # A worker that died comes first: what the others met, a broken connection, only follows from it.
+    ranks = sorted(failures, key=lambda rank: (not _died(failures[rank]), rank))
+    said = [f"worker {rank} {_ending(failures[rank])}" for rank in ranks] or [str(error)]
     return BrokenRunError(
         f"training stopped after {job.max_failures} restarts of its workers: {'; '.join(said)}",
         cure="Go on by --resume.",
@@ -120,9 +123,13 @@ def _cause(error: ray.train.TrainingFailedError, job: FinetuneJob) -> LandslideS
     )
 
 
+def _died(failure: Exception) -> bool:
+    return hasattr(failure, "health_check_failure")
+
+
 def _ending(failure: Exception) -> str:
     """How a worker ended, on one line: the last of its traceback, or that its process died."""
-    if hasattr(failure, "health_check_failure"):
+    if _died(failure):
         return "died (killed, out of memory, or its machine was lost)"
     return str(failure).strip().rpartition("\n")[2]
 

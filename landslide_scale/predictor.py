@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,19 +16,24 @@ from landslide_scale.predict import BlockPredictor, Tile
 from landslide_scale.spec import REFLECTANCE_WHITE
 from landslide_scale.work import Row, Task
 
+Load = Callable[..., tuple[Any, Any]]
+"""From a checkpoint's URL and its base weights' to a network and its card."""
+
 
 class Predictor:
     """Holds the model in one process and predicts batches of rows.
 
     Args:
         task: The run.
+        load: How its checkpoint becomes a network and its card. Kept out of the task, which readers and writers get
+            too: whoever unpickles it imports torch.
         device: As torch names it.
         threads: Of torch.
     """
 
-    def __init__(self, task: Task, device: str, threads: int) -> None:
+    def __init__(self, task: Task, load: Load, device: str, threads: int) -> None:
         config = task.config
-        net, self.card = task.load(config.model.checkpoint, base_url=config.model.base_weights)
+        net, self.card = load(config.model.checkpoint, base_url=config.model.base_weights)
         self.task = task
         self.predictor = BlockPredictor(
             net,

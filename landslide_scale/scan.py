@@ -20,11 +20,11 @@ from landslide_scale.config import ScanConfig
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.ledger import Ledger, Record
 from landslide_scale.plan import WorkUnit
-from landslide_scale.predictor import Predictor
+from landslide_scale.predictor import Load, Predictor
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.session import session, settle_data
 from landslide_scale.survey import SCENES, Survey, freeze, survey
-from landslide_scale.work import CUBE, Load, Task
+from landslide_scale.work import CUBE, Task
 
 UNITS_PER_CALL = 2
 """Units that one call of the predictor takes: patches fill its batches across them."""
@@ -87,7 +87,8 @@ def scan(
     """
     found = survey(config)
     run = RunDirectory(config.output.run)
-    run.claim("scan", config.settings() | {"checkpoint_sha256": found.checkpoint_sha256}, resume=resume)
+    settings = config.settings() | {"checkpoint_sha256": found.checkpoint_sha256, "region_sha256": found.region_sha256}
+    run.claim("scan", settings, resume=resume)
     _lay_out(config, found, run)
     ledger = Ledger(run)
     records = {name: record for name, record in ledger.records().items() if record.done}
@@ -98,13 +99,12 @@ def scan(
         bands=found.card.model.bands,
         patches=found.plan.patches,
         extents=tuple(found.plan.extents.items()),
-        load=load,
     )
     report = _Reporter(len(found.plan.units), records, progress)
     left = [unit for unit in found.plan.units if unit.id not in records]
     if left:
         with session(config.compute.address):
-            for record in _passes(left, task):
+            for record in _passes(left, task, load):
                 records[record.unit] = record
                 report(record)
                 if len(records) % COMPACT_EVERY == 0:
@@ -138,12 +138,12 @@ def _lay_out(config: ScanConfig, found: Survey, run: RunDirectory) -> None:
     run.note(caveat=found.caveat, units=len(found.plan.units), scenes=len(found.plan.scenes), region_km2=found.km2)
 
 
-def _passes(units: Sequence[WorkUnit], task: Task) -> Iterator[Record]:
+def _passes(units: Sequence[WorkUnit], task: Task, load: Load) -> Iterator[Record]:
     """Records of the units; failed ones are tried again in a later pass."""
     attempts = task.config.compute.attempts
     left = {unit.id: unit for unit in units}
     for attempt in range(1, attempts + 1):
-        for record in _stream(list(left.values()), replace(task, attempt=attempt)):
+        for record in _stream(list(left.values()), replace(task, attempt=attempt), load):
             tries = attempts if record.retry else min(attempts, TRIES_OF_A_PERMANENT_FAILURE)
             if record.done or attempt >= tries:
                 del left[record.unit]
@@ -152,14 +152,14 @@ def _passes(units: Sequence[WorkUnit], task: Task) -> Iterator[Record]:
             return
 
 
-def _stream(units: Sequence[WorkUnit], task: Task) -> Iterator[Record]:
+def _stream(units: Sequence[WorkUnit], task: Task, load: Load) -> Iterator[Record]:
     """One pass over units on the cluster, in the order they end.
 
     Raises:
         BrokenRunError: A step failed in a way that is no unit's own, or nothing has ended for too long.
     """
     ended: queue.Queue[Record | Exception | None] = queue.Queue()
-    threading.Thread(target=_pump, args=(units, task, ended), daemon=True).start()
+    threading.Thread(target=_pump, args=(units, task, load, ended), daemon=True).start()
     while True:
         try:
             item = ended.get(timeout=task.config.compute.no_progress_s)
@@ -179,17 +179,17 @@ def _stream(units: Sequence[WorkUnit], task: Task) -> Iterator[Record]:
         yield item
 
 
-def _pump(units: Sequence[WorkUnit], task: Task, ended: queue.Queue[Record | Exception | None]) -> None:
+def _pump(units: Sequence[WorkUnit], task: Task, load: Load, ended: queue.Queue[Record | Exception | None]) -> None:
     """Run the pipeline in a thread of its own, so that the driver can tell silence from work."""
     try:
-        for row in _dataset(units, task).iter_rows():
+        for row in _dataset(units, task, load).iter_rows():
             ended.put(Record.from_json(row["record"]))
         ended.put(None)
     except (RayError, RuntimeError, OSError) as error:
         ended.put(error)
 
 
-def _dataset(units: Sequence[WorkUnit], task: Task) -> ray.data.Dataset:
+def _dataset(units: Sequence[WorkUnit], task: Task, load: Load) -> ray.data.Dataset:
     settle_data()
     compute = task.config.compute
     rows = [{"unit": unit.to_json()} for unit in units]
@@ -197,7 +197,7 @@ def _dataset(units: Sequence[WorkUnit], task: Task) -> ray.data.Dataset:
         ray.data.from_items(rows, override_num_blocks=min(len(rows), 10_000))
         .map(partial(work.read, task=task), num_cpus=compute.cpus_per_reader)
         .map_batches(
-            _bound_predictor(task),
+            _bound_predictor(task, load),
             batch_size=UNITS_PER_CALL,
             batch_format="numpy",
             compute=ActorPoolStrategy(size=compute.predictors),
@@ -208,14 +208,14 @@ def _dataset(units: Sequence[WorkUnit], task: Task) -> ray.data.Dataset:
     )
 
 
-def _bound_predictor(task: Task) -> type[Predictor]:
+def _bound_predictor(task: Task, load: Load) -> type[Predictor]:
     """The predictor of one run: constructor arguments of an actor could be lost before it is restarted."""
     compute = task.config.compute
     device, threads = "cuda" if compute.gpus_per_predictor else "cpu", max(1, round(compute.cpus_per_predictor))
 
     class BoundPredictor(Predictor):
         def __init__(self) -> None:
-            super().__init__(task, device, threads)
+            super().__init__(task, load, device, threads)
 
     return BoundPredictor
 

@@ -120,6 +120,9 @@ class TrainSpec:
         landslide_focus: Share, 0 to 1, of training squares put over a landslide; 0 takes them anywhere, as the paper.
             Dice taken per image drives a fresh network to "nothing anywhere" where most squares hold no landslide.
         beta2: Of AdamW, in (0, 1): 0.95 forgets the wild first steps of a fresh network sooner.
+        statistics: ``sam`` scales each band by SAM's published mean and deviation, as its pretrained encoder expects.
+            ``data`` takes them from the training part's pixels: for an encoder from random weights, to which forest
+            and bare ground in near infrared look alike under SAM's. Either is kept in the checkpoint.
         clip_norm: Gradients are scaled down to this norm over all tensors: early steps of a dice loss are wild.
     """
 
@@ -136,6 +139,7 @@ class TrainSpec:
     schedule: Literal["constant", "warmup_cosine"] = "constant"
     landslide_focus: float = 0.0
     beta2: float = 0.999
+    statistics: Literal["sam", "data"] = "sam"
     clip_norm: float = 1.0
 
     def __post_init__(self) -> None:

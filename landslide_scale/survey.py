@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import rustac
+import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale import catalog, plan, region
@@ -48,6 +50,11 @@ class Survey:
     plan: Plan
     km2: float
     caveat: str
+
+    @property
+    def region_sha256(self) -> str:
+        """Of the region's geometry: a file edited in place is another region."""
+        return hashlib.sha256(shapely.to_wkb(shapely.normalize(self.plan.region))).hexdigest()
 
 
 def survey(config: ScanConfig) -> Survey:

@@ -11,7 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from landslide_scale.datasets import (
     Split,
     TrainingPatches,
     inspect,
+    measured,
     open_dataset,
     split,
 )
@@ -53,7 +54,7 @@ class FinetuneJob:
     Attributes:
         data: Images and masks. Every machine must reach its path.
         model: The network.
-        inputs: Scaling of its input; its radiometry is the data's.
+        inputs: Scaling of its input; its radiometry is the data's. `Prepared.settled` measures it where asked to.
         train: How it is trained.
         output: Path or fsspec URL of the run's folder. Every machine must reach it.
         base_url: SAM weights in the official format; None for random ones from `train.seed`.
@@ -141,6 +142,16 @@ class Prepared:
             return cls(dataset=dataset, found=found, split=split(found, job.train))
         except InvalidDatasetError as error:
             raise error.at(file=redacted(job.data.path)) from error
+
+    def settled(self, job: FinetuneJob) -> FinetuneJob:
+        """The job with the scaling of its input as ``train.statistics`` asks for.
+
+        Raises:
+            InvalidDatasetError: The training part has no such statistics.
+        """
+        if job.train.statistics == "sam":
+            return job
+        return replace(job, inputs=measured(self.dataset, self.split.train, job.inputs))
 
     def parts(self, job: FinetuneJob) -> Parts:
         """Patches of each part of the split."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -30,8 +29,6 @@ from landslide_scale.plan import WorkUnit
 from landslide_scale.rundir import RunDirectory
 
 Row = dict[str, Any]
-Load = Callable[..., tuple[Any, Any]]
-"""From a checkpoint's URL and its base weights' to a network and its card."""
 CUBE = "cube.zarr"
 
 
@@ -46,7 +43,6 @@ class Task:
         bands: Channels of the network.
         patches: Where its squares lie.
         extents: What each zone's group of the cube covers.
-        load: How a checkpoint becomes a network and its card.
         attempt: Which try this is, from 1.
     """
 
@@ -56,7 +52,6 @@ class Task:
     bands: tuple[str, ...]
     patches: PatchLattice
     extents: tuple[tuple[Lattice, PixelBox], ...]
-    load: Load
     attempt: int = 1
 
     @cached_property

@@ -131,7 +131,6 @@ def begun(run: str, scenes: Sequence[Scene], region: shapely.Polygon) -> tuple[w
         bands=("red",),
         patches=PATCHES,
         extents=tuple(made.extents.items()),
-        load=load,
     )
     return task, made
 
@@ -149,7 +148,7 @@ def columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def run_all(task: work.Task, units: Sequence[WorkUnit], *, at_once: int = 3) -> dict[str, Record]:
-    predictor = Predictor(task, "cpu", 1)
+    predictor = Predictor(task, load, "cpu", 1)
     found = {}
     for first in range(0, len(units), at_once):
         rows = [work.read({"unit": unit.to_json()}, task) for unit in units[first : first + at_once]]

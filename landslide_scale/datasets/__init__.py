@@ -11,6 +11,7 @@ from landslide_scale.datasets.pairs import open_pairs
 from landslide_scale.datasets.patches import EvaluationPatches, Patches, TrainingPatches
 from landslide_scale.datasets.sample import Dataset, DataSpec, Found, Kind, Sample, inspect
 from landslide_scale.datasets.split import Split, split
+from landslide_scale.datasets.statistics import measured
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.losses import IGNORE
 
@@ -32,6 +33,7 @@ __all__ = [
     "TrainingPatches",
     "files_at",
     "inspect",
+    "measured",
     "open_dataset",
     "split",
 ]
