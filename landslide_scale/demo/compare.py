@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_scale import cube
+from landslide_scale import catalog, cube
 from landslide_scale.bands import Reason
 from landslide_scale.config import ScanConfig
 from landslide_scale.datasets import files_at
@@ -27,8 +27,10 @@ from landslide_scale.observe import observe
 from landslide_scale.plan import Plan
 from landslide_scale.raster import read_classes
 from landslide_scale.rundir import RunDirectory
-from landslide_scale.survey import survey
+from landslide_scale.survey import Survey, survey
 from landslide_scale.work import CUBE
+
+_COLOURS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,7 @@ class Comparison:
 class _Ground:
     """One zone's scanned ground: composite (C, H, W), probability, truth and the pixels to score (H, W)."""
 
+    lattice: Lattice
     values: NDArray[np.float32]
     probability: NDArray[np.float32]
     percent: NDArray[np.uint8]
@@ -70,14 +73,16 @@ class _Ground:
 def compare(config: ScanConfig, world: World, chips: Path, picture: Path) -> Comparison:
     """Score the cube of a finished scan of the east, and write the picture of its larger zone."""
     found = survey(config)
-    classifier = _classifier(chips, found.card.model.bands)
+    bands = found.card.model.bands
+    classifier = _classifier(chips, bands)
     network, pixels = MapScore(), MapScore()
-    grounds = list(_grounds(config, found.plan, found.card.model.bands, world))
+    grounds = list(_grounds(config, found.plan, bands, world))
     for ground in grounds:
         network += score_map(ground.probability, ground.percent, ground.inside, threshold=found.card.threshold)
         rival = _by_pixel(classifier, ground)
         pixels += score_map(rival, ground.percent, ground.inside, threshold=classifier.threshold)
-    _draw(max(grounds, key=lambda ground: ground.inside.sum()), picture, found.card.threshold)
+    largest = max(grounds, key=lambda ground: ground.inside.sum())
+    _draw(largest, _seen(found, config, largest), picture, found.card.threshold)
     return Comparison(network=network, pixels=pixels, classifier=classifier)
 
 
@@ -103,11 +108,22 @@ def _grounds(config: ScanConfig, plan: Plan, bands: tuple[str, ...], world: Worl
         observed = layer.reason == Reason.OBSERVED
         stored = np.where(observed, layer.probability * np.float32(cube.PROBABILITY_SCALE), np.float32(np.nan))
         yield _Ground(
+            lattice=lattice,
             values=_composite(plan, lattice, extent, bands, config),
             probability=stored.astype(np.float32),
             percent=read_classes(str(world.fraction(lattice.zone.epsg)), lattice, extent),
             inside=layer.reason != Reason.NOT_SCANNED,
         )
+
+
+def _seen(found: Survey, config: ScanConfig, ground: _Ground) -> NDArray[np.float32]:
+    """Red, green and blue (3, H, W) of one zone, whichever bands the network took."""
+    coloured = {scene.id: scene for scene in catalog.scenes(found.items, config.catalog, _COLOURS)}
+    units = (
+        replace(unit, scenes=tuple(coloured[scene.id] for scene in unit.scenes)) for unit in found.plan.units
+    )  # fmt: skip
+    plan = replace(found.plan, units=tuple(units))
+    return _composite(plan, ground.lattice, found.plan.extents[ground.lattice], _COLOURS, config)
 
 
 def _composite(
@@ -129,13 +145,13 @@ def _by_pixel(classifier: PixelClassifier, ground: _Ground) -> NDArray[np.float3
     return out
 
 
-def _draw(ground: _Ground, picture: Path, threshold: float) -> None:
+def _draw(ground: _Ground, rgb: NDArray[np.float32], picture: Path, threshold: float) -> None:
     rows, cols = np.flatnonzero(ground.inside.any(axis=1)), np.flatnonzero(ground.inside.any(axis=0))
     cut = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
     truth = ground.inside & (ground.percent >= LANDSLIDE_PERCENT) & (ground.percent <= 100)  # noqa: PLR2004 percent
     save_quicklook(
         picture,
-        np.moveaxis(ground.values[:3, *cut], 0, -1),
+        np.moveaxis(rgb[:, *cut], 0, -1),
         ground.probability[cut],
         threshold=threshold,
         truth=truth[cut],
