@@ -13,15 +13,21 @@ from torch import Tensor
 IGNORE = 255
 """Label of a pixel that takes no part: unobserved, uncertain, or padding."""
 
-_SMOOTH = 1.0
-"""Added to both sides of the Dice ratio, in pixels: an image without landslides has a finite, vanishing loss."""
+_SMOOTH = 0.01
+"""Added to both sides of the Dice ratio, as a share of the image's counted pixels (at least one pixel).
+
+With the usual single pixel, once a fresh network says "nothing anywhere" in 56 px squares, an empty square pulls the
+logits down twelve times as hard as a landslide of 60 pixels pulls its own up, and the network stays there; with a
+hundredth of the square it is less than twice.
+"""
 
 
 def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:
     """BCE + Dice of each image, with equal weight, as the LandslideNet paper names them.
 
-    BCE is the mean over the image's counted pixels. Dice is ``1 - (2 sum(p y) + 1) / (sum(p) + sum(y) + 1)`` over the
-    same pixels, with ``p = sigmoid(logit)`` (the soft Dice of Milletari et al. 2016, without squares).
+    BCE is the mean over the image's counted pixels. Dice is ``1 - (2 sum(p y) + s) / (sum(p) + sum(y) + s)`` over the
+    same pixels, with ``p = sigmoid(logit)`` (the soft Dice of Milletari et al. 2016, without squares) and ``s`` a
+    hundredth of them, at least 1.
 
     Args:
         logits: Any floating dtype, (B, 1, H, W).
@@ -45,4 +51,5 @@ def _dice(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:
     probability = torch.sigmoid(logits) * counted
     overlap = (probability * target).sum((1, 2))
     total = probability.sum((1, 2)) + target.sum((1, 2))
-    return 1 - (2 * overlap + _SMOOTH) / (total + _SMOOTH)
+    smooth = (_SMOOTH * counted.sum((1, 2))).clamp(min=1)
+    return 1 - (2 * overlap + smooth) / (total + smooth)
