@@ -45,7 +45,7 @@ BARE = (
 
 _CROPS = (Cover.MEADOW, Cover.MAIZE, Cover.STUBBLE, Cover.PLOUGHED)
 _CROP_SHARE_WEST = (0.45, 0.25, 0.20, 0.10)
-_CROP_SHARE_EAST = (0.35, 0.30, 0.22, 0.13)
+_CROP_SHARE_EAST = (0.38, 0.30, 0.18, 0.14)
 _FIELD_SLOPE = 7.0  # degrees: steeper ground is not ploughed
 
 

@@ -17,7 +17,7 @@ from landslide_scale.demo.terrain import Terrain
 _ROAD_CELL = 8  # terrain cells: roads are routed on an 80 m raster
 _GRADE = 0.08  # rise over run a road builder accepts before detours pay
 _QUARRIES_PER_KM2 = 0.06
-_CLEARCUTS_PER_KM2 = 0.9
+_CLEARCUTS_PER_KM2 = 0.35
 _TRACKS_PER_KM2 = 0.34
 
 

@@ -25,18 +25,20 @@ from landslide_scale.jobsettings import finetune_job
 from landslide_scale.scan import Progress, scan
 from landslide_scale.session import session
 
-BANDS = ("red", "green", "blue", "nir")
+BANDS = ("nir", "red", "green")
+"""Colour infrared: what tells bare ground from plants, in the three channels SAM takes."""
 CHIP = 224
 TRAIN = {
-    "epochs": 18,
+    "epochs": 30,
     "batch": 8,
     "patch": 56,
-    "learning_rate": 8e-4,
+    "learning_rate": 1e-3,
     "schedule": "warmup_cosine",
     "beta2": 0.95,
-    "landslide_focus": 0.7,
+    "landslide_focus": 0.6,
+    "statistics": "data",
     "holdout": 0.05,
-    "validation": 0.15,
+    "validation": 0.1,
 }
 """For an encoder from random weights and five minutes on two cores: small squares, most of them over landslides."""
 
