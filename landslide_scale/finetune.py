@@ -26,6 +26,11 @@ _FOLDER = "train"
 _START_ATTEMPTS = 30
 """Waits of a minute for the workers' machines, which an autoscaler may have to start; Ray's own default is forever."""
 
+_SPIN = {"GOMP_SPINCOUNT": "300000"}
+"""How long a worker's OpenMP threads spin before they sleep: OpenMP's own default, which a session turns off for the
+processes that share cores. A training worker has its cores to itself and hands out a thousand small loops per step;
+without spinning, an epoch of the demo took 16.5 s instead of 10.4 s."""
+
 
 def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str], None] = print) -> FinetuneResult:
     """Fine-tune on the Ray cluster this process is connected to.
@@ -69,6 +74,7 @@ def _fit_on_workers(job: FinetuneJob, prepared: Prepared) -> None:
             **_storage(job.output),
             failure_config=_failures(job),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
+            worker_runtime_env={"env_vars": _SPIN},  # type: ignore[call-arg]
         ),
         torch_config=TorchConfig(backend="nccl" if job.gpu else "gloo", timeout_s=job.collective_timeout_s),
     )

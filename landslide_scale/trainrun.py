@@ -20,6 +20,7 @@ from landslide_scale.checkpoint import BaseWeights, ModelCard
 from landslide_scale.datasets import (
     DataSpec,
     EvaluationPatches,
+    Kept,
     Split,
     TrainingPatches,
     inspect,
@@ -154,12 +155,12 @@ class Prepared:
         return replace(job, inputs=measured(self.dataset, self.split.train, job.inputs))
 
     def parts(self, job: FinetuneJob) -> Parts:
-        """Patches of each part of the split."""
-        patch = job.train.patch
+        """Patches of each part of the split; images stay in this process's memory once read."""
+        kept, patch = Kept(self.dataset), job.train.patch
         return Parts(
-            train=TrainingPatches.of(self.dataset, self.found, self.split.train, job.train, job.inputs),
-            validation=EvaluationPatches.of(self.dataset, self.found, self.split.validation, patch),
-            holdout=EvaluationPatches.of(self.dataset, self.found, self.split.holdout, patch),
+            train=TrainingPatches.of(kept, self.found, self.split.train, job.train, job.inputs),
+            validation=EvaluationPatches.of(kept, self.found, self.split.validation, patch),
+            holdout=EvaluationPatches.of(kept, self.found, self.split.holdout, patch),
         )
 
 

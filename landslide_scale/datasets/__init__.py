@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from landslide_scale.datasets.bijie import open_bijie
 from landslide_scale.datasets.chips import open_chips
 from landslide_scale.datasets.files import Files, LocalFiles, RemoteFiles, files_at
+from landslide_scale.datasets.kept import Kept
 from landslide_scale.datasets.pairs import open_pairs
 from landslide_scale.datasets.patches import EvaluationPatches, Patches, TrainingPatches
 from landslide_scale.datasets.sample import Dataset, DataSpec, Found, Kind, Sample, inspect
@@ -24,6 +25,7 @@ __all__ = [
     "EvaluationPatches",
     "Files",
     "Found",
+    "Kept",
     "Kind",
     "LocalFiles",
     "Patches",

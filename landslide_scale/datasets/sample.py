@@ -30,6 +30,8 @@ class Sample:
     Attributes:
         image: float32 (C, H, W) in the units of the data set's radiometry; NaN is no data.
         label: uint8 (H, W); 0 background, 1 landslide, 255 ignored.
+
+    Whoever changes one changes a copy: data sets may give the same arrays again.
     """
 
     image: NDArray[np.float32]
