@@ -13,9 +13,8 @@ from landslide_scale.training import Calibration, evaluate
 
 if TYPE_CHECKING:
     from landslide_scale.checkpoint import ModelCard
-    from landslide_scale.datasets import DataSpec
     from landslide_scale.metrics import Confusion
-    from landslide_scale.spec import TrainSpec
+    from landslide_scale.spec import DataSpec, TrainSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, Scl
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.scene import Window, utc
-from landslide_scale.spec import ModelSpec, Radiometry, TrainSpec
+from landslide_scale.spec import DataSpec, ModelSpec, Radiometry, TrainSpec
 
 
 class _Section(BaseModel):
@@ -225,22 +225,6 @@ class ChipsConfig(_Section):
         return self
 
 
-class DatasetConfig(_Section):
-    """Training data.
-
-    Attributes:
-        kind: ``chips`` of this package, ``bijie``, or ``pairs`` (folders ``image`` and ``mask`` of PNG files).
-        path: Its folder.
-        resize: Bring every image to this side first (image smoothed, mask nearest); by default none is resampled.
-        non_landslide: Use the images without landslides too, where the data set has them.
-    """
-
-    kind: Literal["chips", "bijie", "pairs"]
-    path: str
-    resize: int | None = Field(default=None, ge=16)
-    non_landslide: bool = False
-
-
 class BaseWeightsConfig(_Section):
     """Official SAM weights by path or URL, with their SHA-256."""
 
@@ -277,7 +261,7 @@ class RunConfig(_Section):
 class FinetuneConfig(_Section):
     """One fine-tuning."""
 
-    dataset: DatasetConfig
+    dataset: DataSpec
     model: ModelSpec = ModelSpec()
     base_weights: BaseWeightsConfig | None = None
     train: TrainSpec = TrainSpec()

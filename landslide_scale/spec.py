@@ -13,12 +13,16 @@ from landslide_scale.errors import InvalidConfigError
 
 SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 Radiometry = Literal["boa", "rgb8", "l4s"]
+DataKind = Literal["bijie", "landslide4sense", "pairs", "chips"]
 
 SAM_PIXEL_MEAN = (123.675, 116.28, 103.53)
 SAM_PIXEL_STD = (58.395, 57.12, 57.375)
 REFLECTANCE_WHITE = 0.40
 """Surface reflectance shown to SAM as 255; a limit of 0.30 would flatten bare scars (alpine red has its 99th
 percentile at 0.31 to 0.36, desert at 0.42)."""
+
+_L4S_HIGH = 8.0
+_SMALLEST_SIDE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,12 +96,68 @@ class InputSpec:
 
     @classmethod
     def for_bands(cls, radiometry: Radiometry, bands: tuple[str, ...]) -> InputSpec:
-        """The published scaling: SAM's statistics for red, green, blue; the mean of the three for any other band."""
+        """The published scaling: SAM's statistics for red, green, blue; the mean of the three for any other band.
+
+        Landslide4Sense divides each band by its mean over the data set, so 1 is shown as SAM's mean grey.
+        """
         known = dict(zip(("red", "green", "blue"), zip(SAM_PIXEL_MEAN, SAM_PIXEL_STD, strict=True), strict=True))
         other = (sum(SAM_PIXEL_MEAN) / 3, sum(SAM_PIXEL_STD) / 3)
         mean, std = zip(*(known.get(band, other) for band in bands), strict=True)
-        low, high, gain = (0.0, 255.0, 1.0) if radiometry == "rgb8" else (0.0, 1.0, 255 / REFLECTANCE_WHITE)
+        low, high, gain = {
+            "boa": (0.0, 1.0, 255 / REFLECTANCE_WHITE),
+            "rgb8": (0.0, 255.0, 1.0),
+            "l4s": (0.0, _L4S_HIGH, other[0]),
+        }[radiometry]
         return cls(radiometry=radiometry, low=low, high=high, gain=gain, mean=mean, std=std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """Where labelled images lie and how their masks are read.
+
+    Attributes:
+        kind: ``bijie``: the Bijie landslide data set as published. ``landslide4sense``: a folder of Landslide4Sense as
+            published, with ``img`` and ``mask`` inside. ``pairs``: plain folders ``image`` and ``mask``. ``chips``:
+            what ``landslide-scale chips`` writes.
+        path: Folder, or its URL.
+        resize: Side in pixels every image of ``bijie`` or ``pairs`` is resized to: images antialiased, masks by
+            nearest. None keeps their sizes.
+        non_landslide: With ``bijie``, take the non-landslide images too, as all background.
+        background, landslide, ignore: Mask values of ``pairs`` and what they mean; no value may mean two things. Masks
+            of other kinds have one meaning only and leave these alone.
+    """
+
+    kind: DataKind
+    path: str
+    resize: int | None = None
+    non_landslide: bool = False
+    background: tuple[int, ...] = (0,)
+    landslide: tuple[int, ...] = (255,)
+    ignore: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.resize is not None and (self.resize < _SMALLEST_SIDE or self.kind not in {"bijie", "pairs"}):
+            raise InvalidConfigError(
+                f"resize {self.resize} for {self.kind}",
+                expected=f"{_SMALLEST_SIDE} or more, for bijie or pairs",
+                key="dataset.resize",
+            )
+        if self.non_landslide and self.kind != "bijie":
+            raise InvalidConfigError(
+                f"non_landslide for {self.kind}",
+                expected="bijie, which has a folder of them",
+                key="dataset.non_landslide",
+            )
+        self._check_mask_values()
+
+    def _check_mask_values(self) -> None:
+        values = (*self.background, *self.landslide, *self.ignore)
+        if len(set(values)) != len(values) or not self.landslide or not self.background:
+            raise InvalidConfigError(
+                f"background {self.background}, landslide {self.landslide}, ignore {self.ignore}",
+                expected="at least one value for background and landslide, and one meaning for each value",
+                key="dataset",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from landslide_scale import checkpoint
 from landslide_scale.checkpoint import BaseWeights, ModelCard
 from landslide_scale.datasets import (
-    DataSpec,
     EvaluationPatches,
     Kept,
     Split,
@@ -34,7 +33,7 @@ from landslide_scale.metrics import Confusion
 from landslide_scale.model import LandslideNet, build, load_base, parameter_counts
 from landslide_scale.model.sam import TOKEN
 from landslide_scale.rundir import RunDirectory
-from landslide_scale.spec import InputSpec, ModelSpec, TrainSpec
+from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
 from landslide_scale.storage import redacted
 from landslide_scale.training import Calibration, Evaluation
 

@@ -15,7 +15,6 @@ import torch
 
 from landslide_scale.assess import evaluate_checkpoint
 from landslide_scale.checkpoint import restore
-from landslide_scale.datasets import DataSpec
 from landslide_scale.errors import (
     BrokenRunError,
     InvalidCheckpointError,
@@ -27,7 +26,7 @@ from landslide_scale.finetune import _cause, finetune
 from landslide_scale.fitting import TrainState, fit, score
 from landslide_scale.metrics import Confusion
 from landslide_scale.session import session
-from landslide_scale.spec import InputSpec, ModelSpec, TrainSpec
+from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
 from landslide_scale.trainrun import FinetuneJob, FinetuneResult, Prepared, TrainRun
 
 MODEL = ModelSpec(sam="vit_t", upsample=1)

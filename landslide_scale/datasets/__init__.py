@@ -1,4 +1,4 @@
-"""Labelled images to train on: three layouts behind one protocol, all opened and checked before training begins."""
+"""Labelled images to train on: four layouts behind one protocol, all opened and checked before training begins."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from landslide_scale.datasets.bijie import open_bijie
 from landslide_scale.datasets.chips import open_chips
 from landslide_scale.datasets.files import Files, LocalFiles, RemoteFiles, files_at
 from landslide_scale.datasets.kept import Kept
+from landslide_scale.datasets.landslide4sense import open_landslide4sense
 from landslide_scale.datasets.pairs import open_pairs
 from landslide_scale.datasets.patches import EvaluationPatches, Patches, TrainingPatches
-from landslide_scale.datasets.sample import Dataset, DataSpec, Found, Kind, Sample, inspect
+from landslide_scale.datasets.sample import Dataset, Found, Sample, inspect
 from landslide_scale.datasets.split import Split, split
 from landslide_scale.datasets.statistics import measured
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.losses import IGNORE
 
 if TYPE_CHECKING:
-    from landslide_scale.spec import InputSpec, ModelSpec
+    from landslide_scale.spec import DataSpec, InputSpec, ModelSpec
 
 __all__ = [
-    "DataSpec",
     "Dataset",
     "EvaluationPatches",
     "Files",
     "Found",
     "Kept",
-    "Kind",
     "LocalFiles",
     "Patches",
     "RemoteFiles",
@@ -69,5 +68,7 @@ def _open(data: DataSpec, model: ModelSpec, files: Files) -> Dataset:
         return open_chips(files, bands=model.bands)
     if data.kind == "bijie":
         return open_bijie(files, non_landslide=data.non_landslide, resize=data.resize)
+    if data.kind == "landslide4sense":
+        return open_landslide4sense(files, bands=model.bands)
     values = ((data.background, 0), (data.landslide, 1), (data.ignore, IGNORE))
     return open_pairs(files, meaning={value: label for group, label in values for value in group}, resize=data.resize)

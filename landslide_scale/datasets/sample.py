@@ -1,12 +1,12 @@
-"""What every data set looks like from outside, and what one is described by."""
+"""What every data set looks like from outside."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
+from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.losses import IGNORE
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from landslide_scale.spec import Radiometry
-
-Kind = Literal["bijie", "pairs", "chips"]
 
 LABELS = (0, 1, IGNORE)
 """Background, landslide, ignored."""
@@ -52,50 +50,6 @@ class Found:
     width: int
     landslide: int
     counted: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataSpec:
-    """Where labelled images lie and how their masks are read.
-
-    Attributes:
-        kind: ``bijie``: the Bijie landslide data set as published. ``pairs``: plain folders ``image`` and ``mask``.
-            ``chips``: what ``landslide-scale chips`` writes.
-        path: Folder, or its URL.
-        resize: Side in pixels every image of ``bijie`` or ``pairs`` is resized to: images antialiased, masks by
-            nearest. None keeps their sizes.
-        non_landslide: With ``bijie``, take the non-landslide images too, as all background.
-        background, landslide, ignore: Mask values of ``pairs`` and what they mean; no value may mean two things. Masks
-            of other kinds have one meaning only and leave these alone.
-    """
-
-    kind: Kind
-    path: str
-    resize: int | None = None
-    non_landslide: bool = False
-    background: tuple[int, ...] = (0,)
-    landslide: tuple[int, ...] = (255,)
-    ignore: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.resize is not None and (self.resize < 1 or self.kind == "chips"):
-            raise InvalidConfigError(
-                f"resize {self.resize} for {self.kind}", expected="1 or more, for bijie or pairs", key="data.resize"
-            )
-        if self.non_landslide and self.kind != "bijie":
-            raise InvalidConfigError(
-                f"non_landslide for {self.kind}", expected="bijie, which has a folder of them", key="data.non_landslide"
-            )
-        self._check_mask_values()
-
-    def _check_mask_values(self) -> None:
-        values = (*self.background, *self.landslide, *self.ignore)
-        if len(set(values)) != len(values) or not self.landslide or not self.background:
-            raise InvalidConfigError(
-                f"background {self.background}, landslide {self.landslide}, ignore {self.ignore}",
-                expected="at least one value for background and landslide, and one meaning for each value",
-                key="data",
-            )
 
 
 class Dataset(Protocol):

@@ -27,9 +27,10 @@ from landslide_scale.session import session
 
 BANDS = ("nir", "red", "green")
 """Colour infrared: what tells bare ground from plants, in the three channels SAM takes."""
-CHIP = 224
+CHIP = 112
+"""Small, so that the squares chosen by are spread over the whole west."""
 TRAIN = {
-    "epochs": 30,
+    "epochs": 26,
     "batch": 8,
     "patch": 56,
     "learning_rate": 1e-3,
@@ -38,7 +39,7 @@ TRAIN = {
     "landslide_focus": 0.6,
     "statistics": "data",
     "holdout": 0.05,
-    "validation": 0.1,
+    "validation": 0.15,
 }
 """For an encoder from random weights and five minutes on two cores: small squares, most of them over landslides."""
 

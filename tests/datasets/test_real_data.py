@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landslide_scale.datasets import DataSpec, LocalFiles, TrainingPatches, inspect, open_dataset, split
+from landslide_scale.datasets import LocalFiles, TrainingPatches, inspect, open_dataset, split
 from landslide_scale.datasets.images import ImagePairs, match_pairs
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.spec import InputSpec, ModelSpec, TrainSpec
+from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
 
 MODEL = ModelSpec()
 INPUTS = InputSpec.for_bands("rgb8", MODEL.bands)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pytest
+
+from landslide_scale.datasets import LocalFiles, inspect, measured, open_dataset
+from landslide_scale.datasets.landslide4sense import BANDS, _array, open_landslide4sense
+from landslide_scale.errors import InvalidDatasetError
+from landslide_scale.spec import DataSpec, InputSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIDE = 16
+
+
+def write(path: Path, **arrays: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with h5py.File(path, "w") as file:
+        for key, values in arrays.items():
+            file[key] = values
+
+
+def image(number: int) -> np.ndarray:
+    """As published: rows, columns, bands, float64 around 1; here each band's mean is its number."""
+    rng = np.random.default_rng(number)
+    return rng.normal(np.arange(1, len(BANDS) + 1), 0.1, (SIDE, SIDE, len(BANDS)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in (1, 2, 10):
+        write(tmp_path / "img" / f"image_{number}.h5", img=image(number))
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        mask[:number] = 1
+        write(tmp_path / "mask" / f"mask_{number}.h5", mask=mask)
+    (tmp_path / "img" / "notes.txt").write_text("passed over")
+    return tmp_path
+
+
+def test_any_bands_in_any_order_with_masks(folder: Path):
+    model = ModelSpec(bands=("slope", "nir", "red", "swir22"))
+    dataset = open_dataset(
+        DataSpec(kind="landslide4sense", path=str(folder)), model, InputSpec.for_bands("l4s", model.bands)
+    )
+    assert dataset.names == ("image_1", "image_10", "image_2")
+    sample = dataset.read("image_10")
+    assert sample.image.dtype == np.float32
+    np.testing.assert_array_equal(sample.image, image(10)[..., [12, 7, 3, 11]].transpose(2, 0, 1).astype(np.float32))
+    assert int(sample.label.sum()) == 10 * SIDE
+    assert {name: found.landslide for name, found in inspect(dataset).items()} == {
+        "image_1": SIDE,
+        "image_10": 10 * SIDE,
+        "image_2": 2 * SIDE,
+    }
+
+
+def test_the_mean_of_a_band_is_shown_as_grey_and_can_be_measured_instead(folder: Path):
+    inputs = InputSpec.for_bands("l4s", ("red", "green", "blue"))
+    assert inputs.gain == pytest.approx(np.mean(inputs.mean))
+    dataset = open_landslide4sense(LocalFiles(root=str(folder)), bands=("green", "red"))
+    found = measured(dataset, dataset.names, InputSpec.for_bands("l4s", dataset.bands))
+    np.testing.assert_allclose(np.array(found.mean) / found.gain, (3, 4), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("path", "arrays", "says"),
+    [
+        (
+            "img/image_2.h5",
+            {"image": np.zeros((SIDE, SIDE, 14))},
+            r"image_2\.h5: keys \['image'\]; expected an array img",
+        ),
+        ("img/image_2.h5", {"img": np.zeros((SIDE, SIDE, 12))}, r"image_2\.h5: img \(16, 16, 12\)"),
+        ("img/image_2.h5", {"img": np.full((SIDE, SIDE, 14), np.nan)}, r"image_2\.h5: .*no numbers"),
+        ("mask/mask_2.h5", {"mask": np.zeros((SIDE, 8), np.uint8)}, r"mask_2\.h5: mask \(16, 8\)"),
+        ("mask/mask_2.h5", {"mask": np.full((SIDE, SIDE), 7)}, r"mask_2\.h5: mask values \[7\]"),
+        ("mask/mask_2.h5", {"mask": np.array([b"x"])}, r"mask_2\.h5: mask \|S1"),
+    ],
+)
+def test_a_file_of_something_else_is_named(folder: Path, path: str, arrays: dict[str, np.ndarray], says: str):
+    write(folder / path, **arrays)
+    dataset = open_landslide4sense(LocalFiles(root=str(folder)), bands=("red",))
+    with pytest.raises(InvalidDatasetError, match=says):
+        inspect(dataset)
+
+
+@pytest.mark.parametrize("cut", [0, 100, 2000])
+def test_a_truncated_file_is_named(folder: Path, cut: int):
+    path = folder / "img" / "image_1.h5"
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(InvalidDatasetError, match=r"image_1\.h5: cannot be read"):
+        open_landslide4sense(LocalFiles(root=str(folder)), bands=("red",)).read("image_1")
+
+
+@pytest.mark.parametrize(("gone", "says"), [("img/image_2.h5", r"image_2\.h5"), ("mask/mask_2.h5", r"mask_2\.h5")])
+def test_a_file_without_its_pair_is_named(folder: Path, gone: str, says: str):
+    (folder / gone).unlink()
+    with pytest.raises(InvalidDatasetError, match=f"1 of 3 files missing \\({says}\\)"):
+        open_landslide4sense(LocalFiles(root=str(folder)), bands=("red",))
+
+
+def test_a_band_it_lacks_is_named(folder: Path):
+    with pytest.raises(InvalidDatasetError, match="no band nir08; expected coastal, blue"):
+        open_landslide4sense(LocalFiles(root=str(folder)), bands=("red", "nir08"))
+
+
+def linked(file: h5py.File, secret: Path) -> None:
+    file["img"] = h5py.ExternalLink(str(secret), "img")
+
+
+def stored_elsewhere(file: h5py.File, secret: Path) -> None:
+    file.create_dataset("img", (4,), "u1", external=[(str(secret), 0, 4)])
+
+
+def virtual(file: h5py.File, secret: Path) -> None:
+    layout = h5py.VirtualLayout((4,), "u1")
+    layout[:] = h5py.VirtualSource(str(secret), "img", (4,), "u1")
+    file.create_virtual_dataset("img", layout)
+
+
+@pytest.mark.parametrize("reach", [linked, stored_elsewhere, virtual])
+def test_values_are_never_taken_from_another_file(tmp_path: Path, reach: Callable[[h5py.File, Path], None]):
+    secret = tmp_path / "secret.h5"
+    write(secret, img=np.arange(4, dtype=np.uint8))
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        reach(file, secret)
+    (tmp_path / "x.h5").write_bytes(content.getvalue())
+    with pytest.raises(InvalidDatasetError, match=r"x\.h5: (keys|img lies in another file)"):
+        _array(LocalFiles(root=str(tmp_path)), "x.h5", "img")
+
+
+def test_the_published_images_read(shared_data: Path):
+    folder = LocalFiles(root=str(shared_data / "landslide4sense" / "h5_images_only"))
+    values = _array(folder, "image_31.h5", "img")
+    assert values.shape == (128, 128, len(BANDS))
+    assert 0.2 < values[..., BANDS.index("red")].mean() < 5
+    assert values[..., BANDS.index("slope")].min() == 0
