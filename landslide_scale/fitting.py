@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -62,7 +61,9 @@ class TrainState:
         epochs: So far.
         trained: Tensors that training changes, by name, after the last of them.
         optimizer: Its state dict.
-        best: The number of the epoch of highest validation F1, the first among equals.
+        best: The number of the epoch of lowest validation loss, the first among equals. Not of the highest F1, which
+            takes each epoch at a threshold of its own: cubes hold probabilities, and F1 moves by chance where few
+            landslides are validated on.
         best_trained: The tensors after that one.
     """
 
@@ -74,7 +75,7 @@ class TrainState:
 
     @property
     def best_epoch(self) -> Epoch:
-        """The epoch of highest validation F1."""
+        """The epoch of lowest validation loss."""
         return self.epochs[self.best - 1]
 
     @property
@@ -167,14 +168,9 @@ def _after(
     if state is None:
         return TrainState(epochs=(done,), trained=trained, optimizer=optimizer, best=1, best_trained=trained)
     state = replace(state, epochs=(*state.epochs, done), trained=trained, optimizer=optimizer)
-    if _at_least_0(done.validation_f1) > _at_least_0(state.best_epoch.validation_f1):
+    if done.validation_loss < state.best_epoch.validation_loss:
         return replace(state, best=done.epoch, best_trained=trained)
     return state
-
-
-def _at_least_0(f1: float) -> float:
-    """An undefined score is worse than any other."""
-    return -1.0 if math.isnan(f1) else f1
 
 
 def score(net: nn.Module, state: TrainState, parts: Parts, spec: TrainSpec, *, threads: int = 2) -> Evaluation:

@@ -22,7 +22,7 @@ def scars(frame: Frame, terrain: Terrain) -> list[Scar]:
 
 
 def test_drawn_areas_follow_the_inverse_gamma_law():
-    areas = draw_areas(np.random.default_rng(1), 3e7)
+    areas = draw_areas(np.random.default_rng(1), 1e8)
     law = stats.invgamma(RHO, loc=S_M2, scale=A_M2)
     low, high = law.cdf(SMALLEST_M2), law.cdf(LARGEST_M2)
     assert len(areas) > 3000

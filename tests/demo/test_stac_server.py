@@ -1,5 +1,4 @@
 import json
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,8 +13,6 @@ from landslide_scale.demo import stac_server
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.demo.world import World, catalog_server
 from landslide_scale.errors import BrokenRunError, InvalidInputError
-
-REAL = Path(os.environ.get("LANDSLIDE_SCALE_DATA", "../shared/data")) / "sentinel2" / "earthsearch-33T-2023-08"
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +82,10 @@ def test_a_server_that_is_too_slow_is_stopped(world: World, monkeypatch: pytest.
         pass
 
 
-@pytest.mark.skipif(not REAL.exists(), reason=f"no real Items in {REAL}")
-def test_real_items_are_served_too():
-    items = [json.loads(path.read_text("utf-8")) for path in sorted(REAL.glob("*/item.json"))]
+def test_real_items_are_served_too(shared_data: Path):
+    folder = shared_data / "sentinel2" / "earthsearch-33T-2023-08"
+    items = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*/item.json"))]
+    assert len(items) == 7
     collection = {
         "type": "Collection", "stac_version": "1.0.0", "id": "sentinel-2-l2a",
         "description": "real", "license": "other",
