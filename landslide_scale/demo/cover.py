@@ -44,8 +44,8 @@ BARE = (
 """Classes without plants."""
 
 _CROPS = (Cover.MEADOW, Cover.MAIZE, Cover.STUBBLE, Cover.PLOUGHED)
-_CROP_SHARE_WEST = (0.44, 0.25, 0.19, 0.12)
-_CROP_SHARE_EAST = (0.38, 0.28, 0.18, 0.16)
+_CROP_SHARE_WEST = (0.45, 0.25, 0.20, 0.10)
+_CROP_SHARE_EAST = (0.38, 0.30, 0.18, 0.14)
 _FIELD_SLOPE = 7.0  # degrees: steeper ground is not ploughed
 
 
@@ -80,12 +80,12 @@ def _natural(terrain: Terrain, seed: int) -> Classes:
     forest = forest + np.clip((terrain.height - 620) / 500, 0, 0.5) - np.clip((terrain.slope - 15) / 120, 0, 0.15)
     kind = rank(fractal(stream(seed, "forest kind"), shape, longest=90, power=2.2))
     low = rank(fractal(stream(seed, "shrub"), shape, longest=40, power=2.2))
-    cover = np.where(kind > 0.30 + 0.40 * east, Cover.CONIFER, Cover.BROADLEAF).astype(np.uint8)
-    open_ground = forest > 0.78 - 0.14 * east
-    cover[open_ground] = np.where(low > 0.70 - 0.20 * east, Cover.SHRUB, Cover.GRASS)[open_ground]
+    cover = np.where(kind > 0.15 + 0.70 * east, Cover.CONIFER, Cover.BROADLEAF).astype(np.uint8)
+    open_ground = forest > 0.80 - 0.28 * east
+    cover[open_ground] = np.where(low > 0.75 - 0.35 * east, Cover.SHRUB, Cover.GRASS)[open_ground]
     crag = rank(fractal(stream(seed, "crags"), shape, longest=20, power=2.0))
     high = np.clip((terrain.height - 250) / 600, 0, 1)
-    cover[(terrain.slope > 30) & (crag > 0.985 - 0.07 * high * (0.8 + 0.2 * east))] = Cover.ROCK  # noqa: PLR2004
+    cover[(terrain.slope > 30) & (crag > 0.985 - 0.09 * high * (0.6 + 0.4 * east))] = Cover.ROCK  # noqa: PLR2004
     return cover
 
 

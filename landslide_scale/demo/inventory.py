@@ -14,9 +14,9 @@ S_M2 = -1.32e2
 inventories and their statistical properties", Earth Surface Processes and Landforms 29, equation 3 and its fit to
 three inventories: rho = 1.40, a = 1.28e-3 km2, s = -1.32e-4 km2."""
 
-SMALLEST_M2 = 4_500.0
+SMALLEST_M2 = 3_000.0
 LARGEST_M2 = 120_000.0
-"""Areas are drawn from the law between these: 45 Sentinel-2 pixels, and what one made hillside holds."""
+"""Areas are drawn from the law between these: 30 Sentinel-2 pixels, and what one made hillside holds."""
 
 _DRAWS_PER_KEPT = 50
 """Most landslides of the law are smaller than the smallest kept."""

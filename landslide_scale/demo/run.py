@@ -31,7 +31,7 @@ CHIP = 112
 """Small, so that what is validated on is spread over the whole west. Half of such chips hold no landslide: where
 `landslide_focus` puts every square over one that has some, about as many squares stay without."""
 TRAIN = {
-    "epochs": 24,
+    "epochs": 32,
     "batch": 8,
     "patch": 56,
     "learning_rate": 1e-3,
@@ -40,7 +40,7 @@ TRAIN = {
     "landslide_focus": 1.0,
     "statistics": "data",
     "holdout": 0.05,
-    "validation": 0.12,
+    "validation": 0.2,
 }
 """For an encoder from random weights and six minutes on two cores: small squares, many of them over landslides."""
 
@@ -128,6 +128,7 @@ def _scan(directory: Path, world: World, url: str, progress: Say) -> ScanConfig:
         "region": {"file": str(world.region("east"))},
         **_common(world, url),
         "model": {"checkpoint": str(directory / "finetune" / "checkpoint.safetensors")},
+        "predict": {"patch": TRAIN["patch"], "halo": 8},  # validated at this patch, and so is its threshold
         "compute": {"predictors": 1, "cpus_per_predictor": 1},
         "output": {"run": str(directory / "scan")},
     }

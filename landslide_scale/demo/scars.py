@@ -23,7 +23,7 @@ START_SLOPE = 28.0
 """Degrees: no scar starts on gentler ground."""
 _REST_SLOPE = 7.0  # degrees: debris comes to rest on gentler ground
 _STEP_M = 5.0
-_INERTIA = 0.8
+_INERTIA = 0.6
 _TRIES = 400
 _DRY_M = 15.0  # metres above the nearest stream where scars may start
 _SUSCEPTIBLE = 0.35  # share of the ground the event shakes hard enough; scars of one event come in clusters
@@ -111,7 +111,7 @@ def _placed(
     """An outline of exactly `area` that runs downhill inside the region and meets no other scar, and its path."""
     others = np.array(placed, dtype=object)
     for _ in range(_TRIES if len(crowns) else 0):
-        aspect = float(np.clip(rng.lognormal(np.log(5.2), 0.30), 2.5, 9.0))
+        aspect = float(np.clip(rng.lognormal(np.log(4.2), 0.35), 2.0, 9.0))
         length = np.sqrt(area * aspect)
         path = run_out(frame, terrain, crowns[rng.integers(len(crowns))], length)
         if (len(path) - 1) * _STEP_M < 0.6 * length:

@@ -37,7 +37,6 @@ Side = Literal["west", "east"]
 Progress = Callable[[str], None]
 _FORMAT = 1
 _MOST_LANDSLIDE = 0.02
-_WEST = 0.58  # share of the ground's width that is labelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,7 @@ class WorldSpec:
     frame: Frame = field(default_factory=Frame)
     passes: tuple[Pass, ...] = PASSES
     seed: int = 7
-    landslide_share: float = 0.0195
+    landslide_share: float = 0.018
     old_share: float = 0.2
 
     def __post_init__(self) -> None:
@@ -149,9 +148,9 @@ def make_world(directory: Path, spec: WorldSpec, *, progress: Progress) -> World
 
 
 def regions(frame: Frame) -> Mapping[Side, Polygon]:
-    """West and east in the frame's CRS, apart from each other and from the edge of the ground by 320 m or more."""
-    middle = _WEST * frame.width_m
-    return {"west": frame.rectangle(0, middle, 320), "east": frame.rectangle(middle, frame.width_m, 320)}
+    """West and east half in the frame's CRS, apart from each other and from the edge of the ground by 320 m or more."""
+    half = frame.width_m / 2
+    return {"west": frame.rectangle(0, half, 320), "east": frame.rectangle(half, frame.width_m, 320)}
 
 
 def _make(directory: Path, spec: WorldSpec, progress: Progress) -> None:
