@@ -197,23 +197,27 @@ class TrainRun:
         Raises:
             RunConflictError: Another run is there, or this one and `resume` is False, or its data has changed.
         """
-        self.folder.claim("finetune", self.job.settings, resume=resume)
         names = json.loads(json.dumps(asdict(prepared.split)))
+        self._check_images(names)
+        self.folder.claim("finetune", self.job.settings, resume=resume)
         if not self.folder.exists(_SPLIT):
             self.folder.write_json(_SPLIT, names)
-        elif self.folder.read_json(_SPLIT) != names:
-            raise RunConflictError(
-                "the data set has other images than when the run began",
-                expected=f"the names in {_SPLIT}",
-                cure="Bring the data back, or choose another output.run.",
-                run=self.folder,
-            )
         trainable, total = parameter_counts(net)
         self.folder.note(
             parameters={"trainable": trainable, "total": total},
             images={part: len(of_part) for part, of_part in names.items()},
             compute={"workers": self.job.workers, "gpu": self.job.gpu, "cpus_per_worker": self.job.cpus_per_worker},
         )
+
+    def _check_images(self, names: dict[str, list[str]]) -> None:
+        """Before the settings, among which measured statistics differ wherever images do."""
+        if self.folder.exists(_SPLIT) and _all(self.folder.read_json(_SPLIT)) != _all(names):
+            raise RunConflictError(
+                "the data set has other images than when the run began",
+                expected=f"the names in {_SPLIT}",
+                cure="Bring the data back, or choose another output.run.",
+                run=self.folder,
+            )
 
     def after_epoch(self, net: LandslideNet, state: TrainState) -> None:
         """Record an epoch, and keep the network where it is the best so far."""
@@ -285,6 +289,11 @@ class TrainRun:
         except OSError:
             return []  # storage that is away for a moment is asked again
         return epochs
+
+
+def _all(names: Mapping[str, list[str]]) -> list[str]:
+    """The images of every part of a split; which part holds which follows from the settings."""
+    return sorted(name for part in names.values() for name in part)
 
 
 def scores(confusion: Confusion) -> dict[str, Any]:
