@@ -198,10 +198,15 @@ class TrainRun:
             RunConflictError: Another run is there, or this one and `resume` is False, or its data has changed.
         """
         names = json.loads(json.dumps(asdict(prepared.split)))
-        self._check_images(names)
+        known = self.folder.read_json(_SPLIT) if self.folder.exists(_SPLIT) else None
+        # Before the settings, among which measured statistics differ wherever images do.
+        if known is not None and _all(known) != _all(names):
+            raise self._changed("other images")
         self.folder.claim("finetune", self.job.settings, resume=resume)
-        if not self.folder.exists(_SPLIT):
+        if known is None:
             self.folder.write_json(_SPLIT, names)
+        elif known != names:
+            raise self._changed("other labels")
         trainable, total = parameter_counts(net)
         self.folder.note(
             parameters={"trainable": trainable, "total": total},
@@ -209,15 +214,13 @@ class TrainRun:
             compute={"workers": self.job.workers, "gpu": self.job.gpu, "cpus_per_worker": self.job.cpus_per_worker},
         )
 
-    def _check_images(self, names: dict[str, list[str]]) -> None:
-        """Before the settings, among which measured statistics differ wherever images do."""
-        if self.folder.exists(_SPLIT) and _all(self.folder.read_json(_SPLIT)) != _all(names):
-            raise RunConflictError(
-                "the data set has other images than when the run began",
-                expected=f"the names in {_SPLIT}",
-                cure="Bring the data back, or choose another output.run.",
-                run=self.folder,
-            )
+    def _changed(self, what: str) -> RunConflictError:
+        return RunConflictError(
+            f"the data set has {what} than when the run began",
+            expected=f"the parts in {_SPLIT}",
+            cure="Bring the data back, or choose another output.run.",
+            run=self.folder,
+        )
 
     def after_epoch(self, net: LandslideNet, state: TrainState) -> None:
         """Record an epoch, and keep the network where it is the best so far."""

@@ -179,6 +179,14 @@ def test_a_changed_data_set_is_no_resume(tmp_path: Path):
     folder = Path(make_chips(tmp_path / "chips"))
     job = job_for(str(folder), tmp_path / "run")
     TrainRun(job).begin(Prepared.of(job), job.build(), resume=False)
+    split = tmp_path / "run" / "split.json"
+    kept = split.read_text()
+    parts = json.loads(kept)
+    parts["train"], parts["holdout"] = parts["holdout"], parts["train"]
+    split.write_text(json.dumps(parts))
+    with pytest.raises(RunConflictError, match="the data set has other labels than when the run began"):
+        TrainRun(job).begin(Prepared.of(job), job.build(), resume=True)
+    split.write_text(kept)
     (folder / "chip0.npz").unlink()
     with pytest.raises(RunConflictError, match="the data set has other images than when the run began"):
         finetune(job, resume=True)

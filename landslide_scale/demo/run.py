@@ -28,8 +28,8 @@ from landslide_scale.session import session
 BANDS = ("nir", "red", "green")
 """Colour infrared: what tells bare ground from plants, in the three channels SAM takes."""
 CHIP = 112
-"""Small, so that what is validated on is spread over the whole west. Half of such chips hold no landslide: where
-`landslide_focus` puts every square over one that has some, about as many squares stay without."""
+"""Small, so that what is validated on is spread over the whole west. A quarter of such chips (25 of 97) hold no
+landslide, so that with every other square over one a quarter of the squares still stays without."""
 TRAIN = {
     "epochs": 32,
     "batch": 8,
@@ -42,7 +42,7 @@ TRAIN = {
     "holdout": 0.05,
     "validation": 0.2,
 }
-"""For an encoder from random weights and six minutes on two cores: small squares, many of them over landslides."""
+"""For an encoder from random weights and six minutes on two cores: small squares, most of them over landslides."""
 
 Say = Callable[[str], None]
 
