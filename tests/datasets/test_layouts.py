@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import ast
 import json
+import threading
+import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +229,53 @@ def test_a_truncated_chip_is_named(chips: Path):
     (chips / "a.npz").write_bytes((chips / "a.npz").read_bytes()[:-3000])
     with pytest.raises(InvalidDatasetError, match=r"a\.npz: image cannot be read"):
         inspect(open_chips(LocalFiles(root=str(chips))))
+
+
+def test_threads_never_parse_two_headers_at_once(chips: Path, monkeypatch: pytest.MonkeyPatch):
+    # NumPy parses headers with ast, whose depth count Python 3.11 shares between threads: at times a SystemError.
+    parsing, alone = threading.Lock(), []
+    parse = ast.literal_eval
+
+    def watched(header: str) -> object:
+        free = parsing.acquire(blocking=False)
+        alone.append(free)
+        time.sleep(0.005)
+        if free:
+            parsing.release()
+        return parse(header)
+
+    for name in "cdefgh":
+        write_chip(chips, name)
+    monkeypatch.setattr(ast, "literal_eval", watched)
+    inspect(open_chips(LocalFiles(root=str(chips))), threads=8)
+    assert alone == [True] * 16
+
+
+def test_an_image_stored_in_columns_reads_as_one_in_rows(chips: Path):
+    image = np.arange(4 * 32 * 32, dtype=np.float32).reshape(4, 32, 32)
+    write_chip(chips, "a", image=np.asfortranarray(image))
+    np.testing.assert_array_equal(open_chips(LocalFiles(root=str(chips))).read("a").image, image)
+
+
+def test_a_chip_whose_values_end_early_or_go_on_is_named(chips: Path):
+    with zipfile.ZipFile(chips / "a.npz") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    for damaged in (members["image.npy"][:-4], members["image.npy"] + b"more"):
+        with zipfile.ZipFile(chips / "a.npz", "w") as archive:
+            archive.writestr("image.npy", damaged)
+            archive.writestr("label.npy", members["label.npy"])
+        with pytest.raises(InvalidDatasetError, match=r"a\.npz: image of other than 16384 bytes; expected image"):
+            open_chips(LocalFiles(root=str(chips))).read("a")
+
+
+def test_a_chip_with_a_flipped_bit_is_named(chips: Path):
+    image = np.random.default_rng(0).random((4, 32, 32), np.float32)
+    np.savez(chips / "a.npz", image=image, label=np.zeros((32, 32), np.uint8))
+    content = bytearray((chips / "a.npz").read_bytes())
+    content[content.index(image.tobytes()[100:200])] ^= 1
+    (chips / "a.npz").write_bytes(content)
+    with pytest.raises(InvalidDatasetError, match=r"a\.npz: image cannot be read \(Bad CRC-32"):
+        open_chips(LocalFiles(root=str(chips))).read("a")
 
 
 def test_a_chip_without_label_is_named(chips: Path):
