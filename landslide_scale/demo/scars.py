@@ -35,7 +35,7 @@ class Scar:
 
     Attributes:
         id: Unique in the world, from 1.
-        side: The half it lies in.
+        side: The region it lies in.
         age: ``old`` scars were there before the first scene; ``new`` ones came with the event.
         area_m2: Area of `outline`.
         outline: Polygon in the frame's CRS.

@@ -1,7 +1,8 @@
 """SAM's transformer block over its own weights, with attention through ``scaled_dot_product_attention``.
 
 segment_anything writes out the attention matrix and its softmax; here the decomposed relative position (Li et al.
-2022, MViTv2) is handed to torch's kernel as an additive bias. Equal to the original in float32 to 1e-5 (tested).
+2022, MViTv2) is handed to torch's kernel as an additive bias, wherever torch has one. Equal to the original in float32
+to 1e-5 (tested).
 """
 
 from __future__ import annotations
@@ -36,9 +37,32 @@ def attend(attention: Attention, x: torch.Tensor) -> torch.Tensor:
     qkv = attention.qkv(x).reshape(b, h * w, 3, heads, c // heads)
     q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
     bias = position_bias(q, attention.rel_pos_h, attention.rel_pos_w, (h, w))
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    y = attention_of(q, k, v, bias)
     out: torch.Tensor = attention.proj(y.transpose(1, 2).reshape(b, h, w, c))
     return out
+
+
+def attention_of(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Attention of (B, heads, N, C) to (B, heads, M, C): (B, heads, N, C).
+
+    Learning on a CPU, the matrix is written out: torch has no kernel there whose backward takes a bias or spreads few
+    keys over its threads, and what it does instead takes up to twice as long (``benchmarks/``).
+
+    Args:
+        q, k, v: Queries, not yet scaled, keys and values.
+        bias: Added to the logits (B, heads, N, M), in the dtype of `q`.
+    """
+    if q.device.type != "cpu" or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    q, k, each_v = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
+    scale = q.shape[-1] ** -0.5
+    if bias is None:
+        logits = torch.bmm(q * scale, k.transpose(1, 2))
+    else:
+        logits = torch.baddbmm(bias.flatten(0, 1), q, k.transpose(1, 2), alpha=scale)
+    return torch.bmm(logits.softmax(-1).to(each_v.dtype), each_v).unflatten(0, v.shape[:2])
 
 
 def position_bias(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from landslide_scale.model.attention import attention_of
+
 if TYPE_CHECKING:
     from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
     from segment_anything.modeling.transformer import Attention, TwoWayAttentionBlock
@@ -103,7 +105,7 @@ def _attend(attention: Attention, q: torch.Tensor, k: torch.Tensor, v: torch.Ten
         _each(project, x).reshape(*x.shape[:2], heads, -1).transpose(1, 2)
         for project, x in ((attention.q_proj, q), (attention.k_proj, k), (attention.v_proj, v))
     )
-    y = F.scaled_dot_product_attention(q, k, v)
+    y = attention_of(q, k, v)
     return _each(attention.out_proj, y.transpose(1, 2).flatten(2))
 
 
