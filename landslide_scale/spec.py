@@ -48,7 +48,7 @@ class ModelSpec:
     """One LandslideNet.
 
     Attributes:
-        sam: Size of the Segment Anything model underneath; ``vit_t`` (dim 192, depth 6, 3 heads) has no official
+        sam: Size of the Segment Anything model underneath; ``vit_t`` (dim 128, depth 6, 2 heads) has no official
             weights and serves the demo and the tests.
         tuning: The tuning layers.
         bands: Names of the input channels, in order; with other than three, a 1 x 1 stem maps them to three.

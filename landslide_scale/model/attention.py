@@ -42,27 +42,27 @@ def attend(attention: Attention, x: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def attention_of(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None = None
-) -> torch.Tensor:
+def attention_of(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """Attention of (B, heads, N, C) to (B, heads, M, C): (B, heads, N, C).
 
     Learning on a CPU, the matrix is written out: torch has no kernel there whose backward takes a bias or spreads few
     keys over its threads, and what it does instead takes up to twice as long (``benchmarks/``).
 
     Args:
-        q, k, v: Queries, not yet scaled, keys and values.
+        q: Queries, not yet scaled.
+        k: Keys.
+        v: Values.
         bias: Added to the logits (B, heads, N, M), in the dtype of `q`.
     """
     if q.device.type != "cpu" or not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-    q, k, each_v = q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
-    scale = q.shape[-1] ** -0.5
+    shape, scale = (*q.shape[:-1], v.shape[-1]), q.shape[-1] ** -0.5
+    q, k, v = (x.flatten(0, 1) for x in (q, k, v))
     if bias is None:
         logits = torch.bmm(q * scale, k.transpose(1, 2))
     else:
         logits = torch.baddbmm(bias.flatten(0, 1), q, k.transpose(1, 2), alpha=scale)
-    return torch.bmm(logits.softmax(-1).to(each_v.dtype), each_v).unflatten(0, v.shape[:2])
+    return torch.bmm(logits.softmax(-1).to(v.dtype), v).reshape(shape)
 
 
 def position_bias(

@@ -48,7 +48,7 @@ class SamShape:
 
 
 SHAPES: dict[SamSize, SamShape] = {
-    "vit_t": SamShape(dim=192, depth=6, heads=3, global_blocks=(2, 5)),
+    "vit_t": SamShape(dim=128, depth=6, heads=2, global_blocks=(2, 5)),
     "vit_b": SamShape(dim=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11)),
     "vit_l": SamShape(dim=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23)),
     "vit_h": SamShape(dim=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31)),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from segment_anything.modeling.image_encoder import Attention, Block
 
-from landslide_scale.model.attention import attend, block_forward
+from landslide_scale.model.attention import attend, attention_of, block_forward
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +32,23 @@ def drawn(module: nn.Module):
 
 
 @pytest.mark.parametrize("grid", [(14, 14), (28, 28), (5, 9)], ids=["native", "larger", "oblong"])
-def test_attention_equals_the_written_out_softmax(tokens: Callable[..., torch.Tensor], grid: tuple[int, int]):
+def test_attention_equals_segment_anythings(tokens: Callable[..., torch.Tensor], grid: tuple[int, int]):
     attention = drawn(Attention(48, num_heads=3, use_rel_pos=True, input_size=(14, 14)))
     x = tokens(2, *grid, 48)
     torch.testing.assert_close(attend(attention, x), attention(x), rtol=1e-5, atol=1e-5)
+    with torch.inference_mode():
+        torch.testing.assert_close(attend(attention, x), attention(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize(("n", "m"), [(6, 6), (5, 40), (40, 5)])
+def test_learning_and_predicting_attend_alike(tokens: Callable[..., torch.Tensor], n: int, m: int, *, with_bias: bool):
+    q, k, v = tokens(2, 3, n, 8), tokens(2, 3, m, 8).flip(0), tokens(2, 3, m, 8)
+    bias = tokens(2, 3, n, m) if with_bias else None
+    learning = attention_of(q.requires_grad_(), k, v, bias)
+    with torch.inference_mode():
+        predicting = attention_of(q, k, v, bias)
+    torch.testing.assert_close(learning.detach(), predicting, rtol=1e-5, atol=1e-6)
 
 
 def test_gradients_equal_too(tokens: Callable[..., torch.Tensor]):

@@ -39,9 +39,9 @@ def theirs(path: Path, size: SamSize):
     if size == "vit_b":
         return build_sam_vit_b(checkpoint=str(path))
     return _build_sam(
-        encoder_embed_dim=192,
+        encoder_embed_dim=128,
         encoder_depth=6,
-        encoder_num_heads=3,
+        encoder_num_heads=2,
         encoder_global_attn_indexes=[2, 5],
         checkpoint=str(path),
     )

@@ -135,7 +135,7 @@ def test_wrong_trained_state_is_refused_by_name_and_changes_nothing(make_net: Ca
         net.load_trained_state(state)
     assert "missing: tuning.down.0.bias" in refusal.value.found
     assert "unexpected: head.weight" in refusal.value.found
-    assert "of another shape: tuning.up.0.bias (7,) instead of (192,)" in refusal.value.found
+    assert "of another shape: tuning.up.0.bias (7,) instead of (128,)" in refusal.value.found
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.trained_state().items())
 
 
