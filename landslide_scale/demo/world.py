@@ -35,9 +35,8 @@ from landslide_scale.scene import Window
 
 Side = Literal["west", "east"]
 Progress = Callable[[str], None]
-_FORMAT = 2
+_FORMAT = 1
 _MOST_LANDSLIDE = 0.02
-_WEST = 0.58  # of the width is labelled: what is kept apart for validation is then not missed in training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +148,9 @@ def make_world(directory: Path, spec: WorldSpec, *, progress: Progress) -> World
 
 
 def regions(frame: Frame) -> Mapping[Side, Polygon]:
-    """West and east in the frame's CRS, apart from each other and from the edge of the ground by 320 m or more."""
-    border = _WEST * frame.width_m
-    return {"west": frame.rectangle(0, border, 320), "east": frame.rectangle(border, frame.width_m, 320)}
+    """West and east half in the frame's CRS, apart from each other and from the edge of the ground by 320 m or more."""
+    half = frame.width_m / 2
+    return {"west": frame.rectangle(0, half, 320), "east": frame.rectangle(half, frame.width_m, 320)}
 
 
 def _make(directory: Path, spec: WorldSpec, progress: Progress) -> None:
