@@ -152,12 +152,13 @@ def fit(
 
 
 def _epoch(number: int, loss: float, judged: Evaluation, seconds: float) -> Epoch:
+    calibration = Calibration.fitted(judged.histogram)
     return Epoch(
         epoch=number,
         loss=loss,
         validation_loss=judged.loss,
-        validation_f1=judged.histogram.confusion(judged.histogram.best_logit()).landslide.f1,
-        calibration=Calibration.fitted(judged.histogram),
+        validation_f1=judged.histogram.confusion(calibration.edge).landslide.f1,
+        calibration=calibration,
         seconds=seconds,
     )
 

@@ -126,15 +126,20 @@ class Calibration:
 
     @classmethod
     def fitted(cls, histogram: LogitHistogram) -> Calibration:
-        """The temperature of least cross-entropy and, under it, the threshold of best landslide F1.
+        """The temperature of least cross-entropy and, under it, the threshold of highest expected landslide F1.
 
         The threshold is rounded down to four digits, so that logits exactly at the chosen bin edge, frequent in bf16,
         stay on its upper side in any arithmetic.
         """
         temperature = histogram.fit_temperature()
-        probability = 1 / (1 + math.exp(-histogram.best_logit() / temperature))
+        probability = 1 / (1 + math.exp(-histogram.best_logit(temperature) / temperature))
         threshold = min(max(math.floor(probability * 1e4), 1), 9999) / 1e4
         return cls(threshold=threshold, temperature=temperature)
+
+    @property
+    def edge(self) -> float:
+        """The logit from which a pixel counts as landslide."""
+        return self.temperature * math.log(self.threshold / (1 - self.threshold)) - self.bias
 
     def mask(self, logits: Tensor) -> Tensor:
         """Bool, True where landslide, of the shape of `logits`."""

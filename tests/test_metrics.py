@@ -75,22 +75,46 @@ def test_histogram_counts_equal_thresholding_the_logits():
     assert histogram.confusion(-17).tn == histogram.confusion(-17).fn == 0
 
 
-@settings(deadline=None, max_examples=25)
-@given(st.integers(0, 2**32 - 1))
-def test_best_logit_beats_every_other_edge(seed: int):
-    rng = np.random.default_rng(seed)
-    label = torch.from_numpy((rng.random(500) < 0.2).astype(np.uint8))
-    logits = torch.from_numpy(rng.normal(0, 2, 500)) + 2 * label - 1
-    histogram = LogitHistogram.of(logits, label)
-    best = histogram.confusion(histogram.best_logit()).landslide.f1
-    everywhere = [histogram.confusion(edge / 32).landslide.f1 for edge in range(-512, 512)]
-    assert best == max(everywhere)
+def calibrated(count: int, seed: int, *, temperature: float = 1.0):
+    """Logits that say the chance of landslide once divided by the temperature."""
+    generator = torch.Generator().manual_seed(seed)
+    logit = torch.randn(count, generator=generator) * 2 - 2
+    label = (torch.rand(count, generator=generator) < torch.sigmoid(logit)).to(torch.uint8)
+    return LogitHistogram.of(logit * temperature, label)
+
+
+def counted_f1(histogram: LogitHistogram):
+    return np.array([histogram.confusion(edge / 32).landslide.f1 for edge in range(-512, 512)])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_best_logit_of_much_ground_counts_best_and_is_at_half_its_f1(temperature: float):
+    histogram = calibrated(400_000, 1, temperature=temperature)
+    edge = histogram.best_logit(temperature)
+    f1 = histogram.confusion(edge).landslide.f1
+    assert f1 == pytest.approx(counted_f1(histogram).max(), abs=0.002)
+    assert 1 / (1 + math.exp(-edge / temperature)) == pytest.approx(f1 / 2, abs=0.02)
+
+
+def test_best_logit_of_little_ground_serves_other_ground_better_than_the_edge_that_counted_best():
+    other = counted_f1(calibrated(400_000, 99))
+    expected, counted = [], []
+    for seed in range(40):
+        little = calibrated(600, seed)
+        expected.append(other[round(32 * little.best_logit(little.fit_temperature())) + 512])
+        counted.append(other[np.nanargmax(counted_f1(little))])
+    assert np.mean(expected) > np.mean(counted)
+    assert other.max() - np.mean(expected) < 0.5 * (other.max() - np.mean(counted))
+
+
+def test_without_a_landslide_no_edge_is_better_than_even_odds():
+    assert LogitHistogram.of(torch.tensor([-3.0, 2.0]), torch.zeros(2, dtype=torch.uint8)).best_logit(1.0) == 0
 
 
 def test_nothing_counted_changes_nothing():
     empty = LogitHistogram.of(torch.zeros(4), torch.full((4,), 255, dtype=torch.uint8))
     assert not empty.counts.any()
-    assert empty.best_logit() == 0
+    assert empty.best_logit(1.0) == 0
     assert empty.fit_temperature() == 1
     assert math.isnan(empty.negative_log_likelihood(1))
 

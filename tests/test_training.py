@@ -187,6 +187,8 @@ def test_calibration_agrees_with_the_histogram_it_was_fitted_to():
     histogram = LogitHistogram.of(logits, label)
     calibration = Calibration.fitted(histogram)
     found = LogitHistogram.of(torch.where(calibration.mask(logits), 1.0, -1.0), label).confusion(0)
-    assert found.landslide.f1 == pytest.approx(histogram.confusion(histogram.best_logit()).landslide.f1, abs=1e-3)
+    assert found.landslide.f1 == pytest.approx(histogram.confusion(calibration.edge).landslide.f1, abs=1e-3)
+    edge = histogram.best_logit(calibration.temperature)
+    assert calibration.edge == pytest.approx(edge, abs=2e-3 * calibration.temperature)
     assert 0 < calibration.threshold < 1
     assert Calibration.fitted(LogitHistogram.empty()) == Calibration()
