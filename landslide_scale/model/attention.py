@@ -46,7 +46,7 @@ def attention_of(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.
     """Attention of (B, heads, N, C) to (B, heads, M, C): (B, heads, N, C).
 
     Learning on a CPU, the matrix is written out: torch has no kernel there whose backward takes a bias or spreads few
-    keys over its threads, and what it does instead takes up to twice as long (``benchmarks/``).
+    keys over its threads, and a whole training step in bf16 took a third longer by what it has (``benchmarks/``).
 
     Args:
         q: Queries, not yet scaled.
