@@ -31,7 +31,7 @@ CHIP = 112
 """Small, so that what is validated on is spread over the whole west. A quarter of such chips (25 of 97) hold no
 landslide."""
 TRAIN = {
-    "epochs": 38,
+    "epochs": 43,
     "batch": 8,
     "patch": 56,
     "learning_rate": 1e-3,
