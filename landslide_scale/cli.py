@@ -51,6 +51,12 @@ def evaluate(
 
 
 @app.command()
+def benchmark(config: ConfigFile, *, resume: Resume = False) -> None:
+    """Train models alike on labelled images, and write the paper's tables and pictures."""
+    sys.exit(run_guarded(lambda: _faces().benchmark(config, resume=resume)))
+
+
+@app.command()
 def demo(
     directory: Annotated[Path, typer.Option("--dir", help="Where the made world and the results go.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Of the made world.")] = 7,

@@ -18,7 +18,9 @@ from landslide_scale.scene import Window, utc
 from landslide_scale.spec import DataSpec, ModelSpec, Radiometry, TrainSpec
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A mapping of a configuration: every key known, every type as declared."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
@@ -36,7 +38,7 @@ SceneClass = Annotated[int, Field(ge=Scl.DEFECTIVE, le=Scl.SNOW)]
 WindowField = Annotated[Window, BeforeValidator(_window)]
 
 
-class RegionConfig(_Section):
+class RegionConfig(Section):
     """Where: a bounding box in degrees (west, south, east, north; west > east crosses the antimeridian) or a file."""
 
     bbox: tuple[float, float, float, float] | None = None
@@ -50,7 +52,7 @@ class RegionConfig(_Section):
         return self
 
 
-class CatalogConfig(_Section):
+class CatalogConfig(Section):
     """Which catalogue, and which addresses its assets may point to.
 
     Attributes:
@@ -70,7 +72,7 @@ class CatalogConfig(_Section):
     allowed_roots: tuple[str, ...] = ()
 
 
-class GridConfig(_Section):
+class GridConfig(Section):
     """The lattice.
 
     Attributes:
@@ -94,7 +96,7 @@ class GridConfig(_Section):
         return self
 
 
-class CompositeConfig(_Section):
+class CompositeConfig(Section):
     """How the scenes of a window become one image.
 
     Attributes:
@@ -109,7 +111,7 @@ class CompositeConfig(_Section):
     dilate_m: float = Field(default=100.0, ge=0, le=2000)
 
 
-class CheckpointConfig(_Section):
+class CheckpointConfig(Section):
     """The model to scan with.
 
     Attributes:
@@ -123,7 +125,7 @@ class CheckpointConfig(_Section):
     accept_radiometry: Radiometry | None = None
 
 
-class PredictConfig(_Section):
+class PredictConfig(Section):
     """How the network passes over a block.
 
     Attributes:
@@ -139,7 +141,7 @@ class PredictConfig(_Section):
     precision: Literal["auto", "bf16", "float32"] = "auto"
 
 
-class ScanCompute(_Section):
+class ScanCompute(Section):
     """What the scan takes of the cluster.
 
     Attributes:
@@ -161,14 +163,14 @@ class ScanCompute(_Section):
     no_progress_s: float = Field(default=600, gt=0)
 
 
-class CubeConfig(_Section):
+class CubeConfig(Section):
     """Where the run goes: a local path or fsspec URL, and whether shards are used (GDAL before 3.13 reads none)."""
 
     run: str
     sharded: bool = True
 
 
-class ScanConfig(_Section):
+class ScanConfig(Section):
     """One region-wide scan."""
 
     region: RegionConfig
@@ -195,7 +197,7 @@ class ScanConfig(_Section):
         return self.model_dump(mode="json", exclude=places)
 
 
-class ChipsConfig(_Section):
+class ChipsConfig(Section):
     """Label polygons and a catalogue to training chips.
 
     Attributes:
@@ -225,14 +227,14 @@ class ChipsConfig(_Section):
         return self
 
 
-class BaseWeightsConfig(_Section):
+class BaseWeightsConfig(Section):
     """Official SAM weights by path or URL, with their SHA-256."""
 
     url: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class TrainCompute(_Section):
+class TrainCompute(Section):
     """What fine-tuning takes of the cluster.
 
     Attributes:
@@ -252,13 +254,13 @@ class TrainCompute(_Section):
     collective_timeout_s: int = Field(default=600, ge=1)
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """Where a run goes: a local path or fsspec URL."""
 
     run: str
 
 
-class FinetuneConfig(_Section):
+class FinetuneConfig(Section):
     """One fine-tuning."""
 
     dataset: DataSpec
@@ -291,7 +293,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-C = TypeVar("C", ScanConfig, ChipsConfig, FinetuneConfig)
+C = TypeVar("C", bound=Section)
 
 
 def load(kind: type[C], path: str | Path) -> C:

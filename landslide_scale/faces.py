@@ -6,6 +6,8 @@ from pathlib import Path
 
 from landslide_scale import config as configuration
 from landslide_scale.assess import evaluate_checkpoint
+from landslide_scale.benchmark.settings import BenchmarkConfig
+from landslide_scale.benchmark.study import run_benchmark
 from landslide_scale.chips import make_chips
 from landslide_scale.console import say
 from landslide_scale.demo.run import run_demo
@@ -76,6 +78,15 @@ def evaluate(path: Path, checkpoint: str | None) -> int:
     found = evaluate_checkpoint(checkpoint or f"{job.output}/{CHECKPOINT}", job.data, job.train, base_url=base)
     say(f"{found.images} held-out images, loss {found.loss:.4f}, threshold {found.card.threshold:.3f}")
     say(score_lines(found.confusion))
+    return 0
+
+
+def benchmark(path: Path, *, resume: bool) -> int:
+    """Train and judge every model, and print the tables."""
+    summary = run_benchmark(configuration.load(BenchmarkConfig, path), resume=resume, progress=say)
+    for table in summary.tables:
+        say(table.markdown())
+    say(f"run: {summary.run}")
     return 0
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 from landslide_scale.config import FinetuneConfig
-from landslide_scale.spec import DataKind, InputSpec, Radiometry
+from landslide_scale.errors import InvalidConfigError
+from landslide_scale.spec import DataKind, DataSpec, InputSpec, Radiometry
 from landslide_scale.trainrun import FinetuneJob
 
 _RADIOMETRY: dict[DataKind, Radiometry] = {"chips": "boa", "landslide4sense": "l4s", "bijie": "rgb8", "pairs": "rgb8"}
 
 
 def finetune_job(config: FinetuneConfig) -> FinetuneJob:
-    """The configuration as what the training side takes."""
+    """The configuration as what the training side takes.
+
+    Raises:
+        InvalidConfigError: A value does not fit another, or the data set's path names a variable that is not set.
+    """
     base = config.base_weights
     return FinetuneJob(
-        data=config.dataset,
+        data=_located(config.dataset),
         model=config.model,
         inputs=InputSpec.for_bands(_RADIOMETRY[config.dataset.kind], config.model.bands),
         train=config.train,
@@ -22,3 +30,16 @@ def finetune_job(config: FinetuneConfig) -> FinetuneJob:
         base_sha256=base.sha256 if base else None,
         **config.compute.model_dump(exclude={"address"}),
     )
+
+
+def _located(data: DataSpec) -> DataSpec:
+    """With environment variables in its path (``$NAME``, ``${NAME}``) put in."""
+    path = os.path.expandvars(data.path)
+    if "$" in path:
+        raise InvalidConfigError(
+            data.path,
+            expected="environment variables that are set",
+            key="dataset.path",
+            cure="Set it, or write the path.",
+        )
+    return replace(data, path=path)

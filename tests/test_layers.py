@@ -30,7 +30,7 @@ LAYERS = (
     {"session"},
     {"scan", "chips", "finetune"},
     {"console", "reports"},
-    {"demo"},
+    {"demo", "benchmark"},
     {"faces"},
     {"cli"},
     {"__main__"},
@@ -38,7 +38,7 @@ LAYERS = (
 """From the bottom up; a module imports only from layers below its own, a folder also from itself."""
 
 ONLY_IN = {
-    "ray": {"session", "scan", "chips", "finetune"},
+    "ray": {"session", "scan", "chips", "finetune", "benchmark"},
     "rasterio": {"raster", "demo"},
     "rioxarray": {"demo"},
     "zarr": {"cube"},
@@ -47,13 +47,13 @@ ONLY_IN = {
     "pystac_client": {"catalog"},
     "rustac": {"survey"},
     "fsspec": {"storage", "rundir", "datasets", "finetune", "trainrun"},
-    "pydantic": {"config", "plan"},
+    "pydantic": {"config", "plan", "benchmark"},
     "yaml": {"config", "demo"},
     "torch": {"model", "losses", "metrics", "training", "predict", "checkpoint", "datasets", "fitting", "demo"}
-    | {"trainrun", "assess", "finetune"},
+    | {"trainrun", "assess", "finetune", "benchmark"},
     "segment_anything": {"model"},
     "typer": {"cli"},
-    "matplotlib": {"demo"},
+    "matplotlib": {"demo", "benchmark"},
 }
 """Each of these libraries is imported in the named modules and folders alone."""
 

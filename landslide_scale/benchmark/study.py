@@ -1,0 +1,153 @@
+"""A benchmark from its configuration to its tables and pictures: every training through Ray Train, one by one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import ray
+
+from landslide_scale.benchmark.figures import Example, comparison, sizes_figure
+from landslide_scale.benchmark.protocols import EXAMPLES, judge
+from landslide_scale.benchmark.settings import BenchmarkConfig
+from landslide_scale.benchmark.tables import Table, score_tables, size_table, write_tables
+from landslide_scale.benchmark.trials import Judged, Trial, TrialResult, trials
+from landslide_scale.errors import LandslideScaleError
+from landslide_scale.finetune import finetune
+from landslide_scale.model import parameter_counts
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.session import session
+from landslide_scale.storage import redacted
+from landslide_scale.trainrun import FinetuneJob, Prepared
+
+_RESULT = "result.json"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSummary:
+    """What a benchmark came to: its tables, and the names of all files below its folder."""
+
+    tables: tuple[Table, ...]
+    files: tuple[str, ...]
+    run: str
+
+
+def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> BenchmarkSummary:
+    """Train and judge what is not there yet, then write all tables and pictures.
+
+    Trainings are taken one after the other, each on all the workers of `config.compute`. More models or seeds may be
+    added to a benchmark later: `resume` then runs the new ones.
+
+    Args:
+        config: What to do.
+        resume: Go on with the benchmark in the output, if there is one.
+        progress: Given lines of text as it goes.
+
+    Raises:
+        InvalidInputError: Data, weights or settings cannot be used, said before the first training; or the output
+            holds another benchmark.
+        BrokenRunError: Workers failed too often.
+    """
+    wanted = trials(config)
+    _check(wanted)
+    folder = RunDirectory(config.output.run)
+    folder.claim("benchmark", _settings(config), resume=resume)
+    results = []
+    with session(config.compute.address):
+        for number, trial in enumerate(wanted, 1):
+            progress(f"[{number}/{len(wanted)}] {trial.dataset}, {trial.model}, seed {trial.seed}")
+            results.append(_result(trial, config.examples, progress))
+    tables = [*score_tables(results), size_table(results)]
+    files = [*write_tables(tables, folder.write), *_pictures(folder, wanted, tables[-1])]
+    folder.note(state="complete", files=files)
+    return BenchmarkSummary(tables=tuple(tables), files=tuple(files), run=str(folder))
+
+
+def _settings(config: BenchmarkConfig) -> dict[str, object]:
+    """What all trainings share. Models and seeds are not in it: each training's own folder knows its own."""
+    plain = config.model_dump(mode="json", include={"datasets", "train", "base_weights"})
+    plain["train"].pop("seed")
+    return plain
+
+
+def _check(wanted: Sequence[Trial]) -> None:
+    """Open all data and all weights once, so that nothing is found to be broken hours into a benchmark."""
+    first = [trial for trial in wanted if trial.seed == wanted[0].seed]
+    for trial in {(trial.dataset, trial.job.model.bands): trial for trial in first}.values():
+        Prepared.of(trial.job)
+    for trial in {trial.model: trial for trial in first}.values():
+        trial.job.build()
+
+
+def _result(trial: Trial, examples: int, progress: Say) -> TrialResult:
+    """What the trial came to, trained and judged now if it was not before."""
+    # A finished training is found by this too, and refused where its settings were others.
+    done = finetune(trial.job, resume=True, progress=lambda line: progress(f"  {line}"))
+    folder = RunDirectory(trial.job.output)
+    if folder.exists(_RESULT):
+        return TrialResult.from_plain(folder.read_json(_RESULT))
+    trainable, total = parameter_counts(trial.job.build())
+    result = TrialResult(
+        dataset=trial.dataset,
+        model=trial.model,
+        seed=trial.seed,
+        architecture=trial.job.model.name,
+        kind=trial.job.data.kind,
+        weights=_weights(trial.job),
+        trainable=trainable,
+        total=total,
+        best=done.best,
+        judged=_judged(trial.job, examples),
+    )
+    folder.write_json(_RESULT, result.to_plain())
+    return result
+
+
+def _weights(job: FinetuneJob) -> str:
+    return "random weights" if job.base_url is None else redacted(job.base_url).rsplit("/", 1)[-1]
+
+
+def _judged(job: FinetuneJob, examples: int) -> dict[str, Judged]:
+    """Judged where a worker would train: the driver may have no accelerator."""
+    task = ray.remote(num_cpus=job.cpus_per_worker, num_gpus=1 if job.gpu else 0)(judge)
+    try:
+        found: dict[str, Judged] = ray.get(task.remote(job, examples))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, LandslideScaleError):
+            raise error.cause from error
+        raise
+    return found
+
+
+def _pictures(folder: RunDirectory, wanted: Sequence[Trial], sizes: Table) -> list[str]:
+    """A comparison picture for each data set, of its first seed, and F1 over parameters."""
+    pictures = {"pictures/sizes.png": sizes_figure(sizes)}
+    for dataset in dict.fromkeys(trial.dataset for trial in wanted):
+        group = [trial for trial in wanted if trial.dataset == dataset and trial.seed == wanted[0].seed]
+        title = f"{dataset}: held-out images, seed {group[0].seed}"
+        pictures[f"pictures/{dataset}.png"] = comparison(_examples(group), title)
+    for name, content in pictures.items():
+        folder.write(name, content)
+    return list(pictures)
+
+
+def _examples(group: Sequence[Trial]) -> list[Example]:
+    kept = {trial.model: _kept(trial) for trial in group}
+    first = next(iter(kept.values()))
+    return [
+        Example(
+            name=str(name),
+            image=first[f"image{number}"],
+            label=first[f"label{number}"],
+            masks={model: content[f"mask{number}"] for model, content in kept.items()},
+        )
+        for number, name in enumerate(first["names"])
+    ]
+
+
+def _kept(trial: Trial) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(RunDirectory(trial.job.output).read(EXAMPLES)), allow_pickle=False) as content:
+        return {name: content[name] for name in content.files}

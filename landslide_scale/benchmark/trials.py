@@ -1,0 +1,115 @@
+"""One training of one model on one data set with one seed, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from landslide_scale.benchmark.settings import BenchmarkConfig, slug
+from landslide_scale.config import FinetuneConfig, RunConfig
+from landslide_scale.jobsettings import finetune_job
+from landslide_scale.metrics import Confusion
+from landslide_scale.trainrun import FinetuneJob
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training.
+
+    Attributes:
+        dataset, model: Their names in the configuration.
+        seed: Of the split, the first weights, the order and the augmentation.
+        job: The training.
+    """
+
+    dataset: str
+    model: str
+    seed: int
+    job: FinetuneJob
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return trial_name(self.dataset, self.model, self.seed)
+
+
+def trial_name(dataset: str, model: str, seed: int) -> str:
+    """Of a trial's folder, below ``trials`` in the run's."""
+    return f"{slug(dataset)}-{slug(model)}-{seed}"
+
+
+def trials(config: BenchmarkConfig) -> tuple[Trial, ...]:
+    """All trainings of a benchmark: one seed of everything first, so that whole tables stand early."""
+    return tuple(
+        Trial(dataset=dataset, model=model, seed=seed, job=_job(config, dataset, model, seed))
+        for seed in config.seeds
+        for dataset in config.datasets
+        for model in config.models
+    )
+
+
+def _job(config: BenchmarkConfig, dataset: str, model: str, seed: int) -> FinetuneJob:
+    folder = f"{config.output.run.rstrip('/')}/trials/{trial_name(dataset, model, seed)}"
+    return finetune_job(
+        FinetuneConfig(
+            dataset=config.datasets[dataset],
+            model=config.models[model],
+            base_weights=config.base_weights.get(model),
+            train=replace(config.train, seed=seed),
+            compute=config.compute,
+            output=RunConfig(run=folder),
+        )
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A trained model under one protocol.
+
+    Attributes:
+        images: How many were judged.
+        confusion: Their pixels, pooled.
+    """
+
+    images: int
+    confusion: Confusion
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """What a trial came to.
+
+    Attributes:
+        dataset, model, seed: As of the trial.
+        architecture: Its ``model.name``.
+        kind: Of its data set.
+        weights: What the encoder started from.
+        trainable, total: Numbers of parameters.
+        best: The epoch kept, from 1.
+        judged: By the name of the protocol.
+    """
+
+    dataset: str
+    model: str
+    seed: int
+    architecture: str
+    kind: str
+    weights: str
+    trainable: int
+    total: int
+    best: int
+    judged: Mapping[str, Judged]
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> TrialResult:
+        """The inverse of `to_plain`."""
+        judged = {
+            name: Judged(images=found["images"], confusion=Confusion(**found["confusion"]))
+            for name, found in plain["judged"].items()
+        }
+        return cls(**dict(plain) | {"judged": judged})

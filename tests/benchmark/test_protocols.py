@@ -1,0 +1,111 @@
+"""What each protocol judges, against a plain computation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from landslide_scale.benchmark.protocols import EXAMPLES, judge
+from landslide_scale.checkpoint import BaseWeights, ModelCard, save
+from landslide_scale.metrics import Confusion
+from landslide_scale.model import build
+from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
+from landslide_scale.trainrun import CHECKPOINT, FinetuneJob
+
+MODEL = ModelSpec(sam="vit_t", upsample=1)
+INPUTS = InputSpec.for_bands("rgb8", MODEL.bands)
+HELD = ["landslide/i0", "landslide/i3", "landslide/i7"]
+
+
+@pytest.fixture
+def job(bijie: Path, tmp_path: Path) -> FinetuneJob:
+    """A training's folder with an untrained checkpoint whose threshold splits the images about in half."""
+    found = FinetuneJob(
+        data=DataSpec(kind="bijie", path=str(bijie), resize=48),
+        model=MODEL,
+        inputs=INPUTS,
+        train=TrainSpec(patch=32, batch=3, precision="float32"),
+        output=str(tmp_path / "run"),
+    )
+    net = build(MODEL, INPUTS, base=None, seed=0)
+    card = ModelCard(model=MODEL, inputs=INPUTS, threshold=0.5, temperature=1.5, base=BaseWeights.random("vit_t", 0))
+    Path(found.output).mkdir()
+    save(f"{found.output}/{CHECKPOINT}", net, card)
+    Path(found.output, "split.json").write_text(json.dumps({"train": [], "validation": [], "holdout": HELD}))
+    return found
+
+
+def logits_of(image: np.ndarray) -> torch.Tensor:
+    """Of a 48 px image in 32 px windows of which the second of each axis counts its last 16 px only."""
+    net = build(MODEL, INPUTS, base=None, seed=0).eval()
+    whole = torch.empty(48, 48)
+    for y, new_y in ((16, 32), (0, 0)):
+        for x, new_x in ((16, 32), (0, 0)):
+            with torch.inference_mode():
+                one = net(torch.from_numpy(image[None, :, y : y + 32, x : x + 32].copy()))[0, 0]
+            whole[new_y : y + 32, new_x : x + 32] = one[new_y - y :, new_x - x :]
+    return whole
+
+
+def opened(root: Path, name: str) -> tuple[Image.Image, np.ndarray]:
+    folder, stem = name.split("/")
+    image = Image.open(root / folder / "image" / f"{stem}.png")
+    mask = root / folder / "mask" / f"{stem}.png"
+    return image, np.asarray(Image.open(mask)) == 255 if mask.exists() else np.zeros(image.size[::-1], bool)
+
+
+def counted(root: Path, name: str, *, original: bool) -> Confusion:
+    image, label = opened(root, name)
+    small = np.asarray(image.resize((48, 48), Image.Resampling.BILINEAR), np.float32).transpose(2, 0, 1)
+    logits = logits_of(small)
+    if original:
+        logits = F.interpolate(logits[None, None], size=label.shape, mode="bilinear", align_corners=False)[0, 0]
+    else:
+        label = np.asarray(Image.fromarray(label).resize((48, 48), Image.Resampling.NEAREST))
+    return Confusion.of(logits >= 0, torch.from_numpy(label.astype(np.uint8)))
+
+
+def test_paper_pools_resized_landslide_images(job: FinetuneJob, bijie: Path):
+    found = judge(job, 2)["paper"]
+    assert found.images == 3
+    assert found.confusion == sum((counted(bijie, name, original=False) for name in HELD), Confusion())
+
+
+def test_strict_judges_at_original_size_and_then_also_what_holds_no_landslide(job: FinetuneJob, bijie: Path):
+    found = judge(job, 2)
+    strict = sum((counted(bijie, name, original=True) for name in HELD), Confusion())
+    assert (found["strict"].images, found["strict"].confusion) == (3, strict)
+    others = [f"non-landslide/i{number}" for number in range(12, 16)]
+    everything = sum((counted(bijie, name, original=True) for name in others), strict)
+    assert (found["strict-all"].images, found["strict-all"].confusion) == (7, everything)
+
+
+def test_a_non_landslide_image_that_was_trained_on_is_not_judged(job: FinetuneJob):
+    held = [*HELD, "non-landslide/i13"]
+    Path(job.output, "split.json").write_text(json.dumps({"train": [], "validation": [], "holdout": held}))
+    found = judge(replace(job, data=replace(job.data, non_landslide=True)), 2)
+    assert {name: judged.images for name, judged in found.items()} == {"paper": 3, "strict": 3, "strict-all": 4}
+
+
+def test_at_original_size_and_in_one_window_all_protocols_agree_on_landslide_images(job: FinetuneJob):
+    whole = replace(job, data=replace(job.data, resize=None), train=replace(job.train, patch=80))
+    found = judge(whole, 1)
+    assert found["paper"].confusion == found["strict"].confusion
+    assert found["paper"].confusion != judge(job, 1)["paper"].confusion
+
+
+def test_examples_run_from_the_smallest_share_of_landslide_to_the_largest(job: FinetuneJob):
+    judge(job, 3)
+    with np.load(Path(job.output, EXAMPLES), allow_pickle=False) as kept:
+        shares = [(kept[f"label{number}"] == 1).mean() for number in range(3)]
+        assert sorted(kept["names"]) == HELD
+        assert kept["mask0"].dtype == bool
+        assert kept["image0"].shape == (48, 48, 3)
+    assert shares == sorted(shares)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from landslide_scale import config as configuration
+from landslide_scale.benchmark.settings import BenchmarkConfig
+from landslide_scale.benchmark.trials import trials
+from landslide_scale.errors import InvalidConfigError
+
+TINY = {"sam": "vit_t", "upsample": 1}
+
+
+def settings(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 YAML
+    return {
+        "datasets": {"Bijie": {"kind": "bijie", "path": "data", "resize": 32}},
+        "models": {"LandslideNet (frozen)": TINY, "LandslideNet, trained": TINY | {"train_encoder": True}},
+        "train": {"patch": 32},
+        "output": {"run": "/runs/b"},
+    } | changes
+
+
+def test_every_model_is_trained_with_every_seed_and_the_same_settings():
+    found = trials(configuration.parse(BenchmarkConfig, settings(seeds=[3, 4])))
+    assert [trial.name for trial in found] == [
+        "bijie-landslidenet-frozen-3",
+        "bijie-landslidenet-trained-3",
+        "bijie-landslidenet-frozen-4",
+        "bijie-landslidenet-trained-4",
+    ]
+    assert [trial.job.train.seed for trial in found] == [3, 3, 4, 4]
+    assert len({trial.job.output for trial in found}) == 4
+    assert {trial.job.train.learning_rate for trial in found} == {2e-4}
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({"seeds": [1, 1]}, "seeds"),
+        ({"seeds": [-1]}, "seeds"),
+        ({"seeds": []}, "seeds"),
+        ({"models": {}}, "models"),
+        ({"models": {"../UNet": TINY}}, "models"),
+        ({"models": {"U Net": TINY, "u-net": TINY}}, "models"),
+        ({"base_weights": {"nobody": {"url": "x", "sha256": "0" * 64}}}, "base_weights"),
+        ({"modles": {}}, "modles"),
+        ({"train": {"patch": 33}}, "train.patch"),
+    ],
+)
+def test_bad_settings_are_refused_by_key(changes: dict[str, Any], names: str):
+    with pytest.raises(InvalidConfigError, match=names):
+        trials(configuration.parse(BenchmarkConfig, settings(**changes)))
+
+
+def test_a_path_may_name_an_environment_variable(monkeypatch: pytest.MonkeyPatch):
+    wanted = settings(datasets={"bijie": {"kind": "bijie", "path": "$LANDSLIDES/bijie"}})
+    config = configuration.parse(BenchmarkConfig, wanted)
+    monkeypatch.setenv("LANDSLIDES", "/data/of")
+    assert trials(config)[0].job.data.path == "/data/of/bijie"
+    monkeypatch.delenv("LANDSLIDES")
+    with pytest.raises(InvalidConfigError, match=r"dataset.path: \$LANDSLIDES/bijie"):
+        trials(config)

@@ -1,0 +1,123 @@
+"""A whole benchmark on a real local Ray cluster, stopped and resumed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from landslide_scale import config as configuration
+from landslide_scale.benchmark.settings import BenchmarkConfig
+from landslide_scale.benchmark.study import BenchmarkSummary, run_benchmark
+from landslide_scale.errors import InvalidDatasetError, RunConflictError
+from landslide_scale.session import session
+
+TINY = {"sam": "vit_t", "upsample": 1}
+
+
+def settings(data: Path, run: Path, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 YAML
+    return {
+        "datasets": {"bijie": {"kind": "bijie", "path": str(data), "resize": 32}},
+        "models": {"frozen": TINY, "trained": TINY | {"train_encoder": True}},
+        "seeds": [0],
+        "train": {"epochs": 1, "batch": 4, "patch": 32, "precision": "float32"},
+        "output": {"run": str(run)},
+        "examples": 2,
+    } | changes
+
+
+def benchmark(wanted: dict[str, Any], *, resume: bool = False, stop_at: str = "never") -> BenchmarkSummary:
+    def progress(line: str) -> None:
+        if stop_at in line:
+            raise KeyboardInterrupt
+
+    config = configuration.parse(BenchmarkConfig, wanted)
+    return run_benchmark(config, resume=resume, progress=progress)
+
+
+def files(run: Path) -> dict[str, bytes]:
+    found = [path for folder in ("tables", "pictures") for path in (run / folder).iterdir()]
+    return {str(path.relative_to(run)): path.read_bytes() for path in found}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    with session(None):
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(cluster: None, bijie: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001
+    run = tmp_path_factory.mktemp("whole") / "run"
+    benchmark(settings(bijie, run))
+    return run
+
+
+@pytest.mark.ray
+def test_a_benchmark_writes_every_table_and_picture(whole: Path):
+    names = {f"bijie-{protocol}" for protocol in ("paper", "strict", "strict-all")} | {"sizes"}
+    tables = {f"tables/{name}.{ending}" for name in names for ending in ("md", "csv", "json")}
+    assert set(files(whole)) == tables | {"pictures/bijie.png", "pictures/sizes.png"}
+    text = (whole / "tables" / "bijie-paper.md").read_text()
+    assert "| frozen |" in text
+    assert "93.91" in text
+
+
+@pytest.mark.ray
+def test_stopped_and_resumed_it_gives_the_same_tables(whole: Path, bijie: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    wanted = settings(bijie, run)
+    with pytest.raises(KeyboardInterrupt):
+        benchmark(wanted, stop_at="[2/2]")
+    with pytest.raises(RunConflictError, match="--resume"):
+        benchmark(wanted)
+    benchmark(wanted, resume=True)
+    assert files(run) == files(whole)
+    faster = wanted | {"train": wanted["train"] | {"learning_rate": 1.0}}
+    with pytest.raises(RunConflictError, match="learning_rate"):
+        benchmark(faster, resume=True)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.usefixtures("cluster")
+def test_a_model_may_be_added_later(bijie: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    models = settings(bijie, run)["models"]
+    benchmark(settings(bijie, run, models={"frozen": models["frozen"]}))
+    summary = benchmark(settings(bijie, run, models=models), resume=True)
+    assert [row[0] for row in summary.tables[0].rows] == ["frozen", "trained"]
+
+
+def test_data_that_cannot_be_used_are_found_before_anything_is_written(bijie: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    broken = {"kind": "bijie", "path": str(tmp_path / "nowhere"), "resize": 32}
+    wanted = settings(bijie, run)
+    with pytest.raises(InvalidDatasetError, match="nowhere"):
+        benchmark(wanted | {"datasets": wanted["datasets"] | {"other": broken}})
+    assert not run.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_killed_half_way_and_resumed_it_gives_the_same_tables(whole: Path, bijie: Path, tmp_path: Path):
+    run, file = tmp_path / "run", tmp_path / "benchmark.yaml"
+    file.write_text(yaml.safe_dump(settings(bijie, run)))
+    command = [sys.executable, "-m", "landslide_scale", "benchmark", "--config", str(file), "--resume"]
+    first = subprocess.Popen(command, start_new_session=True)
+    while not (run / "trials" / "bijie-frozen-0" / "result.json").exists():
+        assert first.poll() is None
+        time.sleep(0.2)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert not (run / "tables").exists()
+    subprocess.run(command, check=True)
+    assert files(run) == files(whole)
