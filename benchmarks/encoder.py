@@ -19,7 +19,7 @@ from landslide_scale.model import autocast, build, random_base
 from landslide_scale.model.encoder import encode
 from landslide_scale.model.precision import native_bf16
 from landslide_scale.model.sam import sam_parts
-from landslide_scale.spec import InputSpec, ModelSpec, SamSize
+from landslide_scale.spec import InputSpec, LandslideNetSpec, SamSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ Way = dict[str, "Callable[[], torch.Tensor]"]
 def ways(size: SamSize, side: int, batch: int, device: str) -> Way:
     """The ways to be timed, by name; `side` in encoder pixels."""
     base = random_base(size, 0)
-    model = ModelSpec(sam=size, upsample=4)
+    model = LandslideNetSpec(sam=size, upsample=4)
     net = build(model, InputSpec.for_bands("boa", model.bands), base=base).to(device).eval()
     own = sam_parts(size)["image_encoder"].to(device).eval()
     own.load_state_dict({key.removeprefix("image_encoder."): base[key] for key in base if "image_encoder" in key})

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from landslide_scale.losses import segmentation_loss
 from landslide_scale.model import autocast, build, random_base
 from landslide_scale.model.precision import Precision, native_bf16
-from landslide_scale.spec import InputSpec, ModelSpec, SamSize
+from landslide_scale.spec import InputSpec, LandslideNetSpec, SamSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ _MODULES = ("landslide_scale.model.attention", "landslide_scale.model.decoder")
 def stepper(size: SamSize, patch: int, batch: int, precision: Precision) -> Callable[[], None]:
     """One training step of LandslideNet, encoder included, on `batch` patches of `patch` native pixels."""
     torch.manual_seed(0)
-    model = ModelSpec(sam=size, train_encoder=True)
+    model = LandslideNetSpec(sam=size, train_encoder=True)
     net = build(model, InputSpec.for_bands("boa", model.bands), base=random_base(size, 0)).train()
     optimizer = torch.optim.AdamW([tensor for tensor in net.parameters() if tensor.requires_grad], fused=True)
     images = torch.rand(batch, 3, patch, patch) * 0.3

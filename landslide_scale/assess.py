@@ -51,7 +51,7 @@ def evaluate_checkpoint(
         train: As it was trained: seed and fractions give the same holdout from the same images; patch, batch and
             precision the same numbers.
         part: ``all`` is for images the checkpoint never saw.
-        base_url: Where its base weights are now.
+        base_url: Where its base weights are now; not read for a network that stands on none.
         device: As torch names it; by default a GPU where there is one.
 
     Raises:

@@ -1,7 +1,8 @@
-"""A trained LandslideNet as one small file: its trained tensors, and a card that says how to use them.
+"""A trained network as one file: its trained tensors, and a card that says how to use them.
 
 The file is safetensors (Hugging Face), which holds tensors and strings and can run nothing; the card is JSON in its
-metadata. The frozen weights stay where they came from and must match their SHA-256.
+metadata. Frozen weights, where the network has any, stay where they came from and must match their SHA-256; a network
+trained as a whole is in the file as a whole.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import safetensors.torch
 from safetensors import SafetensorError
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
-from landslide_scale.model import LandslideNet, build, load_base, random_base
+from landslide_scale.model import Network, build, family
 from landslide_scale.model.tensors import state_sha256
 from landslide_scale.model.values import value_from_json
 from landslide_scale.spec import InputSpec, ModelSpec
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from landslide_scale.spec import SamSize
 
 _KEY = "landslide_scale"
 _VERSION = 1
@@ -39,7 +40,7 @@ _RANDOM = "random:"
 
 @dataclass(frozen=True, kw_only=True)
 class BaseWeights:
-    """The SAM weights a checkpoint stands on.
+    """The weights that training began with: those a checkpoint stands on, or an encoder's start.
 
     Attributes:
         source: Path or URL, kept without user information and query, where credentials are; or ``random:SEED``.
@@ -53,9 +54,15 @@ class BaseWeights:
         object.__setattr__(self, "source", redacted(self.source))
 
     @classmethod
-    def random(cls, size: SamSize, seed: int) -> BaseWeights:
-        """What :func:`landslide_scale.model.random_base` gives for this size and seed, here and now."""
-        return cls(source=f"{_RANDOM}{seed}", sha256=state_sha256(random_base(size, seed)))
+    def random(cls, model: ModelSpec, seed: int) -> BaseWeights:
+        """What :func:`landslide_scale.model.build` draws for this model and seed, here and now."""
+        return cls(source=f"{_RANDOM}{seed}", sha256=_random_sha256(model, seed))
+
+
+@lru_cache(maxsize=8)
+def _random_sha256(model: ModelSpec, seed: int) -> str:
+    """Kept, because a training asks for it at every epoch it saves."""
+    return state_sha256(family(model).random_base(model, seed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +74,7 @@ class ModelCard:
         inputs: How it scales pixel values.
         threshold: Probability from which a pixel counts as landslide, in (0, 1).
         temperature, bias: Probability is ``sigmoid((logit + bias) / temperature)``; temperature above 0.
-        base: The weights under the trained tensors.
+        base: The weights under the trained tensors, or those they began as.
         provenance: Anything worth knowing of the training, as text by name.
     """
 
@@ -88,12 +95,12 @@ class ModelCard:
             raise InvalidCheckpointError(f"bias {self.bias}", expected="a number")
 
 
-def save(url: str, net: LandslideNet, card: ModelCard) -> str:
+def save(url: str, net: Network, card: ModelCard) -> str:
     """Write the trained tensors of `net` and the card, whole or not at all.
 
     Args:
         url: Path or fsspec URL; an existing file is replaced.
-        net: Only its trainable tensors are kept.
+        net: Only its trained tensors are kept, running statistics among them.
         card: Its `model` and `inputs` are those of `net`.
 
     Returns:
@@ -123,12 +130,13 @@ def read_card(url: str) -> ModelCard:
 
 def restore(
     url: str, *, base_url: str | None = None, cache: Path | None = None, checkpoint_gradients: bool = False
-) -> tuple[LandslideNet, ModelCard]:
-    """Rebuild a saved network on its base weights.
+) -> tuple[Network, ModelCard]:
+    """Rebuild a saved network, on its base weights where it has frozen ones.
 
     Args:
         url: What :func:`save` wrote.
-        base_url: Where the base weights are now; None for where the card says they were.
+        base_url: Where the base weights are now; None for where the card says they were. Not read for a network that
+            stands on none.
         cache: Folder for copies of remote base weights; None for the user's cache.
         checkpoint_gradients: As in :func:`landslide_scale.model.build`.
 
@@ -144,7 +152,7 @@ def restore(
         state = safetensors.torch.load(data)
     except SafetensorError as error:
         raise _broken(f"damaged tensors ({error})", url) from error
-    base = _base(card, base_url, cache)
+    base = _base(card, base_url, cache) if family(card.model).stands_on_base else None
     try:
         net = build(card.model, card.inputs, base=base, checkpoint_gradients=checkpoint_gradients)
         net.load_trained_state(state)
@@ -163,11 +171,11 @@ def fingerprint(url: str) -> str:
 def _base(card: ModelCard, base_url: str | None, cache: Path | None) -> Mapping[str, torch.Tensor]:
     source = base_url or card.base.source
     if not source.startswith(_RANDOM):
-        return load_base(source, card.base.sha256, cache)
+        return family(card.model).load_base(source, card.base.sha256, cache)
     seed = source.removeprefix(_RANDOM)
     if not seed.isdecimal():
         raise InvalidCheckpointError(f"base weights {source}", expected=f"{_RANDOM} and a whole number")
-    base = random_base(card.model.sam, int(seed))
+    base = family(card.model).random_base(card.model, int(seed))
     if (found := state_sha256(base)) != card.base.sha256:
         raise InvalidCheckpointError(
             f"base weights {source} come out with SHA-256 {found}",

@@ -7,15 +7,24 @@ import json
 from collections.abc import Hashable
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, Scl
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.scene import Window, utc
-from landslide_scale.spec import DataSpec, ModelSpec, Radiometry, TrainSpec
+from landslide_scale.spec import ConvName, ConvNetSpec, DataSpec, LandslideNetSpec, Radiometry, TrainSpec
 
 
 class Section(BaseModel):
@@ -116,7 +125,7 @@ class CheckpointConfig(Section):
 
     Attributes:
         checkpoint: Path or URL of a landslide_scale checkpoint.
-        base_weights: Path or URL of the SAM weights it was trained on, where they moved since.
+        base_weights: Path or URL of the SAM weights it stands on, where they moved since.
         accept_radiometry: Go on although the checkpoint was trained on this other radiometry; every output says so.
     """
 
@@ -228,7 +237,7 @@ class ChipsConfig(Section):
 
 
 class BaseWeightsConfig(Section):
-    """Official SAM weights by path or URL, with their SHA-256."""
+    """Official SAM weights, or ImageNet weights of a convolutional encoder, by path or URL, with their SHA-256."""
 
     url: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -260,11 +269,29 @@ class RunConfig(Section):
     run: str
 
 
+_MODEL_NAMES = ("landslidenet", *get_args(ConvName))
+_LANDSLIDENET, _CONVNET = "landslidenet", "convnet"
+
+
+def _kind_of_model(value: object) -> str | None:
+    """A model without a name is LandslideNet."""
+    name = value.get("name", _LANDSLIDENET) if isinstance(value, dict) else getattr(value, "name", None)
+    if name not in _MODEL_NAMES:
+        return None
+    return _LANDSLIDENET if name == _LANDSLIDENET else _CONVNET
+
+
+ModelField = Annotated[
+    Annotated[LandslideNetSpec, Tag(_LANDSLIDENET)] | Annotated[ConvNetSpec, Tag(_CONVNET)],
+    Discriminator(_kind_of_model),
+]
+
+
 class FinetuneConfig(Section):
     """One fine-tuning."""
 
     dataset: DataSpec
-    model: ModelSpec = ModelSpec()
+    model: ModelField = LandslideNetSpec()
     base_weights: BaseWeightsConfig | None = None
     train: TrainSpec = TrainSpec()
     compute: TrainCompute = TrainCompute()
@@ -347,7 +374,11 @@ def _plain(value: object) -> str:
 
 
 def _problem(detail: Any) -> str:  # noqa: ANN401 pydantic's ErrorDetails
-    key = ".".join(str(part) for part in detail["loc"])
+    # pydantic puts the kind of model it chose into the place, where no key of the file has it.
+    key = ".".join(str(part) for part in detail["loc"] if part not in {_LANDSLIDENET, _CONVNET})
+    if detail["type"] == "union_tag_not_found":
+        found = json.dumps(detail["input"], default=str)[:80]
+        return f"key {key}: found {found}; expected: a section whose name is one of {', '.join(_MODEL_NAMES)}"
     if detail["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         return f"key {key}: unknown"
     if detail["type"] in {"missing", "missing_argument"}:

@@ -51,7 +51,7 @@ class BlockPredictor:
     """A network ready to predict.
 
     Args:
-        net: Takes (B, C, H, W) with NaN and gives logits (B, 1, H, W): a ``LandslideNet``.
+        net: Takes (B, C, H, W) with NaN and gives logits (B, 1, H, W): a ``Network``.
         card: Says how logits become probabilities: ``sigmoid((logit + bias) / temperature)``.
         lattice: Where patches lie and how neighbours are blended.
         batch: Patches in every batch; the last one of a call is filled up with patches without data.

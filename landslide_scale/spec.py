@@ -12,6 +12,7 @@ from typing import Literal
 from landslide_scale.errors import InvalidConfigError
 
 SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
+ConvName = Literal["unet", "deeplabv3plus", "pspnet", "ccnet"]
 Radiometry = Literal["boa", "rgb8", "l4s"]
 DataKind = Literal["bijie", "landslide4sense", "pairs", "chips"]
 
@@ -23,28 +24,54 @@ percentile at 0.31 to 0.36, desert at 0.42)."""
 
 _L4S_HIGH = 8.0
 _SMALLEST_SIDE = 16
+_TOKEN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class TuningSpec:
-    """The tuning layers: ``y = x + W_up(GELU(W_tune(GELU(W_down x))))`` after each transformer block.
+    """The tuning layers: ``T(x) = W_up(GELU(W_tune(GELU(W_down x))))`` (paper, section 2.3), and where they sit.
+
+    The defaults are the layer the paper ends up with. Its variants are named in section 2.3 without dimensions; kernel
+    sizes and the exact places below are this package's reading.
 
     Attributes:
+        structure: ``mlp``: all three W act on each token alone. ``conv``: all three are 3 x 3 convolutions over the
+            grid of tokens. ``mixed``: W_tune is such a convolution, W_down and W_up act on each token alone.
+        place: ``after``: the tokens x that leave a transformer block become ``x + T(x)``. ``inside``: two layers in
+            each block, on what its attention and its MLP are about to add to the tokens: ``h`` becomes ``h + T(h)``.
+            ``parallel``: ``T`` of what enters the block is added to what leaves it.
+        skip: Whether ``x +`` is there; without it ``T(x)`` alone goes on. A parallel layer has no skip connection but
+            the block itself, and so cannot lack it.
+        sharing: ``per_block``: every layer has its three W. ``shared``: one W_down and W_up for all layers and a W_tune
+            for each; the only arrangement that fits the paper's count of parameters.
         width: Channels of the bottleneck, at least 1.
-        sharing: ``per_block``: three matrices for every block. ``shared``: one W_down and W_up for all blocks and one
-            W_tune per block; the only arrangement that fits the paper's count of parameters.
+        blocks: Numbers, from 0, of the transformer blocks that are tuned; None for all.
     """
 
-    width: int = 44
+    structure: Literal["mlp", "conv", "mixed"] = "mlp"
+    place: Literal["after", "inside", "parallel"] = "after"
+    skip: bool = True
     sharing: Literal["per_block", "shared"] = "shared"
+    width: int = 44
+    blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.width < 1:
             raise InvalidConfigError(f"tuning width {self.width}", expected="at least 1", key="model.tuning.width")
+        if self.place == "parallel" and not self.skip:
+            raise InvalidConfigError(
+                "parallel without skip",
+                expected="skip: true, for the block itself is what a parallel layer is added to",
+                key="model.tuning.skip",
+            )
+        if self.blocks is not None and (not self.blocks or len(set(self.blocks)) != len(self.blocks)):
+            raise InvalidConfigError(
+                f"blocks {list(self.blocks)}", expected="at least one, each once", key="model.tuning.blocks"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSpec:
+class LandslideNetSpec:
     """One LandslideNet.
 
     Attributes:
@@ -65,12 +92,73 @@ class ModelSpec:
     train_encoder: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.upsample <= 8:  # noqa: PLR2004
-            raise InvalidConfigError(f"upsample {self.upsample}", expected="1 to 8", key="model.upsample")
-        if not self.bands or len(set(self.bands)) != len(self.bands):
+        _check_input(self)
+
+    @property
+    def multiple(self) -> int:
+        """Sides of a patch, once enlarged, are multiples of this: a token of SAM's encoder."""
+        return _TOKEN
+
+    @property
+    def least_batch(self) -> int:
+        """Images that a training step needs at least."""
+        return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvNetSpec:
+    """One of the convolutional networks the paper compares with, trained as a whole.
+
+    Attributes:
+        name: ``unet`` (Ronneberger et al. 2015), ``deeplabv3plus`` (Chen et al. 2018), ``pspnet`` (Zhao et al. 2017) or
+            ``ccnet`` (Huang et al. 2019).
+        encoder: As segmentation-models-pytorch names it: ``resnet18``, ``resnet50``, ``se_resnet152``, ...
+        depth: Stages of the encoder that are used, each of which halves or keeps the sides: 3 to 5, with ``ccnet`` 5.
+            Fewer than 5 need an encoder of the ResNet family.
+        bands: Names of the input channels, in order; the encoder's first convolution takes all of them.
+        upsample: Integer factor 1 to 8 by which a patch is enlarged before the encoder.
+    """
+
+    name: ConvName
+    encoder: str = "resnet50"
+    depth: int = 5
+    bands: tuple[str, ...] = ("red", "green", "blue")
+    upsample: int = 1
+
+    def __post_init__(self) -> None:
+        _check_input(self)
+        least = 5 if self.name == "ccnet" else 3
+        if not least <= self.depth <= 5:  # noqa: PLR2004
             raise InvalidConfigError(
-                f"bands {list(self.bands)}", expected="at least one band, each once", key="model.bands"
+                f"depth {self.depth}", expected="5 for ccnet" if self.name == "ccnet" else "3 to 5", key="model.depth"
             )
+
+    @property
+    def multiple(self) -> int:
+        """Sides of a patch, once enlarged, are multiples of this: the coarsest map's pixel.
+
+        PSPNet and CCNet keep maps of an eighth, DeepLabV3+ of a sixteenth; a UNet halves at every stage.
+        """
+        coarsest = {"unet": 32, "deeplabv3plus": 16, "pspnet": 8, "ccnet": 8}[self.name]
+        return min(coarsest, 2**self.depth)
+
+    @property
+    def least_batch(self) -> int:
+        """Images that a training step needs at least: batch normalisation has no variance over one pixel of one."""
+        return 2
+
+
+ModelSpec = LandslideNetSpec | ConvNetSpec
+"""What a model is made of; ``name`` tells which."""
+
+
+def _check_input(model: ModelSpec) -> None:
+    if not 1 <= model.upsample <= 8:  # noqa: PLR2004
+        raise InvalidConfigError(f"upsample {model.upsample}", expected="1 to 8", key="model.upsample")
+    if not model.bands or len(set(model.bands)) != len(model.bands):
+        raise InvalidConfigError(
+            f"bands {list(model.bands)}", expected="at least one band, each once", key="model.bands"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,18 +257,20 @@ class TrainSpec:
         batch: Global batch: images per optimiser step over all workers together.
         learning_rate: AdamW's.
         weight_decay: AdamW's.
-        patch: Side of the training square in native pixels; a multiple of 16 once enlarged by ``upsample``.
+        patch: Side of the training square in native pixels; once enlarged by ``upsample``, a multiple of the model's
+            ``multiple``.
         seed: Of the split, the initial weights, the order and the augmentation.
         holdout: Fraction scored and never trained on (the paper's 30 %).
         validation: Fraction of the training part on which epoch, threshold and temperature are chosen.
         precision: ``auto`` is bf16 autocast where the hardware computes it natively, else float32.
-        checkpoint_gradients: Recompute blocks in the backward pass to save memory.
+        checkpoint_gradients: Recompute transformer blocks in the backward pass to save memory; LandslideNet's alone.
         schedule: ``constant`` is the paper's. ``warmup_cosine`` rises over the first 5 % of all steps and falls to 0
             along a half cosine: for an encoder trained from random weights, which a constant rate serves badly.
         landslide_focus: Share, 0 to 1, of training squares put over a landslide; 0 takes them anywhere, as the paper.
             Dice taken per image drives a fresh network to "nothing anywhere" where most squares hold no landslide.
         beta2: Of AdamW, in (0, 1): 0.95 forgets the wild first steps of a fresh network sooner.
-        statistics: ``sam`` scales each band by SAM's published mean and deviation, as its pretrained encoder expects.
+        statistics: ``sam`` scales each band by SAM's published mean and deviation, as its pretrained encoder expects;
+            they are ImageNet's too, so that they fit a convolutional encoder from there.
             ``data`` takes them from the training part's pixels: for an encoder from random weights, to which forest
             and bare ground in near infrared look alike under SAM's. Either is kept in the checkpoint.
         clip_norm: Gradients are scaled down to this norm over all tensors: early steps of a dice loss are wild.

@@ -25,9 +25,9 @@ from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Window
 
 NETWORK_SIDE = 448
-"""Side in pixels of what the encoder sees by default: 28 tokens, two windows of 14 without padding."""
+"""Side in pixels of what the encoder sees by default: 28 of SAM's tokens, two windows of 14 without padding; a multiple
+of 32 too, for the convolutional networks."""
 
-TOKEN = 16
 SCENES = "scenes.parquet"
 
 
@@ -132,10 +132,10 @@ def patch_side(config: ScanConfig, card: ModelCard) -> int:
         InvalidConfigError: The network cannot see a square of that side.
     """
     side = config.predict.patch or NETWORK_SIDE // card.model.upsample
-    if side * card.model.upsample % TOKEN:
+    if side * card.model.upsample % card.model.multiple:
         raise InvalidConfigError(
             f"{side} px enlarged by {card.model.upsample} to {side * card.model.upsample} px",
-            expected=f"a multiple of {TOKEN} once enlarged",
+            expected=f"a multiple of {card.model.multiple} once enlarged",
             key="predict.patch",
         )
     return side

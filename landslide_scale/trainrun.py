@@ -30,8 +30,7 @@ from landslide_scale.datasets import (
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError, RunConflictError
 from landslide_scale.fitting import Epoch, Parts, TrainState
 from landslide_scale.metrics import Confusion
-from landslide_scale.model import LandslideNet, build, load_base, parameter_counts
-from landslide_scale.model.sam import TOKEN
+from landslide_scale.model import Network, build, family, parameter_counts
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
 from landslide_scale.storage import redacted
@@ -57,7 +56,8 @@ class FinetuneJob:
         inputs: Scaling of its input; its radiometry is the data's. `Prepared.settled` measures it where asked to.
         train: How it is trained.
         output: Path or fsspec URL of the run's folder. Every machine must reach it.
-        base_url: SAM weights in the official format; None for random ones from `train.seed`.
+        base_url: SAM weights in the official format, or for a convolutional network its encoder's as an ImageNet
+            classifier; None for random ones from `train.seed`.
         base_sha256: Of that file.
         workers: DDP processes, at most `train.batch`.
         gpu: One GPU for each (nccl); else CPU (gloo).
@@ -89,10 +89,16 @@ class FinetuneJob:
             raise InvalidConfigError(
                 str(self.workers), expected=f"1 to {self.train.batch}, the global batch", key="compute.workers"
             )
-        side = self.train.patch * self.model.upsample
-        if side % TOKEN:
+        side, multiple = self.train.patch * self.model.upsample, self.model.multiple
+        if side % multiple:
             raise InvalidConfigError(
-                f"{self.train.patch} px, {side} once enlarged", expected=f"a multiple of {TOKEN}", key="train.patch"
+                f"{self.train.patch} px, {side} once enlarged", expected=f"a multiple of {multiple}", key="train.patch"
+            )
+        if self.train.batch < self.model.least_batch:
+            raise InvalidConfigError(
+                f"{self.train.batch} with {self.model.name}",
+                expected=f"{self.model.least_batch} or more, for its batch normalisation",
+                key="train.batch",
             )
 
     @property
@@ -104,16 +110,16 @@ class FinetuneJob:
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 
-    def build(self) -> LandslideNet:
+    def build(self) -> Network:
         """The network before training, on the CPU."""
-        base = None if self.base_url is None else load_base(self.base_url, self.base_sha256)
+        base = None if self.base_url is None else family(self.model).load_base(self.base_url, self.base_sha256, None)
         gradients = self.train.checkpoint_gradients
         return build(self.model, self.inputs, base=base, seed=self.train.seed, checkpoint_gradients=gradients)
 
     def base(self) -> BaseWeights:
         """What the network stands on."""
         if self.base_url is None or self.base_sha256 is None:
-            return BaseWeights.random(self.model.sam, self.train.seed)
+            return BaseWeights.random(self.model, self.train.seed)
         return BaseWeights(source=self.base_url, sha256=self.base_sha256)
 
 
@@ -191,7 +197,7 @@ class TrainRun:
         self.job = job
         self.folder = RunDirectory(job.output)
 
-    def begin(self, prepared: Prepared, net: LandslideNet, *, resume: bool) -> None:
+    def begin(self, prepared: Prepared, net: Network, *, resume: bool) -> None:
         """Take the folder, or find the same run in it.
 
         Raises:
@@ -222,18 +228,18 @@ class TrainRun:
             run=self.folder,
         )
 
-    def after_epoch(self, net: LandslideNet, state: TrainState) -> None:
+    def after_epoch(self, net: Network, state: TrainState) -> None:
         """Record an epoch, and keep the network where it is the best so far."""
         if state.improved:
             self._save(net, state)
         self.folder.note(epochs=[_plain(asdict(epoch)) for epoch in state.epochs], best=state.best)
 
-    def complete(self, net: LandslideNet, state: TrainState, judged: Evaluation) -> None:
+    def complete(self, net: Network, state: TrainState, judged: Evaluation) -> None:
         """Record the score of the best epoch, at which `net` is."""
         sha256 = self._save(net, state)
         self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=scores(judged.confusion))
 
-    def _save(self, net: LandslideNet, state: TrainState) -> str:
+    def _save(self, net: Network, state: TrainState) -> str:
         best = state.best_epoch
         card = ModelCard(
             model=self.job.model,

@@ -17,7 +17,7 @@ from landslide_scale.checkpoint import BaseWeights, ModelCard, read_card, save
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.model import build
 from landslide_scale.raster import write_cog
-from landslide_scale.spec import InputSpec, ModelSpec, Radiometry
+from landslide_scale.spec import InputSpec, LandslideNetSpec, Radiometry
 
 BORDER = 18.0
 NORTHING = 5_100_000
@@ -122,9 +122,9 @@ def served(folder: Path) -> Iterator[str]:
 
 def untrained(path: Path, bands: tuple[str, ...] = ("red",), radiometry: Radiometry = "boa") -> str:
     """A checkpoint of random weights."""
-    model = ModelSpec(sam="vit_t", bands=bands, upsample=1)
+    model = LandslideNetSpec(sam="vit_t", bands=bands, upsample=1)
     inputs = InputSpec.for_bands(radiometry, bands)
-    card = ModelCard(model=model, inputs=inputs, base=BaseWeights.random("vit_t", 0))
+    card = ModelCard(model=model, inputs=inputs, base=BaseWeights.random(model, 0))
     save(str(path), build(model, inputs, base=None, seed=0), card)
     return str(path)
 

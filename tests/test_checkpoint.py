@@ -16,7 +16,7 @@ from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.model import LandslideNet, build, random_base
 from landslide_scale.model.presets import PAPER
 from landslide_scale.model.sam import sam_parts
-from landslide_scale.spec import InputSpec, ModelSpec, TuningSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec, TuningSpec
 from landslide_scale.storage import file_sha256
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BANDS = ("red", "green", "blue", "nir")
-MODEL = ModelSpec(sam="vit_t", tuning=TuningSpec(width=5, sharing="per_block"), bands=BANDS, upsample=2)
+MODEL = LandslideNetSpec(sam="vit_t", tuning=TuningSpec(width=5, sharing="per_block"), bands=BANDS, upsample=2)
 INPUTS = InputSpec.for_bands("boa", BANDS)
 LEARNED = {"threshold": 0.37, "temperature": 1.3, "bias": -0.1}
 
 
 @pytest.fixture(scope="module")
 def card() -> ModelCard:
-    base = BaseWeights.random("vit_t", 4)
+    base = BaseWeights.random(MODEL, 4)
     return ModelCard(model=MODEL, inputs=INPUTS, base=base, provenance={"trained on": "a made world"}, **LEARNED)
 
 

@@ -26,10 +26,10 @@ from landslide_scale.finetune import _cause, finetune
 from landslide_scale.fitting import TrainState, fit, score
 from landslide_scale.metrics import Confusion
 from landslide_scale.session import session
-from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
+from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
 from landslide_scale.trainrun import FinetuneJob, FinetuneResult, Prepared, TrainRun
 
-MODEL = ModelSpec(sam="vit_t", upsample=1)
+MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 
 
 def make_chips(folder: Path) -> str:

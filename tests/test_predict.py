@@ -14,7 +14,7 @@ from landslide_scale.errors import BrokenRunError, InvalidInputError
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.model import LandslideNet, build, random_base
 from landslide_scale.predict import BlockPredictor, Tile
-from landslide_scale.spec import InputSpec, ModelSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from landslide_scale.model.precision import Precision
 
-MODEL = ModelSpec(sam="vit_t", upsample=1)
+MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 INPUTS = InputSpec.for_bands("boa", MODEL.bands)
 CARD = ModelCard(model=MODEL, inputs=INPUTS, base=BaseWeights(source="random:0", sha256=""))
 LATTICE = PatchLattice(patch=16, halo=4)

@@ -11,11 +11,11 @@ import torch
 from landslide_scale.checkpoint import restore
 from landslide_scale.fitting import Epoch, TrainState
 from landslide_scale.metrics import Confusion, LogitHistogram
-from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
+from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
 from landslide_scale.training import Calibration, Evaluation
 from landslide_scale.trainrun import FinetuneJob, TrainRun, scores
 
-MODEL = ModelSpec(sam="vit_t", upsample=1)
+MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 
 
 def job_at(output: str, **changes: object) -> FinetuneJob:

@@ -29,7 +29,7 @@ from landslide_scale.plan import Plan, WorkUnit
 from landslide_scale.predictor import Predictor, observed_box, shown
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Scene
-from landslide_scale.spec import InputSpec, ModelSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 
 NORTH = 5_100_000
 SIDE = 160
@@ -46,7 +46,7 @@ class Band(nn.Module):
 
 def load(checkpoint: str, *, base_url: str | None) -> tuple[nn.Module, ModelCard]:
     assert (checkpoint, base_url) == ("band.safetensors", None)
-    model = ModelSpec(bands=("red",))
+    model = LandslideNetSpec(bands=("red",))
     base = BaseWeights(source="random:0", sha256="0" * 64)
     return Band(), ModelCard(model=model, inputs=InputSpec.for_bands("boa", model.bands), base=base)
 

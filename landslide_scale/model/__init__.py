@@ -1,8 +1,23 @@
-"""LandslideNet: the network, its parts and its base weights. Needs torch, segment-anything and numpy only."""
+"""The networks, their parts and their base weights. Needs torch, numpy, segment-anything and, for the convolutional
+networks, segmentation-models-pytorch only.
+"""
 
-from landslide_scale.model.landslidenet import LandslideNet, build, parameter_counts
+from landslide_scale.model.convnet import ConvNet
+from landslide_scale.model.families import build, family
+from landslide_scale.model.landslidenet import LandslideNet
+from landslide_scale.model.network import Network, parameter_counts
 from landslide_scale.model.precision import autocast
 from landslide_scale.model.sam import random_base
 from landslide_scale.model.weights import load_base
 
-__all__ = ["LandslideNet", "autocast", "build", "load_base", "parameter_counts", "random_base"]
+__all__ = [
+    "ConvNet",
+    "LandslideNet",
+    "Network",
+    "autocast",
+    "build",
+    "family",
+    "load_base",
+    "parameter_counts",
+    "random_base",
+]

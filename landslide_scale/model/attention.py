@@ -19,14 +19,23 @@ if TYPE_CHECKING:
 
 def block_forward(block: Block, x: torch.Tensor) -> torch.Tensor:
     """One transformer block of the image encoder: tokens (B, H, W, C) to tokens (B, H, W, C)."""
+    x = x + attention_branch(block, x)
+    return x + mlp_branch(block, x)
+
+
+def attention_branch(block: Block, x: torch.Tensor) -> torch.Tensor:
+    """What a block's attention adds to the tokens (B, H, W, C)."""
     y = block.norm1(x)
-    if block.window_size:
-        windows, padded = window_partition(y, block.window_size)
-        y = window_unpartition(attend(block.attn, windows), block.window_size, padded, x.shape[1:3])
-    else:
-        y = attend(block.attn, y)
-    x = x + y
-    out: torch.Tensor = x + block.mlp(block.norm2(x))
+    if not block.window_size:
+        return attend(block.attn, y)
+    windows, padded = window_partition(y, block.window_size)
+    joined: torch.Tensor = window_unpartition(attend(block.attn, windows), block.window_size, padded, x.shape[1:3])
+    return joined
+
+
+def mlp_branch(block: Block, x: torch.Tensor) -> torch.Tensor:
+    """What a block's MLP adds to the tokens (B, H, W, C)."""
+    out: torch.Tensor = block.mlp(block.norm2(x))
     return out
 
 

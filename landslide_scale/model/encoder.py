@@ -1,4 +1,4 @@
-"""SAM's image encoder with a tuning layer after each block, for any image whose sides are multiples of 16."""
+"""SAM's image encoder with tuning layers, for any image whose sides are multiples of 16."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from landslide_scale.model.attention import block_forward
+from landslide_scale.model.placement import tuned_block
 
 if TYPE_CHECKING:
     from segment_anything.modeling import ImageEncoderViT
-    from segment_anything.modeling.image_encoder import Block
 
     from landslide_scale.model.tuning import TuningLayers
 
@@ -24,7 +23,7 @@ def encode(
 
     Args:
         encoder: segment_anything's image encoder, of which only the weights and settings are used.
-        tuning: One tuning layer per block.
+        tuning: What takes part in the blocks.
         images: Normalised, float32 (B, 3, H, W), H and W multiples of 16.
         checkpoint_gradients: Recompute each block in the backward pass instead of keeping what it needs.
 
@@ -35,16 +34,11 @@ def encode(
     x = x + position_embedding(encoder.pos_embed, x.shape[1:3])
     for number, block in enumerate(encoder.blocks):
         if checkpoint_gradients and torch.is_grad_enabled():
-            x = checkpoint(_tuned_block, block, tuning, number, x, use_reentrant=False)
+            x = checkpoint(tuned_block, block, tuning, number, x, use_reentrant=False)
         else:
-            x = _tuned_block(block, tuning, number, x)
+            x = tuned_block(block, tuning, number, x)
     embeddings: torch.Tensor = encoder.neck(x.permute(0, 3, 1, 2))
     return embeddings
-
-
-def _tuned_block(block: Block, tuning: TuningLayers, number: int, x: torch.Tensor) -> torch.Tensor:
-    tuned: torch.Tensor = tuning(block_forward(block, x), number)
-    return tuned
 
 
 def position_embedding(native: torch.Tensor, grid: torch.Size | tuple[int, int]) -> torch.Tensor:

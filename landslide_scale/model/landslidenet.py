@@ -8,40 +8,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
-from landslide_scale.errors import InvalidConfigError, InvalidInputError
 from landslide_scale.model.decoder import decode
 from landslide_scale.model.encoder import encode
-from landslide_scale.model.sam import SHAPES, TOKEN, random_base, sam_parts
-from landslide_scale.model.stem import Normalise, stem
+from landslide_scale.model.network import Network
+from landslide_scale.model.sam import SHAPES, random_base, sam_parts
+from landslide_scale.model.stem import stem
 from landslide_scale.model.tensors import load_exactly
 from landslide_scale.model.tuning import TuningLayers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from landslide_scale.spec import InputSpec, ModelSpec
+    from torch import nn
+
+    from landslide_scale.spec import InputSpec, LandslideNetSpec
 
 
-class LandslideNet(nn.Module):
-    """From pixel values to landslide logits. Made by :func:`build`.
+class LandslideNet(Network):
+    """Segment Anything, tuned.
 
     Three of SAM's four mask tokens' heads and its quality head are trainable, as the paper counts them, but nothing
     reads them: they get no gradient, so DistributedDataParallel needs ``find_unused_parameters=True``.
-
-    Attributes:
-        spec: What the model is made of.
-        inputs: How it scales pixel values.
     """
 
-    def __init__(self, spec: ModelSpec, inputs: InputSpec, *, sam: nn.ModuleDict, checkpoint_gradients: bool) -> None:
-        super().__init__()
-        self.spec = spec
-        self.inputs = inputs
+    spec: LandslideNetSpec
+
+    def __init__(
+        self, spec: LandslideNetSpec, inputs: InputSpec, *, sam: nn.ModuleDict, checkpoint_gradients: bool
+    ) -> None:
+        super().__init__(spec, inputs)
         self.checkpoint_gradients = checkpoint_gradients
-        self.normalise = Normalise(inputs)
         self.stem = stem(spec.bands)
         self.image_encoder = sam["image_encoder"].requires_grad_(spec.train_encoder)
         self.prompt_encoder = sam["prompt_encoder"].requires_grad_(requires_grad=False)
@@ -49,54 +46,14 @@ class LandslideNet(nn.Module):
         shape = SHAPES[spec.sam]
         self.tuning = TuningLayers(dim=shape.dim, depth=shape.depth, spec=spec.tuning)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Predict landslide logits.
-
-        Args:
-            images: Float32 (B, C, H, W) in the units of ``inputs.radiometry``, bands as in ``spec.bands``, NaN where
-                there is no data. ``H * spec.upsample`` and ``W * spec.upsample`` are multiples of 16.
-
-        Returns:
-            Logits, float32 (B, 1, H, W); a positive one says landslide is the likelier.
-
-        Raises:
-            InvalidInputError: Another number of bands, or sides that make no whole tokens.
-        """
-        self._check(images)
-        x = self.stem(self.normalise(images))
-        if self.spec.upsample > 1:
-            x = F.interpolate(x, scale_factor=self.spec.upsample, mode="bilinear", align_corners=False)
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 1, H / 4, W / 4) of patches (B, 3, H, W)."""
         embeddings = encode(self.image_encoder, self.tuning, x, checkpoint_gradients=self.checkpoint_gradients)
-        logits = decode(self.mask_decoder, self.prompt_encoder, embeddings).float()
-        if logits.shape[2:] == images.shape[2:]:
-            return logits
-        return F.interpolate(logits, size=images.shape[2:], mode="bilinear", align_corners=False)
-
-    def _check(self, images: torch.Tensor) -> None:
-        _, c, h, w = images.shape
-        if c != len(self.spec.bands):
-            raise InvalidInputError(f"images of {c} bands", expected=", ".join(self.spec.bands))
-        if h * self.spec.upsample % TOKEN or w * self.spec.upsample % TOKEN:
-            raise InvalidInputError(
-                f"a patch of {h} x {w} px, enlarged {self.spec.upsample} times",
-                expected=f"sides that are multiples of {TOKEN} once enlarged",
-            )
-
-    def trained_state(self) -> dict[str, torch.Tensor]:
-        """The trainable tensors by name, and no others; they share memory with the network."""
-        return {name: tensor.detach() for name, tensor in self.named_parameters() if tensor.requires_grad}
-
-    def load_trained_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Copy trained tensors in.
-
-        Raises:
-            InvalidCheckpointError: Names the tensors that are missing, unexpected or of another shape.
-        """
-        load_exactly(self.trained_state(), state, what="the trained tensors")
+        return decode(self.mask_decoder, self.prompt_encoder, embeddings)
 
 
 def build(
-    model: ModelSpec,
+    model: LandslideNetSpec,
     inputs: InputSpec,
     *,
     base: Mapping[str, torch.Tensor] | None,
@@ -116,11 +73,6 @@ def build(
         InvalidConfigError: `inputs` has not one mean and deviation per band.
         InvalidCheckpointError: `base` is not a SAM of this size.
     """
-    if not len(inputs.mean) == len(inputs.std) == len(model.bands):
-        raise InvalidConfigError(
-            f"{len(inputs.mean)} means and {len(inputs.std)} deviations",
-            expected=f"one for each of {', '.join(model.bands)}",
-        )
     if base is None:
         base = random_base(model.sam, seed)
     with torch.device("meta"):
@@ -130,9 +82,3 @@ def build(
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
         return LandslideNet(model, inputs, sam=sam, checkpoint_gradients=checkpoint_gradients)
-
-
-def parameter_counts(net: nn.Module) -> tuple[int, int]:
-    """Numbers of (trainable, all) parameters."""
-    sizes = [(tensor.numel(), tensor.requires_grad) for tensor in net.parameters()]
-    return sum(size for size, trainable in sizes if trainable), sum(size for size, _ in sizes)

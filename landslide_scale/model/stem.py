@@ -37,16 +37,26 @@ class Normalise(nn.Module):
 def stem(bands: tuple[str, ...]) -> nn.Module:
     """A module from (B, C, H, W) to (B, 3, H, W): nothing for three bands, else a trainable 1 x 1 convolution.
 
-    It starts by passing red, green and blue through unchanged; a colour that `bands` lacks starts as the mean of all
-    bands, so that no channel of the encoder starts empty.
+    It starts as :func:`mixing`.
     """
     if len(bands) == len(_COLOURS):
         return nn.Identity()
     convolution = nn.Conv2d(len(bands), len(_COLOURS), kernel_size=1)
     with torch.no_grad():
-        convolution.weight.copy_(torch.stack([_mix(colour, bands) for colour in _COLOURS])[..., None, None])
+        convolution.weight.copy_(mixing(bands)[..., None, None])
         convolution.bias.zero_()  # type: ignore[union-attr]
     return convolution
+
+
+def mixing(bands: tuple[str, ...]) -> torch.Tensor:
+    """Weights (3, C) by which C bands stand in for the red, green and blue of pretrained weights.
+
+    Three bands, whatever their names, stand in their order. Of any other number red, green and blue pass unchanged; a
+    colour that `bands` lacks is the mean of all bands, so that no channel is empty.
+    """
+    if len(bands) == len(_COLOURS):
+        return torch.eye(len(_COLOURS))
+    return torch.stack([_mix(colour, bands) for colour in _COLOURS])
 
 
 def _mix(colour: str, bands: tuple[str, ...]) -> torch.Tensor:

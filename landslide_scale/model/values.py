@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from landslide_scale.errors import InvalidCheckpointError
 
@@ -11,7 +12,7 @@ Value = TypeVar("Value")
 
 
 def value_from_json(kind: type[Value], stored: object, key: str) -> Value:
-    """A dataclass whose fields are dataclasses, tuples, dictionaries of text, literals or scalars.
+    """A dataclass whose fields are dataclasses, tuples, dictionaries of text, literals, scalars, or one of several.
 
     Args:
         kind: The dataclass.
@@ -36,6 +37,8 @@ def value_from_json(kind: type[Value], stored: object, key: str) -> Value:
 def _parse(kind: object, stored: object, key: str) -> object:
     if isinstance(kind, type) and is_dataclass(kind):
         return value_from_json(kind, stored, key)
+    if get_origin(kind) in {Union, UnionType}:
+        return _one_of(get_args(kind), stored, key)
     if get_origin(kind) is tuple:
         return _tuple(get_args(kind)[0], stored, key)
     if get_origin(kind) is dict:
@@ -48,6 +51,21 @@ def _parse(kind: object, stored: object, key: str) -> object:
     if type(stored) is not kind:
         raise _refused(stored, getattr(kind, "__name__", str(kind)), key)
     return stored
+
+
+def _one_of(kinds: tuple[object, ...], stored: object, key: str) -> object:
+    """None where that is allowed, else the one other kind, or the dataclass whose ``name`` is the stored one."""
+    if stored is None and NoneType in kinds:
+        return None
+    kinds = tuple(kind for kind in kinds if kind is not NoneType)
+    if len(kinds) == 1:
+        return _parse(kinds[0], stored, key)
+    if not isinstance(stored, dict):
+        raise _refused(stored, "keys with values", key)
+    by_name = {name: kind for kind in kinds for name in get_args(get_type_hints(kind)["name"])}
+    if stored.get("name") not in by_name:
+        raise _refused(stored.get("name"), " or ".join(map(repr, by_name)), f"{key}.name")
+    return _parse(by_name[stored["name"]], stored, key)
 
 
 def _tuple(kind: object, stored: object, key: str) -> tuple[object, ...]:

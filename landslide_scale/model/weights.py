@@ -1,11 +1,11 @@
-"""SAM's base weights: fetched once, checked against their SHA-256, loaded as tensors and nothing else."""
+"""Base weights, SAM's or an encoder's: fetched once, checked against their SHA-256, loaded as tensors and nothing else."""
 
 from __future__ import annotations
 
 import os
 import pickle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -32,39 +32,61 @@ def load_base(url: str, sha256: str | None, cache: Path | None = None) -> Mappin
     Raises:
         InvalidCheckpointError: Unreadable, another SHA-256, or not such a state dict.
     """
+    return _load(url, sha256, cache, what="SAM", published="sam_vit_b_01ec64.pth", beginnings=_PARTS)
+
+
+def load_classifier(url: str, sha256: str | None, cache: Path | None = None) -> Mapping[str, torch.Tensor]:
+    """An ImageNet classifier's state dict, whose encoder a convolutional network can start from.
+
+    Args:
+        url: As in :func:`load_base`.
+        sha256: As in :func:`load_base`.
+        cache: As in :func:`load_base`.
+
+    Returns:
+        Tensors by name, as in torchvision's ``resnet50-0676ba61.pth``; of which encoder is not known yet.
+
+    Raises:
+        InvalidCheckpointError: Unreadable, another SHA-256, or no state dict.
+    """
+    return _load(url, sha256, cache, what="a classifier", published="resnet50-0676ba61.pth", beginnings=("",))
+
+
+def _load(
+    url: str, sha256: str | None, cache: Path | None, *, what: str, published: str, beginnings: tuple[str, ...]
+) -> Mapping[str, torch.Tensor]:
     try:
-        return _load(local_copy(url, sha256, cache or _user_cache()))
+        state = _unpickled(local_copy(url, sha256, cache or _user_cache()), f"weights as published ({published})")
+        if not _is_state_dict(state, beginnings):
+            raise InvalidCheckpointError(
+                f"{type(state).__name__} that is no state dict of {what}",
+                expected="tensors by names" + (f" that begin with {', '.join(beginnings)}" if any(beginnings) else ""),
+                cure="Where the weights are nested in a training checkpoint, save the state dict of the model alone",
+            )
     except InvalidCheckpointError as error:
         raise error.at(file=redacted(url)) from error
+    checked: dict[str, torch.Tensor] = state
+    return checked
 
 
 def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "landslide_scale"
 
 
-def _load(path: Path) -> Mapping[str, torch.Tensor]:
+def _unpickled(path: Path, expected: str) -> Any:  # noqa: ANN401 it may hold anything
     """Unpickle tensors only: a pickle of anything else could run code."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise InvalidCheckpointError(
-            f"no PyTorch file of plain tensors ({type(error).__name__})",
-            expected="SAM's weights as published (sam_vit_b_01ec64.pth and the like)",
+            f"no PyTorch file of plain tensors ({type(error).__name__})", expected=expected
         ) from error
-    if not _is_sam(state):
-        raise InvalidCheckpointError(
-            f"{type(state).__name__} that is no state dict of SAM",
-            expected=f"tensors by names that begin with {', '.join(_PARTS)}",
-            cure="Where the weights are nested in a training checkpoint, save the state dict of the model alone",
-        )
-    checked: dict[str, torch.Tensor] = state
-    return checked
 
 
-def _is_sam(state: object) -> bool:
+def _is_state_dict(state: object, beginnings: tuple[str, ...]) -> bool:
     return (
         isinstance(state, dict)
         and bool(state)
-        and all(isinstance(name, str) and name.startswith(_PARTS) for name in state)
+        and all(isinstance(name, str) and name.startswith(beginnings) for name in state)
         and all(isinstance(tensor, torch.Tensor) for tensor in state.values())
     )

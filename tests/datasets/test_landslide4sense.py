@@ -11,7 +11,7 @@ import pytest
 from landslide_scale.datasets import LocalFiles, inspect, measured, open_dataset
 from landslide_scale.datasets.landslide4sense import BANDS, _array, open_landslide4sense
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.spec import DataSpec, InputSpec, ModelSpec
+from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_any_bands_in_any_order_with_masks(folder: Path):
-    model = ModelSpec(bands=("slope", "nir", "red", "swir22"))
+    model = LandslideNetSpec(bands=("slope", "nir", "red", "swir22"))
     dataset = open_dataset(
         DataSpec(kind="landslide4sense", path=str(folder)), model, InputSpec.for_bands("l4s", model.bands)
     )

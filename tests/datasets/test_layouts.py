@@ -16,11 +16,11 @@ from landslide_scale.datasets.chips import open_chips
 from landslide_scale.datasets.files import RemoteFiles
 from landslide_scale.datasets.pairs import open_pairs
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
-from landslide_scale.spec import DataSpec, InputSpec, ModelSpec
+from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec
 
 MEANING = {0: 0, 255: 1}
 INDEX = {"version": 1, "bands": ["red", "green", "blue", "nir08"], "radiometry": "boa", "resolution": 10.0, "size": 32}
-RGB = ModelSpec()
+RGB = LandslideNetSpec()
 
 
 def write_pair(root: Path, name: str, *, size: tuple[int, int] = (20, 30), mask_size: tuple[int, int] | None = None):
@@ -183,7 +183,7 @@ def test_bijie_takes_images_without_landslides_when_asked(tmp_path: Path):
 
 
 def test_chips_give_the_models_bands_in_its_order(chips: Path):
-    model = ModelSpec(bands=("nir08", "red"))
+    model = LandslideNetSpec(bands=("nir08", "red"))
     dataset = open_dataset(DataSpec(kind="chips", path=str(chips)), model, InputSpec.for_bands("boa", model.bands))
     assert dataset.names == ("a", "b")
     with np.load(chips / "a.npz") as stored:

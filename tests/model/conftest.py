@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from landslide_scale.model import LandslideNet, build, random_base
-from landslide_scale.spec import InputSpec, ModelSpec, TuningSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec, TuningSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +41,7 @@ def make_net(tiny_base: Mapping[str, torch.Tensor]) -> Callable[..., LandslideNe
         tuned: bool = False,
         recompute: bool = False,
     ):
-        spec = ModelSpec(
+        spec = LandslideNetSpec(
             sam="vit_t",
             tuning=TuningSpec(width=5, sharing=sharing),
             bands=bands,

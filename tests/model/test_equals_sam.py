@@ -12,7 +12,7 @@ from segment_anything.build_sam import _build_sam
 
 from landslide_scale.model import build, load_base, random_base
 from landslide_scale.model.encoder import encode, position_embedding
-from landslide_scale.spec import InputSpec, ModelSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.storage import file_sha256
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def saved(tmp_path: Path, size: SamSize):
 
 
 def ours(path: Path, size: SamSize, **changes: object):
-    model = ModelSpec(sam=size, **{"upsample": 1, **changes})
+    model = LandslideNetSpec(sam=size, **{"upsample": 1, **changes})
     base = load_base(str(path), file_sha256(path))
     return build(model, InputSpec.for_bands("rgb8", model.bands), base=base).eval()
 

@@ -11,7 +11,7 @@ from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, I
 from landslide_scale.model import LandslideNet, autocast, build, parameter_counts, random_base
 from landslide_scale.model.presets import PAPER, PER_BLOCK, PRESETS
 from landslide_scale.model.sam import sam_parts
-from landslide_scale.spec import InputSpec, ModelSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,7 +140,7 @@ def test_wrong_trained_state_is_refused_by_name_and_changes_nothing(make_net: Ca
 
 
 def test_same_seed_same_network_and_the_global_random_state_is_left_alone():
-    spec = ModelSpec(sam="vit_t")
+    spec = LandslideNetSpec(sam="vit_t")
     inputs = InputSpec.for_bands("boa", spec.bands)
     state = torch.random.get_rng_state()
     first, again, other = (build(spec, inputs, base=None, seed=seed).state_dict() for seed in (1, 1, 2))
@@ -160,7 +160,7 @@ def test_base_weights_are_copied_not_shared(
 
 
 def test_base_of_another_size_is_refused(tiny_base: Mapping[str, torch.Tensor]):
-    spec = ModelSpec(sam="vit_b")
+    spec = LandslideNetSpec(sam="vit_b")
     with pytest.raises(InvalidCheckpointError, match=r"vit_b base weights do not fit.* instead of \("):
         build(spec, InputSpec.for_bands("boa", spec.bands), base=tiny_base)
 
@@ -168,13 +168,13 @@ def test_base_of_another_size_is_refused(tiny_base: Mapping[str, torch.Tensor]):
 def test_statistics_of_other_bands_are_refused(tiny_base: Mapping[str, torch.Tensor]):
     with pytest.raises(InvalidConfigError, match="4 means"):
         build(
-            ModelSpec(sam="vit_t"),
+            LandslideNetSpec(sam="vit_t"),
             InputSpec.for_bands("boa", ("red", "green", "blue", "nir")),
             base=tiny_base,
         )
 
 
-def counts(spec: ModelSpec):
+def counts(spec: LandslideNetSpec):
     with torch.device("meta"):
         inputs = InputSpec.for_bands("boa", spec.bands)
         return parameter_counts(LandslideNet(spec, inputs, sam=sam_parts(spec.sam), checkpoint_gradients=False))

@@ -1,0 +1,137 @@
+"""The convolutional networks the paper compares with: UNet, DeepLabV3+, PSPNet and CCNet, trained as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from landslide_scale.errors import InvalidConfigError
+from landslide_scale.model.ccnet import CCNet
+from landslide_scale.model.convencoder import drop_unused_stages, load_encoder
+from landslide_scale.model.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    from landslide_scale.spec import ConvNetSpec, InputSpec
+
+_UNET_CHANNELS = (256, 128, 64, 32, 16)
+_STRIDE = 8
+
+
+class ConvNet(Network):
+    """An encoder and decoder under ``net``, all of it trained.
+
+    Batch normalisation keeps running statistics, which are part of the trained state. In training it sees the batch
+    of all workers together (see ``batchnorm.py``).
+    """
+
+    spec: ConvNetSpec
+
+    def __init__(self, spec: ConvNetSpec, inputs: InputSpec) -> None:
+        super().__init__(spec, inputs)
+        self.net = _network(spec)
+        drop_unused_stages(self.net.get_submodule("encoder"), spec.encoder, spec.depth)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 1, h, w) of patches (B, C, H, W)."""
+        logits: torch.Tensor = self.net(x)
+        return logits
+
+
+def build(
+    model: ConvNetSpec,
+    inputs: InputSpec,
+    *,
+    base: Mapping[str, torch.Tensor] | None,
+    seed: int = 0,
+    checkpoint_gradients: bool = False,
+) -> ConvNet:
+    """Build a convolutional network on the CPU; the global random state is left as it was.
+
+    Args:
+        model: What it is made of.
+        inputs: How it scales pixel values, one mean and deviation for each of ``model.bands``.
+        base: State dict of the encoder as a classifier, as torchvision publishes it (see :func:`load_encoder`); None
+            for random weights.
+        seed: Of all weights that `base` does not give.
+        checkpoint_gradients: Must be False: recomputing would update running statistics twice.
+
+    Raises:
+        InvalidConfigError: An encoder that does not exist, or that cannot serve this network.
+        InvalidCheckpointError: `base` is not of this encoder.
+    """
+    if checkpoint_gradients:
+        raise InvalidConfigError(
+            f"true with {model.name}", expected="false but for landslidenet", key="train.checkpoint_gradients"
+        )
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)
+        net = ConvNet(model, inputs)
+    if base is not None:
+        load_encoder(net.net.get_submodule("encoder"), base, name=model.encoder, bands=model.bands)
+    return net
+
+
+def random_base(model: ConvNetSpec, seed: int) -> dict[str, torch.Tensor]:
+    """The tensors of the encoder as :func:`build` draws them, the same for the same seed and version of torch."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(seed)
+        encoder = _network(model).get_submodule("encoder")
+    drop_unused_stages(encoder, model.encoder, model.depth)
+    state: dict[str, torch.Tensor] = encoder.state_dict()
+    return state
+
+
+def _network(spec: ConvNetSpec) -> nn.Module:
+    # Imported here because it takes five seconds, which a scan with LandslideNet need not wait for in every process.
+    import segmentation_models_pytorch as smp  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    try:
+        return _MAKERS[spec.name](smp, spec)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise InvalidConfigError(
+            f"encoder {spec.encoder} for {spec.name} ({type(error).__name__}: {error})",
+            expected="one that segmentation-models-pytorch knows and can use there",
+            key="model.encoder",
+        ) from error
+
+
+def _common(spec: ConvNetSpec) -> dict[str, Any]:
+    return {
+        "encoder_name": spec.encoder,
+        "encoder_depth": spec.depth,
+        "encoder_weights": None,
+        "in_channels": len(spec.bands),
+        "classes": 1,
+    }
+
+
+def _unet(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
+    net: nn.Module = smp.Unet(**_common(spec), decoder_channels=_UNET_CHANNELS[-spec.depth :])
+    return net
+
+
+def _deeplabv3plus(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
+    """With plain atrous convolutions, by which the count of parameters comes near the paper's (see ``presets``)."""
+    net: nn.Module = smp.DeepLabV3Plus(**_common(spec), decoder_aspp_separable=False)
+    return net
+
+
+def _pspnet(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
+    """The encoder is dilated to keep maps of an eighth (Zhao et al. 2017), whatever its depth."""
+    net: nn.Module = smp.PSPNet(**_common(spec), output_stride=_STRIDE, upsampling=_STRIDE)
+    return net
+
+
+def _ccnet(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
+    encoder = smp.encoders.get_encoder(
+        spec.encoder, in_channels=len(spec.bands), depth=spec.depth, weights=None, output_stride=_STRIDE
+    )
+    return CCNet(encoder, encoder.out_channels[-1])
+
+
+_MAKERS = {"unet": _unet, "deeplabv3plus": _deeplabv3plus, "pspnet": _pspnet, "ccnet": _ccnet}
