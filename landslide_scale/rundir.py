@@ -16,7 +16,18 @@ from fsspec.implementations.local import LocalFileSystem
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.storage import redacted, write_whole
 
-RECORDED = ("landslide-scale", "torch", "segment-anything", "segmentation-models-pytorch", "timm", "ray", "zarr", "xarray", "rasterio", "pystac-client")
+RECORDED = (
+    "landslide-scale",
+    "torch",
+    "segment-anything",
+    "segmentation-models-pytorch",
+    "timm",
+    "ray",
+    "zarr",
+    "xarray",
+    "rasterio",
+    "pystac-client",
+)
 
 
 class RunDirectory:

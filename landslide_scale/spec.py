@@ -140,7 +140,7 @@ class ConvNetSpec:
         PSPNet and CCNet keep maps of an eighth, DeepLabV3+ of a sixteenth; a UNet halves at every stage.
         """
         coarsest = {"unet": 32, "deeplabv3plus": 16, "pspnet": 8, "ccnet": 8}[self.name]
-        return min(coarsest, 2**self.depth)
+        return min(coarsest, 1 << self.depth)
 
     @property
     def least_batch(self) -> int:

@@ -1,8 +1,12 @@
 """One epoch, one evaluation, and the loop around them: plain torch, in one process or under ``torch.distributed``.
 
 N processes compute what one would at the same global batch: rank r takes every N-th image of it, and each image's
-loss is divided by the number of images in the whole batch. Order, cuts and colours are functions of (seed, epoch,
-index), so a training that was stopped and resumed goes on as if it had not been (bit for bit on CPU in float32).
+loss is divided by the number of images in the whole batch. Batch normalisation is over the whole batch too. Two things
+depend on N: which values dropout drops (DeepLabV3+, PSPNet, CCNet), and, where the last batch has fewer images than
+there are workers, the stand-ins that count in its statistics.
+
+Order, cuts and colours are functions of (seed, epoch, index) and dropout of (seed, epoch, rank), so a training that was
+stopped and resumed goes on as if it had not been (bit for bit on CPU in float32).
 """
 
 from __future__ import annotations
@@ -11,17 +15,19 @@ import inspect
 import math
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from landslide_scale.errors import BrokenRunError
+from landslide_scale.batches import Share, Workers, global_batches, shares, shuffled
+from landslide_scale.errors import BrokenRunError, InvalidDatasetError
 from landslide_scale.losses import segmentation_loss
 from landslide_scale.metrics import Confusion, LogitHistogram
+from landslide_scale.model.batchnorm import has_batch_norm, share_batch_norm
 from landslide_scale.model.precision import Precision, autocast
 
 if TYPE_CHECKING:
@@ -43,56 +49,6 @@ _NO_BUFFERS: dict[str, Any] = (
     if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
     else {"broadcast_buffers": False}
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workers:
-    """The place of this process among those that train together."""
-
-    rank: int = 0
-    size: int = 1
-
-    @classmethod
-    def here(cls) -> Workers:
-        """As ``torch.distributed`` was initialised, or alone."""
-        if not dist.is_initialized():
-            return cls()
-        return cls(rank=dist.get_rank(), size=dist.get_world_size())
-
-    def total(self, values: Tensor) -> Tensor:
-        """Sum over all processes; every one of them must call it."""
-        if self.size > 1:
-            dist.all_reduce(values)
-        return values
-
-
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """One process's part of a global batch.
-
-    Attributes:
-        indices: Of its patches; never empty.
-        weight: 1, or 0 where the batch had none left for it and it only keeps the others company.
-        batch: Patches in the global batch.
-    """
-
-    indices: tuple[int, ...]
-    weight: float
-    batch: int
-
-
-def shares(order: Iterable[int], batch: int, workers: Workers) -> Iterator[Share]:
-    """Cut an order into global batches, the last maybe smaller, and give this process's part of each."""
-    order = tuple(order)
-    for start in range(0, len(order), batch):
-        whole = order[start : start + batch]
-        mine = whole[workers.rank :: workers.size]
-        yield Share(indices=mine or whole[:1], weight=float(bool(mine)), batch=len(whole))
-
-
-def shuffled(count: int, *, seed: int, epoch: int) -> tuple[int, ...]:
-    """The order of an epoch."""
-    return tuple(np.random.default_rng((seed, epoch, 0)).permutation(count).tolist())
 
 
 def _loaded(
@@ -235,10 +191,12 @@ def distributed(net: nn.Module) -> nn.Module:
     """The network for training: wrapped for DDP where there are several processes.
 
     Only tensors that require a gradient are registered, so only those are sent. Some of SAM's decoder is trainable but
-    takes no part without prompts, hence ``find_unused_parameters``.
+    takes no part without prompts, hence ``find_unused_parameters``. Running statistics are not sent: batch
+    normalisation, changed in place to see all workers' images, gives every worker the same.
     """
     if Workers.here().size == 1:
         return net
+    share_batch_norm(net)
     return DistributedDataParallel(net, find_unused_parameters=True, gradient_as_bucket_view=True, **_NO_BUFFERS)
 
 
@@ -260,25 +218,54 @@ def train_epoch(
 
     Raises:
         BrokenRunError: The loss is no longer a number.
+        InvalidDatasetError: One patch alone, from which batch normalisation learns nothing.
     """
     net.train()
-    workers, device = Workers.here(), _device(net)
-    steps = math.ceil(len(patches) / spec.batch)
-    parts = shares(shuffled(len(patches), seed=spec.seed, epoch=epoch), spec.batch, workers)
+    workers, device, least = Workers.here(), _device(net), _least_batch(net, len(patches))
+    order = shuffled(len(patches), seed=spec.seed, epoch=epoch)
+    steps = len(global_batches(order, spec.batch, least=least))
+    parts = shares(order, spec.batch, workers, least=least)
     total = torch.zeros((), dtype=torch.float64, device=device)
-    for step, (images, labels, share) in enumerate(_loaded(patches, epoch, parts, device, threads)):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(spec, epoch * steps + step, spec.epochs * steps)
-        optimizer.zero_grad(set_to_none=True)
-        with autocast(spec.precision, device.type):
-            logits = net(images)
-        loss = segmentation_loss(logits, labels).sum() * share.weight
-        # DDP takes the mean of the processes' gradients; the batch's mean is wanted.
-        (loss * (workers.size / share.batch)).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(net.parameters(), spec.clip_norm)
-        optimizer.step()
-        total += loss.detach()
+    with _dropout_seeded(spec.seed, epoch, workers.rank, device):
+        for step, (images, labels, share) in enumerate(_loaded(patches, epoch, parts, device, threads)):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(spec, epoch * steps + step, spec.epochs * steps)
+            optimizer.zero_grad(set_to_none=True)
+            with autocast(spec.precision, device.type):
+                logits = net(images)
+            loss = segmentation_loss(logits, labels).sum() * share.weight
+            # DDP takes the mean of the processes' gradients; the batch's mean is wanted.
+            (loss * (workers.size / share.batch)).backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(net.parameters(), spec.clip_norm)
+            optimizer.step()
+            total += loss.detach()
     mean = workers.total(total).item() / len(patches)
     if not math.isfinite(mean):
         raise BrokenRunError(f"the loss of epoch {epoch + 1} is {mean}", cure="Try a lower train.learning_rate.")
     return mean
+
+
+def _least_batch(net: nn.Module, patches: int) -> int:
+    """Two where there is batch normalisation: over a map of one pixel, one image has no variance.
+
+    A last batch of one joins the batch before it, so that no image is left out.
+    """
+    least = 2 if has_batch_norm(net) else 1
+    if patches < least:
+        raise InvalidDatasetError(
+            f"{patches} patches to train from",
+            expected=f"{least} or more, for batch normalisation",
+            cure="Lower train.holdout or train.validation, or add images.",
+        )
+    return least
+
+
+@contextmanager
+def _dropout_seeded(seed: int, epoch: int, rank: int, device: torch.device) -> Iterator[None]:
+    """Random numbers of an epoch's dropout from (seed, epoch, rank); the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else ()):
+        drawn = int(np.random.default_rng((seed, epoch, rank, 1)).integers(2**63))
+        torch.default_generator.manual_seed(drawn)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(drawn)
+        yield

@@ -19,7 +19,7 @@ ROOT = Path(landslide_scale.__file__).parent
 LAYERS = (
     {"errors"},
     {"bands", "spec", "storage"},
-    {"scene", "grid", "losses"},
+    {"scene", "grid", "losses", "batches"},
     {"config", "model", "metrics"},
     {"catalog", "raster", "region", "checkpoint", "datasets"},
     {"observe", "training", "predict"},
@@ -49,15 +49,27 @@ ONLY_IN = {
     "fsspec": {"storage", "rundir", "datasets", "finetune", "trainrun"},
     "pydantic": {"config", "plan", "benchmark"},
     "yaml": {"config", "demo"},
-    "torch": {"model", "losses", "metrics", "training", "predict", "checkpoint", "datasets", "fitting", "demo"}
+    "torch": {
+        "model",
+        "batches",
+        "losses",
+        "metrics",
+        "training",
+        "predict",
+        "checkpoint",
+        "datasets",
+        "fitting",
+        "demo",
+    }
     | {"trainrun", "assess", "finetune", "benchmark"},
     "segment_anything": {"model"},
+    "segmentation_models_pytorch": {"model"},
     "typer": {"cli"},
     "matplotlib": {"demo", "benchmark"},
 }
 """Each of these libraries is imported in the named modules and folders alone."""
 
-TORCH_ALONE = ("model", "training", "predict", "losses", "metrics", "datasets")
+TORCH_ALONE = ("model", "batches", "training", "predict", "losses", "metrics", "datasets")
 WITHOUT = ("pydantic", "yaml", "ray", "rasterio", "geopandas", "zarr", "xarray", "fsspec", "pyproj", "shapely")
 
 

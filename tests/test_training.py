@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from landslide_scale.batches import Workers, global_batches, shares, shuffled
 from landslide_scale.datasets import Sample
 from landslide_scale.errors import BrokenRunError, InvalidDatasetError
 from landslide_scale.fitting import Parts, TrainState, fit, score, trained_tensors
@@ -18,12 +19,9 @@ from landslide_scale.metrics import LogitHistogram
 from landslide_scale.spec import TrainSpec
 from landslide_scale.training import (
     Calibration,
-    Workers,
     evaluate,
     learning_rate,
     optimizer_for,
-    shares,
-    shuffled,
     train_epoch,
 )
 
@@ -59,16 +57,28 @@ def parts() -> Parts:
     return Parts(train=Blobs(10), validation=Blobs(5, seed=1), holdout=Blobs(7, seed=2))
 
 
-@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 5))
-def test_shares_of_all_workers_are_the_global_batches(count: int, batch: int, size: int):
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 5), st.integers(1, 2))
+def test_shares_of_all_workers_are_the_global_batches(count: int, batch: int, size: int, least: int):
     order = shuffled(count, seed=0, epoch=0)
     assert sorted(order) == list(range(count))
-    everyone = [list(shares(order, batch, Workers(rank=rank, size=size))) for rank in range(size)]
-    assert {len(mine) for mine in everyone} == {math.ceil(count / batch)}
-    for step, together in enumerate(zip(*everyone, strict=True)):
+    whole = global_batches(order, batch, least=least)
+    everyone = [list(shares(order, batch, Workers(rank=rank, size=size), least=least)) for rank in range(size)]
+    assert {len(mine) for mine in everyone} == {len(whole)}
+    for batch_of_all, together in zip(whole, zip(*everyone, strict=True), strict=True):
         real = [index for share in together if share.weight for index in share.indices]
-        assert sorted(real) == sorted(order[step * batch : (step + 1) * batch])
+        assert sorted(real) == sorted(batch_of_all)
         assert all(share.indices and share.batch == len(real) for share in together)
+
+
+@given(st.integers(1, 40), st.integers(2, 9))
+def test_a_last_batch_of_one_joins_the_one_before_where_one_is_too_few(count: int, batch: int):
+    plain, joined = (global_batches(range(count), batch, least=least) for least in (1, 2))
+    assert [index for whole in joined for index in whole] == list(range(count))
+    assert [len(whole) for whole in plain[:-1]] == [batch] * ((count - 1) // batch)
+    if count % batch == 1 and count > 1:
+        assert joined == [*plain[:-2], plain[-2] + plain[-1]]
+    else:
+        assert joined == plain
 
 
 def test_order_changes_with_epoch_and_seed_only():

@@ -1,5 +1,6 @@
-"""The networks, their parts and their base weights. Needs torch, numpy, segment-anything and, for the convolutional
-networks, segmentation-models-pytorch only.
+"""The networks, their parts and their base weights.
+
+Needs torch, numpy, segment-anything and, for the convolutional networks, segmentation-models-pytorch only.
 """
 
 from landslide_scale.model.convnet import ConvNet

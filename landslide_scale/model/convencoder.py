@@ -45,9 +45,7 @@ def drop_unused_stages(encoder: nn.Module, name: str, depth: int) -> None:
         setattr(encoder, stage, nn.Identity())
 
 
-def load_encoder(
-    encoder: nn.Module, given: Mapping[str, torch.Tensor], *, name: str, bands: tuple[str, ...]
-) -> None:
+def load_encoder(encoder: nn.Module, given: Mapping[str, torch.Tensor], *, name: str, bands: tuple[str, ...]) -> None:
     """Copy published ImageNet weights into an encoder.
 
     The classifier (``fc.*`` in torchvision's files) is left out, and so are stages that the encoder has not. Where the

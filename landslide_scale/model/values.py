@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -37,14 +38,8 @@ def value_from_json(kind: type[Value], stored: object, key: str) -> Value:
 def _parse(kind: object, stored: object, key: str) -> object:
     if isinstance(kind, type) and is_dataclass(kind):
         return value_from_json(kind, stored, key)
-    if get_origin(kind) in {Union, UnionType}:
-        return _one_of(get_args(kind), stored, key)
-    if get_origin(kind) is tuple:
-        return _tuple(get_args(kind)[0], stored, key)
-    if get_origin(kind) is dict:
-        return _dictionary(stored, key)
-    if get_origin(kind) is Literal:
-        return _literal(get_args(kind), stored, key)
+    if parse := _GENERIC.get(get_origin(kind)):
+        return parse(get_args(kind), stored, key)
     if kind is float and type(stored) is int:
         return float(stored)
     # Exactly the type: to isinstance, True is an int.
@@ -68,13 +63,13 @@ def _one_of(kinds: tuple[object, ...], stored: object, key: str) -> object:
     return _parse(by_name[stored["name"]], stored, key)
 
 
-def _tuple(kind: object, stored: object, key: str) -> tuple[object, ...]:
+def _tuple(kinds: tuple[object, ...], stored: object, key: str) -> tuple[object, ...]:
     if not isinstance(stored, list):
         raise _refused(stored, "a list", key)
-    return tuple(_parse(kind, item, f"{key}[{place}]") for place, item in enumerate(stored))
+    return tuple(_parse(kinds[0], item, f"{key}[{place}]") for place, item in enumerate(stored))
 
 
-def _dictionary(stored: object, key: str) -> dict[str, object]:
+def _dictionary(_: tuple[object, ...], stored: object, key: str) -> dict[str, object]:
     if not isinstance(stored, dict):
         raise _refused(stored, "keys with text", key)
     return {name: _parse(str, text, f"{key}.{name}") for name, text in stored.items()}
@@ -84,6 +79,15 @@ def _literal(allowed: tuple[object, ...], stored: object, key: str) -> object:
     if stored not in allowed:
         raise _refused(stored, " or ".join(map(repr, allowed)), key)
     return stored
+
+
+_GENERIC: dict[Any, Callable[[tuple[Any, ...], object, str], object]] = {
+    tuple: _tuple,
+    dict: _dictionary,
+    Literal: _literal,
+    Union: _one_of,
+    UnionType: _one_of,
+}
 
 
 def _refused(stored: object, expected: str, key: str) -> InvalidCheckpointError:

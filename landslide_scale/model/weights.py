@@ -1,4 +1,4 @@
-"""Base weights, SAM's or an encoder's: fetched once, checked against their SHA-256, loaded as tensors and nothing else."""
+"""Base weights, SAM's or an encoder's: fetched once, checked by SHA-256, loaded as tensors and nothing else."""
 
 from __future__ import annotations
 
@@ -57,16 +57,9 @@ def _load(
 ) -> Mapping[str, torch.Tensor]:
     try:
         state = _unpickled(local_copy(url, sha256, cache or _user_cache()), f"weights as published ({published})")
-        if not _is_state_dict(state, beginnings):
-            raise InvalidCheckpointError(
-                f"{type(state).__name__} that is no state dict of {what}",
-                expected="tensors by names" + (f" that begin with {', '.join(beginnings)}" if any(beginnings) else ""),
-                cure="Where the weights are nested in a training checkpoint, save the state dict of the model alone",
-            )
+        return _state_dict(state, what, beginnings)
     except InvalidCheckpointError as error:
         raise error.at(file=redacted(url)) from error
-    checked: dict[str, torch.Tensor] = state
-    return checked
 
 
 def _user_cache() -> Path:
@@ -83,10 +76,16 @@ def _unpickled(path: Path, expected: str) -> Any:  # noqa: ANN401 it may hold an
         ) from error
 
 
-def _is_state_dict(state: object, beginnings: tuple[str, ...]) -> bool:
-    return (
+def _state_dict(state: object, what: str, beginnings: tuple[str, ...]) -> Mapping[str, torch.Tensor]:
+    if (
         isinstance(state, dict)
-        and bool(state)
+        and state
         and all(isinstance(name, str) and name.startswith(beginnings) for name in state)
         and all(isinstance(tensor, torch.Tensor) for tensor in state.values())
+    ):
+        return state
+    raise InvalidCheckpointError(
+        f"{type(state).__name__} that is no state dict of {what}",
+        expected="tensors by names" + (f" that begin with {', '.join(beginnings)}" if any(beginnings) else ""),
+        cure="Where the weights are nested in a training checkpoint, save the state dict of the model alone",
     )
