@@ -15,6 +15,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.fitting import TrainState, fit, score
+from landslide_scale.model import counts_line
 from landslide_scale.storage import redacted
 from landslide_scale.trainrun import FinetuneJob, FinetuneResult, Prepared, TrainRun
 
@@ -41,7 +42,7 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
     Args:
         job: What to do.
         resume: Go on with the run in `job.output`, if there is one.
-        progress: Given one line per epoch, from a thread of its own.
+        progress: Given a line with the counts of parameters, and one per epoch from a thread of its own.
 
     Raises:
         InvalidInputError: Data, weights or settings cannot be used (nothing was written), or the output holds
@@ -54,6 +55,7 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
     run.begin(prepared, net, resume=resume)
     if (done := run.result()) is not None:
         return done
+    progress(counts_line(net))
     _say_if_waiting(job, progress)
     with run.followed(progress):
         _fit_on_workers(job, prepared)

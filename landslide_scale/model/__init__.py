@@ -6,7 +6,7 @@ Needs torch, numpy, segment-anything and, for the convolutional networks, segmen
 from landslide_scale.model.convnet import ConvNet
 from landslide_scale.model.families import build, family
 from landslide_scale.model.landslidenet import LandslideNet
-from landslide_scale.model.network import Network, parameter_counts
+from landslide_scale.model.network import Network, counts_line, parameter_counts
 from landslide_scale.model.precision import autocast
 from landslide_scale.model.sam import random_base
 from landslide_scale.model.weights import load_base
@@ -17,6 +17,7 @@ __all__ = [
     "Network",
     "autocast",
     "build",
+    "counts_line",
     "family",
     "load_base",
     "parameter_counts",

@@ -119,3 +119,9 @@ def parameter_counts(net: nn.Module) -> tuple[int, int]:
     """Numbers of (trainable, all) parameters."""
     sizes = [(tensor.numel(), tensor.requires_grad) for tensor in net.parameters()]
     return sum(size for size, trainable in sizes if trainable), sum(size for size, _ in sizes)
+
+
+def counts_line(net: Network) -> str:
+    """Trainable and all parameters in millions, as the paper's table 3 gives them."""
+    trainable, total = parameter_counts(net)
+    return f"{net.spec.name}: {trainable / 1e6:.2f} M of {total / 1e6:.2f} M parameters are trained"
