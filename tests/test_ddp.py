@@ -13,7 +13,9 @@ import torch.multiprocessing as mp
 from torch import nn
 
 from landslide_scale.datasets import Sample
+from landslide_scale.errors import InvalidConfigError
 from landslide_scale.fitting import Parts, fit, score
+from landslide_scale.model.batchnorm import share_batch_norm
 from landslide_scale.spec import TrainSpec
 
 SPEC = TrainSpec(epochs=2, batch=4, patch=16, precision="float32", learning_rate=1e-3)
@@ -50,10 +52,30 @@ class PartlyUnused(nn.Module):
         return logits
 
 
-def train(out: str) -> None:
-    # 9 and 5 patches in batches of 4: last batches of one, which leaves the second of two workers without any.
+class Normalised(nn.Module):
+    """Batch normalisation over maps, and over the single pixel that DeepLabV3+ pools them to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        # No biases, which batch normalisation takes out again: Adam would step along what is only rounding.
+        self.maps = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU())
+        self.pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 6, 1, bias=False), nn.BatchNorm2d(6))
+        self.head = nn.Conv2d(6, 1, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.maps(images)
+        logits: torch.Tensor = self.head(x * self.pooled(x).sigmoid())
+        return logits
+
+
+NETS = {"unused": PartlyUnused, "normalised": Normalised}
+
+
+def train(out: str, net: nn.Module) -> None:
+    # 9 and 5 patches in batches of 4: last batches of one, which leaves the second of two workers without any; with
+    # batch normalisation the ninth joins the second batch.
     parts = Parts(train=Noise(9), validation=Noise(5), holdout=Noise(5))
-    net = PartlyUnused()
     state = fit(net, parts, SPEC)
     judged = score(net, state, parts, SPEC)
     losses = [(epoch.loss, epoch.validation_loss, epoch.validation_f1) for epoch in state.epochs]
@@ -63,14 +85,16 @@ def train(out: str) -> None:
 def worker(rank: int, size: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
-    train(f"{folder}/{size}-{rank}.pt")
+    for name, make in NETS.items():
+        train(f"{folder}/{name}-{size}-{rank}.pt", make())
     dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     folder = tmp_path_factory.mktemp("ddp")
-    train(f"{folder}/1-0.pt")
+    for name, make in NETS.items():
+        train(f"{folder}/{name}-1-0.pt", make())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -78,22 +102,44 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     return {path.stem: torch.load(path, weights_only=True) for path in Path(folder).glob("*.pt")}
 
 
-def test_parameters_equal_one_process(results: dict[str, dict]):
-    alone = results["1-0"]
+@pytest.mark.parametrize("name", NETS)
+def test_parameters_and_running_statistics_equal_one_process(results: dict[str, dict], name: str):
+    alone = results[f"{name}-1-0"]
     for rank in range(2):
-        for name, tensor in alone["trained"].items():
-            torch.testing.assert_close(results[f"2-{rank}"]["trained"][name], tensor, atol=1e-5, rtol=0)
+        for key, tensor in alone["trained"].items():
+            torch.testing.assert_close(results[f"{name}-2-{rank}"]["trained"][key], tensor, atol=1e-5, rtol=1e-6)
+
+
+def test_batch_normalisation_is_the_same_in_every_worker_and_has_moved(results: dict[str, dict]):
+    first, second = (results[f"normalised-2-{rank}"]["trained"] for rank in range(2))
+    for key in ("maps.1.running_mean", "maps.1.running_var", "pooled.2.running_var"):
+        assert torch.equal(first[key], second[key])
+        assert not torch.allclose(first[key], Normalised().state_dict()[key], atol=1e-3)
+    assert first["maps.1.num_batches_tracked"] == 4
+
+
+def test_what_takes_no_part_stays(results: dict[str, dict]):
+    alone = results["unused-1-0"]
     untouched = PartlyUnused()
     assert torch.equal(alone["trained"]["unused.weight"], untouched.unused.weight)
     assert not torch.allclose(alone["trained"]["head.1.weight"], untouched.head[1].weight, atol=1e-3)
     assert "frozen.weight" not in alone["trained"]
 
 
-def test_losses_and_counts_equal_one_process(results: dict[str, dict]):
-    alone = results["1-0"]
+@pytest.mark.parametrize("name", NETS)
+def test_losses_and_counts_equal_one_process(results: dict[str, dict], name: str):
+    alone = results[f"{name}-1-0"]
     for rank in range(2):
-        other = results[f"2-{rank}"]
+        other = results[f"{name}-2-{rank}"]
         np.testing.assert_allclose(other["losses"], alone["losses"], atol=1e-4)
         assert sum(other["confusion"].values()) == sum(alone["confusion"].values())
         assert all(abs(other["confusion"][key] - count) <= 2 for key, count in alone["confusion"].items())
-    assert results["2-0"]["losses"] == results["2-1"]["losses"]
+    assert results[f"{name}-2-0"]["losses"] == results[f"{name}-2-1"]["losses"]
+
+
+def test_a_batch_normalisation_that_does_more_is_not_shared():
+    class WithActivation(nn.BatchNorm2d):
+        pass
+
+    with pytest.raises(InvalidConfigError, match=r"compute\.workers: a WithActivation in the encoder"):
+        share_batch_norm(nn.Sequential(WithActivation(3)))
