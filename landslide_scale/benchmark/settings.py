@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from pydantic import Field, model_validator
 
-from landslide_scale.config import BaseWeightsConfig, RunConfig, Section, TrainCompute
+from landslide_scale.config import BaseWeightsConfig, ModelField, RunConfig, Section, TrainCompute
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.spec import DataSpec, ModelSpec, TrainSpec
+from landslide_scale.spec import DataSpec, TrainSpec
 
 _LABEL = r"^[A-Za-z0-9][A-Za-z0-9 +,.()_-]*$"
 
@@ -29,7 +29,7 @@ class BenchmarkConfig(Section):
     """
 
     datasets: Mapping[str, DataSpec] = Field(min_length=1)
-    models: Mapping[str, ModelSpec] = Field(min_length=1)
+    models: Mapping[str, ModelField] = Field(min_length=1)
     base_weights: Mapping[str, BaseWeightsConfig] = {}
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)
     train: TrainSpec = TrainSpec()

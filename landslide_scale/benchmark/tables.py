@@ -182,8 +182,8 @@ def size_table(results: Sequence[TrialResult]) -> Table:
         rows=tuple(rows),
         notes=(
             (
-                f"mF1 here is the mean macro F1 over {datasets} under protocol `{PAPER}`; the paper's is over Bijie and "
-                "Landslide4Sense."
+                f"mF1 here is the mean macro F1 over {datasets} under protocol `{PAPER}`; the paper's is over Bijie "
+                "and Landslide4Sense."
             ),
             *_notes(results),
         ),

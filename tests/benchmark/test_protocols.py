@@ -16,10 +16,10 @@ from landslide_scale.benchmark.protocols import EXAMPLES, judge
 from landslide_scale.checkpoint import BaseWeights, ModelCard, save
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import build
-from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
+from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
 from landslide_scale.trainrun import CHECKPOINT, FinetuneJob
 
-MODEL = ModelSpec(sam="vit_t", upsample=1)
+MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 INPUTS = InputSpec.for_bands("rgb8", MODEL.bands)
 HELD = ["landslide/i0", "landslide/i3", "landslide/i7"]
 
@@ -35,7 +35,7 @@ def job(bijie: Path, tmp_path: Path) -> FinetuneJob:
         output=str(tmp_path / "run"),
     )
     net = build(MODEL, INPUTS, base=None, seed=0)
-    card = ModelCard(model=MODEL, inputs=INPUTS, threshold=0.5, temperature=1.5, base=BaseWeights.random("vit_t", 0))
+    card = ModelCard(model=MODEL, inputs=INPUTS, threshold=0.5, temperature=1.5, base=BaseWeights.random(MODEL, 0))
     Path(found.output).mkdir()
     save(f"{found.output}/{CHECKPOINT}", net, card)
     Path(found.output, "split.json").write_text(json.dumps({"train": [], "validation": [], "holdout": HELD}))
