@@ -17,7 +17,7 @@ from landslide_scale.checkpoint import BaseWeights, ModelCard, read_card, save
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.model import build
 from landslide_scale.raster import write_cog
-from landslide_scale.spec import InputSpec, LandslideNetSpec, Radiometry
+from landslide_scale.spec import InputSpec, LandslideNetSpec, ModelSpec, Radiometry
 
 BORDER = 18.0
 NORTHING = 5_100_000
@@ -120,9 +120,11 @@ def served(folder: Path) -> Iterator[str]:
         yield url
 
 
-def untrained(path: Path, bands: tuple[str, ...] = ("red",), radiometry: Radiometry = "boa") -> str:
-    """A checkpoint of random weights."""
-    model = LandslideNetSpec(sam="vit_t", bands=bands, upsample=1)
+def untrained(
+    path: Path, bands: tuple[str, ...] = ("red",), radiometry: Radiometry = "boa", model: ModelSpec | None = None
+) -> str:
+    """A checkpoint of random weights, of LandslideNet or of `model` with its one band."""
+    model = model or LandslideNetSpec(sam="vit_t", bands=bands, upsample=1)
     inputs = InputSpec.for_bands(radiometry, bands)
     card = ModelCard(model=model, inputs=inputs, base=BaseWeights.random(model, 0))
     save(str(path), build(model, inputs, base=None, seed=0), card)

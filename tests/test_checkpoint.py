@@ -10,13 +10,15 @@ import fsspec
 import pytest
 import safetensors.torch
 import torch
+from torchvision.models import resnet18
 
 from landslide_scale.checkpoint import BaseWeights, ModelCard, fingerprint, read_card, restore, save
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.model import LandslideNet, build, random_base
 from landslide_scale.model.presets import PAPER
 from landslide_scale.model.sam import sam_parts
-from landslide_scale.spec import InputSpec, LandslideNetSpec, TuningSpec
+from landslide_scale.model.weights import load_classifier
+from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec, TuningSpec
 from landslide_scale.storage import file_sha256
 
 if TYPE_CHECKING:
@@ -184,6 +186,76 @@ def test_malformed_card_is_refused_by_key(
     with pytest.raises(InvalidCheckpointError, match=complaint) as refusal:
         read_card(url)
     assert refusal.value.where["file"] == url
+
+
+def test_a_card_from_before_there_were_variants_reads_as_the_default_one(
+    rewrite: Callable[..., str], net: LandslideNet, card: ModelCard
+):
+    def before(stored: dict[str, object]) -> None:
+        for key in ("structure", "place", "skip", "blocks"):
+            del stored["model"]["tuning"][key]
+
+    restored, found = restore(rewrite(before))
+    assert found == card
+    images = torch.rand(1, 4, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(restored(images), net(images))
+
+
+def test_chosen_blocks_are_kept(rewrite: Callable[..., str], card: ModelCard):
+    url = rewrite(lambda stored: stored["model"]["tuning"].update(blocks=[1, 3]))
+    assert read_card(url).model == replace(MODEL, tuning=replace(card.model.tuning, blocks=(1, 3)))
+
+
+@pytest.fixture
+def conv_checkpoint(tmp_path: Path) -> str:
+    """Of a UNet whose encoder began at a published classifier, which is gone."""
+    model = ConvNetSpec(name="unet", encoder="resnet18", depth=3, bands=BANDS)
+    weights = tmp_path / "resnet18.pth"
+    torch.save(resnet18(weights=None).state_dict(), weights)
+    base = BaseWeights(source=str(weights), sha256=file_sha256(weights))
+    net = build(model, INPUTS, base=load_classifier(str(weights), base.sha256))
+    net.train()(torch.rand(2, 4, 32, 32))  # moves the running statistics
+    url = str(tmp_path / "unet")
+    save(url, net, ModelCard(model=model, inputs=INPUTS, base=base))
+    weights.unlink()
+    return url
+
+
+def test_a_network_trained_as_a_whole_needs_no_base_file(conv_checkpoint: str):
+    net, card = restore(conv_checkpoint)
+    assert card.base.source.endswith("resnet18.pth")
+    stored = safetensors.torch.load_file(conv_checkpoint)
+    assert stored.keys() == net.state_dict().keys()
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in net.state_dict().items())
+    assert stored["net.encoder.bn1.num_batches_tracked"] == 1
+    assert stored["net.encoder.bn1.running_mean"].any()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            lambda model: model.update(name="segnet"),
+            r"card.model.name: .*'segnet'; expected 'landslidenet' or 'unet' or",
+        ),
+        (lambda model: model.update(name=["unet"]), r"card.model.name: .*\['unet'\]; expected 'landslidenet' or"),
+        (lambda model: model.update(sam="vit_b"), r"card.model: .*\['sam'\]; expected only name, encoder"),
+        (lambda model: model.update(depth="3"), "card.model.depth: .*'3'; expected int"),
+        (lambda model: model.update(encoder="resnet19"), "encoder resnet19 for unet"),
+        (lambda model: model.update(encoder="resnet34"), "trained tensors do not fit: missing: net.encoder.layer1.2"),
+    ],
+)
+def test_a_malformed_card_of_a_convolutional_network_is_refused(
+    conv_checkpoint: str, change: Callable[[dict[str, object]], object], complaint: str
+):
+    with safetensors.safe_open(conv_checkpoint, "pt") as file:
+        stored = json.loads(file.metadata()["landslide_scale"])
+    change(stored["model"])
+    tensors = safetensors.torch.load_file(conv_checkpoint)
+    safetensors.torch.save_file(tensors, conv_checkpoint, metadata={"landslide_scale": json.dumps(stored)})
+    with pytest.raises(InvalidCheckpointError, match=complaint):
+        restore(conv_checkpoint)
 
 
 def test_tensors_of_another_model_are_refused(rewrite: Callable[..., str]):

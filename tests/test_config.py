@@ -4,7 +4,7 @@ import copy
 import pickle
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from landslide_scale.config import ChipsConfig, FinetuneConfig, ScanConfig, fingerprint, load, parse
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.scene import Window, utc
+from landslide_scale.spec import ConvName, ConvNetSpec, LandslideNetSpec, TuningSpec
 
 SCAN = """
 region: {bbox: [14.0, 46.0, 15.0, 47.0]}
@@ -222,9 +223,36 @@ def test_the_specs_of_model_and_training_are_read_as_sections():
     assert (config.train.epochs, config.train.batch) == (3, 8)
 
 
+def test_a_model_is_told_by_its_name_and_is_landslidenet_without_one():
+    tuning = {"structure": "mixed", "place": "inside", "blocks": [0, 3]}
+    named, plain = (
+        parse(FinetuneConfig, finetune_content(model=extra | {"tuning": tuning})).model
+        for extra in ({"name": "landslidenet"}, {})
+    )
+    assert named == plain == LandslideNetSpec(tuning=TuningSpec(structure="mixed", place="inside", blocks=(0, 3)))
+    for name in get_args(ConvName):
+        found = parse(FinetuneConfig, finetune_content(model={"name": name, "encoder": "resnet18", "bands": ["nir"]}))
+        assert found.model == ConvNetSpec(name=name, encoder="resnet18", bands=("nir",))
+
+
 @pytest.mark.parametrize(
     ("sections", "said"),
     [
+        (
+            {"model": {"name": "segnet"}},
+            'key model: found {"name": "segnet"}; expected: a section whose name is one of',
+        ),
+        (
+            {"model": {"name": ["unet"]}},
+            "a section whose name is one of landslidenet, unet, deeplabv3plus, pspnet, ccnet",
+        ),
+        ({"model": "unet"}, 'key model: found "unet"; expected: a section'),
+        ({"model": {"name": "unet", "sam": "vit_b"}}, "key model.sam: unknown"),
+        ({"model": {"encoder": "resnet18"}}, "key model.encoder: unknown"),
+        ({"model": {"name": "unet", "depth": 2}}, "model.depth: depth 2; expected 3 to 5"),
+        ({"model": {"name": "unet", "upsample": 0}}, "model.upsample"),
+        ({"model": {"tuning": {"place": "beside"}}}, "key model.tuning.place"),
+        ({"model": {"tuning": {"place": "parallel", "skip": False}}}, "model.tuning.skip"),
         ({"model": {"tuning": {"widht": 8}}}, "key model.tuning.widht: unknown"),
         ({"train": {"epoch": 3}}, "key train.epoch: unknown"),
         ({"train": {"epochs": "3"}}, "key train.epochs"),

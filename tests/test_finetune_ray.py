@@ -12,6 +12,7 @@ import psutil
 import pytest
 import ray.train
 import torch
+from torchvision.models import resnet18
 
 from landslide_scale.assess import evaluate_checkpoint
 from landslide_scale.checkpoint import restore
@@ -25,8 +26,10 @@ from landslide_scale.errors import (
 from landslide_scale.finetune import _cause, finetune
 from landslide_scale.fitting import TrainState, fit, score
 from landslide_scale.metrics import Confusion
+from landslide_scale.model import counts_line
 from landslide_scale.session import session
-from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.spec import ConvNetSpec, DataSpec, InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.storage import file_sha256
 from landslide_scale.trainrun import FinetuneJob, FinetuneResult, Prepared, TrainRun
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
@@ -125,11 +128,33 @@ def test_killed_workers_and_a_resume_change_nothing(data: str, tmp_path: Path):
 
     result = finetune(replace(job, workers=1, max_failures=1), resume=True, progress=lines)
     assert [line.partition(":")[0] for line in lines.lines] == [f"epoch {n}" for n in range(1, 6)]
-    assert set(lines.said) == {"landslidenet: 4.09 M of 5.54 M parameters are trained"}
+    assert set(lines.said) == {counts_line(job.build())}
     assert not lines.epochs
     assert finetune(job, resume=True, progress=pytest.fail) == result
     check_result(result, job)
     check_record(state_of(output), job, result)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("cluster")
+def test_two_workers_train_a_convolutional_network_as_one_does_from_published_weights(data: str, tmp_path: Path):
+    torch.save(resnet18(weights=None).state_dict(), tmp_path / "resnet18.pth")
+    model = ConvNetSpec(name="unet", encoder="resnet18", depth=3)
+    job = job_for(data, tmp_path / "run", model=model, workers=2)
+    base = tmp_path / "resnet18.pth"
+    job = replace(job, base_url=str(base), base_sha256=file_sha256(base), train=replace(job.train, epochs=2))
+    lines: list[str] = []
+    result = finetune(job, progress=lines.append)
+    expected, _ = undisturbed(job)
+    # Adam makes whole steps of gradients that are only rounding.
+    assert [epoch.loss for epoch in result.epochs] == pytest.approx([e.loss for e in expected.epochs], abs=1e-3)
+    assert lines[0] == "unet: 0.88 M of 0.88 M parameters are trained"
+    base.unlink()
+    scored = evaluate_checkpoint(result.checkpoint, job.data, job.train)
+    assert scored.confusion == result.holdout
+    assert (scored.card.model, scored.card.base.sha256) == (model, job.base_sha256)
 
 
 def check_result(result: FinetuneResult, job: FinetuneJob) -> None:
@@ -227,6 +252,11 @@ def test_too_few_landslides_are_named_with_their_folder(tmp_path: Path):
         ({"workers": 5}, "compute.workers"),
         ({"base_url": "x"}, "base_weights"),
         ({"train": TrainSpec(patch=30)}, "train.patch"),
+        (
+            {"model": ConvNetSpec(name="unet"), "train": TrainSpec(patch=16)},
+            "16 once enlarged; expected a multiple of 32",
+        ),
+        ({"model": ConvNetSpec(name="unet"), "train": TrainSpec(patch=32, batch=1)}, "train.batch: 1 with unet"),
     ],
 )
 def test_impossible_jobs_are_refused(tmp_path: Path, changes: dict[str, object], key: str):

@@ -37,6 +37,7 @@ from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, 
 from landslide_scale.ledger import Ledger
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scan import scan
+from landslide_scale.spec import ConvNetSpec
 
 pytestmark = pytest.mark.ray
 
@@ -132,19 +133,25 @@ def test_no_ground_is_scanned_twice_and_the_ledger_names_resampled_scenes(
     assert all(entry["offset"] == -1000 for record in records.values() for entry in record.scenes)
 
 
-def test_any_split_into_blocks_gives_the_same_map(catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path):
+@pytest.mark.parametrize("name", ["landslidenet", pytest.param("unet", marks=pytest.mark.slow)])
+def test_any_split_into_blocks_gives_the_same_map(
+    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path, name: str
+):
+    if name == "unet":
+        model = ConvNetSpec(name="unet", encoder="resnet18", depth=3, bands=("red",))
+        checkpoint = untrained(tmp_path / "unet.safetensors", model=model)
     maps = []
-    for name, block in (("small", 96), ("large", 160)):
+    for split, block in (("small", 96), ("large", 160)):
         grid = {"resolution": 10, "block": block, "chunk": 32}
-        scan(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / name, grid=grid)))
-        tree = xr.open_datatree(tmp_path / name / "cube.zarr", engine="zarr", mask_and_scale=False)
+        scan(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / split, grid=grid)))
+        tree = xr.open_datatree(tmp_path / split / "cube.zarr", engine="zarr", mask_and_scale=False)
         maps.append({epsg: tree[f"EPSG_{epsg}"].to_dataset().isel(time=0) for epsg in (32633, 32634)})
     for epsg in (32633, 32634):
         one, two = xr.align(maps[0][epsg], maps[1][epsg], join="inner")
         assert one.sizes["x"] > 150
         assert (one.probability != cube.PROBABILITY_FILL).sum() > 10_000
-        for name in ("probability", "clear_count", "observed_on", "reason"):
-            np.testing.assert_array_equal(one[name].to_numpy(), two[name].to_numpy())
+        for variable in ("probability", "clear_count", "observed_on", "reason"):
+            np.testing.assert_array_equal(one[variable].to_numpy(), two[variable].to_numpy())
 
 
 def test_a_scene_that_cannot_be_read_fails_its_units_alone_and_a_resume_finishes_them(

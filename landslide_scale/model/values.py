@@ -57,10 +57,12 @@ def _one_of(kinds: tuple[object, ...], stored: object, key: str) -> object:
         return _parse(kinds[0], stored, key)
     if not isinstance(stored, dict):
         raise _refused(stored, "keys with values", key)
-    by_name = {name: kind for kind in kinds for name in get_args(get_type_hints(kind)["name"])}
-    if stored.get("name") not in by_name:
-        raise _refused(stored.get("name"), " or ".join(map(repr, by_name)), f"{key}.name")
-    return _parse(by_name[stored["name"]], stored, key)
+    names = {kind: get_args(get_type_hints(kind)["name"]) for kind in kinds}
+    for kind, known in names.items():
+        if stored.get("name") in known:
+            return _parse(kind, stored, key)
+    expected = " or ".join(repr(name) for known in names.values() for name in known)
+    raise _refused(stored.get("name"), expected, f"{key}.name")
 
 
 def _tuple(kinds: tuple[object, ...], stored: object, key: str) -> tuple[object, ...]:
