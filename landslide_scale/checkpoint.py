@@ -74,6 +74,7 @@ class ModelCard:
         inputs: How it scales pixel values.
         threshold: Probability from which a pixel counts as landslide, in (0, 1).
         temperature, bias: Probability is ``sigmoid((logit + bias) / temperature)``; temperature above 0.
+        prevalence: Share of landslide, 0 to 1, among the validation pixels they were fitted to; None where not known.
         base: The weights under the trained tensors, or those they began as.
         provenance: Anything worth knowing of the training, as text by name.
     """
@@ -83,6 +84,7 @@ class ModelCard:
     threshold: float = 0.5
     temperature: float = 1.0
     bias: float = 0.0
+    prevalence: float | None = None
     base: BaseWeights
     provenance: dict[str, str] = field(default_factory=dict)
 
@@ -93,6 +95,8 @@ class ModelCard:
             raise InvalidCheckpointError(f"temperature {self.temperature}", expected="a number above 0")
         if not math.isfinite(self.bias):
             raise InvalidCheckpointError(f"bias {self.bias}", expected="a number")
+        if self.prevalence is not None and not 0 <= self.prevalence <= 1:
+            raise InvalidCheckpointError(f"prevalence {self.prevalence}", expected="0 to 1, or none")
 
 
 def save(url: str, net: Network, card: ModelCard) -> str:

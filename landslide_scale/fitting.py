@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from landslide_scale.datasets import Patches
-    from landslide_scale.spec import TrainSpec
+    from landslide_scale.spec import CalibrationMethod, TrainSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +143,7 @@ def fit(
         began = time.monotonic()
         loss = train_epoch(wrapped, optimizer, parts.train, spec=spec, epoch=epoch, threads=threads)
         judged = evaluate(net, parts.validation, batch=spec.batch, precision=spec.precision, threads=threads)
-        done = _epoch(epoch + 1, loss, judged, time.monotonic() - began)
+        done = _epoch(epoch + 1, loss, judged, spec.calibration, time.monotonic() - began)
         state = _after(state, done, trained_tensors(net), optimizer.state_dict())
         if after_epoch is not None:
             after_epoch(state)
@@ -151,8 +151,8 @@ def fit(
     return state
 
 
-def _epoch(number: int, loss: float, judged: Evaluation, seconds: float) -> Epoch:
-    calibration = Calibration.fitted(judged.histogram)
+def _epoch(number: int, loss: float, judged: Evaluation, method: CalibrationMethod, seconds: float) -> Epoch:
+    calibration = Calibration.fitted(judged.histogram, method)
     return Epoch(
         epoch=number,
         loss=loss,

@@ -6,6 +6,7 @@ Plain dataclasses, so that they import with nothing but Python on a GPU machine,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +16,7 @@ SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 ConvName = Literal["unet", "deeplabv3plus", "pspnet", "ccnet"]
 Radiometry = Literal["boa", "rgb8", "l4s"]
 DataKind = Literal["bijie", "landslide4sense", "pairs", "chips"]
+CalibrationMethod = Literal["temperature", "platt"]
 
 SAM_PIXEL_MEAN = (123.675, 116.28, 103.53)
 SAM_PIXEL_STD = (58.395, 57.12, 57.375)
@@ -208,6 +210,10 @@ class DataSpec:
             published, with ``img`` and ``mask`` inside. ``pairs``: plain folders ``image`` and ``mask``. ``chips``:
             what ``landslide-scale chips`` writes.
         path: Folder, or its URL.
+        split: ``seeded`` parts the images by `TrainSpec.seed`, as the paper. ``official``, of ``landslide4sense``,
+            takes the published parts in `path`: ``TrainData`` is learnt from, ``ValidData`` chosen by, ``TestData``
+            scored.
+        resolution: Metres per pixel of ``pairs``, for scores by landslide size; other kinds know their own.
         resize: Side in pixels every image of ``bijie`` or ``pairs`` is resized to: images antialiased, masks by
             nearest. None keeps their sizes.
         non_landslide: With ``bijie``, take the non-landslide images too, as all background.
@@ -217,6 +223,8 @@ class DataSpec:
 
     kind: DataKind
     path: str
+    split: Literal["seeded", "official"] = "seeded"
+    resolution: float | None = None
     resize: int | None = None
     non_landslide: bool = False
     background: tuple[int, ...] = (0,)
@@ -235,6 +243,18 @@ class DataSpec:
                 f"non_landslide for {self.kind}",
                 expected="bijie, which has a folder of them",
                 key="dataset.non_landslide",
+            )
+        if self.split == "official" and self.kind != "landslide4sense":
+            raise InvalidConfigError(
+                f"split official for {self.kind}",
+                expected="landslide4sense, which is published in parts",
+                key="dataset.split",
+            )
+        if self.resolution is not None and not (self.kind == "pairs" and 0 < self.resolution < math.inf):
+            raise InvalidConfigError(
+                f"resolution {self.resolution} for {self.kind}",
+                expected="metres per pixel, above 0, for pairs",
+                key="dataset.resolution",
             )
         self._check_mask_values()
 
@@ -274,6 +294,8 @@ class TrainSpec:
             ``data`` takes them from the training part's pixels: for an encoder from random weights, to which forest
             and bare ground in near infrared look alike under SAM's. Either is kept in the checkpoint.
         clip_norm: Gradients are scaled down to this norm over all tensors: early steps of a dice loss are wild.
+        calibration: Fitted to the validation pixels after each epoch: ``temperature`` alone, or with a bias
+            (``platt``), which makes the mean probability right where landslides are as frequent as there.
     """
 
     epochs: int = 20
@@ -291,6 +313,7 @@ class TrainSpec:
     beta2: float = 0.999
     statistics: Literal["sam", "data"] = "sam"
     clip_norm: float = 1.0
+    calibration: CalibrationMethod = "temperature"
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -31,12 +31,12 @@ from landslide_scale.model.batchnorm import has_batch_norm, share_batch_norm
 from landslide_scale.model.precision import Precision, autocast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from torch import Tensor, nn
 
     from landslide_scale.datasets import Patches
-    from landslide_scale.spec import TrainSpec
+    from landslide_scale.spec import CalibrationMethod, TrainSpec
 
 _AHEAD = 2
 """Batches read while the network works on one."""
@@ -74,32 +74,50 @@ def _stacked(share: Share, reads: list[Any], device: torch.device) -> tuple[Tens
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How logits become probabilities and these a mask: ``sigmoid((logit + bias) / temperature) >= threshold``."""
+    """How logits become probabilities and these a mask: ``sigmoid((logit + bias) / temperature) >= threshold``.
+
+    Attributes:
+        threshold, temperature, bias: As above.
+        prevalence: Share of landslide among the pixels it was fitted to, which a bias assumes; None where there were
+            none.
+    """
 
     threshold: float = 0.5
     temperature: float = 1.0
     bias: float = 0.0
+    prevalence: float | None = None
 
     @classmethod
-    def fitted(cls, histogram: LogitHistogram) -> Calibration:
-        """The temperature of least cross-entropy and, under it, the threshold of highest expected landslide F1.
+    def fitted(cls, histogram: LogitHistogram, method: CalibrationMethod = "temperature") -> Calibration:
+        """Temperature, or temperature and bias, of least cross-entropy; and the threshold of highest expected F1.
 
         The threshold is rounded down to four digits, so that logits exactly at the chosen bin edge, frequent in bf16,
         stay on its upper side in any arithmetic.
+
+        Args:
+            histogram: Of all pixels of the validation images, cut as `EvaluationPatches` does: ``landslide_focus``
+                enriches training squares alone, so the share of landslide here is that of the data set. Whether it
+                is also that of the ground, only who made the data set can say.
+            method: ``platt`` fits a bias too.
         """
-        temperature = histogram.fit_temperature()
-        probability = 1 / (1 + math.exp(-histogram.best_logit(temperature) / temperature))
+        temperature, bias = histogram.fit_platt() if method == "platt" else (histogram.fit_temperature(), 0.0)
+        probability = 1 / (1 + math.exp(-(histogram.best_logit(temperature, bias) + bias) / temperature))
         threshold = min(max(math.floor(probability * 1e4), 1), 9999) / 1e4
-        return cls(threshold=threshold, temperature=temperature)
+        prevalence = None if math.isnan(histogram.prevalence) else histogram.prevalence
+        return cls(threshold=threshold, temperature=temperature, bias=bias, prevalence=prevalence)
 
     @property
     def edge(self) -> float:
         """The logit from which a pixel counts as landslide."""
         return self.temperature * math.log(self.threshold / (1 - self.threshold)) - self.bias
 
+    def probability(self, logits: Tensor) -> Tensor:
+        """Float32 in [0, 1], of the shape of `logits`."""
+        return torch.sigmoid((logits.float() + self.bias) / self.temperature)
+
     def mask(self, logits: Tensor) -> Tensor:
         """Bool, True where landslide, of the shape of `logits`."""
-        return torch.sigmoid((logits.float() + self.bias) / self.temperature) >= self.threshold
+        return self.probability(logits) >= self.threshold
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,6 +144,7 @@ def evaluate(
     precision: Precision = "auto",
     calibration: Calibration | None = None,
     threads: int = 2,
+    seen: Callable[[Sequence[int], Tensor, Tensor], None] | None = None,
 ) -> Evaluation:
     """Run a network over patches, each process over its part.
 
@@ -136,15 +155,18 @@ def evaluate(
         precision: Of the forward pass.
         calibration: What makes a mask of logits; by default probability 0.5.
         threads: That read patches.
+        seen: Given this process's patches as they come: their indices, logits (B, P, P) and labels uint8 (B, P, P).
     """
     net.eval()
     workers, device = Workers.here(), _device(net)
     calibration = calibration or Calibration()
     confusion, histogram, loss = Confusion(), LogitHistogram.empty(), 0.0
     parts = (share for share in shares(range(len(patches)), batch, workers) if share.weight)
-    for images, labels, _ in _loaded(patches, 0, parts, device, threads):
+    for images, labels, share in _loaded(patches, 0, parts, device, threads):
         with autocast(precision, device.type):
             logits = net(images)
+        if seen is not None:
+            seen(share.indices, logits[:, 0], labels)
         confusion += Confusion.of(calibration.mask(logits[:, 0]), labels)
         histogram += LogitHistogram.of(logits, labels)
         loss += float(segmentation_loss(logits, labels).double().sum())

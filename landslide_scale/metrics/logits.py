@@ -1,12 +1,7 @@
-"""Scores as whole-number counts that add up over images and workers, and what is chosen from them.
+"""Pixels by logit, from which threshold, temperature, bias and epoch are chosen.
 
-Precision, recall, F1 and IoU are ratios of pooled pixel counts, for the landslide class and as the plain mean of both
-classes (macro); both are always given, because the literature calls either one "F1". A score whose denominator is 0
-is undefined and is ``nan``, never 0 or 1; a macro score is ``nan`` when either class's is.
-
-``LogitHistogram`` counts logits per class in bins of 1/32. That is exact in float32 and bf16, so the counts at any bin
-edge are those of thresholding the logits themselves; it holds a few thousand integers however large the set, and
-adds up over workers. Threshold, temperature and epoch are chosen from it.
+Logits are counted per class in bins of 1/32. That is exact in float32 and bf16, so the counts at any bin edge are those
+of thresholding the logits themselves; it is a few thousand integers however large the set, and adds up over workers.
 """
 
 from __future__ import annotations
@@ -19,6 +14,8 @@ import numpy as np
 import torch
 
 from landslide_scale.losses import IGNORE
+from landslide_scale.metrics.confusion import Confusion
+from landslide_scale.metrics.logistic import fit_logistic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,78 +28,6 @@ _EDGES = (np.arange(_BINS) - _BINS // 2) / _PER_UNIT  # the lower ones
 _CENTRES = _EDGES + 0.5 / _PER_UNIT
 _TEMPERATURES = (0.1, 10.0)
 _GOLDEN = (math.sqrt(5) - 1) / 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """Each in [0, 1], or ``nan`` where undefined."""
-
-    precision: float
-    recall: float
-    f1: float
-    iou: float
-
-    @classmethod
-    def of(cls, *, tp: int, fp: int, fn: int) -> Scores:
-        """F1 = 2 TP / (2 TP + FP + FN) and IoU = TP / (TP + FP + FN), from pooled counts."""
-        return cls(
-            precision=_ratio(tp, tp + fp),
-            recall=_ratio(tp, tp + fn),
-            f1=_ratio(2 * tp, 2 * tp + fp + fn),
-            iou=_ratio(tp, tp + fp + fn),
-        )
-
-
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else math.nan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Confusion:
-    """Pixels by predicted and true class; landslide is positive, ignored pixels are in none of the four."""
-
-    tp: int = 0
-    fp: int = 0
-    fn: int = 0
-    tn: int = 0
-
-    @classmethod
-    def of(cls, predicted: Tensor, label: Tensor) -> Confusion:
-        """Count one batch.
-
-        Args:
-            predicted: bool, any shape; True is landslide.
-            label: uint8 of the same shape; 0 background, 1 landslide, 255 ignored.
-        """
-        truth, counted = label == 1, label != IGNORE
-        tp = int((predicted & truth).sum())
-        fp = int((predicted & ~truth & counted).sum())
-        fn = int((~predicted & truth).sum())
-        return cls(tp=tp, fp=fp, fn=fn, tn=int(counted.sum()) - tp - fp - fn)
-
-    def __add__(self, other: Confusion) -> Confusion:
-        return Confusion(tp=self.tp + other.tp, fp=self.fp + other.fp, fn=self.fn + other.fn, tn=self.tn + other.tn)
-
-    @property
-    def landslide(self) -> Scores:
-        """Scores of the landslide class."""
-        return Scores.of(tp=self.tp, fp=self.fp, fn=self.fn)
-
-    @property
-    def background(self) -> Scores:
-        """Scores of the background class: the same counts seen from the other side."""
-        return Scores.of(tp=self.tn, fp=self.fn, fn=self.fp)
-
-    @property
-    def macro(self) -> Scores:
-        """The mean of the two classes, score by score; its F1 is the mean of F1s, its IoU the paper's mIoU."""
-        a, b = self.landslide, self.background
-        return Scores(
-            precision=(a.precision + b.precision) / 2,
-            recall=(a.recall + b.recall) / 2,
-            f1=(a.f1 + b.f1) / 2,
-            iou=(a.iou + b.iou) / 2,
-        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,7 +64,13 @@ class LogitHistogram:
         (fp, tp), (tn, fn) = self.counts[:, edge:].sum(1), self.counts[:, :edge].sum(1)
         return Confusion(tp=int(tp), fp=int(fp), fn=int(fn), tn=int(tn))
 
-    def best_logit(self, temperature: float) -> float:
+    @property
+    def prevalence(self) -> float:
+        """Share of landslide among the counted pixels; nan if empty."""
+        total = int(self.counts.sum())
+        return int(self.counts[1].sum()) / total if total else math.nan
+
+    def best_logit(self, temperature: float, bias: float = 0.0) -> float:
         """Find the bin edge of highest landslide F1 expected of these logits, were their calibrated probabilities true.
 
         Expected, not counted: which edge counts best hangs on the few landslides at hand and jumps by chance from one
@@ -148,7 +79,8 @@ class LogitHistogram:
         Maximize F1 Measure").
 
         Args:
-            temperature: Of ``sigmoid(logit / temperature)``, as fitted to the same pixels.
+            temperature: Of ``sigmoid((logit + bias) / temperature)``, as fitted to the same pixels.
+            bias: Likewise.
 
         Returns:
             The edge nearest 0 among equals; 0 where no landslide was counted, so that nothing can be learnt.
@@ -156,18 +88,18 @@ class LogitHistogram:
         if not self.counts[1].any():
             return 0.0
         pixels = self.counts.sum(0)
-        landslides = pixels / (1 + np.exp(-_CENTRES / temperature))
+        landslides = pixels / (1 + np.exp(-(_CENTRES + bias) / temperature))
         found, predicted = landslides[::-1].cumsum()[::-1], pixels[::-1].cumsum()[::-1]
         f1 = 2 * found / (predicted + landslides.sum())
         best = np.flatnonzero(f1 == f1.max())
         return float(_EDGES[best[np.abs(_EDGES[best]).argmin()]])
 
-    def negative_log_likelihood(self, temperature: float) -> float:
-        """Average BCE per pixel of ``sigmoid(logit / temperature)``, logits taken at bin centres; nan if empty."""
+    def negative_log_likelihood(self, temperature: float, bias: float = 0.0) -> float:
+        """Mean BCE per pixel of ``sigmoid((logit + bias) / temperature)``, logits at bin centres; nan if empty."""
         total = int(self.counts.sum())
         if not total:
             return math.nan
-        centre = _CENTRES / temperature
+        centre = (_CENTRES + bias) / temperature
         cost = np.stack((np.logaddexp(0, centre), np.logaddexp(0, -centre)))
         return float((self.counts * cost).sum() / total)
 
@@ -187,3 +119,26 @@ class LogitHistogram:
             else:
                 low = left
         return math.exp((low + high) / 2)
+
+    def fit_platt(self) -> tuple[float, float]:
+        """Fit the temperature in [0.1, 10] and bias of least BCE (Platt 1999, "Probabilistic Outputs for SVMs").
+
+        Platt's smoothed targets are left out: they matter for hundreds of samples, and here are millions of pixels.
+        The bias makes the mean probability of these pixels their `prevalence`, so the probabilities are true where
+        landslides are as frequent as here; where their share is q and was p, ``logit(q) - logit(p)`` is added to the
+        logit of the probability (Saerens et al. 2002).
+
+        Returns:
+            Temperature and bias; the temperature alone, and bias 0, where one of the classes was not counted, where
+            they can be told apart entirely, or where the best temperature lies outside its interval.
+        """
+        fitted = fit_logistic(_CENTRES, self.counts)
+        low, high = _TEMPERATURES
+        if fitted is None or not 1 / high <= fitted[0] <= 1 / low:
+            return self.fit_temperature(), 0.0
+        slope, intercept = fitted
+        return 1 / slope, intercept / slope
+
+    def recalibration(self) -> tuple[float, float] | None:
+        """Slope and intercept of ``logit P(landslide) = slope * logit + intercept``, as :func:`fit_logistic` gives."""
+        return fit_logistic(_CENTRES, self.counts)

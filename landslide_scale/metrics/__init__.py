@@ -1,0 +1,40 @@
+"""How good a map is: scores as counts that add up over images and workers, and what is chosen from them.
+
+A score whose denominator is 0 is undefined and is ``nan``, never 0 or 1. Pixels labelled 255 take no part anywhere:
+what is predicted there changes nothing, and beside them there is no border.
+"""
+
+from __future__ import annotations
+
+from landslide_scale.metrics.boundary import boundary, match_boundaries, match_pixels
+from landslide_scale.metrics.components import Components
+from landslide_scale.metrics.confusion import Confusion, Scores
+from landslide_scale.metrics.logistic import fit_logistic
+from landslide_scale.metrics.logits import LogitHistogram
+from landslide_scale.metrics.maps import LabelledMap, MapScores, judge
+from landslide_scale.metrics.matches import Matches
+from landslide_scale.metrics.objects import ObjectMatches
+from landslide_scale.metrics.plain import nan_as_null
+from landslide_scale.metrics.reliability import Recalibration, Reliability
+from landslide_scale.metrics.sizes import SizeClass, by_size
+
+__all__ = [
+    "Components",
+    "Confusion",
+    "LabelledMap",
+    "LogitHistogram",
+    "MapScores",
+    "Matches",
+    "ObjectMatches",
+    "Recalibration",
+    "Reliability",
+    "Scores",
+    "SizeClass",
+    "boundary",
+    "by_size",
+    "fit_logistic",
+    "judge",
+    "match_boundaries",
+    "match_pixels",
+    "nan_as_null",
+]
