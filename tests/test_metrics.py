@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from landslide_scale.metrics import Confusion, LogitHistogram, Scores
@@ -135,3 +136,46 @@ def test_temperature_of_separable_logits_stays_in_its_interval():
     label = torch.tensor([0, 1], dtype=torch.uint8)
     assert LogitHistogram.of(torch.tensor([-1.0, 1.0]), label).fit_temperature() == pytest.approx(0.1, rel=0.01)
     assert LogitHistogram.of(torch.tensor([1.0, -1.0]), label).fit_temperature() == pytest.approx(10, rel=0.01)
+
+
+@pytest.mark.parametrize(("temperature", "bias"), [(0.5, 0.0), (1.0, -2.0), (2.5, 3.0)])
+def test_temperature_and_bias_are_recovered_and_equal_scikit_learn(temperature: float, bias: float):
+    generator = torch.Generator().manual_seed(1)
+    true_logit = torch.randn(200_000, generator=generator) * 2 - 1
+    label = (torch.rand(200_000, generator=generator) < torch.sigmoid(true_logit)).to(torch.uint8)
+    logit = true_logit * temperature - bias
+    histogram = LogitHistogram.of(logit, label)
+    found = histogram.fit_platt()
+    assert found == pytest.approx((temperature, bias), rel=0.03, abs=0.03)
+    centres = ((logit * 32).floor().clamp(-512, 511) + 0.5) / 32
+    fitted = LogisticRegression(C=math.inf, solver="newton-cholesky", tol=1e-12).fit(centres[:, None], label)
+    slope, intercept = fitted.coef_[0, 0], fitted.intercept_[0]
+    assert found == pytest.approx((1 / slope, intercept / slope), abs=1e-6)
+    least = histogram.negative_log_likelihood(*found)
+    assert least <= histogram.negative_log_likelihood(histogram.fit_temperature())
+    mean = torch.sigmoid((centres + found[1]) / found[0]).mean().item()
+    assert mean == pytest.approx(histogram.prevalence, abs=1e-5)
+    assert histogram.prevalence == pytest.approx(label.float().mean().item())
+
+
+@pytest.mark.parametrize(
+    ("logits", "label"),
+    [
+        ([-2.0, 0.5, 1.0], [0, 0, 0]),  # no landslide
+        ([-1.0, 1.0], [0, 1]),  # told apart entirely
+        ([1.0, -1.0, 1.0, -1.0, -1.0], [0, 1, 0, 1, 0]),  # the wrong way round
+        ([], []),
+    ],
+)
+def test_where_a_bias_cannot_be_fitted_the_temperature_is_alone(logits: list[float], label: list[int]):
+    histogram = LogitHistogram.of(torch.tensor(logits), torch.tensor(label, dtype=torch.uint8))
+    assert histogram.fit_platt() == (histogram.fit_temperature(), 0.0)
+
+
+def test_best_logit_under_a_bias_is_that_of_the_shifted_logits():
+    histogram = calibrated(200_000, 5)
+    generator = torch.Generator().manual_seed(5)
+    logit = torch.randn(200_000, generator=generator) * 2 - 2
+    label = (torch.rand(200_000, generator=generator) < torch.sigmoid(logit)).to(torch.uint8)
+    shifted = LogitHistogram.of(logit - 1.5, label)
+    assert shifted.best_logit(1.0, 1.5) == pytest.approx(histogram.best_logit(1.0) - 1.5, abs=1 / 32)
