@@ -147,8 +147,8 @@ def test_temperature_and_bias_are_recovered_and_equal_scikit_learn(temperature: 
     histogram = LogitHistogram.of(logit, label)
     found = histogram.fit_platt()
     assert found == pytest.approx((temperature, bias), rel=0.03, abs=0.03)
-    centres = ((logit * 32).floor().clamp(-512, 511) + 0.5) / 32
-    fitted = LogisticRegression(C=math.inf, solver="newton-cholesky", tol=1e-12).fit(centres[:, None], label)
+    centres = ((logit * 32).floor().clamp(-512, 511).double() + 0.5) / 32
+    fitted = LogisticRegression(C=math.inf, solver="newton-cholesky", tol=1e-9).fit(centres[:, None], label)
     slope, intercept = fitted.coef_[0, 0], fitted.intercept_[0]
     assert found == pytest.approx((1 / slope, intercept / slope), abs=1e-6)
     least = histogram.negative_log_likelihood(*found)

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 _STEPS = 100
 _HALVINGS = 40
-_STEEPEST = 1e3
 _CONVERGED = 1e-9
 _ROUNDING = 1e-12
 _SINGULAR = 1e-24
@@ -44,8 +43,6 @@ def fit_logistic(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tupl
             return None
         step = np.linalg.solve(hessian, terms @ (ones - cases * chance))
         fitted = _improved(fitted, step, terms, cases, ones)
-        if abs(fitted[0]) > _STEEPEST:
-            return None
         if np.abs(step).max() < _CONVERGED * (1 + np.abs(fitted).max()):
             return float(fitted[0]), float(fitted[1])
     return None
