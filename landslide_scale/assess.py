@@ -1,14 +1,18 @@
-"""Scoring a checkpoint on labelled images."""
+"""Scoring a checkpoint on labelled images, its patches and the whole images that these make up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from landslide_scale.checkpoint import read_card, restore
-from landslide_scale.datasets import EvaluationPatches, inspect, open_dataset, split
+from landslide_scale.datasets import EvaluationPatches, inspect, open_dataset, partition
+from landslide_scale.metrics import LabelledMap, MapScores
+from landslide_scale.mosaic import Mosaic
 from landslide_scale.training import Calibration, evaluate
 
 if TYPE_CHECKING:
@@ -26,12 +30,14 @@ class Assessment:
         images: How many were scored.
         confusion: Their pixels at the card's threshold; its `landslide` and `macro` are the scores.
         loss: Mean BCE + Dice per patch.
+        maps: The same pixels as whole images: objects, borders, sizes and calibration.
     """
 
     card: ModelCard
     images: int
     confusion: Confusion
     loss: float
+    maps: MapScores
 
 
 def evaluate_checkpoint(
@@ -61,13 +67,22 @@ def evaluate_checkpoint(
     card = read_card(checkpoint)
     dataset = open_dataset(data, card.model, card.inputs)
     found = inspect(dataset)
-    names = split(found, train).holdout if part == "holdout" else dataset.names
+    names = partition(found, data, train).holdout if part == "holdout" else dataset.names
     net, _ = restore(checkpoint, base_url=base_url)
+    calibration = Calibration(threshold=card.threshold, temperature=card.temperature, bias=card.bias)
+    patches = EvaluationPatches.of(dataset, found, names, train.patch)
+    scored: list[MapScores] = []
+
+    def whole(_name: str, image: LabelledMap) -> None:
+        scored.append(MapScores.of(image, threshold=card.threshold))
+
     judged = evaluate(
         net.to(device or ("cuda" if torch.cuda.is_available() else "cpu")),
-        EvaluationPatches.of(dataset, found, names, train.patch),
+        patches,
         batch=train.batch,
         precision=train.precision,
-        calibration=Calibration(threshold=card.threshold, temperature=card.temperature, bias=card.bias),
+        calibration=calibration,
+        seen=Mosaic(patches, found, calibration, whole),
     )
-    return Assessment(card=card, images=len(names), confusion=judged.confusion, loss=judged.loss)
+    maps = reduce(add, scored)
+    return Assessment(card=card, images=len(names), confusion=judged.confusion, loss=judged.loss, maps=maps)

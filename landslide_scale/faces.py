@@ -13,7 +13,7 @@ from landslide_scale.console import say
 from landslide_scale.demo.run import run_demo
 from landslide_scale.finetune import finetune as run_finetune
 from landslide_scale.jobsettings import finetune_job
-from landslide_scale.reports import ScanProgress, scan_report, score_lines
+from landslide_scale.reports import ScanProgress, map_lines, scan_report, score_lines
 from landslide_scale.scan import scan as run_scan
 from landslide_scale.session import session
 from landslide_scale.survey import survey
@@ -64,7 +64,8 @@ def finetune(path: Path, *, resume: bool) -> int:
     wanted = configuration.load(configuration.FinetuneConfig, path)
     with session(wanted.compute.address):
         result = run_finetune(finetune_job(wanted), resume=resume, progress=say)
-    say(f"best epoch {result.best} of {len(result.epochs)}; on the held-out {wanted.train.holdout:.0%}:")
+    scored = "TestData" if wanted.dataset.split == "official" else f"the held-out {wanted.train.holdout:.0%}"
+    say(f"best epoch {result.best} of {len(result.epochs)}; on {scored}:")
     say(score_lines(result.holdout))
     say(f"checkpoint: {result.checkpoint}")
     return 0
@@ -78,6 +79,7 @@ def evaluate(path: Path, checkpoint: str | None) -> int:
     found = evaluate_checkpoint(checkpoint or f"{job.output}/{CHECKPOINT}", job.data, job.train, base_url=base)
     say(f"{found.images} held-out images, loss {found.loss:.4f}, threshold {found.card.threshold:.3f}")
     say(score_lines(found.confusion))
+    say(map_lines(found.maps))
     return 0
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from typing import TextIO
 
-from landslide_scale.metrics import Confusion
+from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
 from landslide_scale.scan import Progress, ScanSummary
 
 SPARSE_S = 30
@@ -52,6 +53,68 @@ def score_lines(confusion: Confusion) -> str:
         f"  {name:<9}  P {scores.precision:.4f}  R {scores.recall:.4f}  F1 {scores.f1:.4f}  IoU {scores.iou:.4f}"
         for name, scores in rows
     )
+
+
+def map_lines(maps: MapScores) -> str:
+    """Whole images: borders with tolerance, landslides as objects, by size, and calibration."""
+    within = f"within {maps.tolerance:g} px"
+    return "\n".join(
+        (
+            _match_line(f"pixels {within}", maps.tolerant),
+            _match_line(f"borders {within}", maps.boundary),
+            f"{_match_line('objects', maps.objects.matches)}; {_objects(maps.objects)}",
+            *_size_lines(maps.sizes),
+            *_calibration_lines(maps.reliability),
+        )
+    )
+
+
+def _match_line(name: str, matches: Matches) -> str:
+    scores = matches.scores
+    return f"  {name:<22}  P {scores.precision:.4f}  R {scores.recall:.4f}  F1 {scores.f1:.4f}  IoU {scores.iou:.4f}"
+
+
+def _objects(objects: ObjectMatches) -> str:
+    found = objects.matches
+    return (
+        f"{found.found} of {found.truth} landslides found, {found.correct} of {found.predicted} predictions correct, "
+        f"{objects.merges} merges, {objects.splits} splits"
+    )
+
+
+def _size_lines(sizes: tuple[SizeClass, ...] | None) -> list[str]:
+    if sizes is None:
+        return ["  no scores by size: the area of a pixel is not known (dataset.resolution)"]
+    return [
+        f"{_match_line(_area(each), each.pixels)}; {each.objects.found} of {each.objects.truth} found, "
+        f"{each.objects.correct} of {each.objects.predicted} correct"
+        for each in sizes
+    ]
+
+
+def _area(each: SizeClass) -> str:
+    return f"{each.low_m2:g} to {each.high_m2:g} m2" if each.high_m2 < math.inf else f"{each.low_m2:g} m2 and more"
+
+
+def _calibration_lines(reliability: Reliability) -> list[str]:
+    line = reliability.recalibration
+    error, where_it_counts = reliability.calibration_error(), reliability.calibration_error(LEAST)
+    return [
+        (
+            f"  calibration: slope {line.slope:.3f}, intercept {line.intercept:+.3f}, "
+            f"error {error:.4f} ({where_it_counts:.4f} where p >= {LEAST})"
+        ),
+        (
+            f"  Brier score {reliability.brier:.4f}, skill {reliability.brier_skill:.3f} against the prevalence "
+            f"{reliability.prevalence:.4f} everywhere"
+        ),
+        *(
+            f"  p {each.low:.2f} to {each.high:.2f}: {each.pixels:>12,} px, mean p {each.probability:.3f}, "
+            f"observed {each.observed:.3f}"
+            for each in reliability.bins
+            if each.pixels
+        ),
+    ]
 
 
 def scan_report(summary: ScanSummary) -> str:

@@ -25,11 +25,11 @@ from landslide_scale.datasets import (
     inspect,
     measured,
     open_dataset,
-    split,
+    partition,
 )
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError, RunConflictError
 from landslide_scale.fitting import Epoch, Parts, TrainState
-from landslide_scale.metrics import Confusion
+from landslide_scale.metrics import Confusion, nan_as_null
 from landslide_scale.model import Network, build, family, parameter_counts
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
@@ -145,7 +145,7 @@ class Prepared:
         dataset = open_dataset(job.data, job.model, job.inputs)
         found = inspect(dataset)
         try:
-            return cls(dataset=dataset, found=found, split=split(found, job.train))
+            return cls(dataset=dataset, found=found, split=partition(found, job.data, job.train))
         except InvalidDatasetError as error:
             raise error.at(file=redacted(job.data.path)) from error
 
@@ -232,7 +232,7 @@ class TrainRun:
         """Record an epoch, and keep the network where it is the best so far."""
         if state.improved:
             self._save(net, state)
-        self.folder.note(epochs=[_plain(asdict(epoch)) for epoch in state.epochs], best=state.best)
+        self.folder.note(epochs=[nan_as_null(asdict(epoch)) for epoch in state.epochs], best=state.best)
 
     def complete(self, net: Network, state: TrainState, judged: Evaluation) -> None:
         """Record the score of the best epoch, at which `net` is."""
@@ -307,16 +307,10 @@ def _all(names: Mapping[str, list[str]]) -> list[str]:
 
 def scores(confusion: Confusion) -> dict[str, Any]:
     """Counts and both kinds of scores, as JSON; an undefined score is null."""
-    plain: dict[str, Any] = _plain(
+    plain: dict[str, Any] = nan_as_null(
         {"pixels": asdict(confusion), "landslide": asdict(confusion.landslide), "macro": asdict(confusion.macro)}
     )
     return plain
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 (JSON)
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _epoch(plain: Mapping[str, Any]) -> Epoch:

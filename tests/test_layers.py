@@ -23,7 +23,7 @@ LAYERS = (
     {"config", "model", "metrics"},
     {"catalog", "raster", "region", "checkpoint", "datasets"},
     {"observe", "training", "predict"},
-    {"plan", "cube", "fitting", "rundir"},
+    {"plan", "cube", "fitting", "rundir", "mosaic"},
     {"ledger", "survey", "trainrun", "assess"},
     {"work", "jobsettings"},
     {"predictor"},
@@ -61,7 +61,7 @@ ONLY_IN = {
         "fitting",
         "demo",
     }
-    | {"trainrun", "assess", "finetune", "benchmark"},
+    | {"trainrun", "assess", "finetune", "benchmark", "mosaic"},
     "segment_anything": {"model"},
     "segmentation_models_pytorch": {"model"},
     "typer": {"cli"},
@@ -69,7 +69,7 @@ ONLY_IN = {
 }
 """Each of these libraries is imported in the named modules and folders alone."""
 
-TORCH_ALONE = ("model", "batches", "training", "predict", "losses", "metrics", "datasets")
+TORCH_ALONE = ("model", "batches", "training", "mosaic", "predict", "losses", "metrics", "datasets")
 WITHOUT = ("pydantic", "yaml", "ray", "rasterio", "geopandas", "zarr", "xarray", "fsspec", "pyproj", "shapely")
 
 

@@ -8,11 +8,11 @@ from landslide_scale.datasets.bijie import open_bijie
 from landslide_scale.datasets.chips import open_chips
 from landslide_scale.datasets.files import Files, LocalFiles, RemoteFiles, files_at
 from landslide_scale.datasets.kept import Kept
-from landslide_scale.datasets.landslide4sense import open_landslide4sense
+from landslide_scale.datasets.landslide4sense import open_landslide4sense, open_official
 from landslide_scale.datasets.pairs import open_pairs
 from landslide_scale.datasets.patches import EvaluationPatches, Patches, TrainingPatches
 from landslide_scale.datasets.sample import Dataset, Found, Sample, inspect
-from landslide_scale.datasets.split import Split, split
+from landslide_scale.datasets.split import Split, partition, split
 from landslide_scale.datasets.statistics import measured
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.losses import IGNORE
@@ -36,6 +36,7 @@ __all__ = [
     "inspect",
     "measured",
     "open_dataset",
+    "partition",
     "split",
 ]
 
@@ -69,6 +70,8 @@ def _open(data: DataSpec, model: ModelSpec, files: Files) -> Dataset:
     if data.kind == "bijie":
         return open_bijie(files, non_landslide=data.non_landslide, resize=data.resize)
     if data.kind == "landslide4sense":
-        return open_landslide4sense(files, bands=model.bands)
+        opened = open_official if data.split == "official" else open_landslide4sense
+        return opened(files, bands=model.bands)
     values = ((data.background, 0), (data.landslide, 1), (data.ignore, IGNORE))
-    return open_pairs(files, meaning={value: label for group, label in values for value in group}, resize=data.resize)
+    meaning = {value: label for group, label in values for value in group}
+    return open_pairs(files, meaning=meaning, resolution=data.resolution, resize=data.resize)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from landslide_scale.datasets.files import Files
 
 _MEANING = {0: 0, 255: 1}
+_METRES = 0.8
 
 
 def open_bijie(files: Files, *, non_landslide: bool = False, resize: int | None = None) -> ImagePairs:
@@ -32,4 +33,4 @@ def open_bijie(files: Files, *, non_landslide: bool = False, resize: int | None 
         need_names(tuple(found), expected=f"images in {folder}", file=files.where(folder))
         pairs |= {f"non-landslide/{name}": Pair(image=path, mask=None) for name, path in found.items()}
     need_names(tuple(pairs), expected="PNG images in landslide/image", file=files.where("landslide/image"))
-    return ImagePairs(files=files, pairs=pairs, meaning=_MEANING, resize=resize)
+    return ImagePairs(files=files, pairs=pairs, meaning=_MEANING, resolution=_METRES, resize=resize)

@@ -84,7 +84,7 @@ class Chips:
         label = _array(content, "label", (size, size), np.uint8, where)
         _check_values(image, label, where)
         chosen = [self.index.bands.index(band) for band in self.bands]
-        return Sample(image=image[chosen], label=label)
+        return Sample(image=image[chosen], label=label, pixel_m2=self.index.resolution**2)
 
 
 def _array(content: bytes, key: str, shape: tuple[int, ...], kind: type, where: str) -> np.ndarray:

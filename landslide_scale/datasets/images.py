@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from landslide_scale.datasets.sample import Sample
 from landslide_scale.errors import InvalidDatasetError
@@ -30,6 +31,10 @@ _FORMATS = ("PNG", "TIFF", "JPEG")
 _MOST_PIXELS = 100_000_000
 _SHOWN = 3
 
+_BITS, _PHOTOMETRIC, _SAMPLES, _EXTRA, _NUMBERS = 258, 262, 277, 338, 339
+_WHITE_IS_ZERO, _ALPHA, _SIGNED = 0, 2, 2
+"""Tags of TIFF 6.0 and values of theirs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
@@ -47,12 +52,14 @@ class ImagePairs:
         files: Where they lie.
         pairs: By name.
         meaning: From mask value to label (0, 1, 255).
+        resolution: Metres per pixel as stored, or None where nobody knows.
         resize: Side all are resized to, or None.
     """
 
     files: Files
     pairs: Mapping[str, Pair]
     meaning: Mapping[int, int]
+    resolution: float | None = None
     resize: int | None = None
 
     @property
@@ -75,10 +82,13 @@ class ImagePairs:
         pair = self.pairs[name]
         picture = self._open(pair.image, modes=("RGB", "RGBA"), kind="an 8-bit RGB image")
         label = self._label(pair, picture.size)
+        pixels = label.size
         if self.resize is not None:
             picture = _resized(picture, self.resize)
             label = np.asarray(Image.fromarray(label).resize((self.resize, self.resize), Image.Resampling.NEAREST))
-        return Sample(image=_values(picture), label=label)
+        # A resized image shows the same ground, so its pixels are larger or smaller, and every image's differently.
+        pixel_m2 = None if self.resolution is None else self.resolution**2 * pixels / label.size
+        return Sample(image=_values(picture), label=label, pixel_m2=pixel_m2)
 
     def _open(self, path: str, *, modes: tuple[str, ...], kind: str) -> Image.Image:
         where = self.files.where(path)
@@ -86,6 +96,7 @@ class ImagePairs:
         try:
             picture = Image.open(io.BytesIO(content), formats=_FORMATS)
             _check_declared(picture, modes=modes, kind=kind, where=where)
+            _check_unconverted(picture, content, kind=kind, where=where)
             picture.load()
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise InvalidDatasetError(f"cannot be decoded ({error})", expected=f"{kind}, whole", file=where) from error
@@ -125,6 +136,37 @@ def _check_declared(picture: Image.Image, *, modes: tuple[str, ...], kind: str, 
         raise InvalidDatasetError(
             f"{picture.width} x {picture.height} px", expected=f"at most {_MOST_PIXELS:,} pixels", file=where
         )
+
+
+def _check_unconverted(picture: Image.Image, content: bytes, *, kind: str, where: str) -> None:
+    """Refuse what Pillow would change without a word, by what the header says."""
+    tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
+    if picture.format == "PNG" and picture.mode in {"RGB", "RGBA"}:
+        # The depth of a PNG is byte 24, in its first chunk (ISO/IEC 15948).
+        tags = {_BITS: (content[24],)}
+    if problem := _conversion(picture, tags):
+        raise InvalidDatasetError(
+            problem,
+            expected=kind,
+            cure="Convert it on purpose, or write chips, which hold any bands as float32.",
+            file=where,
+        )
+
+
+def _conversion(picture: Image.Image, tags: Mapping[int, Any]) -> str:
+    """What Pillow would make of an image by itself, if anything; `tags` are TIFF's."""
+    bands, stored = len(picture.getbands()), tags.get(_SAMPLES, len(picture.getbands()))
+    if stored != bands:
+        return f"{stored} bands, of which {bands} would be read"
+    if bands > 1 and max(tags.get(_BITS, (8,))) > 8:  # noqa: PLR2004 (bits)
+        return f"{max(tags[_BITS])} bits per band, of which 8 would be read"
+    if bands == 4 and picture.format == "TIFF" and tags.get(_EXTRA) != (_ALPHA,):  # noqa: PLR2004 (red, green, blue, alpha)
+        return "a fourth band that is not declared as transparency"
+    if picture.mode == "L" and _SIGNED in tags.get(_NUMBERS, ()):
+        return "signed bytes, which would be read as unsigned"
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        return "values counted down from white, which would be read turned round"
+    return ""
 
 
 def _resized(picture: Image.Image, side: int) -> Image.Image:

@@ -1,5 +1,7 @@
 """Landslide4Sense (Ghorbanzadeh et al. 2022): ``img/image_N.h5`` and ``mask/mask_N.h5``, 128 x 128 px of 10 m.
 
+It is published in three parts, ``TrainData``, ``ValidData`` and ``TestData``, each a folder with ``img`` and ``mask``.
+
 Each band was divided by its mean over the data set, so values are around 1 and no reflectances; band 10 (cirrus) has no
 counterpart in a surface reflectance product. A network trained here cannot scan Sentinel-2 scenes as they are.
 """
@@ -27,6 +29,14 @@ BANDS = (
 )  # fmt: skip
 """Its channels in order: Sentinel-2 bands 1 to 8 and 9 to 12, then slope and elevation."""
 
+PARTS = ("TrainData", "ValidData", "TestData")
+"""To learn from, to choose by, to score."""
+
+_LATER_MASKS = (
+    "The competition's release had no masks here, a later one has: download that, or take TrainData alone, "
+    "by its own dataset.path and dataset.split: seeded"
+)
+_PIXEL_M2 = 100.0
 _MOST_PIXELS = 100_000_000
 _NAME = re.compile(r"(image|mask)_(\d+)\.h5")
 _SHOWN = 3
@@ -34,11 +44,11 @@ _SHOWN = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Landslide4Sense:
-    """One of its folders, restricted to some of its bands.
+    """One of its parts, or all of them, restricted to some of its bands.
 
     Attributes:
-        files: The folder that holds ``img`` and ``mask``.
-        names: ``image_N``, sorted.
+        files: The folder that holds ``img`` and ``mask``, or the parts.
+        names: ``image_N``, or ``PART/image_N``; sorted.
         bands: Chosen, in order.
     """
 
@@ -53,15 +63,15 @@ class Landslide4Sense:
 
     def read(self, name: str) -> Sample:
         """Open one image with the chosen bands, and its mask."""
-        number = name.removeprefix("image_")
-        image = _array(self.files, f"img/{name}.h5", "img")
-        mask = _array(self.files, f"mask/mask_{number}.h5", "mask")
-        where = self.files.where(f"img/{name}.h5")
+        image_path, mask_path = _paths(name)
+        image = _array(self.files, image_path, "img")
+        mask = _array(self.files, mask_path, "mask")
+        where = self.files.where(image_path)
         if image.ndim != 3 or image.shape[2] != len(BANDS):  # noqa: PLR2004 (rows, columns, bands)
             raise InvalidDatasetError(f"img {image.shape}", expected=f"(rows, columns, {len(BANDS)})", file=where)
         if not np.isfinite(image).all():
             raise InvalidDatasetError("img holds values that are no numbers", expected="finite numbers", file=where)
-        where = self.files.where(f"mask/mask_{number}.h5")
+        where = self.files.where(mask_path)
         if mask.shape != image.shape[:2]:
             raise InvalidDatasetError(
                 f"mask {mask.shape}", expected=f"{image.shape[:2]}, as its image {name}", file=where
@@ -70,7 +80,7 @@ class Landslide4Sense:
             raise InvalidDatasetError(f"mask values {np.unique(mask)[:5].tolist()}", expected="0 and 1", file=where)
         chosen = [BANDS.index(band) for band in self.bands]
         values = np.ascontiguousarray(image[..., chosen].transpose(2, 0, 1), np.float32)
-        return Sample(image=values, label=mask.astype(np.uint8))
+        return Sample(image=values, label=mask.astype(np.uint8), pixel_m2=_PIXEL_M2)
 
 
 def open_landslide4sense(files: Files, *, bands: tuple[str, ...]) -> Landslide4Sense:
@@ -83,10 +93,49 @@ def open_landslide4sense(files: Files, *, bands: tuple[str, ...]) -> Landslide4S
     Raises:
         InvalidDatasetError: A folder, image or mask is missing, or there is no such band.
     """
+    _check_bands(files, bands)
+    return Landslide4Sense(files=files, names=_names(files, ""), bands=bands)
+
+
+def open_official(files: Files, *, bands: tuple[str, ...]) -> Landslide4Sense:
+    """Open all three parts of the data set.
+
+    Args:
+        files: The folder that holds ``TrainData``, ``ValidData`` and ``TestData``.
+        bands: Of `BANDS`, in the order wanted.
+
+    Raises:
+        InvalidDatasetError: A part, or the masks of one, are missing, or there is no such band.
+    """
+    _check_bands(files, bands)
+    names = tuple(sorted(name for part in PARTS for name in _of_part(files, part)))
+    return Landslide4Sense(files=files, names=names, bands=bands)
+
+
+def _of_part(files: Files, part: str) -> tuple[str, ...]:
+    try:
+        return _names(files, f"{part}/")
+    except InvalidDatasetError as error:
+        raise InvalidDatasetError(
+            error.found, expected=error.expected, cure="" if part == PARTS[0] else _LATER_MASKS, **error.where
+        ) from error
+
+
+def _check_bands(files: Files, bands: tuple[str, ...]) -> None:
     unknown = [band for band in bands if band not in BANDS]
     if unknown:
         raise InvalidDatasetError(f"no band {unknown[0]}", expected=", ".join(BANDS), file=files.where(""))
-    found = {kind: _numbers(files, folder, kind) for kind, folder in (("image", "img"), ("mask", "mask"))}
+
+
+def _paths(name: str) -> tuple[str, str]:
+    """Of an image and its mask, by the image's name."""
+    part, number = name.split("image_")
+    return f"{part}img/image_{number}.h5", f"{part}mask/mask_{number}.h5"
+
+
+def _names(files: Files, part: str) -> tuple[str, ...]:
+    """Names of the images of a part, each of which has a mask; `part` ends in a slash, or is empty."""
+    found = {kind: _numbers(files, f"{part}{folder}", kind) for kind, folder in (("image", "img"), ("mask", "mask"))}
     for have, lack, folder in (("image", "mask", "mask"), ("mask", "image", "img")):
         missing = sorted(found[have] - found[lack])
         if missing:
@@ -94,11 +143,10 @@ def open_landslide4sense(files: Files, *, bands: tuple[str, ...]) -> Landslide4S
             raise InvalidDatasetError(
                 f"{len(missing)} of {len(found[have])} files missing ({shown})",
                 expected=f"one for each {have}",
-                file=files.where(folder),
+                file=files.where(f"{part}{folder}"),
             )
-    names = tuple(sorted(f"image_{number}" for number in found["image"]))
-    need_names(names, expected="image_N.h5 in the folder img", file=files.where("img"))
-    return Landslide4Sense(files=files, names=names, bands=bands)
+    names = tuple(sorted(f"{part}image_{number}" for number in found["image"]))
+    return need_names(names, expected="image_N.h5 in the folder img", file=files.where(f"{part}img"))
 
 
 def _numbers(files: Files, folder: str, kind: str) -> set[str]:

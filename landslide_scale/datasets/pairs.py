@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from landslide_scale.datasets.files import Files
 
 
-def open_pairs(files: Files, *, meaning: Mapping[int, int], resize: int | None = None) -> ImagePairs:
+def open_pairs(
+    files: Files, *, meaning: Mapping[int, int], resolution: float | None = None, resize: int | None = None
+) -> ImagePairs:
     """Open two folders of the same names.
 
     Args:
         files: The folder that holds ``image`` and ``mask``.
         meaning: From every mask value that may occur to 0 background, 1 landslide or 255 ignored. Look before you map:
             255 is landslide in one published set and padding in another.
+        resolution: Metres per pixel as stored, where known.
         resize: Side all images are resized to.
 
     Raises:
@@ -27,4 +30,4 @@ def open_pairs(files: Files, *, meaning: Mapping[int, int], resize: int | None =
     """
     pairs = match_pairs(files, images="image", masks="mask")
     need_names(tuple(pairs), expected="images in the folder image", file=files.where("image"))
-    return ImagePairs(files=files, pairs=pairs, meaning=meaning, resize=resize)
+    return ImagePairs(files=files, pairs=pairs, meaning=meaning, resolution=resolution, resize=resize)

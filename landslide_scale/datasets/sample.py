@@ -28,12 +28,14 @@ class Sample:
     Attributes:
         image: float32 (C, H, W) in the units of the data set's radiometry; NaN is no data.
         label: uint8 (H, W); 0 background, 1 landslide, 255 ignored.
+        pixel_m2: Area of a pixel in m2, after any resizing; None where nobody knows.
 
     Whoever changes one changes a copy: data sets may give the same arrays again.
     """
 
     image: NDArray[np.float32]
     label: NDArray[np.uint8]
+    pixel_m2: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +46,14 @@ class Found:
         height, width: In pixels, after any resizing.
         landslide: Pixels labelled landslide.
         counted: Pixels not ignored.
+        pixel_m2: Area of a pixel in m2; None where nobody knows.
     """
 
     height: int
     width: int
     landslide: int
     counted: int
+    pixel_m2: float | None = None
 
 
 class Dataset(Protocol):
@@ -86,7 +90,8 @@ def inspect(dataset: Dataset, *, threads: int = 4) -> Mapping[str, Found]:
         sample = dataset.read(name)
         height, width = sample.label.shape
         landslide, ignored = (int((sample.label == value).sum()) for value in (1, IGNORE))
-        return Found(height=height, width=width, landslide=landslide, counted=height * width - ignored)
+        counted = height * width - ignored
+        return Found(height=height, width=width, landslide=landslide, counted=counted, pixel_m2=sample.pixel_m2)
 
     with ThreadPoolExecutor(threads) as pool:
         return dict(zip(dataset.names, pool.map(look, dataset.names), strict=True))

@@ -6,13 +6,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from landslide_scale.datasets.landslide4sense import PARTS
 from landslide_scale.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from landslide_scale.datasets.sample import Found
-    from landslide_scale.spec import TrainSpec
+    from landslide_scale.spec import DataSpec, TrainSpec
 
 _FEWEST = 3
 
@@ -30,6 +31,33 @@ class Split:
     train: tuple[str, ...]
     validation: tuple[str, ...]
     holdout: tuple[str, ...]
+
+
+def partition(found: Mapping[str, Found], data: DataSpec, spec: TrainSpec) -> Split:
+    """Split as the data set's settings say: by seed, or as published.
+
+    Raises:
+        InvalidDatasetError: A part would have no landslide to be judged by.
+    """
+    return official(found) if data.split == "official" else split(found, spec)
+
+
+def official(found: Mapping[str, Found]) -> Split:
+    """The parts of Landslide4Sense as published: each image's is the first part of its name.
+
+    Raises:
+        InvalidDatasetError: No image of a part shows a landslide.
+    """
+    parts = [tuple(sorted(name for name in found if name.startswith(f"{part}/"))) for part in PARTS]
+    for part, names in zip(PARTS, parts, strict=True):
+        if not any(found[name].landslide for name in names):
+            raise InvalidDatasetError(
+                f"none of {len(names)} images of {part} shows a landslide",
+                expected="at least one in each part",
+                cure="Look whether these are the published masks.",
+            )
+    train, validation, holdout = parts
+    return Split(train=train, validation=validation, holdout=holdout)
 
 
 def split(found: Mapping[str, Found], spec: TrainSpec) -> Split:

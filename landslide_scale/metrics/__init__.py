@@ -11,7 +11,7 @@ from landslide_scale.metrics.components import Components
 from landslide_scale.metrics.confusion import Confusion, Scores
 from landslide_scale.metrics.logistic import fit_logistic
 from landslide_scale.metrics.logits import LogitHistogram
-from landslide_scale.metrics.maps import LabelledMap, MapScores, judge
+from landslide_scale.metrics.maps import LEAST, LabelledMap, MapScores, judge
 from landslide_scale.metrics.matches import Matches
 from landslide_scale.metrics.objects import ObjectMatches
 from landslide_scale.metrics.plain import nan_as_null
@@ -19,6 +19,7 @@ from landslide_scale.metrics.reliability import Recalibration, Reliability
 from landslide_scale.metrics.sizes import SizeClass, by_size
 
 __all__ = [
+    "LEAST",
     "Components",
     "Confusion",
     "LabelledMap",
