@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-from landslide_scale.datasets import LocalFiles, inspect, measured, open_dataset
+from landslide_scale.datasets import LocalFiles, inspect, measured, open_dataset, partition
 from landslide_scale.datasets.landslide4sense import BANDS, _array, open_landslide4sense
-from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec
+from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
+from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +134,29 @@ def test_values_are_never_taken_from_another_file(tmp_path: Path, reach: Callabl
     (tmp_path / "x.h5").write_bytes(content.getvalue())
     with pytest.raises(InvalidDatasetError, match=r"x\.h5: (keys|img lies in another file)"):
         _array(LocalFiles(root=str(tmp_path)), "x.h5", "img")
+
+
+def test_the_official_parts_are_learnt_from_chosen_by_and_scored(tmp_path: Path):
+    for offset, part in enumerate(("TrainData", "ValidData", "TestData")):
+        for number in (1, 2):
+            write(tmp_path / part / "img" / f"image_{number}.h5", img=image(10 * offset + number))
+            write(tmp_path / part / "mask" / f"mask_{number}.h5", mask=np.full((SIDE, SIDE), number % 2, np.uint8))
+    data = DataSpec(kind="landslide4sense", path=str(tmp_path), split="official")
+    dataset = open_dataset(data, ModelSpec(), InputSpec.for_bands("l4s", ModelSpec().bands))
+    found = inspect(dataset)
+    parts = partition(found, data, TrainSpec(seed=5, holdout=0.9))
+    assert parts.train == ("TrainData/image_1", "TrainData/image_2")
+    assert parts.validation == ("ValidData/image_1", "ValidData/image_2")
+    assert parts.holdout == ("TestData/image_1", "TestData/image_2")
+    assert dataset.names == tuple(sorted((*parts.train, *parts.validation, *parts.holdout)))
+    expected = image(21)[..., [3, 2, 1]].transpose(2, 0, 1).astype(np.float32)
+    np.testing.assert_array_equal(dataset.read("TestData/image_1").image, expected)
+    assert {each.pixel_m2 for each in found.values()} == {100.0}
+
+
+def test_only_landslide4sense_has_official_parts():
+    with pytest.raises(InvalidConfigError, match=r"dataset\.split: split official for bijie; expected landslide4sense"):
+        DataSpec(kind="bijie", path="x", split="official")
 
 
 def test_the_published_images_read(shared_data: Path):
