@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BANDS = ("red", "green", "blue", "nir")
 MODEL = LandslideNetSpec(sam="vit_t", tuning=TuningSpec(width=5, sharing="per_block"), bands=BANDS, upsample=2)
 INPUTS = InputSpec.for_bands("boa", BANDS)
-LEARNED = {"threshold": 0.37, "temperature": 1.3, "bias": -0.1}
+LEARNED = {"threshold": 0.37, "temperature": 1.3, "bias": -0.1, "prevalence": 0.023}
 
 
 @pytest.fixture(scope="module")
@@ -300,3 +300,16 @@ def test_missing_file_is_refused(tmp_path: Path):
     for read in (read_card, restore, fingerprint):
         with pytest.raises(InvalidCheckpointError, match="cannot be read"):
             read(str(tmp_path / "none"))
+
+
+def test_a_card_from_before_prevalence_was_kept_reads(rewrite: Callable[..., str], card: ModelCard):
+    def without(stored: dict[str, object]) -> None:
+        assert stored.pop("prevalence") == 0.023
+
+    assert read_card(rewrite(without)) == replace(card, prevalence=None)
+
+
+@pytest.mark.parametrize("prevalence", [-0.1, 1.5, "rare"])
+def test_a_prevalence_that_cannot_be_is_refused(rewrite: Callable[..., str], prevalence: object):
+    with pytest.raises(InvalidCheckpointError, match="prevalence"):
+        read_card(rewrite(lambda stored: stored | {"prevalence": prevalence}))

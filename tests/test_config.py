@@ -219,6 +219,7 @@ def test_the_specs_of_model_and_training_are_read_as_sections():
         FinetuneConfig,
         finetune_content(model={"sam": "vit_t", "tuning": {"width": 8}, "bands": ["nir"]}, train={"epochs": 3}),
     )
+    assert (config.train.calibration, config.dataset.split) == ("temperature", "seeded")
     assert (config.model.sam, config.model.tuning.width, config.model.bands) == ("vit_t", 8, ("nir",))
     assert (config.train.epochs, config.train.batch) == (3, 8)
 
@@ -255,6 +256,9 @@ def test_a_model_is_told_by_its_name_and_is_landslidenet_without_one():
         ({"model": {"tuning": {"place": "parallel", "skip": False}}}, "model.tuning.skip"),
         ({"model": {"tuning": {"widht": 8}}}, "key model.tuning.widht: unknown"),
         ({"train": {"epoch": 3}}, "key train.epoch: unknown"),
+        ({"train": {"calibration": "isotonic"}}, "key train.calibration"),
+        ({"dataset": {"kind": "pairs", "path": "x", "split": "official"}}, "dataset.split"),
+        ({"dataset": {"kind": "landslide4sense", "path": "x", "split": "random"}}, "key dataset.split"),
         ({"train": {"epochs": "3"}}, "key train.epochs"),
         ({"train": {"epochs": 0}}, "train.epochs"),
         ({"train": {"holdout": 1.5}}, "train.holdout"),

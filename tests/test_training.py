@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -202,3 +203,55 @@ def test_calibration_agrees_with_the_histogram_it_was_fitted_to():
     assert calibration.edge == pytest.approx(edge, abs=2e-3 * calibration.temperature)
     assert 0 < calibration.threshold < 1
     assert Calibration.fitted(LogitHistogram.empty()) == Calibration()
+
+
+def biased(seed: int = 0) -> LogitHistogram:
+    """Logits that promise more landslide than there is, as a network says that learnt from squares over landslides."""
+    generator = torch.Generator().manual_seed(seed)
+    true_logit = torch.randn(100_000, generator=generator) * 2 - 4
+    label = (torch.rand(100_000, generator=generator) < torch.sigmoid(true_logit)).to(torch.uint8)
+    return LogitHistogram.of(true_logit * 1.5 + 3, label)
+
+
+def test_a_bias_is_fitted_where_asked_for_and_the_prevalence_is_always_kept():
+    histogram = biased()
+    plain, platt = Calibration.fitted(histogram), Calibration.fitted(histogram, "platt")
+    assert plain == Calibration.fitted(histogram, "temperature")
+    assert plain.bias == 0
+    assert (platt.temperature, platt.bias) == pytest.approx((1.5, -3), abs=0.1)
+    assert plain.prevalence == platt.prevalence == histogram.prevalence
+    costs = [histogram.negative_log_likelihood(found.temperature, found.bias) for found in (plain, platt)]
+    assert costs[1] < costs[0]
+    best = max(histogram.confusion(edge / 32).landslide.f1 for edge in range(-256, 256))
+    assert histogram.confusion(platt.edge).landslide.f1 == pytest.approx(best, abs=0.005)
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt"])
+def test_training_calibrates_as_it_is_told(method: str):
+    spec = TrainSpec(**vars(SPEC) | {"calibration": method, "epochs": 6})
+    state = fit(small_net(), parts(), spec)
+    net = small_net()
+    net.load_state_dict(state.best_trained, strict=False)
+    histogram = evaluate(net, parts().validation, batch=4, precision="float32").histogram
+    assert state.best_epoch.calibration == Calibration.fitted(histogram, method)  # type: ignore[arg-type]
+    assert (state.best_epoch.calibration.bias != 0) == (method == "platt")
+
+
+def test_a_state_from_before_prevalence_was_kept_resumes():
+    state = fit(small_net(), parts(), TrainSpec(**vars(SPEC) | {"epochs": 1})).to_plain()
+    for each in state["epochs"]:
+        del each["calibration"]["prevalence"]
+    assert TrainState.from_plain(state).best_epoch.calibration.prevalence is None
+
+
+def test_each_patch_is_shown_once_with_its_logits():
+    shown: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def seen(indices: Sequence[int], logits: torch.Tensor, labels: torch.Tensor) -> None:
+        assert not shown.keys() & set(indices)
+        shown.update(zip(indices, zip(logits, labels, strict=True), strict=True))
+
+    judged = evaluate(small_net(), Blobs(7), batch=3, precision="float32", seen=seen)
+    logits, labels = (torch.stack([shown[index][which] for index in range(7)]) for which in (0, 1))
+    np.testing.assert_array_equal(labels.numpy(), np.stack([Blobs(7).read(0, index).label for index in range(7)]))
+    np.testing.assert_array_equal(LogitHistogram.of(logits, labels).counts, judged.histogram.counts)

@@ -30,7 +30,7 @@ def job_at(output: str, **changes: object) -> FinetuneJob:
 
 
 def epoch(number: int, f1: float) -> Epoch:
-    calibration = Calibration(threshold=0.25, temperature=2.0)
+    calibration = Calibration(threshold=0.25, temperature=2.0, bias=-0.5, prevalence=0.125)
     return Epoch(
         epoch=number, loss=1.5, validation_loss=math.nan, validation_f1=f1, calibration=calibration, seconds=3.0
     )
@@ -77,6 +77,7 @@ def test_the_best_epoch_is_what_is_kept(tmp_path: Path):
     kept, card = restore(f"{tmp_path}/checkpoint.safetensors")
     assert torch.equal(next(iter(kept.trained_state().values())), first)
     assert (card.threshold, card.temperature, card.provenance["epoch"]) == (0.25, 2.0, "1")
+    assert (card.bias, card.prevalence) == (-0.5, 0.125)
     assert run.result() is None
     json.dumps(run.folder.read_json("run.json"), allow_nan=False)
 
@@ -87,7 +88,7 @@ def test_the_best_epoch_is_what_is_kept(tmp_path: Path):
     assert result.holdout == Confusion(tp=1, tn=2)
     assert result.best == 1
     assert math.isnan(result.epochs[1].validation_f1)
-    assert result.epochs[0].calibration == Calibration(threshold=0.25, temperature=2.0)
+    assert result.epochs[0].calibration == epoch(1, 0.5).calibration
 
 
 def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

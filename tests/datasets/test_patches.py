@@ -127,3 +127,28 @@ def test_focused_squares_lie_over_landslides_and_others_anywhere():
         seen[focus] = np.mean([(patches.read(0, index).label == 1).any() for index in range(len(patches))])
     assert seen[1.0] == 1
     assert seen[0.0] < 0.1
+
+
+def test_validation_patches_hold_landslide_as_often_as_their_images_do_whatever_training_is_focused_on():
+    """So a temperature and a bias fitted to them are fitted to ground that nobody enriched."""
+    dataset = Rare({"a": (50, 33), "b": (40, 40), "c": (7, 9)})
+    found = inspect(dataset)
+    patches = EvaluationPatches.of(dataset, found, dataset.names, 16)
+    labels = np.stack([patches.read(0, index).label for index in range(len(patches))])
+    counts = {value: int((labels == value).sum()) for value in (0, 1)}
+    assert counts[1] == sum(image.landslide for image in found.values())
+    assert sum(counts.values()) == sum(image.counted for image in found.values())
+    focused = TrainingPatches.of(dataset, found, dataset.names, TrainSpec(patch=16, landslide_focus=1.0), INPUTS)
+    squares = np.stack([focused.read(0, index).label for index in range(len(focused))])
+    assert np.mean(squares[squares < 2]) > 1.2 * counts[1] / sum(counts.values())
+
+
+@dataclass(frozen=True)
+class Rare(Made):
+    """The same with landslides in one corner only, and the next column ignored."""
+
+    def read(self, name: str) -> Sample:
+        sample = super().read(name)
+        label = np.zeros_like(sample.label)
+        label[:5, :5], label[:5, 5] = 1, 255
+        return Sample(image=sample.image, label=label)
