@@ -40,12 +40,14 @@ class Matches:
         """Recall is found / truth, precision correct / predicted, F1 their harmonic mean, IoU F1 / (2 - F1).
 
         The last is what IoU is for every confusion matrix, so without tolerance all four are those of
-        :class:`Confusion`. As there, F1 and IoU are 0 where one side is empty and ``nan`` where both are.
+        :class:`Confusion`. As there, F1 and IoU are 0 where one side is empty and nothing is met, and ``nan`` where
+        both are empty. They are ``nan``, too, where one side is empty and the other is met: a size class of which
+        nothing was predicted, although objects of another class found its landslides.
         """
         # P = correct / predicted and R = found / truth, written so that whole numbers are divided once.
         both = self.correct * self.found
         either = self.correct * self.truth + self.found * self.predicted
-        if not either:
+        if not self.found and not self.correct:
             either = self.truth + self.predicted
         return Scores(
             precision=ratio(self.correct, self.predicted),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 
 import numpy as np
@@ -157,6 +158,15 @@ def test_a_class_begins_at_its_lower_edge(pixels: int, number: int):
     assert classes[number].pixels == everything
     assert classes[number].objects == Matches(truth=1, found=1, predicted=1, correct=1)
     assert sum((each.pixels for each in classes), Matches()) == everything
+
+
+def test_a_class_that_only_objects_of_other_classes_found_has_recall_and_no_f1():
+    label = (np.arange(1200) < 500).astype(np.uint8).reshape(1, -1)
+    small = by_size(Components.of((np.arange(1200) < 50).reshape(1, -1), label), 100.0)[2].pixels.scores
+    assert small.recall == pytest.approx(0.1)
+    assert all(math.isnan(value) for value in (small.precision, small.f1, small.iou))
+    assert Matches(truth=5, found=2, predicted=3).scores.f1 == 0
+    assert Matches(truth=5, predicted=3).scores.iou == 0
 
 
 def test_classes_of_other_bounds_are_not_added():
