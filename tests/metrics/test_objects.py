@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from made_masks import IGNORE, made, seeds
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support, precision_score, recall_score
 
 from landslide_scale.metrics import Components, Matches, ObjectMatches, SizeClass, by_size, match_pixels
 
@@ -53,9 +53,12 @@ def test_objects_equal_walking_from_pixel_to_pixel(seed: int):
     )
     assert found.merges == sum(sum(covered(one, guess) for one in landslides) > 1 for guess in guesses)
     assert found.splits == sum(sum(covered(guess, one) for guess in guesses) > 1 for one in landslides)
-    # Each object once, weighted alike, as scikit-learn sees them: landslides first, then the false predictions.
-    hits = [covered(one, predicted) for one in landslides]
-    assert found.matches.scores.recall == pytest.approx(np.mean(hits), abs=1e-6)
+    hits, right = [covered(one, predicted) for one in landslides], [covered(one, label == 1) for one in guesses]
+    recall, precision = recall_score(np.ones(len(hits)), hits), precision_score(right, np.ones(len(right)))
+    scores = found.matches.scores
+    assert (scores.recall, scores.precision) == pytest.approx((recall, precision), abs=1e-6)
+    if recall + precision:
+        assert scores.f1 == pytest.approx(2 * precision * recall / (precision + recall), abs=1e-6)
 
 
 @given(seeds)
