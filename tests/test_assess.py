@@ -18,9 +18,9 @@ from landslide_scale.faces import evaluate
 from landslide_scale.metrics import nan_as_null
 from landslide_scale.model import build, random_base
 from landslide_scale.reports import map_lines
-from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
+from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
 
-MODEL = ModelSpec(sam="vit_t", upsample=1)
+MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 INPUTS = InputSpec.for_bands("rgb8", MODEL.bands)
 TRAIN = TrainSpec(patch=16, batch=4, precision="float32")
 
@@ -48,7 +48,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
         temperature=1.5,
         bias=-0.1,
         prevalence=0.04,
-        base=BaseWeights.random("vit_t", 0),
+        base=BaseWeights.random(MODEL, 0),
     )
     save(url, build(MODEL, INPUTS, base=random_base("vit_t", 0)), card)
     return url

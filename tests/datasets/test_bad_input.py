@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from landslide_scale.console import run_guarded
-from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
+from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
 from landslide_scale.trainrun import FinetuneJob, Prepared
 
-MODEL = ModelSpec(sam="vit_t", upsample=1)
+MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 SIDE = 16
 
 
