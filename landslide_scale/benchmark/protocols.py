@@ -9,6 +9,8 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from landslide_scale.benchmark.trials import Judged
 from landslide_scale.checkpoint import ModelCard, restore
 from landslide_scale.datasets import Dataset, EvaluationPatches, Kept, Sample, inspect, open_dataset
 from landslide_scale.datasets.patches import cut, windows
-from landslide_scale.metrics import Confusion
+from landslide_scale.metrics import LabelledMap, MapScores
 from landslide_scale.model.precision import Precision, autocast
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.spec import DataSpec
@@ -64,12 +66,13 @@ class _Network:
                 whole[place.new_y : place.y + self.patch, place.new_x : place.x + self.patch] = part
         return whole
 
-    def mask(self, image: NDArray[np.float32], size: tuple[int, int]) -> torch.Tensor:
-        """Where landslides are, bool of `size`: logits are brought there bilinearly, labels never are."""
+    def probability(self, image: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+        """Of landslide, float32 of `size`: logits are brought there bilinearly, labels never are."""
         logits = self.logits(image)[None, None]
         if logits.shape[2:] != size:
             logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-        return self.calibration.mask(logits[0, 0])
+        found: NDArray[np.float32] = self.calibration.probability(logits[0, 0]).numpy()
+        return found
 
 
 def judge(job: FinetuneJob, examples: int) -> dict[str, Judged]:
@@ -114,12 +117,12 @@ def _strict(network: _Network, data: DataSpec, seen: Dataset, held: Sequence[str
     """At original size, without and with images that show no landslide."""
     original = _opened(replace(data, resize=None), network.card)
     judged = list(_each(network, seen, original, held))
-    without = [confusion for confusion in judged if confusion.tp + confusion.fn]
+    without = [maps for maps in judged if maps.confusion.tp + maps.confusion.fn]
     unseen = _untrained(data, network.card)
     if unseen is not None:
         names = [name for name in unseen.names if name.startswith(_NON_LANDSLIDE)]
         judged += _each(network, _opened(replace(data, non_landslide=True), network.card), unseen, names)
-    return {"strict": _pooled(without), "strict-all": _pooled(judged)}
+    return {name: Judged.of_maps(reduce(add, maps)) for name, maps in (("strict", without), ("strict-all", judged))}
 
 
 def _opened(data: DataSpec, card: ModelCard) -> Dataset:
@@ -133,15 +136,12 @@ def _untrained(data: DataSpec, card: ModelCard) -> Dataset | None:
     return _opened(replace(data, resize=None, non_landslide=True), card)
 
 
-def _each(network: _Network, seen: Dataset, original: Dataset, names: Sequence[str]) -> Iterator[Confusion]:
+def _each(network: _Network, seen: Dataset, original: Dataset, names: Sequence[str]) -> Iterator[MapScores]:
     for name in names:
-        label = original.read(name).label
-        mask = network.mask(seen.read(name).image, label.shape)
-        yield Confusion.of(mask, torch.from_numpy(label))
-
-
-def _pooled(found: Sequence[Confusion]) -> Judged:
-    return Judged(images=len(found), confusion=sum(found, Confusion()))
+        truth = original.read(name)
+        probability = network.probability(seen.read(name).image, truth.label.shape)
+        image = LabelledMap(probability=probability, label=truth.label, pixel_m2=truth.pixel_m2)
+        yield MapScores.of(image, threshold=network.card.threshold)
 
 
 def _spread(seen: Dataset, held: Sequence[str], count: int) -> list[str]:
@@ -158,7 +158,7 @@ def _keep_examples(folder: RunDirectory, network: _Network, seen: Dataset, names
         sample = seen.read(name)
         content[f"image{number}"] = shown(sample.image, seen.bands)
         content[f"label{number}"] = sample.label
-        content[f"mask{number}"] = network.mask(sample.image, sample.label.shape).numpy()
+        content[f"mask{number}"] = network.probability(sample.image, sample.label.shape) >= network.card.threshold
     packed = io.BytesIO()
     np.savez_compressed(packed, allow_pickle=False, **content)
     folder.write(EXAMPLES, packed.getvalue())

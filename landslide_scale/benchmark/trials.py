@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from landslide_scale.benchmark.settings import BenchmarkConfig, slug
 from landslide_scale.config import FinetuneConfig, RunConfig
 from landslide_scale.jobsettings import finetune_job
-from landslide_scale.metrics import Confusion
+from landslide_scale.metrics import LEAST, Confusion, MapScores, SizeClass, nan_as_null
 from landslide_scale.trainrun import FinetuneJob
 
 
@@ -70,10 +71,41 @@ class Judged:
     Attributes:
         images: How many were judged.
         confusion: Their pixels, pooled.
+        beyond: Scores by name that the paper has none of, 0 to 1 or nan; none under its own protocol, which cuts
+            images into patches.
     """
 
     images: int
     confusion: Confusion
+    beyond: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of_maps(cls, maps: MapScores) -> Judged:
+        """Of whole images."""
+        scores = {
+            "F1 within 1 px": maps.tolerant.scores.f1,
+            "border F1": maps.boundary.scores.f1,
+            "object P": maps.objects.matches.scores.precision,
+            "object R": maps.objects.matches.scores.recall,
+            "object F1": maps.objects.matches.scores.f1,
+            "calibration error": maps.reliability.calibration_error(),
+            f"calibration error from {LEAST}": maps.reliability.calibration_error(LEAST),
+            "Brier skill": maps.reliability.brier_skill,
+        }
+        sizes = {_size(each): each.pixels.scores.f1 for each in maps.sizes or ()}
+        return cls(images=maps.images, confusion=maps.confusion, beyond=scores | sizes)
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Judged:
+        """The inverse of ``nan_as_null(asdict(...))``."""
+        beyond = {name: math.nan if score is None else score for name, score in plain["beyond"].items()}
+        return cls(images=plain["images"], confusion=Confusion(**plain["confusion"]), beyond=beyond)
+
+
+def _size(each: SizeClass) -> str:
+    if math.isinf(each.high_m2):
+        return f"F1 from {each.low_m2:g} m2"
+    return f"F1 {each.low_m2:g} to {each.high_m2:g} m2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +135,11 @@ class TrialResult:
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        plain: dict[str, Any] = nan_as_null(asdict(self))
+        return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> TrialResult:
         """The inverse of `to_plain`."""
-        judged = {
-            name: Judged(images=found["images"], confusion=Confusion(**found["confusion"]))
-            for name, found in plain["judged"].items()
-        }
+        judged = {name: Judged.from_plain(found) for name, found in plain["judged"].items()}
         return cls(**dict(plain) | {"judged": judged})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,17 @@ def test_strict_judges_at_original_size_and_then_also_what_holds_no_landslide(jo
     others = [f"non-landslide/i{number}" for number in range(12, 16)]
     everything = sum((counted(bijie, name, original=True) for name in others), strict)
     assert (found["strict-all"].images, found["strict-all"].confusion) == (7, everything)
+
+
+def test_strict_protocols_also_judge_landslides_and_calibration(job: FinetuneJob):
+    found = judge(job, 1)
+    assert not found["paper"].beyond
+    assert {"object F1", "border F1", "Brier skill"} <= set(found["strict"].beyond)
+    # Discs of 6 to 15 px at 0.8 m: nothing is as large as 1,000 m2, so that class has no score.
+    sizes = {name: math.isnan(score) for name, score in found["strict"].beyond.items() if name.endswith("m2")}
+    assert next(iter(sizes.values())) is False
+    more = found["strict"].confusion.landslide.f1 <= found["strict"].beyond["F1 within 1 px"]
+    assert more
 
 
 def test_a_non_landslide_image_that_was_trained_on_is_not_judged(job: FinetuneJob):

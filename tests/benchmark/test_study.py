@@ -63,7 +63,8 @@ def whole(cluster: None, bijie: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.mark.ray
 def test_a_benchmark_writes_every_table_and_picture(whole: Path):
-    names = {f"bijie-{protocol}" for protocol in ("paper", "strict", "strict-all")} | {"sizes"}
+    names = {f"bijie-{name}" for name in ("paper", "strict", "strict-all", "strict-beyond", "strict-all-beyond")}
+    names |= {"sizes"}
     tables = {f"tables/{name}.{ending}" for name in names for ending in ("md", "csv", "json")}
     assert set(files(whole)) == tables | {"pictures/bijie.png", "pictures/sizes.png"}
     text = (whole / "tables" / "bijie-paper.md").read_text()

@@ -92,6 +92,22 @@ def test_the_three_formats_hold_the_same_figures():
     assert f"| {mean:.2f} ± {deviation:.2f} |" in written["tables/bijie-paper.md"].decode()
 
 
+def test_what_the_paper_has_no_score_for_stands_in_a_table_of_its_own():
+    def strict(seed: int, skill: float) -> TrialResult:
+        found = result(seed=seed)
+        judged = {name: replace(one, beyond={"Brier skill": skill}) for name, one in found.judged.items()}
+        return replace(found, judged=judged | {"paper": found.judged["paper"]})
+
+    tables = {table.name: table for table in score_tables([strict(0, -0.2), strict(1, 0.4)])}
+    assert set(tables) == {f"bijie-{protocol}" for protocol in PROTOCOLS} | {
+        "bijie-strict-beyond",
+        "bijie-strict-all-beyond",
+    }
+    (record,) = tables["bijie-strict-beyond"].records()
+    assert record["Brier skill"] == pytest.approx(10)
+    assert record["Brier skill deviation"] == pytest.approx(100 * 0.6 / math.sqrt(2), abs=1e-4)
+
+
 def test_an_undefined_score_is_null_for_programs():
     nothing = Judged(images=1, confusion=Confusion(tn=10))
     (table, *_) = score_tables([result(judged={"paper": nothing})])
@@ -101,5 +117,12 @@ def test_an_undefined_score_is_null_for_programs():
 
 
 def test_a_result_survives_json():
-    found = result()
+    plain = result().judged["strict"]
+    found = result(judged={"strict": replace(plain, beyond={"object F1": 0.5})})
     assert TrialResult.from_plain(json.loads(json.dumps(found.to_plain()))) == found
+
+
+def test_an_undefined_score_survives_json_as_null():
+    judged = {"strict": Judged(images=1, confusion=Confusion(tn=1), beyond={"object F1": math.nan})}
+    text = json.dumps(result(judged=judged).to_plain(), allow_nan=False)
+    assert math.isnan(TrialResult.from_plain(json.loads(text)).judged["strict"].beyond["object F1"])
