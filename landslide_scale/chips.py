@@ -71,6 +71,8 @@ def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda 
         config=config, directory=directory, region=plan.region.wkt, labels=shapely.union_all(labels.geometry).wkt
     )
     progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {len(labels)} polygons")
+    for scene in plan.quarantined:
+        progress(f"not used: scene {scene.id}: {scene.quarantine}")
     rows = [{"unit": unit.to_json()} for unit in plan.units]
     with session(config.compute.address):
         settle_data()

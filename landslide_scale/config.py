@@ -23,6 +23,7 @@ from pydantic import (
 
 from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, Scl
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.redaction import redacted_values
 from landslide_scale.scene import Window, utc
 from landslide_scale.spec import ConvName, ConvNetSpec, DataSpec, LandslideNetSpec, Radiometry, TrainSpec
 
@@ -45,6 +46,12 @@ def _window(value: object) -> object:
 
 SceneClass = Annotated[int, Field(ge=Scl.DEFECTIVE, le=Scl.SNOW)]
 WindowField = Annotated[Window, BeforeValidator(_window)]
+AssetBand = Literal[
+    "coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "nir09", "swir16", "swir22",
+    "scl",
+]  # fmt: skip
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?$")]
+SignerAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$")]
 
 
 class RegionConfig(Section):
@@ -68,17 +75,23 @@ class CatalogConfig(Section):
         url: STAC API root.
         profile: Asset names and the rule for the radiometric offset.
         collection: Overrides the profile's collection.
+        assets: Asset names by band (and ``scl``) where they differ from the profile's.
         max_cloud_cover: Percent; scenes above are not used.
-        allowed_hosts: Hosts that assets may be read from, beside the profile's own.
+        allowed_hosts: Hosts that assets may be read from, beside the profile's own; a name or a number, no port.
+            Only these may be in a private network.
         allowed_roots: Local folders that assets may be read from.
+        signer: Where addresses are signed just before they are read, with ``{account}`` (first label of the host) and
+            ``{container}`` (first folder); by default the profile's.
     """
 
     url: str | None = None
-    profile: Literal["earth-search-c1", "earth-search-v1", "plain"] = "earth-search-c1"
+    profile: Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "plain"] = "earth-search-c1"
     collection: str | None = None
+    assets: dict[AssetBand, str] = {}
     max_cloud_cover: float = Field(default=100.0, ge=0, le=100)
-    allowed_hosts: tuple[str, ...] = ()
+    allowed_hosts: tuple[HostName, ...] = ()
     allowed_roots: tuple[str, ...] = ()
+    signer: SignerAddress | None = None
 
 
 class GridConfig(Section):
@@ -200,10 +213,13 @@ class ScanConfig(Section):
         places: Any = {
             "compute": True,
             "output": {"run"},
-            "catalog": {"url", "allowed_hosts", "allowed_roots"},
+            "catalog": {"url", "allowed_hosts", "allowed_roots", "signer"},
             "model": {"checkpoint", "base_weights"},
         }
-        return self.model_dump(mode="json", exclude=places)
+        content: dict[str, Any] = redacted_values(self.model_dump(mode="json", exclude=places))
+        if not self.catalog.assets:
+            del content["catalog"]["assets"]  # so that runs begun before there was this key go on
+        return content
 
 
 class ChipsConfig(Section):

@@ -14,9 +14,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
+from landslide_scale.redaction import sayable
+
 
 class LandslideScaleError(Exception):
     """Base of every error this package raises on purpose.
+
+    Whatever it is given, secrets in addresses, control characters and endless texts do not come out of it.
 
     Args:
         found: What was found, as a clause ("the mask is 10 x 12 px").
@@ -28,11 +32,9 @@ class LandslideScaleError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, found: str, *, expected: str = "", cure: str = "", **where: object) -> None:
-        super().__init__(found)
-        self.found = found
-        self.expected = expected
-        self.cure = cure
-        self.where = {name: str(value) for name, value in where.items() if value is not None}
+        self.found, self.expected, self.cure = sayable(found), sayable(expected), sayable(cure)
+        super().__init__(self.found)
+        self.where = {name: sayable(str(value)) for name, value in where.items() if value is not None}
 
     def __str__(self) -> str:
         place = ", ".join(f"{name} {value}" for name, value in self.where.items())
@@ -45,7 +47,7 @@ class LandslideScaleError(Exception):
 
     def at(self, **where: object) -> Self:
         """The same error with more said about where it happened; what is already known is kept."""
-        added = {name: str(value) for name, value in where.items() if value is not None}
+        added = {name: value for name, value in where.items() if value is not None}
         return type(self)(self.found, expected=self.expected, cure=self.cure, **(added | self.where))
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -36,6 +36,8 @@ def plan(path: Path) -> int:
         f"region {found.km2:,.1f} km2, {len(found.plan.units)} units, {found.plan.patch_count:,} patches, "
         f"{found.plan.bytes_to_read(len(found.card.model.bands)) / 1e9:.2f} GB of pixels to read (uncompressed)"
     )
+    for scene in found.plan.quarantined:
+        say(f"not used: scene {scene.id}: {scene.quarantine}")
     if found.caveat:
         say(f"caveat: {found.caveat}")
     return 0

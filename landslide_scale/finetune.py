@@ -16,7 +16,7 @@ from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.fitting import TrainState, fit, score
 from landslide_scale.model import counts_line
-from landslide_scale.storage import redacted
+from landslide_scale.redaction import redacted
 from landslide_scale.trainrun import FinetuneJob, FinetuneResult, Prepared, TrainRun
 
 if TYPE_CHECKING:

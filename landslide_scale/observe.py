@@ -129,7 +129,7 @@ def _mosaic(members: Sequence[Scene], lattice: Lattice, box: PixelBox) -> tuple[
         if not lacking.any():
             break
         with _naming(scene, "scl"):
-            found = read_classes(scene.href("scl"), lattice, box)
+            found = read_classes(scene.href("scl"), lattice, box, scene.access)
         taken = lacking & (found != Scl.NO_DATA)
         classes[taken], owner[taken] = found[taken], index
     return classes, owner
@@ -174,7 +174,7 @@ def _reflectance(
 
 def _numbers(scene: Scene, band: str, lattice: Lattice, box: PixelBox) -> NDArray[np.float32]:
     with _naming(scene, band):
-        return read_numbers(scene.href(band), lattice, box)
+        return read_numbers(scene.href(band), lattice, box, scene.access)
 
 
 def _bounding(mask: NDArray[np.bool_], box: PixelBox) -> PixelBox:

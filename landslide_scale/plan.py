@@ -28,12 +28,14 @@ class WorkUnit:
         lattice, block: Its ground.
         layer: Index of its window among the run's.
         scenes: The scenes of the window that reach what is read for it.
+        quarantined: Those that would too, but must not be used.
     """
 
     lattice: Lattice
     block: Block
     layer: int
     scenes: tuple[Scene, ...]
+    quarantined: tuple[Scene, ...] = ()
 
     @property
     def id(self) -> str:
@@ -94,6 +96,11 @@ class Plan:
         return tuple(sorted({scene.id: scene for unit in self.units for scene in unit.scenes}.values(), key=_id))
 
     @cached_property
+    def quarantined(self) -> tuple[Scene, ...]:
+        """The scenes that units would read if they could be trusted, by id."""
+        return tuple(sorted({scene.id: scene for unit in self.units for scene in unit.quarantined}.values(), key=_id))
+
+    @cached_property
     def patch_count(self) -> int:
         """Patches the network will see at most; blocks without data need none."""
         return sum(self.patches.count(unit.box) for unit in self.units if unit.scenes)
@@ -120,20 +127,34 @@ def make(
     composite: CompositeConfig,
     patches: PatchLattice,
 ) -> Plan:
-    """Every block of every zone that meets the region, for every window, with the scenes that reach it."""
-    chosen = newest_processing(list(scenes))
-    layers = [[scene for scene in chosen if window.holds(scene.sensed)] for window in windows]
-    indexes = [SceneIndex(layer) for layer in layers]
+    """Every block of every zone that meets the region, for every window, with the scenes that reach it.
+
+    A quarantined scene gives way to an older processing of itself, where there is one.
+    """
+    known = list(scenes)
+    chosen = newest_processing([scene for scene in known if not scene.quarantine])
+    indexes = _by_window(chosen, windows)
+    doubted = _by_window([scene for scene in known if scene.quarantine], windows)
     units = []
     for lattice in lattices(region, grid):
         reach = dilation_pixels(composite, lattice)
         for block in lattice.blocks_meeting(region):
             read = patches.covering(lattice.box(block)).pad(reach)
             units += [
-                WorkUnit(lattice=lattice, block=block, layer=layer, scenes=index.reaching(lattice, read))
-                for layer, index in enumerate(indexes)
+                WorkUnit(
+                    lattice=lattice,
+                    block=block,
+                    layer=layer,
+                    scenes=used.reaching(lattice, read),
+                    quarantined=unused.reaching(lattice, read),
+                )
+                for layer, (used, unused) in enumerate(zip(indexes, doubted, strict=True))
             ]
     return Plan(region=region, windows=tuple(windows), patches=patches, units=tuple(units))
+
+
+def _by_window(scenes: Sequence[Scene], windows: Sequence[Window]) -> list[SceneIndex]:
+    return [SceneIndex([scene for scene in scenes if window.holds(scene.sensed)]) for window in windows]
 
 
 def lattices(region: BaseGeometry, grid: GridConfig) -> list[Lattice]:

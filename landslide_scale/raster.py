@@ -1,4 +1,4 @@
-"""Pixels of one asset on a zone's lattice: rasterio lives here.
+"""Pixels of one asset on a zone's lattice.
 
 An asset of the zone's own coordinate system is read natively: its pixels are repeated where they are coarser and
 averaged where they are finer than the lattice, never interpolated. An asset of another system is sampled at the
@@ -7,101 +7,41 @@ exact position of every pixel centre, so that the value does not depend on which
 
 from __future__ import annotations
 
-import logging
-import math
-import re
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.windows import Window as RasterWindow
 from scipy.ndimage import map_coordinates
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
+from landslide_scale.geotiff import Source, opened, reading
 from landslide_scale.grid import Lattice, PixelBox, transformer
-from landslide_scale.storage import redacted
+from landslide_scale.scene import Access
 
-log = logging.getLogger(__name__)
-T = TypeVar("T")
+SAMPLE_SIDE = 512
+LARGEST_SAMPLED = 4 * SAMPLE_SIDE
+"""Pixels; the side of an overview, or of a small file, that is read whole for a sample."""
 
-ATTEMPTS = 3
-FIRST_WAIT_S = 0.5
-MAX_SIDE = 40_000
-"""Pixels; a Sentinel-2 tile has 10 980. Larger claims are refused before anything is allocated."""
-
-MAX_BLOCK = 4096 * 4096
-"""Pixels of one compressed block, which is decoded as a whole however little of it is asked for."""
+ANYWHERE = Access()
+"""For an address that does not come from a catalogue: its own host may be read, wherever that is."""
 
 
-class _UnclearReadError(TryAgainError):
-    """A remote file that could not be decoded: broken, or a request in between failed, which GDAL does not say."""
-
-
-GDAL_OPTIONS = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff",
-    "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "GDAL_HTTP_MULTIPLEX": "YES",
-    "GDAL_NUM_THREADS": 2,
-    "GDAL_HTTP_CONNECTTIMEOUT": 10,
-    "GDAL_HTTP_TIMEOUT": 30,
-    "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
-    "GDAL_HTTP_LOW_SPEED_TIME": 10,
-    "GDAL_HTTP_MAX_RETRY": 0,  # GDAL does not retry resets or stalls; the retry around the read does
-    "VSI_CACHE": True,
-    # Setting this anew for every read also makes GDAL forget the addresses that failed before (a test holds it).
-    "AWS_NO_SIGN_REQUEST": "YES",
-}
-
-_HTTP_STATUS = re.compile(r"HTTP response code: (\d{3})")
-_SERVER_ERROR = 500
-_STATUS_THAT_MAY_PASS = (408, 425, 429)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the pixels of an open asset lie.
-
-    Attributes:
-        epsg: Its coordinate reference system.
-        resolution: Side of a pixel in metres.
-        west, north: Upper left corner in metres.
-        rows, cols: Its size.
-    """
-
-    epsg: int
-    resolution: float
-    west: float
-    north: float
-    rows: int
-    cols: int
-
-    @property
-    def box(self) -> PixelBox:
-        """All its pixels."""
-        return PixelBox(row_start=0, row_stop=self.rows, col_start=0, col_stop=self.cols)
-
-
-def read_classes(href: str, lattice: Lattice, box: PixelBox) -> NDArray[np.uint8]:
+def read_classes(href: str, lattice: Lattice, box: PixelBox, access: Access = ANYWHERE) -> NDArray[np.uint8]:
     """Scene classes (H, W) uint8 of `box`, nearest neighbour, 0 outside the asset.
 
     Raises:
         ReadError: The asset cannot be read (:class:`TryAgainError` after the attempts are used up).
     """
-    return _retrying(lambda: _read(href, lattice, box, _place_nearest, _sample_nearest)).astype(np.uint8)
+    return reading(href, access, lambda: _read(href, access, lattice, box, _NEAREST)).astype(np.uint8)
 
 
-def read_numbers(href: str, lattice: Lattice, box: PixelBox) -> NDArray[np.float32]:
+def read_numbers(href: str, lattice: Lattice, box: PixelBox, access: Access = ANYWHERE) -> NDArray[np.float32]:
     """Digital numbers (H, W) float32 of `box`, 0 where the asset has none.
 
     Where the asset is finer than the lattice, the mean of its pixels; where it has another coordinate system,
@@ -110,7 +50,26 @@ def read_numbers(href: str, lattice: Lattice, box: PixelBox) -> NDArray[np.float
     Raises:
         ReadError: The asset cannot be read (:class:`TryAgainError` after the attempts are used up).
     """
-    return _retrying(lambda: _read(href, lattice, box, _place_mean, _sample_bilinear)).astype(np.float32)
+    return reading(href, access, lambda: _read(href, access, lattice, box, _MEAN)).astype(np.float32)
+
+
+def read_sample(href: str, access: Access = ANYWHERE) -> NDArray[Any] | None:
+    """Every so many pixels of a whole asset, (512, 512), from one overview; None where it has none small enough.
+
+    Two assets of one scene give the same ground, whatever their resolutions.
+
+    Raises:
+        ReadError: The asset cannot be read (:class:`TryAgainError` after the attempts are used up).
+    """
+
+    def sample() -> NDArray[Any] | None:
+        with opened(href, access) as (dataset, source):
+            factors = [factor for factor in (1, *dataset.overviews(1)) if max(source.box.shape) / factor >= SAMPLE_SIDE]
+            if max(source.box.shape) / max(factors, default=1) > LARGEST_SAMPLED:
+                return None
+            return np.asarray(dataset.read(1, out_shape=(SAMPLE_SIDE, SAMPLE_SIDE)))
+
+    return reading(href, access, sample)
 
 
 def burn(shapes: Sequence[BaseGeometry], lattice: Lattice, box: PixelBox) -> NDArray[np.bool_]:
@@ -146,17 +105,19 @@ def write_cog(
         target.write(values, 1)
 
 
-def _read(
-    href: str,
-    lattice: Lattice,
-    box: PixelBox,
-    place: Callable[[NDArray[Any], int, int], NDArray[Any]],
-    sample: Callable[[NDArray[Any], NDArray[np.float64], NDArray[np.float64]], NDArray[Any]],
-) -> NDArray[Any]:
-    with _opened(href) as (dataset, source):
+@dataclass(frozen=True, kw_only=True)
+class _Resampling:
+    """How pixels of an asset become pixels of a lattice: where their edges agree, and anywhere else."""
+
+    place: Callable[[NDArray[Any], int, int], NDArray[Any]]
+    sample: Callable[[NDArray[Any], NDArray[np.float64], NDArray[np.float64]], NDArray[Any]]
+
+
+def _read(href: str, access: Access, lattice: Lattice, box: PixelBox, method: _Resampling) -> NDArray[Any]:
+    with opened(href, access) as (dataset, source):
         if _aligned(source, lattice):
-            return _read_native(dataset, source, lattice, box, place)
-        return _read_elsewhere(dataset, source, lattice, box, sample)
+            return _read_native(dataset, source, lattice, box, method.place)
+        return _read_elsewhere(dataset, source, lattice, box, method.sample)
 
 
 def is_native(epsg: int, lattice: Lattice) -> bool:
@@ -252,6 +213,10 @@ def _sample_bilinear(values: NDArray[Any], rows: NDArray[np.float64], cols: NDAr
     return np.where(own & (weight > 0), total / np.maximum(weight, 1e-12), 0.0)
 
 
+_NEAREST = _Resampling(place=_place_nearest, sample=_sample_nearest)
+_MEAN = _Resampling(place=_place_mean, sample=_sample_bilinear)
+
+
 def _window(dataset: Any, wanted: PixelBox, source: Source) -> NDArray[Any]:  # noqa: ANN401 rasterio ships no types
     """Pixels of `wanted` (source rows and columns), 0 outside the asset."""
     out = np.zeros(wanted.shape, dataset.dtypes[0])
@@ -261,65 +226,3 @@ def _window(dataset: Any, wanted: PixelBox, source: Source) -> NDArray[Any]:  # 
         window = RasterWindow(common.col_start, common.row_start, width, height)
         out[common.within(wanted)] = dataset.read(1, window=window)
     return out
-
-
-@contextmanager
-def _opened(href: str) -> Iterator[tuple[Any, Source]]:
-    """An asset opened as a GeoTIFF and nothing else, its claims checked."""
-    with rasterio.Env(**GDAL_OPTIONS):
-        try:
-            with rasterio.open(href, driver="GTiff") as dataset:
-                yield dataset, _checked(dataset, href)
-        except (RasterioError, OSError) as error:
-            raise _classified(error, href) from error
-
-
-def _checked(dataset: Any, href: str) -> Source:  # noqa: ANN401 rasterio ships no types
-    a, b, west, d, e, north = tuple(dataset.transform)[:6]
-    problem = ""
-    if max(dataset.shape) > MAX_SIDE:
-        problem = f"{dataset.shape[0]} x {dataset.shape[1]} pixels"
-    elif math.prod(dataset.block_shapes[0]) > MAX_BLOCK:
-        problem = f"blocks of {dataset.block_shapes[0][0]} x {dataset.block_shapes[0][1]} pixels"
-    elif dataset.count != 1 or dataset.dtypes[0] not in {"uint8", "uint16", "int16"}:
-        problem = f"{dataset.count} band(s) of {dataset.dtypes[0]}"
-    elif b or d or a <= 0 or a != -e or dataset.crs is None or dataset.crs.to_epsg() is None:
-        problem = f"transform {tuple(dataset.transform)[:6]} and CRS {dataset.crs}"
-    if problem:
-        raise PermanentReadError(
-            problem,
-            expected=f"one north-up band of 8 or 16 bits, at most {MAX_SIDE} px, in blocks, with an EPSG code",
-            file=redacted(href),
-        )
-    rows, cols = dataset.shape
-    return Source(epsg=dataset.crs.to_epsg(), resolution=a, west=west, north=north, rows=rows, cols=cols)
-
-
-def _classified(error: Exception, href: str) -> ReadError:
-    text = " ".join(str(part) for part in (error, error.__cause__) if part).replace(href, "the asset")
-    if "?" in href:
-        text = text.replace(href[href.index("?") :], "")  # GDAL says the end of a name, where signatures are
-    return _kind(text, href)(text, expected="a readable GeoTIFF", file=redacted(href))
-
-
-def _kind(text: str, href: str) -> type[ReadError]:
-    if "://" not in href:
-        return PermanentReadError
-    if status := _HTTP_STATUS.search(text):
-        code = int(status[1])
-        return TryAgainError if code >= _SERVER_ERROR or code in _STATUS_THAT_MAY_PASS else PermanentReadError
-    return TryAgainError if "CURL error" in text else _UnclearReadError
-
-
-def _retrying(read: Callable[[], T]) -> T:
-    """Run `read`; a failure that may pass is tried again after a wait that doubles."""
-    for attempt in range(1, ATTEMPTS):
-        try:
-            return read()
-        except TryAgainError as error:
-            log.warning("attempt %d of %d: %s", attempt, ATTEMPTS, error)
-            time.sleep(FIRST_WAIT_S * 2 ** (attempt - 1))
-    try:
-        return read()
-    except _UnclearReadError as error:
-        raise PermanentReadError(error.found, expected=error.expected, cure=error.cure, **error.where) from error

@@ -124,6 +124,7 @@ def scan_report(summary: ScanSummary) -> str:
         f"{summary.written} units written, {summary.empty} empty, {summary.failed} failed of {summary.units}",
         f"{summary.km2:,.1f} km2 scanned, {share:.1%} observed; expected landslides {summary.landslide_km2:,.2f} km2",
         *(f"failed {error}" for error in summary.errors[:20]),
+        *(f"not used: scene {reason}" for reason in summary.quarantined[:20]),
         *([f"caveat: {summary.caveat}"] if summary.caveat else []),
         f"run: {summary.run}",
     ]

@@ -14,7 +14,8 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
-from landslide_scale.storage import redacted, write_whole
+from landslide_scale.redaction import redacted
+from landslide_scale.storage import write_whole
 
 RECORDED = (
     "landslide-scale",

@@ -18,12 +18,13 @@ from landslide_scale import cube, work
 from landslide_scale.checkpoint import restore
 from landslide_scale.config import ScanConfig
 from landslide_scale.errors import BrokenRunError
+from landslide_scale.frozen import SCENES, freeze
 from landslide_scale.ledger import Ledger, Record
 from landslide_scale.plan import WorkUnit
 from landslide_scale.predictor import Load, Predictor
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.session import session, settle_data
-from landslide_scale.survey import SCENES, Survey, freeze, survey
+from landslide_scale.survey import Survey, survey
 from landslide_scale.work import CUBE, Task
 
 UNITS_PER_CALL = 2
@@ -47,7 +48,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class ScanSummary:
-    """How a scan ended: units by state; ground inside region and zones, and what of it was observed."""
+    """How a scan ended: units by state; ground inside region and zones, what of it was observed; scenes not trusted."""
 
     run: str
     units: int
@@ -59,6 +60,7 @@ class ScanSummary:
     landslide_km2: float
     errors: tuple[str, ...]
     caveat: str
+    quarantined: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -135,7 +137,13 @@ def _lay_out(config: ScanConfig, found: Survey, run: RunDirectory) -> None:
             "training": found.card.provenance,
         },
     )
-    run.note(caveat=found.caveat, units=len(found.plan.units), scenes=len(found.plan.scenes), region_km2=found.km2)
+    run.note(
+        caveat=found.caveat,
+        units=len(found.plan.units),
+        scenes=len(found.plan.scenes),
+        quarantined={scene.id: scene.quarantine for scene in found.plan.quarantined},
+        region_km2=found.km2,
+    )
 
 
 def _passes(units: Sequence[WorkUnit], task: Task, load: Load) -> Iterator[Record]:
@@ -256,6 +264,7 @@ def _summary(run: RunDirectory, found: Survey, records: dict[str, Record]) -> Sc
         landslide_km2=sum(record.landslide_km2 for record in held),
         errors=tuple(f"{record.unit}: {record.error}" for record in held if not record.done),
         caveat=found.caveat,
+        quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in found.plan.quarantined),
     )
 
 

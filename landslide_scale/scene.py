@@ -34,6 +34,23 @@ FIRST_BASELINE_WITH_OFFSET = (4, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Access:
+    """Which hosts the reading of a scene may touch, redirects included.
+
+    Attributes:
+        hosts: All of them, in lower case; none: that of the address itself.
+        named: Those that the user named, which may therefore be in a private network.
+        signer: Where addresses are signed just before they are read; None where they are open.
+        signed: Hosts whose addresses are signed.
+    """
+
+    hosts: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    signer: str | None = None
+    signed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """What a worker needs to know of a scene: no catalogue object crosses a process.
 
@@ -51,6 +68,8 @@ class Scene:
         offset: What is added to a digital number before division by 10 000.
         offset_rule: Why that offset, for the ledger.
         assets: (band, href) pairs, ``scl`` among them.
+        access: What their reading may touch.
+        quarantine: Why the scene must not be used; empty where it may be.
     """
 
     id: str
@@ -66,6 +85,8 @@ class Scene:
     offset: int
     offset_rule: str
     assets: tuple[tuple[str, str], ...]
+    access: Access = Access()
+    quarantine: str = ""
 
     @property
     def zero_is_data(self) -> bool:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from landslide_scale.errors import InvalidCheckpointError
+from landslide_scale.redaction import redacted
 
 _PIECE = 1 << 24
 
@@ -22,14 +22,6 @@ def local_path(url: str) -> Path | None:
     if url.startswith("file://"):
         return Path(url.removeprefix("file://"))
     return None if "://" in url else Path(url)
-
-
-def redacted(url: str) -> str:
-    """The URL without user information, query and fragment, where keys and signatures are; a path as it is."""
-    if "://" not in url:
-        return url
-    without_user = re.sub(r"(?<=://)[^/?#]*@", "", url)
-    return re.split(r"[?#]", without_user, maxsplit=1)[0]
 
 
 def read_range(url: str, start: int, stop: int | None) -> bytes:
@@ -129,12 +121,7 @@ def _remote(url: str) -> tuple[Any, str]:
 
 def _unreadable(url: str, error: Exception) -> InvalidCheckpointError:
     return InvalidCheckpointError(
-        f"cannot be read ({type(error).__name__}: {_without_secrets(url, error)})",
+        f"cannot be read ({type(error).__name__}: {error})",
         expected="a file or an fsspec URL that this machine may read",
         file=redacted(url),
     )
-
-
-def _without_secrets(url: str, error: Exception) -> str:
-    """The message, in which a library may have repeated the URL with its signature."""
-    return re.sub(r"\S+://\S+", lambda match: redacted(match[0]), str(error).replace(url, redacted(url)))

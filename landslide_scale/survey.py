@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import rustac
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale import catalog, plan, region
+from landslide_scale import catalog, items, plan, region
 from landslide_scale.bands import BAND_NAMES
 from landslide_scale.checkpoint import ModelCard, fingerprint, read_card
 from landslide_scale.config import CatalogConfig, ChipsConfig, ScanConfig
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, InvalidConfigError
+from landslide_scale.frozen import SCENES, load_items, with_addresses
 from landslide_scale.grid import PatchLattice
 from landslide_scale.plan import METRES_AROUND_REGION, Plan
+from landslide_scale.radiometry import Evidence
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Window
+from landslide_scale.witness import ASKED, ask_pixels
 
 NETWORK_SIDE = 448
 """Side in pixels of what the encoder sees by default: 28 of SAM's tokens, two windows of 14 without padding; a multiple
 of 32 too, for the convolutional networks."""
 
-SCENES = "scenes.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,20 +66,26 @@ def survey(config: ScanConfig) -> Survey:
     patches = PatchLattice(patch=patch_side(config, card), halo=config.predict.halo)
     ground = region.load(config.region)
     run = RunDirectory(config.output.run)
-    items = load_items(run) if run.exists(SCENES) else find(config.catalog, ground, config.windows)
-    units = plan.make(
-        region=ground,
-        windows=config.windows,
-        scenes=catalog.scenes(items, config.catalog, card.model.bands),
-        grid=config.grid,
-        composite=config.composite,
-        patches=patches,
-    )
+
+    def planned(found: Sequence[dict[str, Any]]) -> Plan:
+        return plan.make(
+            region=ground,
+            windows=config.windows,
+            scenes=items.scenes(found, config.catalog, card.model.bands),
+            grid=config.grid,
+            composite=config.composite,
+            patches=patches,
+        )
+
+    if run.exists(SCENES):
+        found = with_addresses(load_items(run), config.catalog)
+    else:
+        found = judged(find(config.catalog, ground, config.windows), config.catalog, planned)
     return Survey(
         card=card,
         checkpoint_sha256=fingerprint(config.model.checkpoint),
-        items=tuple(items),
-        plan=units,
+        items=tuple(found),
+        plan=planned(found),
         km2=region.area_km2(ground),
         caveat=caveat,
     )
@@ -94,15 +98,18 @@ def chips_plan(config: ChipsConfig) -> Plan:
         InvalidInputError: Anything the user gave that does not fit; nothing has been written.
     """
     ground = region.load(config.region)
-    items = find(config.catalog, ground, config.windows)
-    return plan.make(
-        region=ground,
-        windows=config.windows,
-        scenes=catalog.scenes(items, config.catalog, config.bands),
-        grid=config.grid.model_copy(update={"block": config.size, "chunk": config.size}),
-        composite=config.composite,
-        patches=PatchLattice(patch=config.size, halo=0),
-    )
+
+    def planned(found: Sequence[dict[str, Any]]) -> Plan:
+        return plan.make(
+            region=ground,
+            windows=config.windows,
+            scenes=items.scenes(found, config.catalog, config.bands),
+            grid=config.grid.model_copy(update={"block": config.size, "chunk": config.size}),
+            composite=config.composite,
+            patches=PatchLattice(patch=config.size, halo=0),
+        )
+
+    return planned(judged(find(config.catalog, ground, config.windows), config.catalog, planned))
 
 
 def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window]) -> list[dict[str, Any]]:
@@ -112,17 +119,43 @@ def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window])
         InvalidCatalogError: There is no scene of a window on this ground.
     """
     windows = tuple(windows)
-    items = catalog.search(config, region.widen(ground, METRES_AROUND_REGION), windows)
-    over = [item for item in items if catalog.footprint(item).intersects(ground)]
+    found = catalog.search(config, region.widen(ground, METRES_AROUND_REGION), windows)
+    over = [item for item in found if items.footprint(item).intersects(ground)]
     for window in windows:
-        if not any(window.holds(catalog.sensed(item)) for item in over):
+        if not any(window.holds(items.sensed(item)) for item in over):
             raise InvalidCatalogError(
-                f"no scene of {config.collection or catalog.PROFILES[config.profile].collection} meets the region "
+                f"no scene of {catalog.collection(config)} meets the region "
                 f"from {window.start.isoformat()} to {window.end.isoformat()}",
                 expected="at least one",
                 cure="Check region, windows and catalog.collection.",
             )
-    return items
+    return found
+
+
+def judged(
+    found: Sequence[dict[str, Any]], config: CatalogConfig, planned: Callable[[Sequence[dict[str, Any]]], Plan]
+) -> list[dict[str, Any]]:
+    """The Items, with what the pixels of those say that the plan reads and whose catalogue may be wrong.
+
+    Raises:
+        InvalidCatalogError: As for :func:`landslide_scale.items.scenes`.
+    """
+    known = {item["id"]: item for item in found}
+    while True:
+        read = (known[scene.id] for scene in planned(list(known.values())).scenes)
+        doubtful = [item for item in read if items.asks_for_a_witness(item, config)]
+        if not doubtful:
+            return list(known.values())
+        # A scene that is quarantined now gives way to an older processing, which is asked in the next round.
+        for name, evidence in _evidence(doubtful, config).items():
+            known[name] = items.with_evidence(known[name], evidence)
+
+
+def _evidence(doubtful: Sequence[dict[str, Any]], config: CatalogConfig) -> dict[str, Evidence]:
+    askable = [item for item in doubtful if items.has_assets(item, config, ASKED)]
+    silent = Evidence(verdict="unclear", figures="no assets of blue and red")
+    asked = ask_pixels(items.scenes(askable, config, ASKED[:-1]))
+    return {item["id"]: asked.get(item["id"], silent) for item in doubtful}
 
 
 def patch_side(config: ScanConfig, card: ModelCard) -> int:
@@ -139,31 +172,6 @@ def patch_side(config: ScanConfig, card: ModelCard) -> int:
             key="predict.patch",
         )
     return side
-
-
-def freeze(run: RunDirectory, items: Iterable[dict[str, Any]]) -> None:
-    """Keep the Items as stac-geoparquet, so that a resumed run uses the same scenes."""
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, SCENES)
-        asyncio.run(_write(path, list(items)))
-        run.write(SCENES, path.read_bytes())
-
-
-def load_items(run: RunDirectory) -> list[dict[str, Any]]:
-    """The Items an earlier run froze."""
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, SCENES)
-        path.write_bytes(run.read(SCENES))
-        return list(asyncio.run(_read(path)))
-
-
-async def _write(path: Path, items: list[dict[str, Any]]) -> None:
-    await rustac.write(str(path), items)
-
-
-async def _read(path: Path) -> list[dict[str, Any]]:
-    found = await rustac.read(str(path))
-    return list(found["features"])
 
 
 def _caveat(config: ScanConfig, card: ModelCard) -> str:

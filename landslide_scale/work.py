@@ -151,7 +151,9 @@ def _layer(row: Row) -> Layer:
 
 
 def _scenes(unit: WorkUnit, resampled: list[str]) -> tuple[dict[str, Any], ...]:
-    return tuple(
+    """What a record says of each scene; a quarantined one was not used, for the reason given."""
+    used = [
         {"id": scene.id, "offset": scene.offset, "rule": scene.offset_rule, "resampled": scene.id in resampled}
         for scene in unit.scenes
-    )
+    ]
+    return (*used, *({"id": scene.id, "quarantined": scene.quarantine} for scene in unit.quarantined))

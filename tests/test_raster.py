@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from scenes import Pixels, cog
 
-from landslide_scale import raster
+from landslide_scale import geotiff, raster
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.raster import burn, is_native, read_classes, read_numbers
@@ -361,7 +361,7 @@ def serving(store: Store) -> Iterator[Store]:
 
 @pytest.fixture
 def store(numbers: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr(raster, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(geotiff, "FIRST_WAIT_S", 0.01)
     made = Store()
     made.files["/numbers.tif"] = Path(numbers).read_bytes()
     with serving(made) as running:
@@ -394,7 +394,7 @@ def test_a_server_that_goes_on_failing_may_be_tried_again_later_and_then_works(s
 
 
 def test_a_server_that_is_away_may_be_tried_again_later(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(raster, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(geotiff, "FIRST_WAIT_S", 0.01)
     with pytest.raises(TryAgainError):
         read_numbers("http://127.0.0.1:9/numbers.tif", lattice(), box(0, 0, 4, 4))
 
@@ -452,9 +452,9 @@ def test_waits_double_and_attempts_end(monkeypatch: pytest.MonkeyPatch):
         raise TryAgainError("503")
 
     with pytest.raises(TryAgainError):
-        raster._retrying(fail)
+        geotiff.retrying(fail)
     assert waits == [0.5, 1.0]
-    assert len(tries) == raster.ATTEMPTS
+    assert len(tries) == geotiff.ATTEMPTS
 
 
 Reader = Callable[[str, Lattice, PixelBox], NDArray[np.generic]]

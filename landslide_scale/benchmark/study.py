@@ -17,9 +17,9 @@ from landslide_scale.benchmark.trials import Judged, Trial, TrialResult, trials
 from landslide_scale.errors import LandslideScaleError
 from landslide_scale.finetune import finetune
 from landslide_scale.model import parameter_counts
+from landslide_scale.redaction import redacted
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.session import session
-from landslide_scale.storage import redacted
 from landslide_scale.trainrun import FinetuneJob, Prepared
 
 _RESULT = "result.json"

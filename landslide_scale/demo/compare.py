@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_scale import catalog, cube
+from landslide_scale import cube, items
 from landslide_scale.bands import Reason
 from landslide_scale.config import ScanConfig
 from landslide_scale.datasets import files_at
@@ -118,7 +118,7 @@ def _grounds(config: ScanConfig, plan: Plan, bands: tuple[str, ...], world: Worl
 
 def _seen(found: Survey, config: ScanConfig, ground: _Ground) -> NDArray[np.float32]:
     """Red, green and blue (3, H, W) of one zone, whichever bands the network took."""
-    coloured = {scene.id: scene for scene in catalog.scenes(found.items, config.catalog, _COLOURS)}
+    coloured = {scene.id: scene for scene in items.scenes(found.items, config.catalog, _COLOURS)}
     units = (
         replace(unit, scenes=tuple(coloured[scene.id] for scene in unit.scenes)) for unit in found.plan.units
     )  # fmt: skip

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from landslide_scale.errors import InvalidCheckpointError
-from landslide_scale.storage import local_copy, redacted
+from landslide_scale.redaction import redacted
+from landslide_scale.storage import local_copy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

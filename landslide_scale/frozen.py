@@ -1,0 +1,87 @@
+"""The Items of a run as stac-geoparquet: a resumed run uses the same scenes whatever the catalogue says by then.
+
+Addresses are kept without user information and query, where signatures are; what was cut off is asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import rustac
+
+from landslide_scale import catalog
+from landslide_scale.config import CatalogConfig
+from landslide_scale.errors import InvalidCatalogError
+from landslide_scale.items import OWN_PREFIX
+from landslide_scale.redaction import redacted, redacted_values
+from landslide_scale.rundir import RunDirectory
+
+SCENES = "scenes.parquet"
+_SHORTENED = f"{OWN_PREFIX}addresses_shortened"
+
+
+def freeze(run: RunDirectory, items: Iterable[Mapping[str, Any]]) -> None:
+    """Write the Items into the run."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, SCENES)
+        asyncio.run(_write(path, [_shortened(item) for item in items]))
+        run.write(SCENES, path.read_bytes())
+
+
+def load_items(run: RunDirectory) -> list[dict[str, Any]]:
+    """The Items an earlier run froze."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, SCENES)
+        path.write_bytes(run.read(SCENES))
+        return list(asyncio.run(_read(path)))
+
+
+def with_addresses(frozen: list[dict[str, Any]], config: CatalogConfig) -> list[dict[str, Any]]:
+    """Frozen Items as they are, their shortened addresses whole again: the catalogue is asked for them alone.
+
+    Raises:
+        InvalidCatalogError: It no longer has such an Item, or has its assets elsewhere.
+    """
+    shortened = [item["id"] for item in frozen if item["properties"].get(_SHORTENED)]
+    if not shortened:
+        return frozen
+    anew = catalog.search_ids(config, shortened)
+    return [
+        item | {"assets": _readdressed(item, anew.get(item["id"], {}))} if item["id"] in shortened else item
+        for item in frozen
+    ]
+
+
+def _shortened(item: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = redacted_values(item)
+    if any(asset["href"] != item["assets"][name]["href"] for name, asset in kept["assets"].items()):
+        kept["properties"][_SHORTENED] = True
+    return kept
+
+
+def _readdressed(item: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, asset in item["assets"].items():
+        href = str(now.get("assets", {}).get(name, {}).get("href"))
+        if redacted(href) != asset["href"]:
+            raise InvalidCatalogError(
+                f"asset {name} is no longer in the catalogue, or elsewhere",
+                expected=asset["href"],
+                cure="Its signed address was not kept. Begin another run.",
+                scene=item["id"],
+            )
+        found[name] = asset | {"href": href}
+    return found
+
+
+async def _write(path: Path, items: list[dict[str, Any]]) -> None:
+    await rustac.write(str(path), items)
+
+
+async def _read(path: Path) -> list[dict[str, Any]]:
+    found = await rustac.read(str(path))
+    return list(found["features"])

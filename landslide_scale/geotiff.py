@@ -1,0 +1,217 @@
+"""An asset opened as a GeoTIFF and nothing else: its claims checked, its failures named, classed, and tried again."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import rasterio
+from rasterio.errors import RasterioError
+
+from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
+from landslide_scale.grid import PixelBox
+from landslide_scale.network import confining_options
+from landslide_scale.redaction import redacted, without_secrets
+from landslide_scale.scene import Access
+from landslide_scale.signing import forget, signed
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+ATTEMPTS = 3
+FIRST_WAIT_S = 0.5
+MAX_SIDE = 40_000
+"""Pixels; a Sentinel-2 tile has 10 980. Larger claims are refused before anything is allocated."""
+
+MAX_BLOCK = 4096 * 4096
+"""Pixels of one compressed block, which is decoded as a whole however little of it is asked for."""
+
+RESOLUTIONS = (5.0, 1000.0)
+"""Metres, closed; Sentinel-2 has 10 to 60. Another claim would make a block of the lattice a huge number of pixels."""
+
+COMPRESSIONS = (None, "deflate", "lzw", "packbits", "zstd")
+"""Codecs whose output is bounded by the block that is allocated for it, and that can hold nothing but pixels."""
+
+
+class _UnclearReadError(TryAgainError):
+    """A remote file that could not be decoded: broken, or a request in between failed, which GDAL does not say."""
+
+
+class _ForbiddenError(PermanentReadError):
+    """The server refuses this signature, or any."""
+
+
+GDAL_OPTIONS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",  # no file beside the asset adds to it
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff",
+    "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_HTTP_MULTIPLEX": "YES",
+    "GDAL_NUM_THREADS": 2,
+    "GDAL_HTTP_CONNECTTIMEOUT": 10,
+    "GDAL_HTTP_TIMEOUT": 30,
+    "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
+    "GDAL_HTTP_LOW_SPEED_TIME": 10,
+    "GDAL_HTTP_MAX_RETRY": 0,  # GDAL does not retry resets or stalls; the retry around the read does
+    "VSI_CACHE": True,
+    # Setting this anew for every read also makes GDAL forget the addresses that failed before (a test holds it).
+    "AWS_NO_SIGN_REQUEST": "YES",
+}
+
+_HTTP_STATUS = re.compile(r"HTTP response code: (\d{3})")
+_SERVER_ERROR = 500
+_STATUS_THAT_MAY_PASS = (408, 425, 429)
+_FORBIDDEN = (401, 403)
+_REDIRECTS = range(300, 400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the pixels of an open asset lie.
+
+    Attributes:
+        epsg: Its coordinate reference system.
+        resolution: Side of a pixel in metres.
+        west, north: Upper left corner in metres.
+        rows, cols: Its size.
+    """
+
+    epsg: int
+    resolution: float
+    west: float
+    north: float
+    rows: int
+    cols: int
+
+    @property
+    def box(self) -> PixelBox:
+        """All its pixels."""
+        return PixelBox(row_start=0, row_stop=self.rows, col_start=0, col_stop=self.cols)
+
+
+@contextmanager
+def opened(href: str, access: Access) -> Iterator[tuple[Any, Source]]:
+    """An asset opened as a GeoTIFF and nothing else, its claims checked."""
+    address = signed(href, access)
+    with rasterio.Env(**GDAL_OPTIONS, **confining_options(href, access)):
+        try:
+            with rasterio.open(address, driver="GTiff") as dataset:
+                yield dataset, _checked(dataset, href)
+        except (RasterioError, OSError) as error:
+            # Without the chain, which would repeat the address with its signature.
+            raise _classified(error, address) from None
+
+
+def _checked(dataset: Any, href: str) -> Source:  # noqa: ANN401 rasterio ships no types
+    a, b, west, d, e, north = tuple(dataset.transform)[:6]
+    problem = ""
+    if max(dataset.shape) > MAX_SIDE:
+        problem = f"{dataset.shape[0]} x {dataset.shape[1]} pixels"
+    elif math.prod(dataset.block_shapes[0]) > MAX_BLOCK:
+        problem = f"blocks of {dataset.block_shapes[0][0]} x {dataset.block_shapes[0][1]} pixels"
+    elif dataset.count != 1 or dataset.dtypes[0] not in {"uint8", "uint16", "int16"}:
+        problem = f"{dataset.count} band(s) of {dataset.dtypes[0]}"
+    elif _codec(dataset) not in COMPRESSIONS:
+        problem = f"compression {_codec(dataset)}"
+    elif b or d or a <= 0 or a != -e or dataset.crs is None or dataset.crs.to_epsg() is None:
+        problem = f"transform {tuple(dataset.transform)[:6]} and CRS {dataset.crs}"
+    elif not RESOLUTIONS[0] <= a <= RESOLUTIONS[1] or not math.isfinite(west + north):
+        problem = f"pixels of {a} m at {west}, {north}"
+    if problem:
+        raise PermanentReadError(
+            problem,
+            expected=f"one north-up band of 8 or 16 bits, at most {MAX_SIDE} px of 5 to 1000 m, in blocks, losslessly "
+            "compressed, with an EPSG code",
+            file=redacted(href),
+        )
+    rows, cols = dataset.shape
+    return Source(epsg=dataset.crs.to_epsg(), resolution=a, west=west, north=north, rows=rows, cols=cols)
+
+
+def _codec(dataset: Any) -> str | None:  # noqa: ANN401 rasterio ships no types
+    compression = dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION")
+    return compression.lower() if compression else None
+
+
+def _classified(error: Exception, address: str) -> ReadError:
+    text = " ".join(str(part) for part in (error, error.__cause__) if part).replace(address, "the asset")
+    if "?" in address:
+        text = text.replace(address[address.index("?") :], "")  # GDAL says the end of a name, where signatures are
+    if (status := _HTTP_STATUS.search(text)) and int(status[1]) in _REDIRECTS:
+        return PermanentReadError(
+            f"a redirect that leads nowhere or to a host that is not allowed ({text})",
+            expected="the asset itself, or a redirect to a host of catalog.allowed_hosts",
+            file=redacted(address),
+        )
+    return _kind(text, address)(text, expected="a readable GeoTIFF", file=redacted(address))
+
+
+def _kind(text: str, address: str) -> type[ReadError]:
+    if "://" not in address:
+        return PermanentReadError
+    if status := _HTTP_STATUS.search(text):
+        code = int(status[1])
+        if code in _FORBIDDEN:
+            return _ForbiddenError
+        return TryAgainError if code >= _SERVER_ERROR or code in _STATUS_THAT_MAY_PASS else PermanentReadError
+    return TryAgainError if "CURL error" in text else _UnclearReadError
+
+
+def reading(href: str, access: Access, read: Callable[[], T]) -> T:
+    """Run `read`: signed anew where its signature is refused, and again after a growing wait where that may help.
+
+    Raises:
+        ReadError: It failed for good, or (:class:`TryAgainError`) as often as it is tried.
+    """
+    return retrying(lambda: _signed_anew(href, access, read))
+
+
+def retrying(read: Callable[[], T]) -> T:
+    """Run `read`; a failure that may pass is tried again after a wait that doubles."""
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return read()
+        except TryAgainError as error:
+            log.warning("attempt %d of %d: %s", attempt, ATTEMPTS, error)
+            time.sleep(FIRST_WAIT_S * 2 ** (attempt - 1))
+    try:
+        return read()
+    except _UnclearReadError as error:
+        raise _permanent(error) from None
+
+
+def _signed_anew(href: str, access: Access, read: Callable[[], T]) -> T:
+    """Run `read`, and once more with a new signature where the old one is refused."""
+    try:
+        return read()
+    except _ForbiddenError as error:
+        if not forget(href, access):
+            raise _permanent(error) from None
+    try:
+        return read()
+    except _ForbiddenError as error:
+        forget(href, access)
+        raise _permanent(error) from None
+
+
+def _permanent(error: ReadError) -> PermanentReadError:
+    return PermanentReadError(error.found, expected=error.expected, cure=error.cure, **error.where)
+
+
+class _Clean(logging.Filter):
+    """GDAL's own log repeats addresses with their signatures."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_secrets(record.getMessage()), ()
+        return True
+
+
+for _name in ("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err"):
+    logging.getLogger(_name).addFilter(_Clean())

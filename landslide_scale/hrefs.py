@@ -1,0 +1,78 @@
+"""Which addresses of a catalogue are read at all: plain HTTP on allowed hosts, plain files below allowed folders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from landslide_scale.config import CatalogConfig
+from landslide_scale.errors import InvalidCatalogError
+from landslide_scale.providers import PROFILES
+from landslide_scale.scene import Access
+
+_UNSAFE = re.compile(r"[\x00-\x20\\\x7f]")
+"""Characters in an address that not all readers take for the same address."""
+
+_LONGEST = 4096
+
+
+def access(config: CatalogConfig) -> Access:
+    """What the reading of a catalogue's assets may touch."""
+    profile = PROFILES[config.profile]
+    named = tuple(host.lower() for host in config.allowed_hosts)
+    signing_host = urlsplit(config.signer).hostname if config.signer else None
+    return Access(
+        hosts=(*profile.hosts, *named),
+        named=(*named, *([signing_host] if signing_host else [])),
+        signer=config.signer or profile.signer,
+        signed=(*profile.hosts, *(named if config.signer else ())),
+    )
+
+
+def asset_href(item: Mapping[str, Any], name: str, config: CatalogConfig) -> str:
+    """The address of an Item's asset: an allowed http(s) URL, or the real path of an allowed file.
+
+    Raises:
+        InvalidCatalogError: There is no such asset, or its address is of another kind.
+    """
+    if name not in item["assets"]:
+        raise InvalidCatalogError(
+            f"no asset {name!r} among {sorted(item['assets'])}",
+            expected="every band of the checkpoint",
+            cure="Name it under catalog.assets where the catalogue calls it otherwise.",
+            scene=item["id"],
+        )
+    href = str(item["assets"][name]["href"])
+    if "://" not in href:
+        return _local(item, href, name, config)
+    parts = urlsplit(href)
+    if parts.scheme == "file":
+        return _local(item, f"//{parts.netloc}" if parts.netloc else unquote(parts.path), name, config)
+    hosts = access(config).hosts
+    plain = parts.scheme in {"https", "http"} and not (parts.username or parts.password or _UNSAFE.search(href))
+    if not plain or parts.hostname not in hosts or len(href) > _LONGEST:
+        raise InvalidCatalogError(
+            f"asset {name} at {parts.scheme}://{parts.hostname}",
+            expected=f"http(s) on {', '.join(hosts) or 'a host of catalog.allowed_hosts'}",
+            cure="Name the host under catalog.allowed_hosts if you trust it.",
+            scene=item["id"],
+        )
+    return href
+
+
+def _local(item: Mapping[str, Any], path: str, name: str, config: CatalogConfig) -> str:
+    """A local file below one of the allowed roots, links resolved."""
+    real = Path(path).resolve()
+    roots = [Path(root).resolve() for root in config.allowed_roots]
+    plain = path.startswith("/") and not path.startswith("//") and not str(real).startswith("/vsi")
+    if not plain or not any(real.is_relative_to(root) for root in roots):
+        raise InvalidCatalogError(
+            f"asset {name} at the local path {path[:_LONGEST]}",
+            expected=f"a full path below {', '.join(map(str, roots)) or 'a folder of catalog.allowed_roots'}",
+            cure="Name the folder under catalog.allowed_roots if you trust it.",
+            scene=item["id"],
+        )
+    return str(real)

@@ -1,0 +1,240 @@
+"""A catalogue's Items as plain values: what an Item says is checked here, and nothing is guessed."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import shapely
+from pyproj.exceptions import ProjError
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale.config import CatalogConfig
+from landslide_scale.errors import InvalidCatalogError
+from landslide_scale.grid import project
+from landslide_scale.hrefs import access, asset_href
+from landslide_scale.providers import PROFILES
+from landslide_scale.radiometry import VERDICTS, Decision, Evidence, decide, in_question
+from landslide_scale.scene import Scene, utc
+
+Item = Mapping[str, Any]
+OWN_PREFIX = "landslide_scale:"
+"""Of properties that this package adds to the Items it freezes; a catalogue's own of this name are not believed."""
+
+_VERDICT = f"{OWN_PREFIX}offset_verdict"
+_FIGURES = f"{OWN_PREFIX}offset_figures"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,254}")
+
+
+def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...]) -> list[Scene]:
+    """The Items under the cloud limit as scenes, with the assets of `bands` and the scene classification.
+
+    Raises:
+        InvalidCatalogError: An Item lacks a band or a property, or points to an address that is not allowed.
+    """
+    found = []
+    for item in items:
+        with _readable(item):
+            _checked_name(item, "id", item["id"])
+            if _cloud_cover(item) <= config.max_cloud_cover:
+                found.append(_scene(item, config, (*bands, "scl")))
+    return found
+
+
+def footprint(item: Item) -> BaseGeometry:
+    """Where the catalogue says an Item has data, degrees.
+
+    Raises:
+        InvalidCatalogError: It does not say so.
+    """
+    with _readable(item):
+        return shapely.geometry.shape(item["geometry"])
+
+
+def sensed(item: Item) -> datetime:
+    """Acquisition instant, UTC.
+
+    Raises:
+        InvalidCatalogError: The Item does not say so.
+    """
+    with _readable(item):
+        return _instant(item["properties"]["datetime"])
+
+
+def asks_for_a_witness(item: Item, config: CatalogConfig) -> bool:
+    """Whether the catalogue's word on the offset of this Item may be wrong, and its pixels have not been asked yet.
+
+    Raises:
+        InvalidCatalogError: The Item does not name its processing baseline.
+    """
+    with _readable(item):
+        return PROFILES[config.profile].doubtful and in_question(_baseline(item)) and _evidence(item) is None
+
+
+def has_assets(item: Item, config: CatalogConfig, bands: Iterable[str]) -> bool:
+    """Whether an Item has an asset of each of these bands."""
+    names = _names(config)
+    with _readable(item):
+        return all(names[band] in item["assets"] for band in bands)
+
+
+def with_evidence(item: Item, evidence: Evidence) -> dict[str, Any]:
+    """The Item with what its pixels say, which is frozen with it: a resumed run decides alike without reading."""
+    added = {_VERDICT: evidence.verdict, _FIGURES: evidence.figures}
+    return {**item, "properties": {**item["properties"], **added}}
+
+
+def _evidence(item: Item) -> Evidence | None:
+    verdict = item["properties"].get(_VERDICT)
+    if verdict not in VERDICTS:
+        return None
+    return Evidence(verdict=verdict, figures=str(item["properties"].get(_FIGURES, "")))
+
+
+def _instant(text: str) -> datetime:
+    """To the millisecond: that is what a frozen Item keeps, and a resumed run is to see the same scenes."""
+    instant = utc(text)
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+@contextmanager
+def _readable(item: Item) -> Iterator[None]:
+    """What an Item lacks, or gives in another form than STAC's, is said of the Item."""
+    try:
+        yield
+    except (
+        KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, RecursionError,
+        shapely.errors.ShapelyError, ProjError,
+    ) as error:  # fmt: skip
+        raise _lacks(
+            item, f"{type(error).__name__}: {error}", "an Item of STAC's projection and EO extensions"
+        ) from error
+
+
+def _cloud_cover(item: Item) -> float:
+    """Percent; an Item that does not say is taken as cloudless."""
+    cover = float(item["properties"].get("eo:cloud_cover") or 0)
+    if not math.isfinite(cover):
+        raise _lacks(item, f"eo:cloud_cover {cover}", "a percentage")
+    return cover
+
+
+def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
+    properties = item["properties"]
+    names = _names(config)
+    epsg = _epsg(item, names["scl"])
+    decision = _decision(item, config)
+    return Scene(
+        id=item["id"],
+        tile=_tile(item),
+        epsg=epsg,
+        bounds=_bounds(item, item["assets"].get(names["scl"], {}), epsg),
+        sensed=sensed(item),
+        datatake=_checked_name(item, "datatake", _datatake(item)),
+        datastrip=_datastrip(item),
+        baseline=_baseline(item),
+        generated=_instant(properties.get("s2:generation_time") or properties.get("created") or properties["datetime"]),
+        cloud_cover=_cloud_cover(item),
+        offset=decision.offset,
+        offset_rule=decision.rule,
+        assets=tuple((band, asset_href(item, names[band], config)) for band in bands),
+        access=access(config),
+        quarantine=decision.quarantine,
+    )
+
+
+def _decision(item: Item, config: CatalogConfig) -> Decision:
+    flag = PROFILES[config.profile].offset_flag
+    flagged = item["properties"].get(flag)
+    if flagged not in {None, True, False}:
+        raise _lacks(item, f"{flag} {flagged!r}", "true or false")
+    return decide(_baseline(item), flag=flag, flagged=bool(flagged), evidence=_evidence(item))
+
+
+def _names(config: CatalogConfig) -> dict[str, str]:
+    """Asset names by band."""
+    own: dict[str, str] = {str(band): name for band, name in config.assets.items()}
+    return {**PROFILES[config.profile].assets, **own}
+
+
+def _checked_name(item: Item, what: str, name: object) -> str:
+    """A name that can go into logs, records and file names as it is."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or ".." in name:
+        raise InvalidCatalogError(
+            f"{what} {repr(name)[:80]}",
+            expected="a name of letters, digits and . _ : + -, at most 255",
+            scene=repr(item.get("id"))[:80],
+        )
+    return name
+
+
+def _baseline(item: Item) -> tuple[int, int]:
+    properties = item["properties"]
+    text = properties.get("s2:processing_baseline") or properties.get("processing:version")
+    match = re.fullmatch(r"(\d\d)\.(\d\d)", str(text))
+    if match is None:
+        raise _lacks(item, f"processing baseline {text!r}", "s2:processing_baseline such as 05.09")
+    return int(match[1]), int(match[2])
+
+
+def _datatake(item: Item) -> str:
+    """Without the baseline at its end, so that a reprocessing is the same datatake."""
+    properties = item["properties"]
+    if "s2:datatake_id" in properties:
+        return re.sub(r"_N\d\d\.\d\d$", "", properties["s2:datatake_id"])
+    match = re.match(r"(S2[A-D])_MSIL2A_(\d{8}T\d{6})_", str(properties.get("s2:product_uri")))
+    if match is None:
+        raise _lacks(item, "no datatake", "s2:datatake_id or s2:product_uri")
+    return f"G{match[1]}_{match[2]}"
+
+
+def _datastrip(item: Item) -> str:
+    text = str(item["properties"].get("s2:datastrip_id", ""))
+    match = re.search(r"_S(\d{8}T\d{6})_", text)
+    return match[1] if match else text and _checked_name(item, "datastrip", text)
+
+
+def _tile(item: Item) -> str:
+    properties = item["properties"]
+    code = str(properties.get("grid:code") or properties.get("s2:mgrs_tile") or "")
+    match = re.search(r"(\d{1,2})([C-X])([A-Z]{2})$", code)
+    if match is None:
+        raise _lacks(item, f"grid code {code!r}", "grid:code such as MGRS-33TWM")
+    return f"{int(match[1]):02d}{match[2]}{match[3]}"
+
+
+def _epsg(item: Item, mask: str) -> int:
+    for holder in (item["assets"].get(mask, {}), item["properties"]):
+        code = str(holder.get("proj:code") or f"EPSG:{holder.get('proj:epsg')}")
+        if re.fullmatch(r"EPSG:\d{4,6}", code):
+            return int(code[5:])
+    raise _lacks(item, "no coordinate reference system", "proj:code or proj:epsg")
+
+
+def _bounds(item: Item, asset: Item, epsg: int) -> tuple[float, float, float, float]:
+    """Extent of the rasters, not of the valid data: a pixel with data is never outside it."""
+    west, south, east, north = (float(value) for value in _stated_bounds(item, asset, epsg))
+    if not all(map(math.isfinite, (west, south, east, north))) or west >= east or south >= north:
+        raise _lacks(item, f"bounds {(west, south, east, north)}", "west < east and south < north")
+    return west, south, east, north
+
+
+def _stated_bounds(item: Item, asset: Item, epsg: int) -> tuple[Any, Any, Any, Any]:
+    for holder in (asset, item["properties"]):
+        if "proj:transform" in holder and "proj:shape" in holder:
+            a, _, west, _, e, north = holder["proj:transform"][:6]
+            rows, cols = holder["proj:shape"]
+            return west, north + e * rows, west + a * cols, north
+        if "proj:bbox" in holder:
+            west, south, east, north = holder["proj:bbox"]
+            return west, south, east, north
+    found: tuple[float, float, float, float] = project(footprint(item), 4326, epsg).bounds
+    return found
+
+
+def _lacks(item: Item, found: str, expected: str) -> InvalidCatalogError:
+    return InvalidCatalogError(found, expected=expected, scene=item.get("id"))

@@ -1,0 +1,47 @@
+"""Texts without the secrets that addresses carry in user information, queries and fragments.
+
+Error texts of libraries repeat addresses whole, in halves, or as the path and query alone; all three are cut.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_USER = re.compile(r"(?<=://)[^/?#\s'\"<>]*@")
+_REST_OF_URL = re.compile(r"(://[^\s?#'\"<>]*)[?#][^\s'\"<>]*")
+_QUERY = re.compile(r"\?[\w.~%+-]+=[^\s'\"<>]*")
+_NAMED = re.compile(
+    r"(\b(?:sig|signature|token|access_token|api_key|apikey|secret|password|x-amz-[a-z-]+)|(?<=&)key)=[^\s&'\"<>)]+",
+    re.IGNORECASE,
+)
+_LONGEST = 2000
+
+
+def redacted(url: str) -> str:
+    """The URL without user information, query and fragment; a path as it is."""
+    if "://" not in url:
+        return url
+    without_user = re.sub(r"(?<=://)[^/?#]*@", "", url)
+    return re.split(r"[?#]", without_user, maxsplit=1)[0]
+
+
+def without_secrets(text: str) -> str:
+    """A text, such as a library's message, without the secrets of any address in it."""
+    return _NAMED.sub(r"\1=...", _QUERY.sub("", _REST_OF_URL.sub(r"\1", _USER.sub("", text))))
+
+
+def sayable(text: str) -> str:
+    """A text from outside, fit for one line of a log: no secrets, no control characters, of bounded length."""
+    clean = without_secrets(text[: 2 * _LONGEST])
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clean[:_LONGEST])
+    return plain if len(text) <= _LONGEST else f"{plain}... ({len(text):,} characters)"
+
+
+def redacted_values(content: Any) -> Any:  # noqa: ANN401 JSON
+    """A tree of mappings and lists in which every address is redacted."""
+    if isinstance(content, dict):
+        return {key: redacted_values(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [redacted_values(value) for value in content]
+    return redacted(content) if isinstance(content, str) else content
