@@ -1,0 +1,88 @@
+"""A web server of one's own on loopback, for the tests: every request is counted, every answer is a function's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    status: int = 200
+    content: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of_json(cls, content: object, status: int = 200) -> Answer:
+        return cls(status=status, content=json.dumps(content).encode(), headers={"Content-Type": "application/json"})
+
+    @classmethod
+    def redirect(cls, to: str) -> Answer:
+        return cls(status=302, headers={"Location": to})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request: its method, its path without the query, its query, its body."""
+
+    method: str
+    path: str
+    query: str
+    body: bytes
+
+
+@dataclass(kw_only=True)
+class Site:
+    """What a server was asked, and where it is."""
+
+    address: str
+    asked: list[Asked] = field(default_factory=list)
+
+    def count(self, path: str) -> int:
+        return sum(one.path == path for one in self.asked)
+
+
+@contextmanager
+def site(answer: Callable[[Asked], Answer], host: str = "127.0.0.1") -> Iterator[Site]:
+    """A server that answers parts of what `answer` gives where a range is asked for."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked = Asked(method=self.command, path=parts.path, query=parts.query, body=body)
+            running.asked.append(asked)
+            self.give(answer(asked))
+
+        do_HEAD = do_POST = do_GET  # noqa: N815 http.server's names
+
+        def give(self, found: Answer) -> None:
+            content, status, headers = found.content, found.status, dict(found.headers)
+            wanted = self.headers.get("Range")
+            if status == 200 and wanted:
+                first, last = wanted.removeprefix("bytes=").split("-")
+                content, status = content[int(first) : int(last) + 1], 206
+                headers["Content-Range"] = f"bytes {first}-{int(first) + len(content) - 1}/{len(found.content)}"
+            self.send_response(status)
+            for name, value in (headers | {"Content-Length": str(len(content))}).items():
+                self.send_header(name, value)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+    with ThreadingHTTPServer((host, 0), Handler) as server:
+        running = Site(address=f"http://{host}:{server.server_port}")
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield running
+        finally:
+            server.shutdown()
+            thread.join()
