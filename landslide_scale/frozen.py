@@ -21,6 +21,7 @@ from landslide_scale.redaction import redacted, redacted_values
 from landslide_scale.rundir import RunDirectory
 
 SCENES = "scenes.parquet"
+_IMAGES = (".tif", ".tiff")
 _SHORTENED = f"{OWN_PREFIX}addresses_shortened"
 
 
@@ -58,14 +59,19 @@ def with_addresses(frozen: list[dict[str, Any]], config: CatalogConfig) -> list[
 
 def _shortened(item: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = redacted_values(item)
-    if any(asset["href"] != item["assets"][name]["href"] for name, asset in kept["assets"].items()):
+    if any(asset["href"] != item["assets"][name]["href"] for name, asset in _images(kept)):
         kept["properties"][_SHORTENED] = True
     return kept
 
 
+def _images(item: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The assets that can be scenes: previews have queries too, and are never read."""
+    return [(name, asset) for name, asset in item["assets"].items() if asset["href"].lower().endswith(_IMAGES)]
+
+
 def _readdressed(item: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    found = {}
-    for name, asset in item["assets"].items():
+    found = dict(item["assets"])
+    for name, asset in _images(item):
         href = str(now.get("assets", {}).get(name, {}).get("href"))
         if redacted(href) != asset["href"]:
             raise InvalidCatalogError(
