@@ -7,13 +7,15 @@ named, and its pages end where they repeat themselves.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pystac_client
 import requests
+from pystac import Link
 from pystac.errors import STACError
+from pystac.link import HREF
 from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
@@ -123,37 +125,40 @@ def _without_our_words(item: dict[str, Any]) -> dict[str, Any]:
     return item | {"properties": kept}
 
 
-def _client(url: str, config: CatalogConfig) -> pystac_client.Client:
-    hosts = {urlsplit(url).hostname, *(host.lower() for host in config.allowed_hosts)}
-    io = StacApiIO(timeout=TIMEOUT_S, request_modifier=_asking_only(hosts))
-    io.session.hooks["response"].append(_following_only(hosts))
-    return pystac_client.Client.open(url, stac_io=io)
+class _ConfinedIO(StacApiIO):
+    """Requests to some hosts alone: links and redirects of a catalogue may point anywhere, to local files too."""
 
+    def __init__(self, hosts: set[str]) -> None:
+        super().__init__()
+        self._hosts = hosts
+        self.session.hooks["response"].append(self._check_redirect)
 
-def _asking_only(hosts: set[str | None]) -> Callable[[requests.Request], None]:
-    """A check before each request: links of a catalogue may point anywhere."""
+    def read_text(self, source: HREF, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 pystac-client's
+        """The text at an address; a path is none."""
+        if not isinstance(source, Link):
+            _check_host(str(source), self._hosts)
+        return super().read_text(source, *args, **kwargs)
 
-    def check(request: requests.Request) -> None:
-        _check_host(str(request.url), hosts)
+    def request(self, href: str, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 pystac-client's
+        """The answer to a request."""
+        _check_host(href, self._hosts)
+        return super().request(href, *args, **kwargs)
 
-    return check
-
-
-def _following_only(hosts: set[str | None]) -> Callable[..., None]:
-    """A check before each redirect is followed."""
-
-    def check(response: requests.Response, **_: object) -> None:
+    def _check_redirect(self, response: requests.Response, **_: object) -> None:
         if response.is_redirect:
-            _check_host(urljoin(response.url, response.headers["location"]), hosts)
-
-    return check
+            _check_host(urljoin(response.url, response.headers["location"]), self._hosts)
 
 
-def _check_host(url: str, hosts: set[str | None]) -> None:
-    host = urlsplit(url).hostname
-    if host not in hosts:
+def _client(url: str, config: CatalogConfig) -> pystac_client.Client:
+    known = {str(urlsplit(url).hostname), *(host.lower() for host in config.allowed_hosts)}
+    return pystac_client.Client.open(url, stac_io=_ConfinedIO(known), timeout=TIMEOUT_S)
+
+
+def _check_host(url: str, hosts: set[str]) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or parts.hostname not in hosts:
         raise InvalidCatalogError(
-            f"a link or redirect to {host}",
-            expected=f"only {', '.join(sorted(map(str, hosts)))}",
+            f"an address, link or redirect to {parts.scheme}://{parts.hostname}",
+            expected=f"an answer of a STAC API by http(s) on {', '.join(sorted(hosts))}",
             cure="Name the host under catalog.allowed_hosts if you trust it.",
         )

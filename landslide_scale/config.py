@@ -314,6 +314,7 @@ class FinetuneConfig(Section):
     output: RunConfig
 
 
+_MOST_VALUES = 100_000
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -377,9 +378,19 @@ def parse(kind: type[C], content: object, *, source: str = "configuration") -> C
 
 def _json(content: object) -> str:
     try:
+        if _values(content, {}) > _MOST_VALUES:
+            raise InvalidConfigError("aliases that repeat each other without end", expected="plain YAML values")
         return json.dumps(content, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidConfigError(str(error), expected="plain YAML values") from error
+
+
+def _values(content: object, known: dict[int, int]) -> int:
+    """How many values there are once every alias is written out; nothing is written out for it."""
+    if id(content) not in known:
+        inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+        known[id(content)] = 1 + sum(_values(value, known) for value in inner)
+    return known[id(content)]
 
 
 def _plain(value: object) -> str:

@@ -68,9 +68,9 @@ def _local(item: Mapping[str, Any], path: str, name: str, config: CatalogConfig)
     real = Path(path).resolve()
     roots = [Path(root).resolve() for root in config.allowed_roots]
     plain = path.startswith("/") and not path.startswith("//") and not str(real).startswith("/vsi")
-    if not plain or not any(real.is_relative_to(root) for root in roots):
+    if not plain or len(path) > _LONGEST or not any(real.is_relative_to(root) for root in roots):
         raise InvalidCatalogError(
-            f"asset {name} at the local path {path[:_LONGEST]}",
+            f"asset {name} at the local path {path}",
             expected=f"a full path below {', '.join(map(str, roots)) or 'a folder of catalog.allowed_roots'}",
             cure="Name the folder under catalog.allowed_roots if you trust it.",
             scene=item["id"],

@@ -15,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.config import CatalogConfig
 from landslide_scale.errors import InvalidCatalogError
-from landslide_scale.grid import project
+from landslide_scale.grid import project, transformer
 from landslide_scale.hrefs import access, asset_href
 from landslide_scale.providers import PROFILES
 from landslide_scale.radiometry import VERDICTS, Decision, Evidence, decide, in_question
@@ -211,6 +211,7 @@ def _epsg(item: Item, mask: str) -> int:
     for holder in (item["assets"].get(mask, {}), item["properties"]):
         code = str(holder.get("proj:code") or f"EPSG:{holder.get('proj:epsg')}")
         if re.fullmatch(r"EPSG:\d{4,6}", code):
+            transformer(4326, int(code[5:]))  # raises where there is no such system
             return int(code[5:])
     raise _lacks(item, "no coordinate reference system", "proj:code or proj:epsg")
 

@@ -15,7 +15,8 @@ _NAMED = re.compile(
     r"(\b(?:sig|signature|token|access_token|api_key|apikey|secret|password|x-amz-[a-z-]+)|(?<=&)key)=[^\s&'\"<>)]+",
     re.IGNORECASE,
 )
-_LONGEST = 2000
+_LONGEST = 4000
+_SHOWN = 500
 
 
 def redacted(url: str) -> str:
@@ -33,9 +34,9 @@ def without_secrets(text: str) -> str:
 
 def sayable(text: str) -> str:
     """A text from outside, fit for one line of a log: no secrets, no control characters, of bounded length."""
-    clean = without_secrets(text[: 2 * _LONGEST])
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clean[:_LONGEST])
-    return plain if len(text) <= _LONGEST else f"{plain}... ({len(text):,} characters)"
+    clean = without_secrets(text[:_LONGEST])
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clean)
+    return plain if len(text) <= _LONGEST else f"{plain[:_SHOWN]}... ({len(text):,} characters)"
 
 
 def redacted_values(content: Any) -> Any:  # noqa: ANN401 JSON

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from landslide_scale.bands import NEWER_OFFSET
-from landslide_scale.radiometry import ENOUGH, VERDICTS, Evidence, decide, in_question, witness
+from landslide_scale.radiometry import ENOUGH, VERDICTS, Evidence, Verdict, decide, in_question, witness
 from landslide_scale.raster import read_sample
 
+Truth = Literal[True, False]
 SIDE = 64
 FLAG = "earthsearch:boa_offset_applied"
 
@@ -105,7 +106,7 @@ NEW, OLD = (5, 9), (3, 1)
     ],
 )
 def test_the_rule_decides_and_only_a_positive_contradiction_is_not_trusted(
-    baseline: tuple[int, int], flagged: bool, verdict: Any, offset: int, trusted: bool
+    baseline: tuple[int, int], flagged: Truth, verdict: Verdict | None, offset: int, trusted: Truth
 ):
     evidence = None if verdict is None else Evidence(verdict=verdict, figures="FIGURES")
     found = decide(baseline, flag=FLAG, flagged=flagged, evidence=evidence)
@@ -116,7 +117,7 @@ def test_the_rule_decides_and_only_a_positive_contradiction_is_not_trusted(
 
 
 @pytest.mark.parametrize("flagged", [True, False])
-def test_a_provider_without_a_flag_never_takes_the_offset_off(flagged: bool):
+def test_a_provider_without_a_flag_never_takes_the_offset_off(flagged: Truth):
     assert decide(NEW, flag=None, flagged=flagged).offset == -1000
 
 

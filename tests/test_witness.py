@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -28,6 +28,7 @@ from landslide_scale.scene import Window, utc
 from landslide_scale.survey import judged
 from landslide_scale.work import CUBE, Task
 
+Truth = Literal[True, False]
 FLAG = "earthsearch:boa_offset_applied"
 AUGUST = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))
 WEST, NORTH, SIDE = 500_040, 5_100_000, 100
@@ -68,7 +69,7 @@ def made(folder: Path, name: str, *, carried: bool, flag: bool, classes: int = 4
     [(False, True, 0, True), (True, False, -1000, True), (True, True, 0, False), (False, False, -1000, False)],
 )
 def test_a_scene_is_used_where_its_pixels_bear_its_catalogue_out(
-    tmp_path: Path, carried: bool, flag: bool, offset: int, used: bool
+    tmp_path: Path, carried: Truth, flag: Truth, offset: int, used: Truth
 ):
     chosen = config(tmp_path)
     found = judged([made(tmp_path, "s", carried=carried, flag=flag)], chosen, planner(chosen))

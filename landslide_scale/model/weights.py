@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.redaction import redacted
@@ -71,7 +72,7 @@ def _unpickled(path: Path, expected: str) -> Any:  # noqa: ANN401 it may hold an
     """Unpickle tensors only: a pickle of anything else could run code."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise InvalidCheckpointError(
             f"no PyTorch file of plain tensors ({type(error).__name__})", expected=expected
         ) from error
