@@ -26,10 +26,11 @@ from landslide_scale.config import CatalogConfig
 from landslide_scale.errors import InvalidCatalogError, InvalidConfigError
 from landslide_scale.items import OWN_PREFIX
 from landslide_scale.providers import PROFILES
-from landslide_scale.redaction import redacted
+from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Window
 
 log = logging.getLogger(__name__)
+keep_log_clean("urllib3.connectionpool", "pystac_client.stac_api_io")
 
 TIMEOUT_S = 30
 MOST_ITEMS = 200_000

@@ -23,7 +23,7 @@ from pydantic import (
 
 from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, Scl
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.redaction import redacted_values
+from landslide_scale.redaction import redacted_values, without_secrets
 from landslide_scale.scene import Window, utc
 from landslide_scale.spec import ConvName, ConvNetSpec, DataSpec, LandslideNetSpec, Radiometry, TrainSpec
 
@@ -371,7 +371,7 @@ def parse(kind: type[C], content: object, *, source: str = "configuration") -> C
         return kind.model_validate_json(_json(content))
     except ValidationError as error:
         problems = [_problem(detail) for detail in error.errors(include_url=False)]
-        raise InvalidConfigError("; ".join(problems), file=source) from error
+        raise InvalidConfigError("; ".join(problems), file=source) from None  # the chain repeats values
     except InvalidConfigError as error:
         raise error.at(file=source) from error
 
@@ -410,7 +410,8 @@ def _problem(detail: Any) -> str:  # noqa: ANN401 pydantic's ErrorDetails
         return f"key {key}: unknown"
     if detail["type"] in {"missing", "missing_argument"}:
         return f"key {key}: missing"
-    return f"key {key}: found {json.dumps(detail['input'], default=str)[:80]}; expected: {detail['msg']}"
+    value = without_secrets(json.dumps(detail["input"], default=str))  # before it is cut
+    return f"key {key}: found {value[:80]}; expected: {detail['msg']}"
 
 
 def fingerprint(settings: dict[str, Any]) -> str:

@@ -17,11 +17,12 @@ from rasterio.errors import RasterioError
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import PixelBox
 from landslide_scale.network import confining_options
-from landslide_scale.redaction import redacted, without_secrets
+from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access
 from landslide_scale.signing import forget, signed
 
 log = logging.getLogger(__name__)
+keep_log_clean("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err")
 T = TypeVar("T")
 
 ATTEMPTS = 3
@@ -203,15 +204,3 @@ def _signed_anew(href: str, access: Access, read: Callable[[], T]) -> T:
 
 def _permanent(error: ReadError) -> PermanentReadError:
     return PermanentReadError(error.found, expected=error.expected, cure=error.cure, **error.where)
-
-
-class _Clean(logging.Filter):
-    """GDAL's own log repeats addresses with their signatures."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = without_secrets(record.getMessage()), ()
-        return True
-
-
-for _name in ("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err"):
-    logging.getLogger(_name).addFilter(_Clean())

@@ -5,6 +5,7 @@ Error texts of libraries repeat addresses whole, in halves, or as the path and q
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -46,3 +47,17 @@ def redacted_values(content: Any) -> Any:  # noqa: ANN401 JSON
     if isinstance(content, (list, tuple)):
         return [redacted_values(value) for value in content]
     return redacted(content) if isinstance(content, str) else content
+
+
+def keep_log_clean(*loggers: str) -> None:
+    """Cut secrets from what libraries log: some log addresses whole, and warnings reach standard error by default."""
+    for name in loggers:
+        logger = logging.getLogger(name)
+        if not any(isinstance(known, _WithoutSecrets) for known in logger.filters):
+            logger.addFilter(_WithoutSecrets())
+
+
+class _WithoutSecrets(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_secrets(record.getMessage()), ()
+        return True

@@ -44,7 +44,7 @@ def read_polygons(config: RegionConfig) -> Any:  # noqa: ANN401 geopandas ships 
     try:
         frame = gpd.read_file(path, layer=config.layer) if config.layer else gpd.read_file(path)
     except (DataSourceError, DataLayerError, OSError) as error:
-        raise InvalidRegionError(str(error), expected="a readable vector file", file=path) from error
+        raise InvalidRegionError(str(error), expected="a readable vector file", file=path) from None
     if not isinstance(frame, gpd.GeoDataFrame):
         raise InvalidRegionError("a table without geometries", expected="polygons", file=path)
     if frame.crs is None:

@@ -42,7 +42,7 @@ class RunDirectory:
         try:
             self._files, self._root = url_to_fs(url)
         except (ValueError, ImportError) as error:
-            raise InvalidConfigError(str(error), expected="a path or fsspec URL", key="output.run") from error
+            raise InvalidConfigError(str(error), expected="a path or fsspec URL", key="output.run") from None
         self.url = url if "://" in url else str(Path(url).expanduser().absolute())
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -17,8 +17,10 @@ import requests
 
 from landslide_scale.errors import PermanentReadError, TryAgainError
 from landslide_scale.network import check_public
-from landslide_scale.redaction import redacted
+from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access, utc
+
+keep_log_clean("urllib3.connectionpool")
 
 MARGIN = timedelta(minutes=2)
 """A signature is renewed so long before it expires: a read may take a while."""

@@ -40,7 +40,7 @@ def read_range(url: str, start: int, stop: int | None) -> bytes:
             file.seek(start)
             return file.read(-1 if stop is None else stop - start)
     except (OSError, ValueError, ImportError) as error:
-        raise _unreadable(url, error) from error
+        raise _unreadable(url, error) from None  # the chain may repeat the address with its keys
 
 
 def local_copy(url: str, sha256: str | None, cache: Path) -> Path:
@@ -57,7 +57,7 @@ def local_copy(url: str, sha256: str | None, cache: Path) -> Path:
             return _cached(url, sha256, cache)
         _check_sha256(path, sha256)
     except (OSError, ValueError, ImportError) as error:
-        raise _unreadable(url, error) from error
+        raise _unreadable(url, error) from None
     return path
 
 
