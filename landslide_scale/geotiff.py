@@ -49,8 +49,7 @@ class _ForbiddenError(PermanentReadError):
 
 
 GDAL_OPTIONS = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_PAM_ENABLED": "NO",  # no file beside the asset adds to it
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # saves requests, and no file beside an asset adds to it
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff",
     "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",

@@ -25,7 +25,7 @@ import rasterio
 import shapely
 import torch
 from scenes import cog, item
-from webserver import Answer, Asked, Site, site
+from webserver import Answer, Asked, Site, certified, site
 
 from landslide_scale import geotiff
 from landslide_scale.catalog import MOST_ITEMS, search
@@ -277,6 +277,20 @@ def test_no_connection_is_made_to_where_a_redirect_leads_whatever_the_protocol(w
         with pytest.raises(PermanentReadError):
             world.read(href)
         assert connections == []
+
+
+def test_over_tls_the_good_address_is_read_and_a_redirect_of_it_leads_nowhere_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    certificate = certified(world.root.parent)
+    monkeypatch.setenv("GDAL_CURL_CA_BUNDLE", str(certificate))
+    moved = Answer.redirect(f"{world.canary.address}/red.tif")
+    content = Answer(content=good_content(world))
+    with site(lambda asked: moved if "moved" in asked.path else content, certificate=certificate) as front:
+        world.read(f"{front.address}/red.tif")
+        with pytest.raises(PermanentReadError, match="redirect"):
+            world.read(f"{front.address}/moved.tif")
+    assert front.count("/red.tif") >= 1
 
 
 ADDRESSES = ["127.0.0.1", "10.0.0.7", "192.168.1.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1"]  # noqa: S104

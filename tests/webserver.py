@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +57,8 @@ class Site:
 
 
 @contextmanager
-def site(answer: Callable[[Asked], Answer], host: str = "127.0.0.1") -> Iterator[Site]:
-    """A server that answers parts of what `answer` gives where a range is asked for."""
+def site(answer: Callable[[Asked], Answer], host: str = "127.0.0.1", certificate: Path | None = None) -> Iterator[Site]:
+    """A server that answers parts of what `answer` gives where a range is asked for; over TLS with a certificate."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None: ...
@@ -78,7 +87,12 @@ def site(answer: Callable[[Asked], Answer], host: str = "127.0.0.1") -> Iterator
                 self.wfile.write(content)
 
     with ThreadingHTTPServer((host, 0), Handler) as server:
-        running = Site(address=f"http://{host}:{server.server_port}")
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        scheme = "http" if certificate is None else "https"
+        running = Site(address=f"{scheme}://{host}:{server.server_port}")
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -86,3 +100,28 @@ def site(answer: Callable[[Asked], Answer], host: str = "127.0.0.1") -> Iterator
         finally:
             server.shutdown()
             thread.join()
+
+
+def certified(folder: Path, host: str = "127.0.0.1") -> Path:
+    """A file with a key and a certificate of its own for a host."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = folder / "certificate.pem"
+    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return path
