@@ -18,6 +18,7 @@ from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, 
 from landslide_scale.frozen import SCENES, load_items, with_addresses
 from landslide_scale.grid import PatchLattice
 from landslide_scale.plan import METRES_AROUND_REGION, Plan
+from landslide_scale.providers import PROFILES
 from landslide_scale.radiometry import Evidence
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Window
@@ -140,6 +141,8 @@ def judged(
     Raises:
         InvalidCatalogError: As for :func:`landslide_scale.items.scenes`.
     """
+    if not PROFILES[config.profile].doubtful:
+        return list(found)
     known = {item["id"]: item for item in found}
     while True:
         read = (known[scene.id] for scene in planned(list(known.values())).scenes)

@@ -18,6 +18,7 @@ import pytest
 import ray
 import xarray as xr
 from borderland import (
+    COLLECTION,
     SIDE,
     Tile,
     assert_same_cubes,
@@ -27,14 +28,17 @@ from borderland import (
     served,
     snapshot,
     untrained,
+    write_item,
 )
 from pyproj import Transformer
 
 from landslide_scale import cube, region
 from landslide_scale.bands import Reason
 from landslide_scale.config import ScanConfig, parse
+from landslide_scale.demo.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, RunConflictError
 from landslide_scale.ledger import Ledger
+from landslide_scale.reports import scan_report
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scan import scan
 from landslide_scale.spec import ConvNetSpec
@@ -175,6 +179,30 @@ def test_a_scene_that_cannot_be_read_fails_its_units_alone_and_a_resume_finishes
     whole = scan(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "whole")), load=one_band_model())
     assert whole.landslide_km2 == pytest.approx(again.landslide_km2, rel=1e-12)
     assert_same_cubes(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_scene_whose_pixels_contradict_its_catalogue_is_not_used_and_is_named_everywhere(
+    checkpoint: str, tmp_path: Path
+):
+    """All tiles carry the offset; of the newest one the catalogue says that it was taken off."""
+    items = [write_item(tmp_path, tile) for tile in border_tiles().values()]
+    for one in items:
+        one["properties"]["earthsearch:boa_offset_applied"] = one["id"] == "d"
+        one["assets"]["blue"] = one["assets"]["red"]
+    with serve(items, [COLLECTION]) as url:
+        settings = configured((url, tmp_path), checkpoint, tmp_path / "run", catalog={"profile": "earth-search-v1"})
+        summary = scan(parse(ScanConfig, settings), load=one_band_model())
+    assert summary.complete
+    assert [reason.split(":")[0] for reason in summary.quarantined] == ["d"]
+    assert "not used: scene d: baseline 05.09" in scan_report(summary)
+    run = RunDirectory(str(tmp_path / "run"))
+    assert "never applied" in run.read_json("run.json")["quarantined"]["d"]
+    named = [one for record in Ledger(run).records().values() for one in record.scenes]
+    assert {one["id"] for one in named if "quarantined" in one} == {"d"}
+    assert {one["id"] for one in named if "quarantined" not in one} == {"a", "b", "c"}
+    assert all("pixels agree" in one["rule"] for one in named if "rule" in one)
+    again = scan(parse(ScanConfig, settings), resume=True)  # the catalogue is away: what was frozen decides
+    assert again.quarantined == summary.quarantined
 
 
 def test_resume_of_a_complete_run_does_nothing_and_other_settings_are_refused(

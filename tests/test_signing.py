@@ -12,14 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenes import cog
+from scenes import cog, item
 from webserver import Answer, Asked, Site, site
 
 from landslide_scale import geotiff, signing
-from landslide_scale.config import CatalogConfig
+from landslide_scale.config import CatalogConfig, CompositeConfig
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
-from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.hrefs import access
+from landslide_scale.items import scenes
+from landslide_scale.observe import observe
+from landslide_scale.plan import WorkUnit
 from landslide_scale.raster import read_numbers
 from landslide_scale.scene import Access
 
@@ -169,3 +172,20 @@ def test_an_address_that_names_no_container_is_refused(provider: Provider):
             with pytest.raises(PermanentReadError, match="container"):
                 read(found, allowed, name)
     assert found.asked == []
+
+
+def test_a_unit_crosses_processes_without_a_signature_and_says_none_when_it_fails(provider: Provider):
+    with running(provider) as (found, _):
+        hrefs = {band: f"{found.address}/images/{band}.tif" for band in ("red", "scl")}
+        made = item("S2A_1", assets=hrefs, bounds=(500_000.0, 5_099_800.0, 500_200.0, 5_100_000.0))
+        template = f"{found.address}/token/{{account}}/{{container}}"
+        config = CatalogConfig(profile="plain", allowed_hosts=("127.0.0.1",), signer=template)
+        unit = WorkUnit(
+            lattice=LATTICE, block=Block(row=-7969, col=781), layer=0, scenes=tuple(scenes([made], config, ("red",)))
+        )
+        text = unit.to_json()
+        provider.accepting = False
+        with pytest.raises(PermanentReadError) as caught:
+            observe(WorkUnit.from_json(text).scenes, LATTICE, BOX, ("red",), CompositeConfig())
+    assert found.count("/token/127/images") == 2
+    assert "SECRET" not in text + str(caught.value)
