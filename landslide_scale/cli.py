@@ -16,6 +16,9 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 ConfigFile = Annotated[Path, typer.Option("--config", help="YAML file; see configs/.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that the output holds.")]
 
+Append = Annotated[bool, typer.Option("--append", help="Add the configuration's later windows to a complete scan.")]
+RunFolder = Annotated[str, typer.Argument(metavar="RUN_DIR", help="Folder or URL of a scan: output.run.")]
+
 
 @app.command()
 def plan(config: ConfigFile) -> None:
@@ -24,9 +27,26 @@ def plan(config: ConfigFile) -> None:
 
 
 @app.command()
-def scan(config: ConfigFile, *, resume: Resume = False) -> None:
+def scan(config: ConfigFile, *, resume: Resume = False, append: Append = False) -> None:
     """Scan a region: catalogue to landslide-probability cube."""
-    sys.exit(run_guarded(lambda: _faces().scan(config, resume=resume)))
+    if resume and append:
+        raise typer.BadParameter("--resume and --append: a run is gone on with, or given further windows")
+    sys.exit(run_guarded(lambda: _faces().append(config) if append else _faces().scan(config, resume=resume)))
+
+
+@app.command()
+def verify(run: RunFolder) -> None:
+    """Hash a cube against its ledger; units found broken are redone by the next scan --resume."""
+    sys.exit(run_guarded(lambda: _faces().verify(run)))
+
+
+@app.command()
+def status(
+    run: RunFolder,
+    map_file: Annotated[Path | None, typer.Option("--map", help="Also draw a map of coverage: .png or .html.")] = None,
+) -> None:
+    """The ledger of a scan as one table: units, ground, errors, seconds."""
+    sys.exit(run_guarded(lambda: _faces().status(run, map_file)))
 
 
 @app.command()

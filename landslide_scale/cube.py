@@ -1,35 +1,31 @@
 """The landslide-probability cube: Zarr version 3, one group per zone, one shard per work unit and variable.
 
-The driver writes all metadata first; a worker then writes whole shards only, so no two writers ever touch one object.
-A shard that is all fill is not stored.
+The driver writes all metadata first (`cube_layout.py`); a worker then writes whole shards only, so no two writers ever
+touch one object. A shard that is all fill is not stored.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from pyproj import CRS
-from zarr.codecs import BloscCodec
-from zarr.errors import ZarrUserWarning
+from zarr.abc.store import Store
+from zarr.core.buffer import Buffer
+from zarr.storage import WrapperStore
 
 from landslide_scale.bands import Reason
-from landslide_scale.config import GridConfig
-from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.observe import NEVER
-from landslide_scale.scene import Window
+from landslide_scale.storage import storing
 
 PROBABILITY_SCALE = 0.004
 PROBABILITY_FILL = 255
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +93,9 @@ class Layer:
 
 _NAMES = tuple(variable.name for variable in VARIABLES)
 
+Stored = dict[str, Any]
+"""What is known of stored objects: ``bytes`` and ``sha256``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
@@ -137,133 +136,88 @@ def quantised(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.where(observed, steps, PROBABILITY_FILL).astype(np.uint8)
 
 
-def create(
-    url: str,
-    extents: Mapping[Lattice, PixelBox],
-    windows: Sequence[Window],
-    grid: GridConfig,
-    *,
-    sharded: bool,
-    attributes: Mapping[str, Any],
-) -> None:
-    """Write the metadata and coordinates of an empty cube; what is already there stays as it is.
-
-    A call that was interrupted is completed by the next one.
+def objects(slot: Slot, side: int) -> dict[str, list[str]]:
+    """What a work unit is stored as: names inside the cube by variable.
 
     Args:
-        url: Path or fsspec URL of the cube.
-        extents: Whole blocks of each zone.
-        windows: The layers, in order.
-        grid: Sides of block and chunk.
-        sharded: One object per block and variable; otherwise one per chunk.
-        attributes: Said of the whole cube.
+        slot: The unit.
+        side: Of the ground that one object holds, in pixels: a block where the cube is sharded, else a chunk.
+    """
+    layer, rows, cols = slot.index
+    places = [
+        f"{layer}/{row}/{col}"
+        for row in range(rows.start // side, rows.stop // side)
+        for col in range(cols.start // side, cols.stop // side)
+    ]
+    return {name: [f"{slot.lattice.zone.group}/{name}/c/{place}" for place in places] for name in _NAMES}
+
+
+def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
+    """Write one work unit: whole shards, in one request each.
+
+    Returns:
+        By variable that is not all fill: ``bytes`` and ``sha256`` of its objects.
 
     Raises:
-        RunConflictError: The cube is there and covers other ground or windows.
+        BrokenRunError: The storage takes no more.
     """
-    root = zarr.open_group(url, mode="a", zarr_format=3)
-    root.attrs.update({"Conventions": "CF-1.11", **attributes})
-    for lattice, box in extents.items():
-        group = root.require_group(lattice.zone.group)
-        _coordinates(group, lattice, box, windows)
-        for variable in VARIABLES:
-            _array(group, variable, (len(windows), *box.shape), grid, sharded=sharded)
-    with warnings.catch_warnings():
-        # One read instead of one per array for whoever opens the cube; readers without it lose nothing.
-        warnings.filterwarnings("ignore", "Consolidated metadata", category=ZarrUserWarning)
-        zarr.consolidate_metadata(url)
-
-
-def write(slot: Slot, layer: Layer) -> None:
-    """Write one work unit: whole shards, in one request each."""
     assert slot.aligned, "a worker writes whole shards only"  # noqa: S101 our own invariant
-    for variable in VARIABLES:
-        _opened(slot.cube, slot.lattice.zone.group, variable.name)[slot.index] = getattr(layer, variable.name)
+    with storing(slot.cube):
+        arrays = {name: _array(slot, name) for name in _NAMES}
+        for name, array in arrays.items():
+            array[slot.index] = getattr(layer, name)
+    written = _store(slot.cube).written
+    side = (arrays[_NAMES[0]].shards or arrays[_NAMES[0]].chunks)[-1]
+    kept = {
+        name: {key: written.pop(key) for key in keys if key in written} for name, keys in objects(slot, side).items()
+    }
+    return {name: stored(contents) for name, contents in kept.items() if contents}
+
+
+def stored(contents: Mapping[str, bytes]) -> Stored:
+    """``bytes`` and ``sha256`` of objects by name; the hash is over names and contents, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(contents):
+        digest.update(name.encode())
+        digest.update(contents[name])
+    return {"bytes": sum(map(len, contents.values())), "sha256": digest.hexdigest()}
 
 
 def read(slot: Slot) -> Layer:
     """What :func:`write` wrote; fill where nothing is stored."""
+    return Layer(**{name: np.asarray(_array(slot, name)[slot.index]) for name in _NAMES})
+
+
+class _Noting(WrapperStore[Store]):
+    """Keeps what is written until its writer has hashed it, so that nobody has to read it back."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.written: dict[str, bytes] = {}
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write an object."""
+        await super().set(key, value)
+        self.written[key] = value.to_bytes()
+
+
+@lru_cache(maxsize=8)
+def _store(url: str) -> _Noting:
+    return _Noting(zarr.open_group(url, mode="r+", use_consolidated=False).store)
+
+
+def _array(slot: Slot, name: str) -> zarr.Array[Any]:
     group = slot.lattice.zone.group
-    return Layer(**{name: np.asarray(_opened(slot.cube, group, name)[slot.index]) for name in _NAMES})
+    array = _opened(slot.cube, group, name)
+    if slot.layer >= array.shape[0]:  # the cube has grown since this process opened it
+        _opened.cache_clear()
+        array = _opened(slot.cube, group, name)
+    return array
 
 
 @lru_cache(maxsize=64)
 def _opened(url: str, group: str, name: str) -> zarr.Array[Any]:
-    """Opened once per process: metadata never changes while workers write."""
-    array = zarr.open_array(url, mode="r+", path=f"{group}/{name}")
+    """Opened once per process: metadata does not change while workers write."""
+    array = zarr.open_array(_store(url), mode="r+", path=f"{group}/{name}")
     assert isinstance(array, zarr.Array)  # noqa: S101 what open_array gives
     return array
-
-
-def _array(group: zarr.Group, variable: Variable, shape: tuple[int, ...], grid: GridConfig, *, sharded: bool) -> None:
-    if variable.name in group:
-        _check_same(group, variable.name, "shape", _existing(group, variable.name).shape, shape)
-        return
-    group.create_array(
-        variable.name,
-        shape=shape,
-        dtype=variable.dtype,
-        chunks=(1, grid.chunk, grid.chunk),
-        shards=(1, grid.block, grid.block) if sharded else None,
-        fill_value=variable.fill,
-        compressors=BloscCodec(
-            cname="zstd", clevel=5, shuffle="shuffle" if variable.dtype == "uint16" else "bitshuffle"
-        ),
-        dimension_names=("time", "y", "x"),
-        attributes={**variable.attributes, "grid_mapping": "spatial_ref"},
-    )
-
-
-def _coordinates(group: zarr.Group, lattice: Lattice, box: PixelBox, windows: Sequence[Window]) -> None:
-    days = np.array([[_days(window.start), _days(window.end)] for window in windows])
-    transform = " ".join(str(value) for value in _gdal(lattice.transform(box)))
-    if "spatial_ref" in group:
-        _check_same(group, "spatial_ref", "GeoTransform", group["spatial_ref"].attrs["GeoTransform"], transform)
-        _check_same(group, "time_bounds", "days", np.asarray(group["time_bounds"]).tolist(), days.tolist())
-        return
-    x, y = lattice.centres(box)
-    for name, values, standard in (("x", x, "projection_x_coordinate"), ("y", y, "projection_y_coordinate")):
-        _store(group, name, values, (name,), {"standard_name": standard, "units": "m"})
-    time = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
-    _store(group, "time", days[:, 0], ("time",), {**time, "standard_name": "time", "bounds": "time_bounds"})
-    _store(group, "time_bounds", days, ("time", "bounds"), {**time, "long_name": "half-open: start <= t < end"})
-    crs = CRS.from_epsg(lattice.zone.epsg)
-    _store(group, "spatial_ref", np.array(0), (), {**crs.to_cf(), "GeoTransform": transform})
-
-
-def _store(
-    group: zarr.Group, name: str, values: NDArray[Any], dimensions: tuple[str, ...], attributes: Mapping[str, Any]
-) -> None:
-    group.create_array(
-        name,
-        data=values,
-        chunks=values.shape or (),
-        dimension_names=dimensions,
-        attributes=dict(attributes),
-        overwrite=True,  # of a call that was interrupted before `spatial_ref`, the last one
-    )
-
-
-def _existing(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    array = group[name]
-    assert isinstance(array, zarr.Array)  # noqa: S101 nothing but arrays is kept under these names
-    return array
-
-
-def _check_same(group: zarr.Group, name: str, what: str, found: object, expected: object) -> None:
-    if found != expected:
-        raise RunConflictError(
-            f"{what} {found}",
-            expected=f"{expected}",
-            cure="The folder holds a cube of other ground or windows; choose another output.run.",
-            array=f"{group.path}/{name}",
-        )
-
-
-def _days(instant: datetime) -> float:
-    return (instant - EPOCH).total_seconds() / 86_400
-
-
-def _gdal(transform: tuple[float, float, float, float, float, float]) -> tuple[float, ...]:
-    a, b, c, d, e, f = transform
-    return c, a, b, f, d, e

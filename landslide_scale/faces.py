@@ -10,14 +10,29 @@ from landslide_scale.benchmark.settings import BenchmarkConfig
 from landslide_scale.benchmark.study import run_benchmark
 from landslide_scale.chips import make_chips
 from landslide_scale.console import say
+from landslide_scale.coverage import MAPS
 from landslide_scale.demo.run import run_demo
+from landslide_scale.errors import InvalidConfigError
 from landslide_scale.finetune import finetune as run_finetune
 from landslide_scale.jobsettings import finetune_job
-from landslide_scale.reports import ScanProgress, map_lines, scan_report, score_lines
+from landslide_scale.reports import (
+    CountProgress,
+    ScanProgress,
+    map_lines,
+    scan_report,
+    score_lines,
+    verify_report,
+)
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.scan import append as append_windows
 from landslide_scale.scan import scan as run_scan
 from landslide_scale.session import session
+from landslide_scale.status import lines
+from landslide_scale.status import status as run_status
+from landslide_scale.storage import write_whole
 from landslide_scale.survey import survey
 from landslide_scale.trainrun import CHECKPOINT
+from landslide_scale.verify import verify as verify_run
 
 INCOMPLETE = 3
 
@@ -48,7 +63,36 @@ def scan(path: Path, *, resume: bool) -> int:
     wanted = configuration.load(configuration.ScanConfig, path)
     summary = run_scan(wanted, resume=resume, progress=ScanProgress())
     say(scan_report(summary))
-    return 0 if summary.complete else 3
+    return 0 if summary.complete else INCOMPLETE
+
+
+def append(path: Path) -> int:
+    """Add windows to a complete scan; exit code 3 where units failed."""
+    wanted = configuration.load(configuration.ScanConfig, path)
+    summary = append_windows(wanted, progress=ScanProgress())
+    say(scan_report(summary))
+    return 0 if summary.complete else INCOMPLETE
+
+
+def verify(url: str) -> int:
+    """Hash a cube against its ledger; exit code 3 where it is not whole."""
+    verdict = verify_run(RunDirectory(url), progress=CountProgress("units hashed"))
+    say(verify_report(verdict))
+    return 0 if verdict.whole else INCOMPLETE
+
+
+def status(url: str, map_file: Path | None) -> int:
+    """Print the ledger as a table, and draw it where a file is given."""
+    draw = None if map_file is None else MAPS.get(map_file.suffix.lower())
+    if map_file is not None and draw is None:
+        raise InvalidConfigError(str(map_file), expected=f"a name that ends in {' or '.join(MAPS)}", key="--map")
+    found, laid, records = run_status(RunDirectory(url))
+    said = lines(found)
+    say("\n".join(said))
+    if map_file is not None and draw is not None:
+        write_whole(str(map_file), draw(laid, records, said))
+        say(f"map: {map_file}")
+    return 0
 
 
 def chips(path: Path) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from landslide_scale.bands import Reason
 from landslide_scale.cube import VARIABLES, Layer
 from landslide_scale.rundir import RunDirectory
 
-State = Literal["written", "empty", "failed"]
+State = Literal["written", "empty", "failed", "broken"]
 HISTOGRAM_BINS = 20
 
 
@@ -29,8 +29,9 @@ class Record:
 
     Attributes:
         unit: Its id.
-        state: ``written``; ``empty``: no pixel was observed, so no probability is stored; ``failed``: nothing is.
-        attempts: How often it was tried.
+        state: ``written``; ``empty``: no pixel was observed, so no probability is stored; ``failed``: nothing is;
+            ``broken``: what an earlier record speaks of is no longer what is stored.
+        attempts: How often it was tried, over all runs of one command and its resumptions.
         error: Class and message of the last failure.
         retry: Whether that failure may pass.
         scenes: Of each scene: id, offset and the rule behind it, whether it was resampled.
@@ -39,6 +40,7 @@ class Record:
         landslide_km2: Probability times area, summed before the cube's 8 bits.
         histogram: Observed pixels by probability, 20 equal bins over [0, 1].
         sha256: Of the unit's arrays as written.
+        stored: ``bytes`` and ``sha256`` of its objects, by variable that is not all fill.
         seconds: By stage.
     """
 
@@ -53,12 +55,13 @@ class Record:
     landslide_km2: float = 0.0
     histogram: tuple[int, ...] = ()
     sha256: str = ""
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def done(self) -> bool:
         """Whether the unit needs no further work."""
-        return self.state != "failed"
+        return self.state in {"written", "empty"}
 
     def to_json(self) -> str:
         """As text."""
@@ -94,42 +97,73 @@ def content_hash(layer: Layer) -> str:
 
 
 class Ledger:
-    """The records of one run."""
+    """The records of one run.
+
+    Args:
+        run: Its folder. One process at a time gathers records; any number of them add some.
+    """
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
 
     def add(self, record: Record) -> None:
         """Keep a record; a later attempt's stands beside it, so that gathering one never removes the other."""
-        self._run.write(f"ledger/units/{record.unit}-a{record.attempts}.json", record.to_json().encode())
+        self._run.write(_name(record.unit, record.attempts, record.state), record.to_json().encode())
+
+    def find(self, unit: str, attempt: int) -> Record | None:
+        """The record of an attempt that is done; None where there is none, or it has been gathered."""
+        try:
+            return Record.from_json(self._run.read(_name(unit, attempt, "written")))
+        except FileNotFoundError:
+            return None
 
     def records(self) -> dict[str, Record]:
-        """What became of every unit: a record of a unit that is done stands, and of failures the latest."""
+        """What became of every unit: a record of a unit that is done stands, and of failures the latest.
+
+        A ``broken`` one takes away what was said of the unit before it.
+        """
         found: dict[str, Record] = {}
-        for record in self._all():
-            if record.done or record.unit not in found or not found[record.unit].done:
+        for record in sorted(self._all(), key=_age):
+            known = found.get(record.unit)
+            if record.state != "failed" or known is None or not known.done:
                 found[record.unit] = record
         return found
 
     def _all(self) -> Iterator[Record]:
-        """Every record, parts first, attempts of a unit in order."""
-        for name in self._run.names("ledger", ".parquet"):
-            table = pq.read_table(pa.BufferReader(self._run.read(f"ledger/{name}")))
+        """Every record, in parts and by itself."""
+        for content in self._run.read_all([f"ledger/{name}" for name in self._run.names("ledger", ".parquet")]):
+            table = pq.read_table(pa.BufferReader(content), columns=["record"])
             yield from map(Record.from_json, table.column("record").to_pylist())
-        names = self._run.names("ledger/units", ".json")
-        loose = [Record.from_json(self._run.read(f"ledger/units/{name}")) for name in names]
-        yield from sorted(loose, key=lambda record: (record.unit, record.attempts))
+        yield from map(Record.from_json, self._run.read_all(self._loose()))
+
+    def _loose(self) -> list[str]:
+        return [f"ledger/units/{name}" for name in self._run.names("ledger/units", ".json")]
 
     def compact(self) -> None:
         """Gather the small records into one more Parquet part; a crash in between leaves both, which agree."""
-        names = self._run.names("ledger/units", ".json")
-        if not names:
-            return
-        records = [Record.from_json(self._run.read(f"ledger/units/{name}")) for name in names]
-        part = f"ledger/part-{len(self._run.names('ledger', '.parquet')):05d}.parquet"
-        self._run.write(part, _parquet(records))
-        for name in names:
-            self._run.delete(f"ledger/units/{name}")
+        names = self._loose()
+        self._gather(map(Record.from_json, self._run.read_all(names)), names)
+
+    def gather(self, records: Sequence[Record]) -> None:
+        """Gather these records of units that have ended, and whose files therefore no worker looks for any more."""
+        self._gather(records, [_name(record.unit, record.attempts, record.state) for record in records])
+
+    def _gather(self, records: Iterable[Record], names: Sequence[str]) -> None:
+        if names:
+            part = f"ledger/part-{len(self._run.names('ledger', '.parquet')):05d}.parquet"
+            self._run.write(part, _parquet(records))
+            self._run.delete_all(names)
+
+
+def _name(unit: str, attempt: int, state: State) -> str:
+    """Of a record's file: a failure of another process never replaces what was done."""
+    kind = {"failed": "-failed", "broken": "-broken"}.get(state, "")
+    return f"ledger/units/{unit}-a{attempt}{kind}.json"
+
+
+def _age(record: Record) -> tuple[int, int]:
+    """Orders the records of a unit: by attempt, and within one as they can have come about."""
+    return record.attempts, ("failed", "empty", "written", "broken").index(record.state)
 
 
 def _parquet(records: Iterable[Record]) -> bytes:

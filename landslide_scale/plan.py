@@ -21,21 +21,17 @@ METRES_AROUND_REGION = 25_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkUnit:
-    """One block of one layer: what one read, one prediction and one shard per variable are about.
+class Place:
+    """One block of one layer.
 
     Attributes:
         lattice, block: Its ground.
         layer: Index of its window among the run's.
-        scenes: The scenes of the window that reach what is read for it.
-        quarantined: Those that would too, but must not be used.
     """
 
     lattice: Lattice
     block: Block
     layer: int
-    scenes: tuple[Scene, ...]
-    quarantined: tuple[Scene, ...] = ()
 
     @property
     def id(self) -> str:
@@ -46,6 +42,19 @@ class WorkUnit:
     def box(self) -> PixelBox:
         """Its pixels."""
         return self.lattice.box(self.block)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkUnit(Place):
+    """What one read, one prediction and one shard per variable are about.
+
+    Attributes:
+        scenes: The scenes of the window that reach what is read for it.
+        quarantined: Those that would too, but must not be used.
+    """
+
+    scenes: tuple[Scene, ...]
+    quarantined: tuple[Scene, ...] = ()
 
     def to_json(self) -> str:
         """As text, to cross processes without pickling."""
@@ -78,17 +87,8 @@ class Plan:
 
     @cached_property
     def extents(self) -> dict[Lattice, PixelBox]:
-        """The smallest box of whole blocks that holds each zone's units."""
-        found: dict[Lattice, PixelBox] = {}
-        for unit in self.units:
-            known, box = found.get(unit.lattice, unit.box), unit.box
-            found[unit.lattice] = PixelBox(
-                row_start=min(known.row_start, box.row_start),
-                row_stop=max(known.row_stop, box.row_stop),
-                col_start=min(known.col_start, box.col_start),
-                col_stop=max(known.col_stop, box.col_stop),
-            )
-        return found
+        """What each zone's group of the cube covers."""
+        return extents(self.units)
 
     @cached_property
     def scenes(self) -> tuple[Scene, ...]:
@@ -112,6 +112,20 @@ class Plan:
             rows, cols = self.patches.covering(unit.box).shape
             total += rows * cols * (2 * bands + 1) * len(unit.scenes)
         return total
+
+
+def extents(places: Iterable[Place]) -> dict[Lattice, PixelBox]:
+    """The smallest box of whole blocks that holds each zone's places."""
+    found: dict[Lattice, PixelBox] = {}
+    for place in places:
+        known, box = found.get(place.lattice, place.box), place.box
+        found[place.lattice] = PixelBox(
+            row_start=min(known.row_start, box.row_start),
+            row_stop=max(known.row_stop, box.row_stop),
+            col_start=min(known.col_start, box.col_start),
+            col_stop=max(known.col_stop, box.col_stop),
+        )
+    return found
 
 
 def _id(scene: Scene) -> str:

@@ -7,10 +7,13 @@ import sys
 import time
 from typing import TextIO
 
+from landslide_scale.driver import Progress, ScanSummary
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
-from landslide_scale.scan import Progress, ScanSummary
+from landslide_scale.verify import Verdict
 
 SPARSE_S = 30
+TERMINAL_S = 0.2
+NAMED_FINDINGS = 100
 
 
 class ScanProgress:
@@ -29,6 +32,28 @@ class ScanProgress:
             self._stream.write(f"{_line(progress)}\n")
             self._said = time.monotonic()
         self._stream.flush()
+
+
+class CountProgress:
+    """Things done of all; called with both numbers.
+
+    Args:
+        what: The things, in the plural.
+        stream: Where it is said.
+    """
+
+    def __init__(self, what: str, stream: TextIO | None = None) -> None:
+        self._what, self._stream = what, stream or sys.stdout
+        self._said = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say it, where it is time to."""
+        wait = TERMINAL_S if self._stream.isatty() else SPARSE_S
+        if done == total or time.monotonic() - self._said >= wait:
+            start, end = ("\r\x1b[2K", "\n" if done == total else "") if self._stream.isatty() else ("", "\n")
+            self._stream.write(f"{start}{done}/{total} {self._what}{end}")
+            self._stream.flush()
+            self._said = time.monotonic()
 
 
 def _line(progress: Progress) -> str:
@@ -129,3 +154,14 @@ def scan_report(summary: ScanSummary) -> str:
         f"run: {summary.run}",
     ]
     return "\n".join(lines)
+
+
+def verify_report(verdict: Verdict) -> str:
+    """What is wrong with a cube, by unit."""
+    findings = [f"{finding.of}: {finding.problem}" for finding in verdict.findings]
+    strays = [f"{name}: stored, but of no unit; delete it" for name in verdict.strays]
+    wrong = findings + strays
+    more = [f"... and {len(wrong) - NAMED_FINDINGS} more"] if len(wrong) > NAMED_FINDINGS else []
+    whole = f"{verdict.units - len(findings)} of {verdict.units} units are stored as they were written"
+    cure = ["scan --resume redoes them"] if findings else []
+    return "\n".join([*wrong[:NAMED_FINDINGS], *more, f"{whole}; {verdict.bytes / 1e6:,.1f} MB hashed", *cure])

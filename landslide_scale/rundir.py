@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from fsspec.asyn import AsyncFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage import write_whole
+from landslide_scale.storage import PARTIAL, storing, write_whole
 
 RECORDED = (
     "landslide-scale",
@@ -40,7 +43,8 @@ class RunDirectory:
 
     def __init__(self, url: str) -> None:
         try:
-            self._files, self._root = url_to_fs(url)
+            # Without a cache of listings: other processes write into the same folder.
+            self._files, self._root = url_to_fs(url, use_listings_cache=False)
         except (ValueError, ImportError) as error:
             raise InvalidConfigError(str(error), expected="a path or fsspec URL", key="output.run") from None
         self.url = url if "://" in url else str(Path(url).expanduser().absolute())
@@ -56,8 +60,13 @@ class RunDirectory:
         return f"{self.url.rstrip('/')}/{name}"
 
     def exists(self, name: str) -> bool:
-        """Whether a file is there."""
-        return bool(self._files.exists(f"{self._root}/{name}"))
+        """Whether a file is there.
+
+        Raises:
+            BrokenRunError: The storage cannot be reached.
+        """
+        with storing(self.url):
+            return bool(self._files.exists(f"{self._root}/{name}"))
 
     def read(self, name: str) -> bytes:
         """A whole file."""
@@ -75,24 +84,51 @@ class RunDirectory:
         """Write a file of JSON."""
         self.write(name, (json.dumps(content, indent=1) + "\n").encode())
 
+    def read_all(self, names: Sequence[str]) -> list[bytes]:
+        """Whole files, at once where the storage can."""
+        paths = [f"{self._root}/{name}" for name in names]
+        found = self._files.cat(paths) if paths else {}
+        return [bytes(found[self._files._strip_protocol(path)]) for path in paths]  # noqa: SLF001 how cat names them
+
     def names(self, folder: str, ending: str) -> list[str]:
         """Names of the files of a folder that end so; none where there is no folder."""
-        self._files.invalidate_cache()
-        path = f"{self._root}/{folder}"
-        if not self._files.isdir(path):
+        path = f"{self._root}/{folder}".rstrip("/")
+        try:
+            entries = self._files.ls(path, detail=False)
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        found = (str(entry).rsplit("/", 1)[-1] for entry in self._files.ls(path, detail=False))
+        found = (str(entry).rsplit("/", 1)[-1] for entry in entries)
         return sorted(name for name in found if name.endswith(ending))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of every file below a folder, by path inside it; none where there is no folder."""
+        path = self._files._strip_protocol(f"{self._root}/{folder}")  # noqa: SLF001 how find names what it finds
+        found = self._files.find(path, detail=True)
+        return {str(name).removeprefix(path).lstrip("/"): int(entry["size"]) for name, entry in found.items()}
 
     def delete(self, name: str) -> None:
         """Remove a file."""
         self._files.rm_file(f"{self._root}/{name}")
 
-    def remove_partial_files(self, folder: str) -> None:
-        """Remove what a writer left that was killed before its rename."""
+    def delete_all(self, names: Sequence[str]) -> None:
+        """Remove files, at once where the storage can; one that is not there is no error.
+
+        Raises:
+            BrokenRunError: The storage cannot be reached.
+        """
+        with storing(self.url):
+            if isinstance(self._files, AsyncFileSystem) and names:
+                self._files.rm([f"{self._root}/{name}" for name in names])
+                return
+            for name in names:
+                with suppress(FileNotFoundError):
+                    self.delete(name)
+
+    def remove_partial_files(self) -> None:
+        """Remove what writers left that were killed before their rename."""
         if isinstance(self._files, LocalFileSystem):
-            for path in Path(self._root, folder).rglob("*.partial"):
-                path.unlink()
+            for path in Path(self._root).rglob(f"*{PARTIAL}"):
+                path.unlink(missing_ok=True)
 
     def claim(self, kind: str, settings: dict[str, Any], *, resume: bool) -> None:
         """Take the folder for a run of these settings, or find the same run to go on with.
@@ -103,7 +139,22 @@ class RunDirectory:
         if not self.exists("run.json"):
             self.write_json("run.json", {"kind": kind, "settings": settings, "state": "running", **_environment()})
             return
-        known = self._claimed()
+        self.match(kind, settings)
+        if not resume:
+            raise RunConflictError(
+                f"a {kind} run that is {self.claimed()['state']}",
+                expected="an empty folder",
+                cure="Go on with it by --resume, or choose another output.run.",
+                run=self,
+            )
+
+    def match(self, kind: str, settings: dict[str, Any]) -> None:
+        """Make sure that the run here is one of these settings.
+
+        Raises:
+            RunConflictError: It is of another kind, or has other settings.
+        """
+        known = self.claimed()
         if known["kind"] != kind or known["settings"] != settings:
             changed = _difference(known | {"state": None}, {"kind": kind, "settings": settings, "state": None})
             raise RunConflictError(
@@ -112,18 +163,20 @@ class RunDirectory:
                 cure="Choose another output.run.",
                 run=self,
             )
-        if not resume:
-            raise RunConflictError(
-                f"a {known['kind']} run that is {known['state']}",
-                expected="an empty folder",
-                cure="Go on with it by --resume, or choose another output.run.",
-                run=self,
-            )
 
-    def _claimed(self) -> dict[str, Any]:
+    def claimed(self) -> dict[str, Any]:
+        """Kind, settings and state of the run here.
+
+        Raises:
+            RunConflictError: There is none.
+        """
         try:
             known = self.read_json("run.json")
             return {key: known[key] for key in ("kind", "settings", "state")}
+        except FileNotFoundError as error:
+            raise RunConflictError(
+                "no run.json", expected="the folder of a run", cure="Give the folder named in output.run.", run=self
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise RunConflictError(
                 f"a run.json of something else ({type(error).__name__}: {error})",

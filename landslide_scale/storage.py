@@ -5,16 +5,25 @@ fsspec is imported where a URL needs it: what stands on this imports without it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import secrets
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from landslide_scale.errors import InvalidCheckpointError
+from landslide_scale.errors import BrokenRunError, InvalidCheckpointError
 from landslide_scale.redaction import redacted
 
+PARTIAL = ".partial"
+"""How the name of a file ends while it is being written; Zarr's local store uses the same."""
+
 _PIECE = 1 << 24
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def local_path(url: str) -> Path | None:
@@ -87,20 +96,56 @@ def _check_sha256(path: Path, expected: str | None) -> None:
 
 
 def write_whole(url: str, data: bytes) -> None:
-    """Write a file so that a reader sees all of it or none; an existing one is replaced."""
+    """Write a file so that a reader sees all of it or none; an existing one is replaced.
+
+    Raises:
+        BrokenRunError: It cannot be written, for want of room for one.
+    """
     path = local_path(url)
-    if path is None:
-        filesystem, key = _remote(url)
-        filesystem.pipe_file(key, data)
-        return
+    with storing(url):
+        if path is None:
+            filesystem, key = _remote(url)
+            filesystem.pipe_file(key, data)
+        else:
+            _write_local(path, data)
+
+
+def _write_local(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        whole = Path(scratch, path.name)
-        with whole.open("wb") as file:
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}")
+    try:
+        with partial.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        whole.replace(path)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def storing(url: str) -> Iterator[None]:
+    """Around writes below `url`: storage that takes no more ends the run in one line.
+
+    Raises:
+        BrokenRunError: A full disk, a quota, a limit on the size of files, or storage that cannot be reached.
+    """
+    try:
+        yield
+    except _failures() as error:
+        full = isinstance(error, OSError) and error.errno in _NO_ROOM
+        raise BrokenRunError(
+            f"nothing more can be written ({type(error).__name__}: {error})",
+            expected="room for the output" if full else "storage that this machine may write to",
+            cure=f"{'Make room' if full else 'See to it'} and go on with --resume: what was finished is kept.",
+            file=redacted(url),
+        ) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What storage raises when it fails; botocore's own errors are no OSError."""
+    exceptions = sys.modules.get("botocore.exceptions")
+    return (OSError,) if exceptions is None else (OSError, exceptions.BotoCoreError)
 
 
 def file_sha256(path: Path) -> str:

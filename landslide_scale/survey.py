@@ -29,7 +29,6 @@ NETWORK_SIDE = 448
 of 32 too, for the convolutional networks."""
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Survey:
     """A scan that can be begun.
@@ -55,6 +54,13 @@ class Survey:
         """Of the region's geometry: a file edited in place is another region."""
         return hashlib.sha256(shapely.to_wkb(shapely.normalize(self.plan.region))).hexdigest()
 
+    def settings(self, config: ScanConfig) -> dict[str, Any]:
+        """What the result depends on, files by their content."""
+        return config.settings() | {
+            "checkpoint_sha256": self.checkpoint_sha256,
+            "region_sha256": self.region_sha256,
+        }
+
 
 def survey(config: ScanConfig) -> Survey:
     """Settle a scan; an earlier run in the same folder has frozen its scenes, and they are used again.
@@ -62,33 +68,64 @@ def survey(config: ScanConfig) -> Survey:
     Raises:
         InvalidInputError: Anything the user gave that does not fit; nothing has been written.
     """
-    card = read_card(config.model.checkpoint)
-    caveat = _caveat(config, card)
-    patches = PatchLattice(patch=patch_side(config, card), halo=config.predict.halo)
-    ground = region.load(config.region)
+    ground = ground_of(config)
     run = RunDirectory(config.output.run)
-
-    def planned(found: Sequence[dict[str, Any]]) -> Plan:
-        return plan.make(
-            region=ground,
-            windows=config.windows,
-            scenes=items.scenes(found, config.catalog, card.model.bands),
-            grid=config.grid,
-            composite=config.composite,
-            patches=patches,
-        )
 
     if run.exists(SCENES):
         found = with_addresses(load_items(run), config.catalog)
     else:
-        found = judged(find(config.catalog, ground, config.windows), config.catalog, planned)
+        found = search(config, ground, config.windows)
+    return settle(config, ground, found)
+
+
+def ground_of(config: ScanConfig) -> BaseGeometry:
+    """The region of a scan, once what costs less to check than a search fits.
+
+    Raises:
+        InvalidInputError: The checkpoint or the region does not fit.
+    """
+    card = read_card(config.model.checkpoint)
+    _caveat(config, card)
+    _patches(config, card)
+    return region.load(config.region)
+
+
+def search(config: ScanConfig, ground: BaseGeometry, windows: Sequence[Window]) -> list[dict[str, Any]]:
+    """The Items of these windows, with what the pixels of doubtful ones say.
+
+    Raises:
+        InvalidCatalogError: There is no scene of a window on this ground.
+    """
+    card, of_windows = read_card(config.model.checkpoint), config.model_copy(update={"windows": tuple(windows)})
+    found = find(config.catalog, ground, windows)
+    return judged(found, config.catalog, lambda items_now: _plan(of_windows, card, ground, items_now))
+
+
+def settle(config: ScanConfig, ground: BaseGeometry, found: Sequence[dict[str, Any]]) -> Survey:
+    """A scan of these Items over this ground.
+
+    Raises:
+        InvalidInputError: Anything the user gave that does not fit.
+    """
+    card = read_card(config.model.checkpoint)
     return Survey(
         card=card,
         checkpoint_sha256=fingerprint(config.model.checkpoint),
         items=tuple(found),
-        plan=planned(found),
+        plan=_plan(config, card, ground, found),
         km2=region.area_km2(ground),
-        caveat=caveat,
+        caveat=_caveat(config, card),
+    )
+
+
+def _plan(config: ScanConfig, card: ModelCard, ground: BaseGeometry, found: Sequence[dict[str, Any]]) -> Plan:
+    return plan.make(
+        region=ground,
+        windows=config.windows,
+        scenes=items.scenes(found, config.catalog, card.model.bands),
+        grid=config.grid,
+        composite=config.composite,
+        patches=_patches(config, card),
     )
 
 
@@ -159,6 +196,10 @@ def _evidence(doubtful: Sequence[dict[str, Any]], config: CatalogConfig) -> dict
     silent = Evidence(verdict="unclear", figures="no assets of blue and red")
     asked = ask_pixels(items.scenes(askable, config, ASKED[:-1]))
     return {item["id"]: asked.get(item["id"], silent) for item in doubtful}
+
+
+def _patches(config: ScanConfig, card: ModelCard) -> PatchLattice:
+    return PatchLattice(patch=patch_side(config, card), halo=config.predict.halo)
 
 
 def patch_side(config: ScanConfig, card: ModelCard) -> int:

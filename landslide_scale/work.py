@@ -23,13 +23,13 @@ from landslide_scale.config import ScanConfig
 from landslide_scale.cube import Layer, Slot
 from landslide_scale.errors import ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, PixelBox
+from landslide_scale.layout import CUBE
 from landslide_scale.ledger import Ledger, Record, State, describe
 from landslide_scale.observe import NEVER, Image, observe
 from landslide_scale.plan import WorkUnit
 from landslide_scale.rundir import RunDirectory
 
 Row = dict[str, Any]
-CUBE = "cube.zarr"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,6 @@ class Task:
         bands: Channels of the network.
         patches: Where its squares lie.
         extents: What each zone's group of the cube covers.
-        attempt: Which try this is, from 1.
     """
 
     config: ScanConfig
@@ -52,7 +51,6 @@ class Task:
     bands: tuple[str, ...]
     patches: PatchLattice
     extents: tuple[tuple[Lattice, PixelBox], ...]
-    attempt: int = 1
 
     @cached_property
     def ground(self) -> BaseGeometry:
@@ -69,7 +67,7 @@ def read(row: Row, task: Task) -> Row:
     """Observe a unit and everything its patches see.
 
     Args:
-        row: ``unit``: a :class:`WorkUnit` as JSON.
+        row: ``unit``: a :class:`WorkUnit` as JSON; ``attempt``: which try of it this is, from 1.
         task: The run.
 
     Returns:
@@ -120,22 +118,28 @@ def _nothing(channels: int, unit: WorkUnit) -> Row:
 
 
 def write(row: Row, task: Task) -> Row:
-    """Write a unit's shards, then its record; returns the record as the row's only column, JSON."""
+    """Write a unit's shards, then its record; returns the record as the row's only column, JSON.
+
+    An attempt that has its record already, of a worker that died right after, is not written again.
+    """
     begun = time.perf_counter()
-    unit = WorkUnit.from_json(row["unit"])
+    unit, attempt, ledger = WorkUnit.from_json(row["unit"]), int(row["attempt"]), Ledger(task.run)
+    known = ledger.find(unit.id, attempt)
+    if known is not None:
+        return {"record": known.to_json()}
     seconds = {"read": float(row["read_seconds"]), "predict": float(row["predict_seconds"])}
     scenes = _scenes(unit, json.loads(row["resampled"]))
-    record = Record(unit=unit.id, state="failed", attempts=task.attempt, scenes=scenes)
+    record = Record(unit=unit.id, state="failed", attempts=attempt, scenes=scenes)
     if row["error"]:
         record = replace(record, error=str(row["error"]), retry=bool(row["retry"]), seconds=seconds)
     else:
         layer = _layer(row)
-        cube.write(task.slot(unit), layer)
+        stored = cube.write(task.slot(unit), layer)
         figures = describe(layer, row["probability"], unit.lattice.resolution**2 / 1e6)
         state: State = "written" if (layer.reason == Reason.OBSERVED).any() else "empty"
         seconds["write"] = time.perf_counter() - begun
-        record = replace(record, state=state, seconds=seconds, **figures)
-    Ledger(task.run).add(record)
+        record = replace(record, state=state, seconds=seconds, stored=stored, **figures)
+    ledger.add(record)
     return {"record": record.to_json()}
 
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
 from landslide_scale.config import GridConfig
-from landslide_scale.cube import VARIABLES, Layer, Slot, create, quantised, read, write
+from landslide_scale.cube import VARIABLES, Layer, Slot, quantised, read, write
+from landslide_scale.cube_layout import create
 from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.observe import NEVER

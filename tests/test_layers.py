@@ -28,9 +28,9 @@ LAYERS = (
     {"observe", "training", "predict", "witness"},
     {"plan", "cube", "fitting", "rundir", "mosaic"},
     {"ledger", "frozen"},
-    {"survey", "trainrun", "assess"},
-    {"work", "jobsettings"},
-    {"predictor"},
+    {"survey", "trainrun", "assess", "cube_layout", "layout", "lease"},
+    {"work", "jobsettings", "verify", "status", "coverage", "append"},
+    {"predictor", "driver"},
     {"session"},
     {"scan", "chips", "finetune"},
     {"console", "reports"},
@@ -45,9 +45,9 @@ ONLY_IN = {
     "ray": {"session", "scan", "chips", "finetune", "benchmark"},
     "rasterio": {"raster", "geotiff", "demo"},
     "rioxarray": {"demo"},
-    "zarr": {"cube"},
+    "zarr": {"cube", "cube_layout"},
     "geopandas": {"region", "demo"},
-    "pyproj": {"grid", "items", "region", "cube", "demo"},
+    "pyproj": {"grid", "items", "region", "cube_layout", "demo"},
     "pystac_client": {"catalog"},
     "requests": {"catalog", "signing"},
     "rustac": {"frozen"},
@@ -70,7 +70,7 @@ ONLY_IN = {
     "segment_anything": {"model"},
     "segmentation_models_pytorch": {"model"},
     "typer": {"cli"},
-    "matplotlib": {"demo", "benchmark"},
+    "matplotlib": {"coverage", "demo", "benchmark"},
 }
 """Each of these libraries is imported in the named modules and folders alone."""
 

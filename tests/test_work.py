@@ -16,7 +16,7 @@ from pyproj import Transformer
 from scenes import scene
 from torch import nn
 
-from landslide_scale import cube, plan, work
+from landslide_scale import cube, cube_layout, plan, work
 from landslide_scale.bands import Reason
 from landslide_scale.checkpoint import BaseWeights, ModelCard
 from landslide_scale.config import ScanConfig, parse
@@ -123,7 +123,7 @@ def begun(run: str, scenes: Sequence[Scene], region: shapely.Polygon) -> tuple[w
         composite=chosen.composite,
         patches=PATCHES,
     )
-    cube.create(f"{run}/{work.CUBE}", made.extents, made.windows, chosen.grid, sharded=True, attributes={})
+    cube_layout.create(f"{run}/{work.CUBE}", made.extents, made.windows, chosen.grid, sharded=True, attributes={})
     task = work.Task(
         config=chosen,
         run=RunDirectory(run),
@@ -151,7 +151,7 @@ def run_all(task: work.Task, units: Sequence[WorkUnit], *, at_once: int = 3) -> 
     predictor = Predictor(task, load, "cpu", 1)
     found = {}
     for first in range(0, len(units), at_once):
-        rows = [work.read({"unit": unit.to_json()}, task) for unit in units[first : first + at_once]]
+        rows = [work.read({"unit": unit.to_json(), "attempt": 1}, task) for unit in units[first : first + at_once]]
         predicted = predictor(columns(rows))
         for number in range(len(rows)):
             row = work.write({name: column[number] for name, column in predicted.items()}, task)
@@ -289,7 +289,7 @@ def test_an_error_that_no_one_expects_stops_the_run(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(work, "observe", broken)
     with pytest.raises(ZeroDivisionError):
-        work.read({"unit": made.units[0].to_json()}, task)
+        work.read({"unit": made.units[0].to_json(), "attempt": 1}, task)
 
 
 def test_a_unit_without_scenes_is_empty_and_says_so(tmp_path: Path):
@@ -319,7 +319,7 @@ def test_no_file_is_opened_for_a_unit_without_a_pixel_inside(tmp_path: Path, til
 
 def test_a_row_of_an_unobserved_block_carries_no_pixels(tmp_path: Path):
     task, made = begun(str(tmp_path / "run"), [], ground())
-    row = work.read({"unit": made.units[0].to_json()}, task)
+    row = work.read({"unit": made.units[0].to_json(), "attempt": 1}, task)
     assert row["values"].size == 0
     assert (row["error"], json.loads(row["resampled"])) == ("", [])
 

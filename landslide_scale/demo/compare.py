@@ -21,6 +21,7 @@ from landslide_scale.demo.score import MapScore, score_map
 from landslide_scale.demo.truth import LANDSLIDE_PERCENT
 from landslide_scale.demo.world import World
 from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.layout import CUBE
 from landslide_scale.losses import IGNORE
 from landslide_scale.metrics import Scores
 from landslide_scale.observe import observe
@@ -28,7 +29,6 @@ from landslide_scale.plan import Plan
 from landslide_scale.raster import read_classes
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.survey import Survey, survey
-from landslide_scale.work import CUBE
 
 _COLOURS = ("red", "green", "blue")
 

@@ -20,9 +20,10 @@ from landslide_scale.config import C, ChipsConfig, FinetuneConfig, ScanConfig
 from landslide_scale.datasets.chips import INDEX
 from landslide_scale.demo.compare import Comparison, compare
 from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_world
+from landslide_scale.driver import Progress
 from landslide_scale.finetune import finetune
 from landslide_scale.jobsettings import finetune_job
-from landslide_scale.scan import Progress, scan
+from landslide_scale.scan import scan
 from landslide_scale.session import session
 
 BANDS = ("nir", "red", "green")

@@ -1,0 +1,130 @@
+"""A map of how far a run is: its blocks by state and by the share of clear ground."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import shapely
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale.layout import Layout
+from landslide_scale.ledger import Record
+from landslide_scale.plan import Place
+
+HALF_TURN, TURN = 180.0, 360.0
+LEFT, EMPTY, FAILED, BROKEN = "#ffffff", "#c9c9c9", "#d62728", "#ff7f0e"
+"""Colours of blocks that are no shade of clear ground."""
+
+_COLUMNS = 4
+_SHADES = colormaps["YlGnBu"]
+
+
+def as_png(laid: Layout, records: Mapping[str, Record], _: Sequence[str]) -> bytes:
+    """The map, one panel for each window, longitude and latitude in degrees."""
+    return _saved(_figure(laid, records), "png")
+
+
+def as_html(laid: Layout, records: Mapping[str, Record], said: Sequence[str]) -> bytes:
+    """The map below lines of text, as one page without any reference to elsewhere."""
+    drawing = _saved(_figure(laid, records), "svg").decode()
+    text = html.escape("\n".join(said))
+    page = (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Coverage</title>\n'
+        f"<pre>{text}</pre>\n{drawing[drawing.index('<svg') :]}\n</html>\n"
+    )
+    return page.encode()
+
+
+MAPS = {".png": as_png, ".html": as_html}
+"""What draws a map, by the ending of its file's name."""
+
+
+def _figure(laid: Layout, records: Mapping[str, Record]) -> Figure:
+    columns = min(len(laid.windows), _COLUMNS)
+    rows = -(-len(laid.windows) // columns)
+    figure = Figure(figsize=(1.5 + 4.2 * columns, 0.9 + 3.8 * rows), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    axes = list(grid.flat)
+    for layer, (panel, window) in enumerate(zip(axes, laid.windows, strict=False)):
+        places = [place for place in laid.places if place.layer == layer]
+        _draw(panel, places, records)
+        panel.set_title(f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}", fontsize=9)
+    for panel in axes[len(laid.windows) :]:
+        panel.set_axis_off()
+    figure.supxlabel("longitude, degrees east", fontsize=8)
+    figure.supylabel("latitude, degrees north", fontsize=8)
+    _legend(figure, axes[: len(laid.windows)])
+    return figure
+
+
+def _draw(panel: Axes, places: Sequence[Place], records: Mapping[str, Record]) -> None:
+    rings: list[NDArray[np.float64]] = []
+    colours: list[object] = []
+    for place in places:
+        for part in _parts(_ground(place)):
+            rings.append(np.asarray(part.exterior.coords))
+            colours.append(_colour(records.get(place.id)))
+    drawn = PolyCollection(rings, facecolors=colours, edgecolors="#555555", linewidths=0.25)
+    panel.add_collection(drawn)
+    panel.autoscale_view()
+    middle = float(np.mean([ring[:, 1].mean() for ring in rings]))
+    panel.set_aspect(1 / max(np.cos(np.radians(middle)), 0.05))
+    panel.tick_params(labelsize=7)
+
+
+def _ground(place: Place) -> BaseGeometry:
+    """A block's outline in degrees on the ground its zone owns, in one piece over the antimeridian."""
+    zone = place.lattice.zone
+    middle = (zone.west + zone.east) / 2
+
+    def unroll(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        longitude = (points[:, 0] - middle + HALF_TURN) % TURN - HALF_TURN + middle
+        return np.stack([longitude, points[:, 1]], axis=1)
+
+    return zone.clip(shapely.transform(place.lattice.outline(place.box), unroll))
+
+
+def _parts(ground: BaseGeometry) -> list[shapely.Polygon]:
+    return [
+        part for part in getattr(ground, "geoms", [ground]) if isinstance(part, shapely.Polygon) and not part.is_empty
+    ]
+
+
+def _colour(record: Record | None) -> object:
+    if record is None:
+        return LEFT
+    if record.state == "written":
+        return _SHADES(0.15 + 0.85 * record.clear_fraction)
+    return {"empty": EMPTY, "failed": FAILED, "broken": BROKEN}[record.state]
+
+
+def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
+    shades = _SHADES(np.linspace(0.15, 1, 256))
+    figure.colorbar(ScalarMappable(cmap=ListedColormap(shades)), ax=axes, shrink=0.8, label="share of clear ground")
+    named = (("left to do", LEFT), ("nothing observed", EMPTY), ("failed", FAILED), ("broken", BROKEN))
+    figure.legend(
+        handles=[Patch(facecolor=colour, edgecolor="#555555", label=name) for name, colour in named],
+        loc="outside lower center",
+        ncols=len(named),
+        fontsize=8,
+        frameon=False,
+    )
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    sink = io.BytesIO()
+    figure.savefig(sink, format=kind)
+    return sink.getvalue()

@@ -1,0 +1,160 @@
+"""The cube's metadata and coordinates: the driver writes them before any worker writes a shard, and lengthens time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from pyproj import CRS
+from zarr.codecs import BloscCodec
+from zarr.errors import ZarrUserWarning
+
+from landslide_scale.config import GridConfig
+from landslide_scale.cube import VARIABLES, Variable
+from landslide_scale.errors import RunConflictError
+from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.scene import Window
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TIME_CHUNK = 1024
+
+
+def create(
+    url: str,
+    extents: Mapping[Lattice, PixelBox],
+    windows: Sequence[Window],
+    grid: GridConfig,
+    *,
+    sharded: bool,
+    attributes: Mapping[str, Any],
+) -> None:
+    """Write the metadata and coordinates of an empty cube, or of a cube's further windows; shards stay as they are.
+
+    A call that was interrupted is completed by the next one. Readers of a cube that grows see all of the longer time
+    axis or none: they go by the consolidated metadata, which is written last.
+
+    Args:
+        url: Path or fsspec URL of the cube.
+        extents: Whole blocks of each zone.
+        windows: The layers, in order.
+        grid: Sides of block and chunk.
+        sharded: One object per block and variable; otherwise one per chunk.
+        attributes: Said of the whole cube.
+
+    Raises:
+        RunConflictError: The cube is there and covers other ground, or other windows than the first of these.
+    """
+    root = zarr.open_group(url, mode="a", zarr_format=3, use_consolidated=False)
+    said = {"Conventions": "CF-1.11", **attributes}
+    if {name: root.attrs.get(name) for name in said} != said:
+        root.attrs.update(said)
+    for lattice, box in extents.items():
+        group = root.require_group(lattice.zone.group)
+        _coordinates(group, lattice, box, windows)
+        for variable in VARIABLES:
+            _array(group, variable, (len(windows), *box.shape), grid, sharded=sharded)
+    with warnings.catch_warnings():
+        # One read instead of one per array for whoever opens the cube; readers without it lose nothing.
+        warnings.filterwarnings("ignore", "Consolidated metadata", category=ZarrUserWarning)
+        zarr.consolidate_metadata(url)
+
+
+def _array(group: zarr.Group, variable: Variable, shape: tuple[int, ...], grid: GridConfig, *, sharded: bool) -> None:
+    if variable.name in group:
+        known = _existing(group, variable.name)
+        _check_same(group, variable.name, "shape", known.shape[1:], shape[1:])
+        _grow(known, shape)
+        return
+    group.create_array(
+        variable.name,
+        shape=shape,
+        dtype=variable.dtype,
+        chunks=(1, grid.chunk, grid.chunk),
+        shards=(1, grid.block, grid.block) if sharded else None,
+        fill_value=variable.fill,
+        compressors=BloscCodec(
+            cname="zstd", clevel=5, shuffle="shuffle" if variable.dtype == "uint16" else "bitshuffle"
+        ),
+        dimension_names=("time", "y", "x"),
+        attributes={**variable.attributes, "grid_mapping": "spatial_ref"},
+    )
+
+
+def _coordinates(group: zarr.Group, lattice: Lattice, box: PixelBox, windows: Sequence[Window]) -> None:
+    days = np.array([[_days(window.start), _days(window.end)] for window in windows])
+    transform = " ".join(str(value) for value in _gdal(lattice.transform(box)))
+    if "spatial_ref" in group:
+        _check_same(group, "spatial_ref", "GeoTransform", group["spatial_ref"].attrs["GeoTransform"], transform)
+        _later_windows(group, days)
+        return
+    x, y = lattice.centres(box)
+    for name, values, standard in (("x", x, "projection_x_coordinate"), ("y", y, "projection_y_coordinate")):
+        _store(group, name, values, (name,), {"standard_name": standard, "units": "m"})
+    time = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
+    _store(group, "time", days[:, 0], ("time",), {**time, "standard_name": "time", "bounds": "time_bounds"})
+    _store(group, "time_bounds", days, ("time", "bounds"), {**time, "long_name": "half-open: start <= t < end"})
+    crs = CRS.from_epsg(lattice.zone.epsg)
+    _store(group, "spatial_ref", np.array(0), (), {**crs.to_cf(), "GeoTransform": transform})
+
+
+def _later_windows(group: zarr.Group, days: NDArray[np.float64]) -> None:
+    """Lengthen the time axis where `days` (T, 2) goes on after what the group has."""
+    known = np.asarray(_existing(group, "time_bounds"))
+    known = known[known[:, 0] < known[:, 1]]  # a call that was interrupted left empty ones
+    _check_same(group, "time_bounds", "days", known.tolist(), days[: len(known)].tolist())
+    for name, values in (("time", days[:, 0]), ("time_bounds", days)):
+        array = _existing(group, name)
+        _grow(array, values.shape)
+        if not np.array_equal(np.asarray(array), values):
+            array[...] = values
+
+
+def _grow(array: zarr.Array[Any], shape: tuple[int, ...]) -> None:
+    if array.shape[0] < shape[0]:
+        array.resize(shape)
+
+
+def _store(
+    group: zarr.Group, name: str, values: NDArray[Any], dimensions: tuple[str, ...], attributes: Mapping[str, Any]
+) -> None:
+    # One object for as many windows as ever come: growing replaces it in one step, and a reader of the shorter axis
+    # still finds its values.
+    first = (TIME_CHUNK,) if dimensions[:1] == ("time",) else values.shape[:1]
+    group.create_array(
+        name,
+        data=values,
+        chunks=(*first, *values.shape[1:]),
+        dimension_names=dimensions,
+        attributes=dict(attributes),
+        overwrite=True,  # of a call that was interrupted before `spatial_ref`, the last one
+    )
+
+
+def _existing(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    array = group[name]
+    assert isinstance(array, zarr.Array)  # noqa: S101 nothing but arrays is kept under these names
+    return array
+
+
+def _check_same(group: zarr.Group, name: str, what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise RunConflictError(
+            f"{what} {found}",
+            expected=f"{expected}",
+            cure="The folder holds a cube of other ground or windows; choose another output.run.",
+            array=f"{group.path}/{name}",
+        )
+
+
+def _days(instant: datetime) -> float:
+    return (instant - EPOCH).total_seconds() / 86_400
+
+
+def _gdal(transform: tuple[float, float, float, float, float, float]) -> tuple[float, ...]:
+    a, b, c, d, e, f = transform
+    return c, a, b, f, d, e

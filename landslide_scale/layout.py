@@ -1,0 +1,100 @@
+"""What a run consists of, as its folder alone tells: which units, on which lattices, of which windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from landslide_scale.cube import Slot, objects
+from landslide_scale.errors import InvalidInputError
+from landslide_scale.grid import Block, Lattice, PixelBox, Zone
+from landslide_scale.plan import Place, extents
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.scene import Window, utc
+
+UNITS = "units.parquet"
+CUBE = "cube.zarr"
+_SOUTHERN_UTM = 32700
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The planned units of a run.
+
+    Attributes:
+        run: Its folder.
+        places: Every unit, in the order of the plan.
+        windows: The layers.
+        side: Of the ground that one object of the cube holds, in pixels.
+    """
+
+    run: RunDirectory
+    places: tuple[Place, ...]
+    windows: tuple[Window, ...]
+    side: int
+
+    @cached_property
+    def extents(self) -> dict[Lattice, PixelBox]:
+        """What each zone's group of the cube covers."""
+        return extents(self.places)
+
+    def slot(self, place: Place) -> Slot:
+        """Where a unit goes in the cube."""
+        extent = self.extents[place.lattice]
+        return Slot(cube=self.run.at(CUBE), lattice=place.lattice, extent=extent, box=place.box, layer=place.layer)
+
+    def objects(self, place: Place) -> dict[str, list[str]]:
+        """What a unit is stored as: names inside the cube, by variable."""
+        return objects(self.slot(place), self.side)
+
+
+def keep(run: RunDirectory, places: Iterable[Place]) -> None:
+    """Write down the planned units."""
+    held = list(places)
+    table = pa.table(
+        {
+            "unit": [place.id for place in held],
+            "epsg": pa.array([place.lattice.zone.epsg for place in held], pa.int32()),
+            "layer": pa.array([place.layer for place in held], pa.int32()),
+            "row": pa.array([place.block.row for place in held], pa.int32()),
+            "col": pa.array([place.block.col for place in held], pa.int32()),
+        }
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    run.write(UNITS, bytes(sink.getvalue()))
+
+
+def load(run: RunDirectory) -> Layout:
+    """What a scan's folder says of itself.
+
+    Raises:
+        InvalidInputError: It holds no scan, or one that had not come to its first unit.
+    """
+    if not run.exists(UNITS):
+        raise InvalidInputError(
+            f"no {UNITS}", expected="the folder of a scan that has been begun", cure="Give output.run.", run=run
+        )
+    settings = run.read_json("run.json")["settings"]
+    grid = settings["grid"]
+    table = pq.read_table(pa.BufferReader(run.read(UNITS)))
+    lattices = {code: _lattice(code, grid) for code in table.column("epsg").unique().to_pylist()}
+    return Layout(
+        run=run,
+        places=tuple(
+            Place(lattice=lattices[row["epsg"]], block=Block(row=row["row"], col=row["col"]), layer=row["layer"])
+            for row in table.to_pylist()
+        ),
+        windows=tuple(Window(start=utc(one["start"]), end=utc(one["end"])) for one in settings["windows"]),
+        side=grid["block"] if settings["output"]["sharded"] else grid["chunk"],
+    )
+
+
+def _lattice(epsg: int, grid: dict[str, Any]) -> Lattice:
+    zone = Zone.utm(epsg % 100, southern=epsg > _SOUTHERN_UTM) if grid["crs"] is None else Zone.whole(epsg)
+    return Lattice(zone=zone, resolution=grid["resolution"], block=grid["block"])

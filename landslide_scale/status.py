@@ -1,0 +1,151 @@
+"""The ledger of a run as one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from landslide_scale import layout
+from landslide_scale.layout import Layout
+from landslide_scale.lease import Holder, holder
+from landslide_scale.ledger import Ledger, Record, State
+from landslide_scale.rundir import RunDirectory
+
+STATES: tuple[State, ...] = ("written", "empty", "failed", "broken")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """The units of one window, or of all.
+
+    Attributes:
+        name: Of the window.
+        units: Planned ones.
+        states: How many are in each of `STATES`; those without a record are left to do.
+        km2: Ground of the units that are done.
+        observed_km2: What of it was observed.
+        landslide_km2: Expected area of landslides.
+    """
+
+    name: str
+    units: int
+    states: tuple[int, ...]
+    km2: float
+    observed_km2: float
+    landslide_km2: float
+
+    @property
+    def left(self) -> int:
+        """Units without a record."""
+        return self.units - sum(self.states)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """How far a run is.
+
+    Attributes:
+        run: Its folder.
+        state: As the driver left it.
+        worker: Who is at work on it.
+        rows: By window, then all.
+        errors: Units by class of their error.
+        seconds: By stage: sum, median and largest over the units.
+        retried: Units done at a later attempt than the first.
+        resampled: Units with scenes of a neighbouring zone.
+        bytes: Stored.
+    """
+
+    run: str
+    state: str
+    worker: Holder | None
+    rows: tuple[Row, ...]
+    errors: tuple[tuple[str, int], ...]
+    seconds: tuple[tuple[str, float, float, float], ...]
+    retried: int
+    resampled: int
+    bytes: int
+
+
+def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
+    """What the folder of a run tells, of one at work too.
+
+    Raises:
+        InvalidInputError: It holds no scan.
+    """
+    laid, records = layout.load(run), Ledger(run).records()
+    held = list(records.values())
+    done = [record for record in held if record.done]
+    rows = [
+        _row(f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}", ids, records)
+        for window, ids in zip(laid.windows, _by_layer(laid), strict=True)
+    ]
+    found = Status(
+        run=str(run),
+        state=run.claimed()["state"],
+        worker=holder(run),
+        rows=(*rows, _row("all", [place.id for place in laid.places], records)),
+        errors=tuple(Counter(record.error.partition(":")[0] for record in held if not record.done).most_common()),
+        seconds=tuple(_stage(name, done) for name in ("read", "predict", "write")) if done else (),
+        retried=sum(record.attempts > 1 for record in done),
+        resampled=sum(any(scene["resampled"] for scene in record.scenes) for record in done),
+        bytes=sum(int(one["bytes"]) for record in done for one in record.stored.values()),
+    )
+    return found, laid, records
+
+
+def _by_layer(laid: Layout) -> list[list[str]]:
+    found: list[list[str]] = [[] for _ in laid.windows]
+    for place in laid.places:
+        found[place.layer].append(place.id)
+    return found
+
+
+def _row(name: str, ids: Sequence[str], records: dict[str, Record]) -> Row:
+    held = [records[one] for one in ids if one in records]
+    states = Counter(record.state for record in held)
+    return Row(
+        name=name,
+        units=len(ids),
+        states=tuple(states[state] for state in STATES),
+        km2=sum(record.km2 for record in held),
+        observed_km2=sum(record.km2 * record.clear_fraction for record in held),
+        landslide_km2=sum(record.landslide_km2 for record in held),
+    )
+
+
+def _stage(name: str, records: Iterable[Record]) -> tuple[str, float, float, float]:
+    seconds = np.array([record.seconds.get(name, 0.0) for record in records])
+    return name, float(seconds.sum()), float(np.median(seconds)), float(seconds.max())
+
+
+def lines(found: Status) -> list[str]:
+    """The table, as text."""
+    head = ("window", "units", *STATES, "left", "km2", "clear", "landslide km2")
+    rows = [head, *(_cells(row) for row in found.rows)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    errors = [f"{count} units: {name}" for name, count in found.errors]
+    stages = [
+        f"{name}: {total:,.1f} s in all, {median:.2f} s a unit (median), {most:.2f} s at most"
+        for name, total, median, most in found.seconds
+    ]
+    at_work = f", at work: {found.worker}" if found.worker else ""
+    return [
+        f"run: {found.run}",
+        f"state: {found.state}{at_work}",
+        *table,
+        *errors,
+        *stages,
+        f"{found.retried} units took more than one attempt, {found.resampled} used scenes of another zone",
+        f"{found.bytes / 1e6:,.1f} MB stored",
+    ]
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    clear = f"{row.observed_km2 / row.km2:.1%}" if row.km2 else "-"
+    counts = (row.units, *row.states, row.left)
+    return (row.name, *map(str, counts), f"{row.km2:,.1f}", clear, f"{row.landslide_km2:,.2f}")

@@ -1,0 +1,143 @@
+"""Whether a cube holds what its ledger says: by listing it, or by hashing all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from landslide_scale import cube, layout
+from landslide_scale.errors import RunConflictError
+from landslide_scale.layout import CUBE, Layout
+from landslide_scale.lease import holder
+from landslide_scale.ledger import Ledger, Record
+from landslide_scale.plan import Place
+from landslide_scale.rundir import RunDirectory
+
+THREADS = 8
+"""Units hashed at a time; each has one object in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is wrong: with a unit, or with an object that belongs to none."""
+
+    of: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What verification found.
+
+    Attributes:
+        units: Planned ones.
+        bytes: Hashed.
+        findings: Everything that is wrong; none of a whole run.
+        strays: Objects that belong to no unit.
+    """
+
+    units: int
+    bytes: int
+    findings: tuple[Finding, ...]
+    strays: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every planned unit is done and stored as it was written, and nothing else is."""
+        return not self.findings and not self.strays
+
+
+def changed(laid: Layout, records: Mapping[str, Record]) -> list[Record]:
+    """Records that tell which units that were done are not stored in the bytes that were written; reads no pixel.
+
+    A listing shows what is missing, cut short or left over; what was changed in place only :func:`verify` finds.
+    """
+    done = {name: record for name, record in records.items() if record.done}
+    if not done:
+        return []
+    sizes = laid.run.sizes(CUBE)
+    found = (
+        (done[place.id], _by_size(laid, place, sizes, done[place.id])) for place in laid.places if place.id in done
+    )
+    return [_broken(record, problem) for record, problem in found if problem]
+
+
+def verify(run: RunDirectory, progress: Callable[[int, int], None]) -> Verdict:
+    """Hash every stored object against the ledger; broken units are marked, so that a resumed scan redoes them.
+
+    Args:
+        run: Its folder.
+        progress: Called with units looked at and units in all.
+
+    Raises:
+        InvalidInputError: The folder holds no scan, or one is at work in it.
+    """
+    laid = layout.load(run)
+    working = holder(run)
+    if working is not None:
+        raise RunConflictError(f"a run is at work here: {working}", expected="one that has ended", run=run)
+    ledger = Ledger(run)
+    records, sizes = ledger.records(), run.sizes(CUBE)
+    findings: list[Finding] = []
+    with ThreadPoolExecutor(THREADS) as threads:
+        looked = threads.map(lambda place: _problem(laid, place, sizes, records.get(place.id)), laid.places)
+        for number, (place, problem) in enumerate(zip(laid.places, looked, strict=True), start=1):
+            if problem:
+                findings.append(Finding(of=place.id, problem=problem))
+                _mark(ledger, records.get(place.id), problem)
+            progress(number, len(laid.places))
+    if any(records[finding.of].done for finding in findings if finding.of in records):
+        run.note(state="incomplete")
+    known = {key for place in laid.places for keys in laid.objects(place).values() for key in keys}
+    return Verdict(
+        units=len(laid.places),
+        bytes=sum(sizes[key] for key in known & sizes.keys()),
+        findings=tuple(findings),
+        strays=tuple(sorted(_shards(sizes) - known)),
+    )
+
+
+def _problem(laid: Layout, place: Place, sizes: Mapping[str, int], record: Record | None) -> str:
+    """What is wrong with a unit; nothing where it is whole."""
+    if record is None:
+        there = any(key in sizes for keys in laid.objects(place).values() for key in keys)
+        return "not done, though something is stored: its writer was stopped before the record" if there else "not done"
+    if not record.done:
+        return record.error if record.state == "broken" else f"failed: {record.error}"
+    return _by_size(laid, place, sizes, record) or _by_hash(laid, place, sizes, record)
+
+
+def _by_size(laid: Layout, place: Place, sizes: Mapping[str, int], record: Record) -> str:
+    wrong = []
+    for name, keys in laid.objects(place).items():
+        found = sum(sizes.get(key, 0) for key in keys)
+        known = record.stored.get(name, {"bytes": 0})["bytes"]
+        if found != known:
+            wrong.append(f"{name}: {found} bytes stored, {known} recorded")
+    return "; ".join(wrong)
+
+
+def _by_hash(laid: Layout, place: Place, sizes: Mapping[str, int], record: Record) -> str:
+    wrong = []
+    for name, keys in laid.objects(place).items():
+        contents = {key: laid.run.read(f"{CUBE}/{key}") for key in keys if key in sizes}
+        if contents and cube.stored(contents) != record.stored.get(name):
+            wrong.append(f"{name}: other bytes than were written")
+    return "; ".join(wrong)
+
+
+def _mark(ledger: Ledger, record: Record | None, problem: str) -> None:
+    if record is not None and record.done:
+        ledger.add(_broken(record, problem))
+
+
+def _broken(record: Record, problem: str) -> Record:
+    return Record(unit=record.unit, state="broken", attempts=record.attempts, error=f"BrokenUnit: {problem}")
+
+
+def _shards(sizes: Mapping[str, int]) -> set[str]:
+    """Names of the stored parts of the cube's variables: ``ZONE/VARIABLE/c/LAYER/ROW/COLUMN``."""
+    names = {variable.name for variable in cube.VARIABLES}
+    parts: Iterator[tuple[str, list[str]]] = ((key, key.split("/")) for key in sizes)
+    return {key for key, path in parts if len(path) > 2 and path[1] in names and path[2] == "c"}  # noqa: PLR2004
