@@ -1,0 +1,190 @@
+"""Scans without Ray: the driver's, reader's, predictor's and writer's own code in one plain process, to be killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from borderland import one_band_model
+
+from landslide_scale import driver, layout, work
+from landslide_scale.config import ScanConfig, parse
+from landslide_scale.driver import ScanSummary, Stream
+from landslide_scale.layout import CUBE
+from landslide_scale.ledger import Ledger, Record
+from landslide_scale.predictor import Predictor
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.verify import verify
+from landslide_scale.work import Row, Task
+
+CHANGES = {"open": 0, "os.rename": 1, "os.remove": 0, "os.mkdir": 0, "os.link": 1}
+"""What Python tells of before it changes a file system, and which argument is the path."""
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["plainrun"])
+# The fork server finds what it imports beforehand by this alone; else every process would import torch anew.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+
+
+def silent(_: object) -> None:
+    """No progress."""
+
+
+def columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Rows as an engine hands them over: one array per column, ragged ones as arrays of objects."""
+    found: dict[str, Any] = {}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        ragged = isinstance(values[0], np.ndarray) and len({value.shape for value in values}) > 1
+        column = np.empty(len(values), object) if ragged else np.array(values)
+        column[...] = values
+        found[name] = column
+    return found
+
+
+@dataclass
+class Roles:
+    """Who is at work in this process, told at each change."""
+
+    now: str = "driver"
+    at: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def of(self, role: str) -> Iterator[None]:
+        self.now = role
+        self.at()
+        yield
+        self.at()
+        self.now = "driver"
+
+
+def engine(roles: Roles, *, at_once: int = 2) -> driver.Engine:
+    """One unit after the other in this process, as many predicted at once as on Ray."""
+
+    @contextmanager
+    def carry(task: Task) -> Iterator[Stream]:
+        predictor = Predictor(task, one_band_model(), "cpu", 1)
+
+        def stream(rows: Sequence[Row]) -> Iterator[Record]:
+            for first in range(0, len(rows), at_once):
+                read = []
+                for row in rows[first : first + at_once]:
+                    with roles.of("reader"):
+                        read.append(work.read(row, task))
+                with roles.of("predictor"):
+                    predicted = predictor(columns(read))
+                for number in range(len(read)):
+                    with roles.of("writer"):
+                        row = work.write({name: column[number] for name, column in predicted.items()}, task)
+                    yield Record.from_json(row["record"])
+
+        yield stream
+
+    return carry
+
+
+def plain_scan(settings: dict[str, Any], *, resume: bool = True, roles: Roles | None = None) -> ScanSummary:
+    config = parse(ScanConfig, settings)
+    return driver.begin(config, engine(roles or Roles()), resume=resume, progress=silent)
+
+
+def plain_append(settings: dict[str, Any], roles: Roles | None = None) -> ScanSummary:
+    return driver.append(parse(ScanConfig, settings), engine(roles or Roles()), progress=silent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One change below the folder of a run, or the beginning or end of somebody's work on a unit."""
+
+    role: str
+    event: str
+    path: str
+
+
+@dataclass
+class Watch:
+    """Notes every step of this process in a file, and ends it, like a lost machine, before step `kill_at`."""
+
+    folder: str
+    log: str
+    kill_at: int | None
+    roles: Roles = field(default_factory=Roles)
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        self.file = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self.roles.at = lambda: self.step("at work", "")
+        sys.addaudithook(self.hook)
+
+    def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in CHANGES:
+            return
+        path = arguments[CHANGES[event]]
+        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path).startswith(self.folder):
+            return
+        if event != "open" or set(arguments[1] or "") & set("wxa+"):
+            self.step(event, os.fspath(path)[len(self.folder) :].lstrip("/"))
+
+    def step(self, event: str, path: str) -> None:
+        if self.count == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.count += 1
+        os.write(self.file, f"{self.roles.now}\t{event}\t{path}\n".encode())
+
+
+def watched(settings: dict[str, Any], log: str, kill_at: int | None, action: str) -> None:
+    """What a process that may be killed runs."""
+    driver.COMPACT_EVERY = 2  # so that there is something to be killed in
+    watch = Watch(folder=settings["output"]["run"], log=log, kill_at=kill_at)
+    summary = (plain_append if action == "append" else plain_scan)(settings, roles=watch.roles)
+    assert summary.complete, summary
+
+
+def in_a_process(settings: dict[str, Any], log: Path, kill_at: int | None, action: str = "scan") -> list[Step]:
+    """Run or go on with a scan in a process of its own; the steps it took."""
+    before = len(steps(log))
+    process = FORKS.Process(target=watched, args=(settings, str(log), kill_at, action))
+    process.start()
+    process.join(120)
+    assert process.exitcode in ({0} if kill_at is None else {0, -signal.SIGKILL}), process.exitcode
+    return steps(log)[before:]
+
+
+def steps(log: Path) -> list[Step]:
+    if not log.exists():
+        return []
+    parts = [line.split("\t") for line in log.read_text().splitlines()]
+    return [Step(role=role, event=event, path=path) for role, event, path in parts]
+
+
+def assert_exactly_once(run: str, taken: Sequence[Step], kills: int):
+    """Every unit is done and stored as recorded; of what was taken, no shard came after its unit's record."""
+    folder = RunDirectory(run)
+    laid, records = layout.load(folder), Ledger(folder).records()
+    assert records.keys() == {place.id for place in laid.places}
+    assert all(record.done for record in records.values())
+    verdict = verify(folder, lambda *_: None)
+    assert verdict.whole, verdict
+    owners = {f"{CUBE}/{key}": place.id for place in laid.places for keys in laid.objects(place).values() for key in keys}
+    written: Counter[str] = Counter()
+    recorded: set[str] = set()
+    for step in (step for step in taken if step.event == "os.rename"):
+        if step.path in owners:
+            assert owners[step.path] not in recorded, f"{step.path} was written again"
+            written[step.path] += 1
+        elif step.path.startswith("ledger/units/"):
+            unit = step.path.rpartition("/")[2].rpartition("-a")[0]
+            assert unit not in recorded
+            recorded.add(unit)
+    assert recorded == records.keys()
+    assert len({owners[path] for path, times in written.items() if times > 1}) <= kills
+    assert {path for path in written} == {f"{CUBE}/{key}" for key in folder.sizes(CUBE) if f"{CUBE}/{key}" in owners}
