@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import Store
-from zarr.core.buffer import Buffer
+from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
 from landslide_scale.bands import Reason
@@ -185,15 +185,25 @@ def stored(contents: Mapping[str, bytes]) -> Stored:
 
 def read(slot: Slot) -> Layer:
     """What :func:`write` wrote; fill where nothing is stored."""
-    return Layer(**{name: np.asarray(_array(slot, name)[slot.index]) for name in _NAMES})
+    group = slot.lattice.zone.group
+    arrays = {name: zarr.open_array(slot.cube, mode="r", path=f"{group}/{name}") for name in _NAMES}
+    return Layer(**{name: np.asarray(array[slot.index]) for name, array in arrays.items()})
 
 
-class _Noting(WrapperStore[Store]):
-    """Keeps what is written until its writer has hashed it, so that nobody has to read it back."""
+class _Writing(WrapperStore[Store]):
+    """A store whose objects are written whole, and never read.
+
+    Zarr 3.1 reads a shard before it writes it, whole or not, and fails where what it finds is damaged. What is written
+    is kept until its writer has hashed it, so that nobody has to read it back.
+    """
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self.written: dict[str, bytes] = {}
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Metadata; of a shard or chunk, nothing."""
+        return None if "/c/" in key else await super().get(key, prototype, byte_range)
 
     async def set(self, key: str, value: Buffer) -> None:
         """Write an object."""
@@ -202,8 +212,8 @@ class _Noting(WrapperStore[Store]):
 
 
 @lru_cache(maxsize=8)
-def _store(url: str) -> _Noting:
-    return _Noting(zarr.open_group(url, mode="r+", use_consolidated=False).store)
+def _store(url: str) -> _Writing:
+    return _Writing(zarr.open_group(url, mode="r+", use_consolidated=False).store)
 
 
 def _array(slot: Slot, name: str) -> zarr.Array[Any]:
@@ -217,7 +227,7 @@ def _array(slot: Slot, name: str) -> zarr.Array[Any]:
 
 @lru_cache(maxsize=64)
 def _opened(url: str, group: str, name: str) -> zarr.Array[Any]:
-    """Opened once per process: metadata does not change while workers write."""
+    """Opened for writing, once per process: metadata does not change while workers write."""
     array = zarr.open_array(_store(url), mode="r+", path=f"{group}/{name}")
     assert isinstance(array, zarr.Array)  # noqa: S101 what open_array gives
     return array

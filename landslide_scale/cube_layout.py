@@ -52,7 +52,7 @@ def create(
     root = zarr.open_group(url, mode="a", zarr_format=3, use_consolidated=False)
     said = {"Conventions": "CF-1.11", **attributes}
     if {name: root.attrs.get(name) for name in said} != said:
-        root.attrs.update(said)
+        root.update_attributes(said)
     for lattice, box in extents.items():
         group = root.require_group(lattice.zone.group)
         _coordinates(group, lattice, box, windows)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from io import BytesIO
 from typing import Any
 
 import geopandas as gpd
 import shapely
+from fsspec.core import url_to_fs
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.config import RegionConfig
-from landslide_scale.errors import InvalidRegionError
+from landslide_scale.errors import BrokenRunError, InvalidRegionError
+from landslide_scale.storage import local_path, redacted, storing
 
 HALF_TURN = 180
 """Degrees of longitude."""
@@ -42,9 +45,10 @@ def read_polygons(config: RegionConfig) -> Any:  # noqa: ANN401 geopandas ships 
     """
     path = config.file
     try:
-        frame = gpd.read_file(path, layer=config.layer) if config.layer else gpd.read_file(path)
-    except (DataSourceError, DataLayerError, OSError) as error:
-        raise InvalidRegionError(str(error), expected="a readable vector file", file=path) from None
+        source = _opened(str(path))
+        frame = gpd.read_file(source, layer=config.layer) if config.layer else gpd.read_file(source)
+    except (DataSourceError, DataLayerError, BrokenRunError, OSError) as error:
+        raise InvalidRegionError(str(error), expected="a readable vector file", file=redacted(str(path))) from None
     if not isinstance(frame, gpd.GeoDataFrame):
         raise InvalidRegionError("a table without geometries", expected="polygons", file=path)
     if frame.crs is None:
@@ -58,6 +62,15 @@ def read_polygons(config: RegionConfig) -> Any:  # noqa: ANN401 geopandas ships 
     if not frame.crs.is_geographic:
         _check_in_one_piece(moved, file=path)
     return moved
+
+
+def _opened(url: str) -> Any:  # noqa: ANN401 what geopandas reads
+    """A local file by its path, any other as its bytes: so it is found the way the rest of a run is."""
+    if local_path(url) is not None:
+        return url
+    filesystem, key = url_to_fs(url)
+    with storing(url):
+        return BytesIO(filesystem.cat_file(key))
 
 
 def widen(region: BaseGeometry, metres: float) -> BaseGeometry:

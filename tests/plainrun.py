@@ -174,7 +174,9 @@ def assert_exactly_once(run: str, taken: Sequence[Step], kills: int):
     assert all(record.done for record in records.values())
     verdict = verify(folder, lambda *_: None)
     assert verdict.whole, verdict
-    owners = {f"{CUBE}/{key}": place.id for place in laid.places for keys in laid.objects(place).values() for key in keys}
+    owners = {
+        f"{CUBE}/{key}": place.id for place in laid.places for keys in laid.objects(place).values() for key in keys
+    }
     written: Counter[str] = Counter()
     recorded: set[str] = set()
     for step in (step for step in taken if step.event == "os.rename"):

@@ -51,7 +51,7 @@ ONLY_IN = {
     "pystac_client": {"catalog"},
     "requests": {"catalog", "signing"},
     "rustac": {"frozen"},
-    "fsspec": {"storage", "rundir", "datasets", "finetune", "trainrun"},
+    "fsspec": {"storage", "rundir", "region", "datasets", "finetune", "trainrun"},
     "pydantic": {"config", "plan", "benchmark"},
     "yaml": {"config", "demo"},
     "torch": {

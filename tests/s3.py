@@ -1,0 +1,161 @@
+"""A real S3 server for the tests (moto's), and a proxy before it that counts, slows down, and kills."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+SLOW_DOWN = (
+    b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code>'
+    b"<Message>Please reduce your request rate.</Message><RequestId>1</RequestId></Error>"
+)
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
+WITHIN_S = 60
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """The address of an S3 server without any content."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            end = time.monotonic() + WITHIN_S
+            while not answers(port):
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    method: str
+    path: str
+
+    @property
+    def key(self) -> str:
+        """Of the object, below its bucket; empty where the request is about the bucket."""
+        return self.path.partition("?")[0].lstrip("/").partition("/")[2]
+
+
+Refuse = Callable[[Request], bool]
+
+
+@dataclass
+class Proxy:
+    """Passes requests on to a server, notes those that were answered, and says 503 SlowDown where it is told to."""
+
+    server: str
+    refuse: Refuse = lambda _: False
+    before: Callable[[Request], None] = lambda _: None
+    after: Callable[[Request], None] = lambda _: None
+    passed: list[Request] = field(default_factory=list)
+    refused: list[Request] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def handle(self, handler: BaseHTTPRequestHandler) -> None:
+        request = Request(method=handler.command, path=handler.path)
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        with self.lock:
+            refused = self.refuse(request)
+            (self.refused if refused else self.passed).append(request)
+        if refused:
+            respond(handler, 503, [("Content-Type", "application/xml")], b"" if request.method == "HEAD" else SLOW_DOWN)
+            return
+        self.before(request)
+        status, headers, content, length = self.forward(handler, body)
+        self.after(request)
+        respond(handler, status, headers, content, length)
+
+    def forward(
+        self, handler: BaseHTTPRequestHandler, body: bytes
+    ) -> tuple[int, list[tuple[str, str]], bytes, str | None]:
+        connection = http.client.HTTPConnection(self.server, timeout=WITHIN_S)
+        headers = {name: value for name, value in handler.headers.items() if name.lower() not in HOP_BY_HOP}
+        connection.request(handler.command, handler.path, body, headers)
+        response = connection.getresponse()
+        content = response.read()
+        kept = [(name, value) for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP]
+        connection.close()
+        return response.status, kept, content, response.getheader("Content-Length")
+
+    def reset(self) -> None:
+        self.passed.clear()
+        self.refused.clear()
+
+    def count(self, method: str, part: str) -> int:
+        """Answered requests of a method for objects whose name holds `part`."""
+        return sum(one.method == method and part in one.key for one in self.passed)
+
+
+def respond(
+    handler: BaseHTTPRequestHandler,
+    status: int,
+    headers: list[tuple[str, str]],
+    content: bytes,
+    length: str | None = None,
+) -> None:
+    try:
+        handler.send_response_only(status)
+        for name, value in headers:
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", length if handler.command == "HEAD" and length else str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+    except (BrokenPipeError, ConnectionResetError):
+        handler.close_connection = True  # of a client that was killed
+
+
+@contextmanager
+def proxied(server: str) -> Iterator[tuple[Proxy, str]]:
+    """A proxy before a server, and its address."""
+    proxy = Proxy(server)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            proxy.handle(self)
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815 http.server's names
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+        listener.daemon_threads = True
+        thread = threading.Thread(target=listener.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield proxy, f"http://127.0.0.1:{listener.server_port}"
+        finally:
+            listener.shutdown()
+
+
+def settle(patch: pytest.MonkeyPatch, url: str) -> None:
+    """What a user sets to reach an S3 server of their own."""
+    patch.setenv("AWS_ENDPOINT_URL", url)
+    patch.setenv("AWS_ACCESS_KEY_ID", "made")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "made")
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    patch.setenv("NO_PROXY", "127.0.0.1")

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from landslide_scale.errors import BrokenRunError, RunConflictError
+from landslide_scale.lease import Holder, Lease, held, holder
+from landslide_scale.rundir import RunDirectory
+
+LIFE = 0.6
+HOLD = (
+    "import sys, threading\n"
+    "from landslide_scale.lease import held\n"
+    "from landslide_scale.rundir import RunDirectory\n"
+    "with held(RunDirectory(sys.argv[1])):\n"
+    "    print('held', flush=True)\n"
+    "    threading.Event().wait()\n"
+)
+FAR = Holder(
+    host="far",
+    machine="far boot",
+    pid=7,
+    born="1",
+    since="2023-01-01T00:00:00+00:00",
+    expires="2023-01-01T00:01:00+00:00",
+)
+
+
+@pytest.fixture(params=["path", "memory"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> RunDirectory:
+    return RunDirectory(str(tmp_path / "run") if request.param == "path" else f"memory://{uuid.uuid4()}/run")
+
+
+def leases(run: RunDirectory) -> list[str]:
+    return [name for name in run.names("", ".json") if name.startswith("lease-")]
+
+
+def test_the_second_is_refused_and_told_who_the_first_is(run: RunDirectory):
+    with held(run):
+        with pytest.raises(RunConflictError, match="another run is at work here") as caught, held(run):
+            pytest.fail("two held it")
+        known = holder(run)
+        assert known is not None
+        assert len(leases(run)) == 1
+        for said in (str(os.getpid()), known.host, known.since, known.expires):
+            assert said in str(caught.value)
+    assert leases(run) == []
+    assert holder(run) is None
+    with held(run):
+        pass
+
+
+def test_it_is_given_back_when_the_run_breaks(run: RunDirectory):
+    with pytest.raises(ZeroDivisionError), held(run):
+        raise ZeroDivisionError
+    assert leases(run) == []
+
+
+def test_that_of_a_killed_process_of_this_machine_is_taken_at_once(tmp_path: Path):
+    run = RunDirectory(str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", HOLD, run.url], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(RunConflictError, match=f"process {process.pid} on"), held(run):
+            pytest.fail("two held it")
+        process.send_signal(signal.SIGKILL)
+        # Not waited for: a process that is dead, but whose parent has not noticed, is gone too.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert len(leases(run)) == 1
+        assert holder(run) is None
+        with held(run, life=3600):
+            assert len(leases(run)) == 1
+
+
+def test_a_number_that_another_process_has_by_now_is_not_taken_for_the_holder(run: RunDirectory):
+    with held(run):
+        known = holder(run)
+    assert known is not None
+    run.write_json("lease-old.json", asdict(replace(known, born="1")))
+    assert holder(run) is None
+    with held(run, life=3600):
+        pass
+
+
+def test_that_of_another_machine_is_waited_for_until_it_has_shown_no_sign_of_life(run: RunDirectory):
+    run.write_json("lease-far.json", asdict(FAR))
+    with held(run, life=LIFE):
+        assert len(leases(run)) == 1
+
+
+def test_that_of_another_machine_stays_its_own_while_it_is_renewed(run: RunDirectory):
+    ended = threading.Event()
+
+    def renew() -> None:
+        number = 0
+        while not ended.wait(LIFE / 10):
+            number += 1
+            run.write_json("lease-far.json", asdict(replace(FAR, expires=str(number))))
+
+    run.write_json("lease-far.json", asdict(FAR))
+    thread = threading.Thread(target=renew)
+    thread.start()
+    try:
+        with pytest.raises(RunConflictError, match="process 7 on far"), held(run, life=LIFE):
+            pytest.fail("two held it")
+    finally:
+        ended.set()
+        thread.join()
+    assert leases(run) == ["lease-far.json"]
+
+
+def test_who_holds_it_elsewhere_is_known_until_it_expires(run: RunDirectory):
+    now = datetime.now(UTC)
+    for seconds, known in ((60, True), (-1, False)):
+        run.write_json("lease-far.json", asdict(replace(FAR, expires=(now + timedelta(seconds=seconds)).isoformat())))
+        assert (holder(run) is not None) == known
+
+
+def test_whoever_was_taken_for_dead_finds_out(run: RunDirectory):
+    lease = Lease(run, LIFE)
+    lease.take()
+    lease.check()
+    run.delete_all(leases(run))
+    lease.keep(threading.Event())  # returns, because there is nothing left to renew
+    with pytest.raises(BrokenRunError, match="another process removed it"):
+        lease.check()
+    assert leases(run) == []
+
+
+def test_whoever_could_not_renew_for_too_long_does_not_go_on(run: RunDirectory):
+    lease = Lease(run, 0.0)
+    lease.take()
+    with pytest.raises(BrokenRunError, match="not renewed"):
+        lease.check()
+    lease.keep(threading.Event())
+    with pytest.raises(BrokenRunError, match="not renewed"):
+        lease.check()
+
+
+def test_it_is_renewed_while_it_is_held(run: RunDirectory):
+    with held(run, life=LIFE) as lease:
+        first = holder(run)
+        while holder(run) == first:
+            lease.check()
+    assert leases(run) == []
+
+
+def test_of_many_that_try_at_once_never_two_hold_it(run: RunDirectory):
+    inside: list[int] = []
+    refused = threading.Semaphore(0)
+    ready = threading.Barrier(8)
+
+    def attempt() -> None:
+        ready.wait()
+        try:
+            with held(run, life=LIFE):
+                inside.append(1)
+                for _ in range(7):
+                    refused.acquire(timeout=LIFE)
+        except RunConflictError:
+            refused.release()
+
+    threads = [threading.Thread(target=attempt) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(inside) <= 1
+    assert leases(run) == []
+
+
+def test_a_file_of_that_name_that_is_no_lease_is_left_alone(run: RunDirectory):
+    run.write("lease-mine.json", json.dumps({"rent": 1}).encode())
+    with pytest.raises(RunConflictError, match=r"lease-mine\.json"), held(run):
+        pytest.fail("taken")
+    assert leases(run) == ["lease-mine.json"]
