@@ -141,7 +141,7 @@ class Watch:
         os.write(self.file, f"{self.roles.now}\t{event}\t{path}\n".encode())
 
 
-def watched(settings: dict[str, Any], log: str, kill_at: int | None, action: str) -> None:
+def watched(settings: dict[str, Any], log: str, kill_at: int | None, action: str = "scan") -> None:
     """What a process that may be killed runs."""
     driver.COMPACT_EVERY = 2  # so that there is something to be killed in
     watch = Watch(folder=settings["output"]["run"], log=log, kill_at=kill_at)
@@ -189,4 +189,4 @@ def assert_exactly_once(run: str, taken: Sequence[Step], kills: int):
             recorded.add(unit)
     assert recorded == records.keys()
     assert len({owners[path] for path, times in written.items() if times > 1}) <= kills
-    assert {path for path in written} == {f"{CUBE}/{key}" for key in folder.sizes(CUBE) if f"{CUBE}/{key}" in owners}
+    assert set(written) == {f"{CUBE}/{key}" for key in folder.sizes(CUBE) if f"{CUBE}/{key}" in owners}

@@ -58,17 +58,14 @@ class Request:
         return self.path.partition("?")[0].lstrip("/").partition("/")[2]
 
 
-Refuse = Callable[[Request], bool]
-
-
 @dataclass
 class Proxy:
-    """Passes requests on to a server, notes those that were answered, and says 503 SlowDown where it is told to."""
+    """Passes requests on to a server and notes them; says 503 SlowDown, or nothing at all, where it is told to."""
 
     server: str
-    refuse: Refuse = lambda _: False
-    before: Callable[[Request], None] = lambda _: None
-    after: Callable[[Request], None] = lambda _: None
+    refuse: Callable[[Request], bool] = lambda _: False
+    lose: Callable[[Request], bool] = lambda _: False
+    after: Callable[[Request], object] = lambda _: None
     passed: list[Request] = field(default_factory=list)
     refused: list[Request] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -82,7 +79,9 @@ class Proxy:
         if refused:
             respond(handler, 503, [("Content-Type", "application/xml")], b"" if request.method == "HEAD" else SLOW_DOWN)
             return
-        self.before(request)
+        if self.lose(request):
+            handler.close_connection = True
+            return
         status, headers, content, length = self.forward(handler, body)
         self.after(request)
         respond(handler, status, headers, content, length)
