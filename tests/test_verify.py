@@ -1,0 +1,206 @@
+"""What became of a cube behind its ledger's back is found, said by unit, and redone; nothing else is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from borderland import assert_same_cubes, configured, served, snapshot, untrained
+from plainrun import plain_scan
+
+from landslide_scale import layout
+from landslide_scale.errors import InvalidInputError, RunConflictError
+from landslide_scale.lease import held
+from landslide_scale.ledger import Ledger, Record
+from landslide_scale.reports import verify_report
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.verify import Verdict, changed, verify
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("scenes")
+    with served(folder) as url:
+        yield url, folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return untrained(tmp_path_factory.mktemp("model") / "checkpoint.safetensors")
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["sharded", "chunks"])
+def whole(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    catalogue: tuple[str, Path],
+    checkpoint: str,
+) -> tuple[Path, dict[str, Any]]:
+    """A complete run and its settings; its last block holds nothing but ground outside every scene."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    settings = configured(catalogue, checkpoint, run, region={"bbox": [17.955, 46.010, 17.992, 46.015]})
+    settings["output"]["sharded"] = request.param
+    assert plain_scan(settings).complete
+    return run, settings
+
+
+@pytest.fixture
+def run(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> RunDirectory:
+    shutil.copytree(whole[0], tmp_path / "run")
+    return RunDirectory(str(tmp_path / "run"))
+
+
+def looked(run: RunDirectory) -> Verdict:
+    return verify(run, lambda *_: None)
+
+
+def resumed(run: RunDirectory, whole: tuple[Path, dict[str, Any]]) -> None:
+    assert plain_scan(whole[1] | {"output": {**whole[1]["output"], "run": run.url}}).complete
+
+
+def stored(run: RunDirectory, unit: str, variable: str = "probability") -> Path:
+    laid = layout.load(run)
+    place = next(place for place in laid.places if place.id == unit)
+    return next(path for key in laid.objects(place)[variable] if (path := Path(run.url, layout.CUBE, key)).exists())
+
+
+def a_written_unit(run: RunDirectory) -> str:
+    return next(name for name, record in sorted(Ledger(run).records().items()) if record.state == "written")
+
+
+def test_a_complete_run_is_whole_and_every_byte_of_it_is_looked_at(run: RunDirectory):
+    seen: list[tuple[int, int]] = []
+    before = snapshot(Path(run.url))
+    verdict = verify(run, lambda done, total: seen.append((done, total)))
+    assert verdict.whole
+    assert seen == [(number, verdict.units) for number in range(1, verdict.units + 1)]
+    assert verdict.bytes == sum(
+        int(one["bytes"]) for record in Ledger(run).records().values() for one in record.stored.values()
+    )
+    assert snapshot(Path(run.url)) == before
+    assert "are stored as they were written" in verify_report(verdict)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(bytes(content))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+@pytest.mark.parametrize("damage", [flip, cut, Path.unlink, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize("variable", ["probability", "reason"])
+def test_damage_is_found_said_by_unit_and_redone_alone(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]], damage: Callable[[Path], None], variable: str
+):
+    unit = a_written_unit(run)
+    others = {
+        path: path.stat().st_ino for path in Path(run.url, layout.CUBE).rglob("*") if is_of_another(run, path, unit)
+    }
+    damage(stored(run, unit, variable))
+    verdict = looked(run)
+    assert [finding.of for finding in verdict.findings] == [unit]
+    assert verdict.findings[0].problem.startswith(f"{variable}: ")
+    assert unit in verify_report(verdict)
+    assert "--resume" in verify_report(verdict)
+    assert run.claimed()["state"] == "incomplete"
+    assert Ledger(run).records()[unit].state == "broken"
+    assert [finding.of for finding in looked(run).findings] == [unit]
+    resumed(run, whole)
+    assert_same_cubes(Path(run.url), whole[0])
+    assert looked(run).whole
+    assert Ledger(run).records()[unit].attempts == 2
+    assert run.claimed()["state"] == "complete"
+    assert {path: path.stat().st_ino for path in others} == others
+
+
+def is_of_another(run: RunDirectory, path: Path, unit: str) -> bool:
+    laid = layout.load(run)
+    key = str(path.relative_to(Path(run.url, layout.CUBE)))
+    return any(key in keys for place in laid.places if place.id != unit for keys in laid.objects(place).values())
+
+
+def test_what_is_missing_or_cut_short_is_redone_by_a_resume_that_nobody_verified_before(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]]
+):
+    units = sorted(name for name, record in Ledger(run).records().items() if record.state == "written")
+    stored(run, units[0]).unlink()
+    cut(stored(run, units[1], "observed_on"))
+    resumed(run, whole)
+    assert_same_cubes(Path(run.url), whole[0])
+    attempts = {name: record.attempts for name, record in Ledger(run).records().items()}
+    assert {name for name, count in attempts.items() if count == 2} == set(units[:2])
+
+
+def test_a_unit_without_a_record_is_named_whether_something_is_stored_of_it_or_not(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]]
+):
+    records = Ledger(run).records()
+    lost = a_written_unit(run)
+    for name in run.names("ledger", ".parquet"):
+        run.delete(f"ledger/{name}")
+    for record in records.values():
+        if record.unit != lost:
+            Ledger(run).add(record)
+    assert [(one.of, "something is stored" in one.problem) for one in looked(run).findings] == [(lost, True)]
+    for variable in records[lost].stored:
+        while True:
+            try:
+                stored(run, lost, variable).unlink()
+            except StopIteration:
+                break
+    assert [(one.of, one.problem) for one in looked(run).findings] == [(lost, "not done")]
+    resumed(run, whole)
+    assert_same_cubes(Path(run.url), whole[0])
+
+
+def test_a_shard_of_a_unit_that_is_empty_is_found_and_so_is_one_of_no_unit(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]]
+):
+    laid, records = layout.load(run), Ledger(run).records()
+    source = stored(run, a_written_unit(run))
+    empty = next(place for place in laid.places if records[place.id].state == "empty")
+    assert "probability" not in records[empty.id].stored
+    there = Path(run.url, layout.CUBE, laid.objects(empty)["probability"][0])
+    there.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, there)
+    astray = source.with_name("999")
+    shutil.copy(source, astray)
+    verdict = looked(run)
+    assert [finding.of for finding in verdict.findings] == [empty.id]
+    assert verdict.strays == (str(astray.relative_to(Path(run.url, layout.CUBE))),)
+    assert "999: stored, but of no unit" in verify_report(verdict)
+    astray.unlink()
+    resumed(run, whole)
+    assert_same_cubes(Path(run.url), whole[0])
+
+
+def test_a_failed_unit_is_named_with_its_error(run: RunDirectory):
+    unit = a_written_unit(run)
+    Ledger(run).add(Record(unit=unit, state="broken", attempts=1))
+    Ledger(run).add(Record(unit=unit, state="failed", attempts=2, error="TryAgainError: 503"))
+    assert [finding.problem for finding in looked(run).findings] == ["failed: TryAgainError: 503"]
+
+
+def test_a_listing_alone_tells_all_but_changes_in_place(run: RunDirectory):
+    laid, records = layout.load(run), Ledger(run).records()
+    assert changed(laid, records) == []
+    flip(stored(run, a_written_unit(run)))
+    assert changed(laid, records) == []
+    cut(stored(run, a_written_unit(run)))
+    assert [record.unit for record in changed(laid, records)] == [a_written_unit(run)]
+    assert changed(laid, {}) == []
+
+
+def test_a_run_at_work_is_not_judged_nor_a_folder_without_one(run: RunDirectory, tmp_path: Path):
+    with held(run), pytest.raises(RunConflictError, match="at work"):
+        looked(run)
+    for folder in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(InvalidInputError, match=r"no units\.parquet"):
+            looked(RunDirectory(str(folder)))
