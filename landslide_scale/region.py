@@ -15,7 +15,8 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.config import RegionConfig
 from landslide_scale.errors import BrokenRunError, InvalidRegionError
-from landslide_scale.storage import local_path, redacted, storing
+from landslide_scale.redaction import redacted
+from landslide_scale.storage import local_path, storing
 
 HALF_TURN = 180
 """Degrees of longitude."""

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,6 +147,12 @@ def watched(settings: dict[str, Any], log: str, kill_at: int | None, action: str
     watch = Watch(folder=settings["output"]["run"], log=log, kill_at=kill_at)
     summary = (plain_append if action == "append" else plain_scan)(settings, roles=watch.roles)
     assert summary.complete, summary
+
+
+def watched_in(environment: Mapping[str, str], settings: dict[str, Any], log: str) -> None:
+    """As :func:`watched`, never killed by itself: the fork server may be older than what a test put in its environment."""
+    os.environ.update(environment)
+    watched(settings, log, None)
 
 
 def in_a_process(settings: dict[str, Any], log: Path, kill_at: int | None, action: str = "scan") -> list[Step]:

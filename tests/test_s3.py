@@ -17,7 +17,7 @@ import pytest
 import s3fs
 import xarray as xr
 from borderland import configured, one_band_model, served, untrained
-from plainrun import FORKS, plain_append, plain_scan, watched
+from plainrun import FORKS, plain_append, plain_scan, watched_in
 from s3 import Proxy, Request, moto, proxied, settle
 
 from landslide_scale import layout
@@ -198,7 +198,7 @@ def test_a_driver_killed_at_any_request_that_changes_s3_is_gone_on_with_to_the_s
     """Half of them before the server has seen the request, half when it has done what was asked."""
     settings = on_s3(catalogue, checkpoint, f"killed{seed}")
     kill_at = random.Random(seed).randrange(60)  # noqa: S311 a choice of tests
-    process = FORKS.Process(target=watched, args=(settings, str(tmp_path / "steps.log"), None))
+    process = FORKS.Process(target=watched_in, args=(dict(os.environ), settings, str(tmp_path / "steps.log")))
     changes = itertools.count()
 
     def kill(request: Request) -> bool:
