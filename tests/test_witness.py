@@ -13,7 +13,7 @@ import shapely
 from scenes import cog, item
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale import cube, plan, work
+from landslide_scale import cube_layout, plan, work
 from landslide_scale.config import CatalogConfig, CompositeConfig, GridConfig, ScanConfig, parse
 from landslide_scale.frozen import freeze, load_items
 from landslide_scale.grid import PatchLattice
@@ -151,7 +151,7 @@ def test_the_record_of_a_unit_names_the_scene_that_it_did_not_use(tmp_path: Path
         "output": {"run": str(run)},
     }
     asked = parse(ScanConfig, settings)
-    cube.create(run.at(CUBE), result.extents, result.windows, asked.grid, sharded=True, attributes={})
+    cube_layout.create(run.at(CUBE), result.extents, result.windows, asked.grid, sharded=True, attributes={})
     task = Task(
         config=asked,
         run=run,
