@@ -150,7 +150,7 @@ def watched(settings: dict[str, Any], log: str, kill_at: int | None, action: str
 
 
 def watched_in(environment: Mapping[str, str], settings: dict[str, Any], log: str) -> None:
-    """As :func:`watched`, never killed by itself: the fork server may be older than what a test put in its environment."""
+    """As :func:`watched` without an end; the fork server may be older than what a test put in its environment."""
     os.environ.update(environment)
     watched(settings, log, None)
 
