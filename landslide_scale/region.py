@@ -69,7 +69,11 @@ def _opened(url: str) -> Any:  # noqa: ANN401 what geopandas reads
     """A local file by its path, any other as its bytes: so it is found the way the rest of a run is."""
     if local_path(url) is not None:
         return url
-    filesystem, key = url_to_fs(url)
+    try:
+        filesystem, key = url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        # Without the chain, which would repeat the address with its keys.
+        raise InvalidRegionError(str(error), expected="a path or fsspec URL", file=redacted(url)) from None
     with storing(url):
         return BytesIO(filesystem.cat_file(key))
 

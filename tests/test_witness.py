@@ -161,7 +161,7 @@ def test_the_record_of_a_unit_names_the_scene_that_it_did_not_use(tmp_path: Path
         extents=tuple(result.extents.items()),
     )
     unit = result.units[0]
-    row = work.read({"unit": unit.to_json()}, task)
+    row = work.read({"unit": unit.to_json(), "attempt": 1}, task)
     work.write(row | {"probability": np.zeros((32, 32), np.float32), "predict_seconds": 0.0}, task)
     (record,) = Ledger(run).records().values()
     assert record.state == "empty"
