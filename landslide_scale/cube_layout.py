@@ -19,6 +19,7 @@ from landslide_scale.cube import VARIABLES, Variable
 from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.scene import Window
+from landslide_scale.storage import storing
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIME_CHUNK = 1024
@@ -48,7 +49,21 @@ def create(
 
     Raises:
         RunConflictError: The cube is there and covers other ground, or other windows than the first of these.
+        BrokenRunError: The storage takes no more.
     """
+    with storing(url):
+        _create(url, extents, windows, grid, sharded=sharded, attributes=attributes)
+
+
+def _create(
+    url: str,
+    extents: Mapping[Lattice, PixelBox],
+    windows: Sequence[Window],
+    grid: GridConfig,
+    *,
+    sharded: bool,
+    attributes: Mapping[str, Any],
+) -> None:
     root = zarr.open_group(url, mode="a", zarr_format=3, use_consolidated=False)
     said = {"Conventions": "CF-1.11", **attributes}
     if {name: root.attrs.get(name) for name in said} != said:
