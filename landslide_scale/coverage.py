@@ -28,7 +28,9 @@ LEFT, EMPTY, FAILED, BROKEN = "#ffffff", "#c9c9c9", "#d62728", "#ff7f0e"
 """Colours of blocks that are no shade of clear ground."""
 
 _COLUMNS = 4
+_PANEL = 4.0  # inches
 _SHADES = colormaps["YlGnBu"]
+_PALEST = 0.15
 
 
 def as_png(laid: Layout, records: Mapping[str, Record], _: Sequence[str]) -> bytes:
@@ -52,36 +54,39 @@ MAPS = {".png": as_png, ".html": as_html}
 
 
 def _figure(laid: Layout, records: Mapping[str, Record]) -> Figure:
+    shapes = [[(part, place) for part in _parts(_ground(place))] for place in laid.places]
+    drawn = [pair for pairs in shapes for pair in pairs]
     columns = min(len(laid.windows), _COLUMNS)
     rows = -(-len(laid.windows) // columns)
-    figure = Figure(figsize=(1.5 + 4.2 * columns, 0.9 + 3.8 * rows), dpi=120, layout="constrained")
+    stretch, tall = _proportions([part for part, _ in drawn])
+    size = (1.6 + _PANEL * columns, 0.8 + (_PANEL * tall + 0.6) * rows)
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    axes = list(grid.flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
     for layer, (panel, window) in enumerate(zip(axes, laid.windows, strict=False)):
-        places = [place for place in laid.places if place.layer == layer]
-        _draw(panel, places, records)
+        _draw(panel, [(part, records.get(place.id)) for part, place in drawn if place.layer == layer])
         panel.set_title(f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}", fontsize=9)
+        panel.set_aspect(stretch)
+        panel.set_xlabel("degrees east", fontsize=8)
     for panel in axes[len(laid.windows) :]:
         panel.set_axis_off()
-    figure.supxlabel("longitude, degrees east", fontsize=8)
-    figure.supylabel("latitude, degrees north", fontsize=8)
+    axes[0].set_ylabel("degrees north", fontsize=8)
     _legend(figure, axes[: len(laid.windows)])
     return figure
 
 
-def _draw(panel: Axes, places: Sequence[Place], records: Mapping[str, Record]) -> None:
-    rings: list[NDArray[np.float64]] = []
-    colours: list[object] = []
-    for place in places:
-        for part in _parts(_ground(place)):
-            rings.append(np.asarray(part.exterior.coords))
-            colours.append(_colour(records.get(place.id)))
-    drawn = PolyCollection(rings, facecolors=colours, edgecolors="#555555", linewidths=0.25)
-    panel.add_collection(drawn)
+def _proportions(parts: Sequence[shapely.Polygon]) -> tuple[float, float]:
+    """How long a degree of latitude is in degrees of longitude, and height over width of the whole, within reason."""
+    west, south, east, north = shapely.total_bounds(parts)
+    stretch = 1 / max(float(np.cos(np.radians((south + north) / 2))), 0.05)
+    return stretch, float(np.clip(stretch * (north - south) / (east - west), 0.3, 2))
+
+
+def _draw(panel: Axes, shapes: Sequence[tuple[shapely.Polygon, Record | None]]) -> None:
+    rings = [np.asarray(part.exterior.coords) for part, _ in shapes]
+    colours = [_colour(record) for _, record in shapes]
+    panel.add_collection(PolyCollection(rings, facecolors=colours, edgecolors="#555555", linewidths=0.25))
     panel.autoscale_view()
-    middle = float(np.mean([ring[:, 1].mean() for ring in rings]))
-    panel.set_aspect(1 / max(np.cos(np.radians(middle)), 0.05))
     panel.tick_params(labelsize=7)
 
 
@@ -107,13 +112,15 @@ def _colour(record: Record | None) -> object:
     if record is None:
         return LEFT
     if record.state == "written":
-        return _SHADES(0.15 + 0.85 * record.clear_fraction)
+        return _SHADES(_PALEST + (1 - _PALEST) * record.clear_fraction)
     return {"empty": EMPTY, "failed": FAILED, "broken": BROKEN}[record.state]
 
 
 def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    shades = _SHADES(np.linspace(0.15, 1, 256))
-    figure.colorbar(ScalarMappable(cmap=ListedColormap(shades)), ax=axes, shrink=0.8, label="share of clear ground")
+    shades = ListedColormap(_SHADES(np.linspace(_PALEST, 1, 256)))
+    bar = figure.colorbar(ScalarMappable(cmap=shades), ax=axes, shrink=0.9, fraction=0.05)
+    bar.set_label("share of clear ground", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
     named = (("left to do", LEFT), ("nothing observed", EMPTY), ("failed", FAILED), ("broken", BROKEN))
     figure.legend(
         handles=[Patch(facecolor=colour, edgecolor="#555555", label=name) for name, colour in named],

@@ -128,7 +128,7 @@ def lines(found: Status) -> list[str]:
     rows = [head, *(_cells(row) for row in found.rows)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    errors = [f"{count} units: {name}" for name, count in found.errors]
+    errors = ["units by error: " + ", ".join(f"{name} {count}" for name, count in found.errors)] if found.errors else []
     stages = [
         f"{name}: {total:,.1f} s in all, {median:.2f} s a unit (median), {most:.2f} s at most"
         for name, total, median, most in found.seconds

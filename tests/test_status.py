@@ -77,7 +77,7 @@ def test_the_command_prints_it_and_draws_maps(hurt: str, tmp_path: Path):
     for name in ("map.png", "map.html"):
         done = CliRunner().invoke(app, ["status", hurt, "--map", str(tmp_path / name)])
         assert done.exit_code == 0, done.output
-        assert "1 units: PermanentReadError" in done.output
+        assert "PermanentReadError 1" in done.output
     picture = np.asarray(Image.open(tmp_path / "map.png").convert("RGB"))
     for colour in ((0xD6, 0x27, 0x28), (0xFF, 0x7F, 0x0E), (0xC9, 0xC9, 0xC9)):
         assert (picture == colour).all(axis=2).sum() > 100, colour
