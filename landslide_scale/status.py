@@ -56,6 +56,7 @@ class Status:
         seconds: By stage: sum, median and largest over the units.
         retried: Units done at a later attempt than the first.
         resampled: Units with scenes of a neighbouring zone.
+        doubted: Units that lack a scene because it was quarantined.
         bytes: Stored.
     """
 
@@ -67,6 +68,7 @@ class Status:
     seconds: tuple[tuple[str, float, float, float], ...]
     retried: int
     resampled: int
+    doubted: int
     bytes: int
 
 
@@ -91,7 +93,8 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
         errors=tuple(Counter(record.error.partition(":")[0] for record in held if not record.done).most_common()),
         seconds=tuple(_stage(name, done) for name in ("read", "predict", "write")) if done else (),
         retried=sum(record.attempts > 1 for record in done),
-        resampled=sum(any(scene["resampled"] for scene in record.scenes) for record in done),
+        resampled=sum(any(scene.get("resampled") for scene in record.scenes) for record in done),
+        doubted=sum(any("quarantined" in scene for scene in record.scenes) for record in done),
         bytes=sum(int(one["bytes"]) for record in done for one in record.stored.values()),
     )
     return found, laid, records
@@ -140,7 +143,10 @@ def lines(found: Status) -> list[str]:
         *table,
         *errors,
         *stages,
-        f"{found.retried} units took more than one attempt, {found.resampled} used scenes of another zone",
+        (
+            f"{found.retried} units took more than one attempt, {found.resampled} used scenes of another zone, "
+            f"{found.doubted} lack a quarantined one"
+        ),
         f"{found.bytes / 1e6:,.1f} MB stored",
     ]
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,16 @@ def test_the_table_adds_up(hurt: str):
     assert {name for name, *_ in found.seconds} == {"read", "predict", "write"}
     assert all(0 < median <= most <= total for _, total, median, most in found.seconds)
     assert found.resampled > 0
+
+
+def test_units_that_lack_a_quarantined_scene_are_counted(run: str, tmp_path: Path):
+    copy = RunDirectory(str(shutil.copytree(run, tmp_path / "run")))
+    done = next(record for record in Ledger(copy).records().values() if record.done and record.scenes)
+    doubted = {"id": "bad", "quarantined": "its pixels say it was never applied"}
+    Ledger(copy).add(replace(done, scenes=(*done.scenes, doubted)))
+    found, *_ = status(copy)
+    assert (found.doubted, status(RunDirectory(run))[0].doubted) == (1, 0)
+    assert "1 lack a quarantined one" in "\n".join(lines(found))
 
 
 def test_units_without_a_record_are_left_to_do(run: str, tmp_path: Path):
