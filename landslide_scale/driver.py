@@ -123,6 +123,7 @@ def _finish(config: ScanConfig, found: Survey, lease: Lease, engine: Engine, pro
                     ledger.gather(loose)
                     loose = []
     ledger.compact()
+    run.remove_partial_files()  # of writers that died and whose work another one did
     summary = _summary(run, found, records)
     run.note(state="complete" if summary.complete else "incomplete", summary=_facts(summary))
     return summary

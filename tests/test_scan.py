@@ -137,7 +137,8 @@ def test_no_ground_is_scanned_twice_and_the_ledger_names_resampled_scenes(
     assert all(entry["offset"] == -1000 for record in records.values() for entry in record.scenes)
 
 
-@pytest.mark.parametrize("name", ["landslidenet", pytest.param("unet", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["landslidenet", "unet"])
 def test_any_split_into_blocks_gives_the_same_map(
     catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path, name: str
 ):

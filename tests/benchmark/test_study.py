@@ -50,8 +50,10 @@ def files(run: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    with session(None):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")  # of the reports; every 2 s by default
+        with session(None):
+            yield
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,7 @@ def test_a_benchmark_writes_every_table_and_picture(whole: Path):
     assert "93.91" in text
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_stopped_and_resumed_it_gives_the_same_tables(whole: Path, bijie: Path, tmp_path: Path):
     run = tmp_path / "run"
