@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
 from landslide_scale.config import GridConfig
-from landslide_scale.cube import VARIABLES, Layer, Slot, quantised, read, write
+from landslide_scale.cube import VARIABLES, Layer, Slot, objects, quantised, read, stored, write
 from landslide_scale.cube_layout import create
 from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
@@ -164,6 +164,81 @@ def test_a_cube_of_other_windows_is_not_written_into(tmp_path: Path):
     later = (WINDOWS[0], Window(start=utc("2023-08-01"), end=utc("2023-09-01")))
     with pytest.raises(RunConflictError, match="windows"):
         create(url, EXTENTS, later, GRID, sharded=True, attributes={})
+
+
+LATER = (*WINDOWS, Window(start=utc("2023-09-01"), end=utc("2023-10-01")))
+
+
+def grown(url: str) -> str:
+    create(url, EXTENTS, LATER, GRID, sharded=True, attributes={"title": "made"})
+    return url
+
+
+def test_a_cube_grows_in_time_and_keeps_what_it_has_to_the_last_byte(tmp_path: Path):
+    url = made(str(tmp_path / "cube.zarr"))
+    write(slot(url), a_layer(1))
+    before = {name: content for name, content in contents(url).items() if name in shards(url)}
+    grown(url)
+    assert {name: content for name, content in contents(url).items() if name in shards(url)} == before
+    write(slot(url, layer=2), a_layer(2))  # in a process that had opened the shorter one
+    assert same(read(slot(url)), a_layer(1))
+    assert same(read(slot(url, layer=2)), a_layer(2))
+    found = xr.open_datatree(url, engine="zarr", chunks=None)["EPSG_32633"].to_dataset()
+    assert found.time_bounds.to_numpy()[2].tolist() == [
+        np.datetime64(f"2023-{m}-01", "ns").item() for m in ("09", "10")
+    ]
+    with pytest.raises(RunConflictError, match="days"):
+        made(url)
+
+
+@pytest.mark.parametrize("kept", range(9))
+def test_a_growth_that_was_interrupted_shows_the_old_cube_and_is_completed(
+    tmp_path: Path, kept: int, monkeypatch: pytest.MonkeyPatch
+):
+    whole = contents(grown(made(str(tmp_path / "whole.zarr"))))
+    url = made(str(tmp_path / "cube.zarr"))
+    calls = 0
+    resize = zarr.Array.resize
+
+    def interrupted(array: zarr.Array[object], shape: tuple[int, ...]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > kept:
+            raise KeyboardInterrupt
+        resize(array, shape)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(zarr.Array, "resize", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            grown(url)
+    tree = xr.open_datatree(url, engine="zarr", chunks=None)
+    assert {group.sizes["time"] for group in tree.children.values()} == {2}
+    assert tree["EPSG_32633"].time_bounds.to_numpy()[1, 1] == np.datetime64("2023-08-20T12:00:00")
+    assert contents(grown(url)) == whole
+
+
+@pytest.mark.parametrize("sharded", [True, False])
+def test_a_unit_is_stored_under_its_own_names_in_the_bytes_and_hashes_that_were_said(tmp_path: Path, *, sharded: bool):
+    url = made(str(tmp_path / "cube.zarr"), sharded=sharded)
+    said = write(slot(url, 1, 2, layer=1), a_layer())
+    names = objects(slot(url, 1, 2, layer=1), SIDE if sharded else GRID.chunk)
+    assert {key for keys in names.values() for key in keys} == shards(url)
+    for name, keys in names.items():
+        found = {key: Path(url, key).read_bytes() for key in keys}
+        assert said[name] == stored(found)
+        assert said[name]["bytes"] == sum(map(len, found.values()))
+        assert stored({key: content[::-1] for key, content in found.items()}) != said[name]
+    assert "probability" not in write(slot(url, 0, 0), NOTHING)
+
+
+def test_a_shard_is_written_over_whatever_is_there(tmp_path: Path):
+    url = made(str(tmp_path / "cube.zarr"))
+    write(slot(url), a_layer(1))
+    whole = contents(url)
+    for name in shards(url):
+        Path(url, name).write_bytes(b"torn")
+    write(slot(url), a_layer(1))
+    assert contents(url) == whole
 
 
 @pytest.mark.parametrize(

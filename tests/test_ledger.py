@@ -102,6 +102,42 @@ def test_what_was_done_later_stands_over_what_failed_earlier(run: RunDirectory, 
     assert ledger.records()["u1"].state == "written"
 
 
+def test_a_broken_record_takes_away_what_was_said_before_it_and_a_later_attempt_stands(run: RunDirectory):
+    ledger = Ledger(run)
+    ledger.add(record("u1", "written", attempts=2))
+    ledger.add(record("u1", "broken", attempts=2))
+    assert ledger.records()["u1"].state == "broken"
+    assert not ledger.records()["u1"].done
+    ledger.compact()
+    ledger.add(record("u1", "failed", attempts=3))
+    assert ledger.records()["u1"].state == "failed"
+    ledger.add(record("u1", "empty", attempts=4))
+    assert ledger.records()["u1"].state == "empty"
+    ledger.compact()
+    assert ledger.records()["u1"].state == "empty"
+
+
+def test_what_was_done_is_found_by_its_attempt_until_it_is_gathered(run: RunDirectory):
+    ledger = Ledger(run)
+    ledger.add(record("u1", "failed", attempts=1))
+    assert ledger.find("u1", 1) is None
+    ledger.add(record("u1", "empty", attempts=1))
+    assert ledger.find("u1", 1) == record("u1", "empty", attempts=1)
+    assert ledger.find("u1", 2) is None
+    ledger.compact()
+    assert ledger.find("u1", 1) is None
+
+
+def test_gathering_some_leaves_the_others_where_a_worker_may_look_for_them(run: RunDirectory):
+    ledger = Ledger(run)
+    made = {f"u{n}": record(f"u{n}") for n in range(4)}
+    for one in made.values():
+        ledger.add(one)
+    ledger.gather([made["u0"], made["u2"]])
+    assert run.names("ledger/units", ".json") == ["u1-a1.json", "u3-a1.json"]
+    assert ledger.records() == made
+
+
 class Interrupted(RunDirectory):
     """Ends like a killed process at the n-th change of a file, or lets another process write in between."""
 

@@ -35,6 +35,18 @@ def test_files_are_kept_found_listed_and_removed(run: RunDirectory):
     assert run.names("a", ".json") == ["c.json"]
 
 
+def test_many_files_are_read_measured_and_removed_at_once(run: RunDirectory):
+    assert run.sizes("a") == {}
+    assert run.read_all([]) == []
+    for name, content in (("a/b/c.json", b"1"), ("a/d.json", b"22"), ("e.json", b"333")):
+        run.write(name, content)
+    assert run.sizes("a") == {"b/c.json": 1, "d.json": 2}
+    assert run.read_all(["e.json", "a/d.json"]) == [b"333", b"22"]
+    run.delete_all(["a/d.json", "a/none.json", "e.json"])
+    assert run.sizes("") == {"a/b/c.json": 1}
+    run.delete_all([])
+
+
 def test_json_round_trips_and_facts_are_added(run: RunDirectory):
     run.write_json("run.json", {"a": [1, 2.5, None]})
     run.note(state="complete", a=3)
