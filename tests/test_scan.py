@@ -182,6 +182,7 @@ def test_a_scene_that_cannot_be_read_fails_its_units_alone_and_a_resume_finishes
     assert_same_cubes(tmp_path / "run", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_scene_whose_pixels_contradict_its_catalogue_is_not_used_and_is_named_everywhere(
     checkpoint: str, tmp_path: Path
 ):

@@ -64,12 +64,15 @@ def whole(cluster: None, bijie: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.mark.ray
-def test_a_benchmark_writes_every_table_and_picture(whole: Path):
+@pytest.mark.usefixtures("cluster")
+def test_a_benchmark_writes_every_table_and_picture(bijie: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    benchmark(settings(bijie, run, models={"frozen": TINY}))
     names = {f"bijie-{name}" for name in ("paper", "strict", "strict-all", "strict-beyond", "strict-all-beyond")}
     names |= {"sizes"}
     tables = {f"tables/{name}.{ending}" for name in names for ending in ("md", "csv", "json")}
-    assert set(files(whole)) == tables | {"pictures/bijie.png", "pictures/sizes.png"}
-    text = (whole / "tables" / "bijie-paper.md").read_text()
+    assert set(files(run)) == tables | {"pictures/bijie.png", "pictures/sizes.png"}
+    text = (run / "tables" / "bijie-paper.md").read_text()
     assert "| frozen |" in text
     assert "93.91" in text
 
