@@ -159,6 +159,7 @@ class Lease:
         return now not in {known, None}
 
     def _write(self) -> None:
+        begun = time.monotonic()
         expires = datetime.now(UTC) + timedelta(seconds=self._life)
         holder = Holder(
             host=socket.gethostname(),
@@ -169,7 +170,7 @@ class Lease:
             expires=expires.isoformat(timespec="microseconds"),
         )
         self.run.write_json(self._name, asdict(holder))
-        self._renewed = time.monotonic()
+        self._renewed = begun
 
     def _renew(self) -> str:
         """Renew once; why it could not be, for good."""

@@ -125,7 +125,7 @@ def _write_local(path: Path, data: bytes) -> None:
 
 @contextmanager
 def storing(url: str) -> Iterator[None]:
-    """Around writes below `url`: storage that takes no more ends the run in one line.
+    """Around what is done to storage below `url`: a failure ends the run in one line.
 
     Raises:
         BrokenRunError: A full disk, a quota, a limit on the size of files, or storage that cannot be reached.
@@ -135,8 +135,8 @@ def storing(url: str) -> Iterator[None]:
     except _failures() as error:
         full = isinstance(error, OSError) and error.errno in _NO_ROOM
         raise BrokenRunError(
-            f"nothing more can be written ({type(error).__name__}: {error})",
-            expected="room for the output" if full else "storage that this machine may write to",
+            f"{'no room is left' if full else 'the storage failed'} ({type(error).__name__}: {error})",
+            expected="room for the output" if full else "storage that this machine can reach and may write to",
             cure=f"{'Make room' if full else 'See to it'} and go on with --resume: what was finished is kept.",
             file=redacted(url),
         ) from error

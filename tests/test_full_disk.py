@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from borderland import assert_same_cubes, configured, served, untrained
+from borderland import assert_same_cubes, configured, one_band_model, served, untrained
 from plainrun import Roles, plain_scan
 
+from landslide_scale.config import ScanConfig, parse
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.rundir import RunDirectory
+from landslide_scale.scan import scan
 from landslide_scale.storage import write_whole
 
 
@@ -57,7 +59,7 @@ def test_a_writer_that_finds_no_room_ends_the_run_in_one_line_and_a_resume_finis
     settings: Callable[[Path], dict[str, Any]], whole: Path, tmp_path: Path
 ):
     run = tmp_path / "run"
-    with pytest.raises(BrokenRunError, match="nothing more can be written") as caught:
+    with pytest.raises(BrokenRunError, match="no room is left") as caught:
         plain_scan(settings(run), roles=Cramped())
     assert "\n" not in str(caught.value)
     assert "--resume" in str(caught.value)
@@ -103,6 +105,21 @@ def test_a_disk_that_is_really_full_does_the_same(
             assert "\n" not in str(caught.value)
             ballast.unlink()
         assert plain_scan(settings(run)).complete
+        assert_same_cubes(run, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_through_ray_the_same_line_arrives(settings: Callable[[Path], dict[str, Any]], whole: Path, tmp_path: Path):
+    needed = used(whole)
+    with small_disk(tmp_path / "disk", 3 * needed):
+        run, ballast = tmp_path / "disk" / "run", tmp_path / "disk" / "ballast"
+        ballast.write_bytes(bytes(3 * needed - int(0.8 * needed)))
+        with pytest.raises(BrokenRunError, match="No space left on device") as caught:
+            scan(parse(ScanConfig, settings(run)), load=one_band_model())
+        assert "\n" not in str(caught.value)
+        ballast.unlink()
+        assert scan(parse(ScanConfig, settings(run)), resume=True, load=one_band_model()).complete
         assert_same_cubes(run, whole)
 
 
