@@ -44,7 +44,10 @@ DILATED_CLASSES = (Scl.CLOUD_SHADOW, Scl.CLOUD_MEDIUM, Scl.CLOUD_HIGH)
 
 
 class Reason(IntEnum):
-    """Why a pixel of the cube holds no probability; where several scenes differ, the smallest code above 0 wins."""
+    """Why a pixel of the cube holds no probability; where several scenes differ, the smallest code above 0 wins.
+
+    ``TOO_FEW_CLEAR``: seen clear, but by fewer scenes than ``composite.min_clear`` asks for.
+    """
 
     OBSERVED = 0
     CLOUD = 1
@@ -55,6 +58,7 @@ class Reason(IntEnum):
     DEFECTIVE = 6
     NO_DATA = 7
     NOT_SCANNED = 8
+    TOO_FEW_CLEAR = 9
 
 
 _REASON_OF_CLASS = {

@@ -118,6 +118,9 @@ class GridConfig(Section):
         return self
 
 
+_LEAST_CLEAR = {"median": 3, "latest": 1, "least_cloudy": 1}
+
+
 class CompositeConfig(Section):
     """How the scenes of a window become one image.
 
@@ -126,11 +129,28 @@ class CompositeConfig(Section):
             ``least_cloudy``.
         clear: SCL classes that count as clear.
         dilate_m: Cloud, and cloud shadow, are grown by this many metres.
+        min_clear: A pixel with fewer clear observations is not observed (reason ``too_few_clear``).
+        max_clear: At most so many clear observations of a pixel are read, the newest ones; ``clear_count`` stops
+            there. By default all are.
     """
 
     method: Literal["median", "latest", "least_cloudy"] = "median"
     clear: tuple[SceneClass, ...] = Field(default=tuple(int(known) for known in CLEAR_CLASSES), min_length=1)
     dilate_m: float = Field(default=100.0, ge=0, le=2000)
+    min_clear: int = Field(default=1, ge=1, le=255)
+    max_clear: int | None = Field(default=None, ge=1, le=255)
+
+    @model_validator(mode="after")
+    def _possible(self) -> CompositeConfig:
+        least = max(self.min_clear, _LEAST_CLEAR[self.method])
+        if self.max_clear is not None and self.max_clear < least:
+            raise InvalidConfigError(
+                f"max_clear {self.max_clear} with min_clear {self.min_clear} and method {self.method}",
+                expected=f"at least {least}",
+                cure="One or two observations have no median: see method latest.",
+                key="composite.max_clear",
+            )
+        return self
 
 
 class CheckpointConfig(Section):
@@ -217,8 +237,12 @@ class ScanConfig(Section):
             "model": {"checkpoint", "base_weights"},
         }
         content: dict[str, Any] = redacted_values(self.model_dump(mode="json", exclude=places))
+        # So that runs begun before there were these keys go on.
         if not self.catalog.assets:
-            del content["catalog"]["assets"]  # so that runs begun before there was this key go on
+            del content["catalog"]["assets"]
+        for key, default in (("min_clear", 1), ("max_clear", None)):
+            if content["composite"][key] == default:
+                del content["composite"][key]
         return content
 
 

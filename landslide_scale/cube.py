@@ -20,8 +20,8 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
 from landslide_scale.bands import Reason
+from landslide_scale.composite import NEVER
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.observe import NEVER
 from landslide_scale.storage import storing
 
 PROBABILITY_SCALE = 0.004

@@ -15,6 +15,7 @@ from landslide_scale.demo.run import run_demo
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.finetune import finetune as run_finetune
 from landslide_scale.jobsettings import finetune_job
+from landslide_scale.plan import reader_bytes
 from landslide_scale.reports import (
     CountProgress,
     ScanProgress,
@@ -51,6 +52,9 @@ def plan(path: Path) -> int:
         f"region {found.km2:,.1f} km2, {len(found.plan.units)} units, {found.plan.patch_count:,} patches, "
         f"{found.plan.bytes_to_read(len(found.card.model.bands)) / 1e9:.2f} GB of pixels to read (uncompressed)"
     )
+    bands = len(found.card.model.bands)
+    most = max(reader_bytes(lattice, found.plan.patches, wanted.composite, bands) for lattice in found.plan.extents)
+    say(f"at most {most / 1e9:.1f} GB of memory for each reader, however many scenes there are")
     for scene in found.plan.quarantined:
         say(f"not used: scene {scene.id}: {scene.quarantine}")
     if found.caveat:

@@ -1,15 +1,15 @@
 """What the scenes of a window saw of a block: mosaic by datatake, mask, composite.
 
 One datatake is one observation of a pixel, however many tiles overlap there. Every decision is taken pixel by pixel,
-in an order fixed by the scenes and not by the block, so any split of the ground into blocks gives the same image.
+in an order fixed by the scenes and not by the block, so any split of the ground into blocks gives the same image. One
+datatake is in memory at a time; what a composite keeps of each is composite.py's concern.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 
@@ -18,47 +18,22 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from landslide_scale.bands import DILATED_CLASSES, QUANTIFICATION, Reason, Scl, reasons
+from landslide_scale.composite import HELD_BYTES, STRIP_BYTES, Image, Observation, compositing
 from landslide_scale.config import CompositeConfig
 from landslide_scale.errors import ReadError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.raster import is_native, read_classes, read_numbers
 from landslide_scale.scene import Scene
 
-NEVER = 65_535
-"""`observed_on` of a pixel that no scene saw clear."""
-
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-OBSERVATIONS_FOR_MEDIAN = 3
+DILATED_ROWS = 512
+"""Rows of a mask that are dilated at a time: the distances of one pixel take some fifty bytes."""
 
+BYTES_PER_PIXEL = 48
+"""Of what is held of one observation and of the image beside their reflectance, most of it for a moment."""
 
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """The composite of a box of pixels.
-
-    Attributes:
-        values: (C, H, W) float32 surface reflectance; NaN where no scene saw the pixel clear.
-        clear_count: (H, W) uint8 clear observations, one per datatake; 255 means 255 or more.
-        observed_on: (H, W) uint16 days since 1970-01-01 of the newest clear observation used; 65535 where none.
-        reason: (H, W) uint8 :class:`Reason`.
-        resampled: Ids of scenes of another coordinate system whose pixels were used.
-    """
-
-    values: NDArray[np.float32]
-    clear_count: NDArray[np.uint8]
-    observed_on: NDArray[np.uint16]
-    reason: NDArray[np.uint8]
-    resampled: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Observation:
-    """One datatake over a box of pixels: `values` NaN and `reason` above 0 where it is not clear."""
-
-    values: NDArray[np.float32]
-    reason: NDArray[np.uint8]
-    cloud_cover: NDArray[np.float32]
-    day: int
-    resampled: tuple[str, ...]
+BYTES_BESIDE = 256 * 2**20
+"""GDAL's caches, distances and warped positions of a strip, whatever the size of the box."""
 
 
 def observe(
@@ -68,8 +43,24 @@ def observe(
 
     Raises:
         ReadError: A scene cannot be read; the error names scene and band.
+        BrokenRunError: There is no room for a temporary file.
     """
-    return _composite(list(_observations(scenes, lattice, box, bands, config)), len(bands), box, config)
+    with compositing(box.shape, len(bands), config) as image:
+        for take in _takes(scenes):
+            wanted = image.wanted
+            if not wanted.any():
+                break
+            seen = _observation(take, lattice, box, bands, config, wanted=wanted)
+            if seen is not None:
+                image.add(seen)
+        return image.finish()
+
+
+def planned_bytes(box: PixelBox, bands: int) -> int:
+    """The most memory that observing a box takes, however many scenes there are; without the process itself."""
+    rows, cols = box.shape
+    held = HELD_BYTES * 9 // 8 + 3 * STRIP_BYTES  # a growing buffer; a strip, picked and sorted
+    return rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL) + held + BYTES_BESIDE
 
 
 def dilation_pixels(config: CompositeConfig, lattice: Lattice) -> int:
@@ -77,16 +68,11 @@ def dilation_pixels(config: CompositeConfig, lattice: Lattice) -> int:
     return math.ceil(config.dilate_m / lattice.resolution)
 
 
-def _observations(
-    scenes: Sequence[Scene], lattice: Lattice, box: PixelBox, bands: tuple[str, ...], config: CompositeConfig
-) -> Iterator[Observation]:
-    """One for each datatake, newest first."""
+def _takes(scenes: Sequence[Scene]) -> list[list[Scene]]:
+    """The scenes of each datatake, newest first."""
     ordered = sorted(scenes, key=lambda scene: (scene.datatake, scene.tile, scene.datastrip, scene.id))
     takes = [list(take) for _, take in groupby(ordered, key=lambda scene: scene.datatake)]
-    for take in sorted(takes, key=lambda take: (_sensing_day(take), take[0].datatake), reverse=True):
-        observation = _observation(take, lattice, box, bands, config)
-        if observation is not None:
-            yield observation
+    return sorted(takes, key=lambda take: (_sensing_day(take), take[0].datatake), reverse=True)
 
 
 def _sensing_day(take: Sequence[Scene]) -> int:
@@ -100,24 +86,34 @@ def _sensing_day(take: Sequence[Scene]) -> int:
 
 
 def _observation(
-    take: Sequence[Scene], lattice: Lattice, box: PixelBox, bands: tuple[str, ...], config: CompositeConfig
+    take: Sequence[Scene],
+    lattice: Lattice,
+    box: PixelBox,
+    bands: tuple[str, ...],
+    config: CompositeConfig,
+    *,
+    wanted: NDArray[np.bool_],
 ) -> Observation | None:
+    """What a datatake saw of `box`, its reflectance only where `wanted` (H, W); None where it saw nothing."""
     outer = box.pad(dilation_pixels(config, lattice))
     native = [scene for scene in take if is_native(scene.epsg, lattice)]
-    foreign = [scene for scene in take if not is_native(scene.epsg, lattice)]
-    classes, owner = _mosaic([*native, *foreign], lattice, outer)
+    members = [*native, *(scene for scene in take if not is_native(scene.epsg, lattice))]
+    classes, owner = _mosaic(members, lattice, outer)
     if not classes.any():
         return None
     reason = _dilated(classes, reasons(classes, config.clear), config.dilate_m / lattice.resolution)
     inner = box.within(outer)
-    reason, owner = reason[inner].copy(), owner[inner]
-    members = [*native, *foreign]
-    parts = _clear_parts(members, owner, reason == Reason.OBSERVED)
-    values, cover = _reflectance(parts, lattice, box, bands)
-    reason[(reason == Reason.OBSERVED) & np.isnan(values[0])] = Reason.NO_DATA
-    used = np.unique(owner[reason == Reason.OBSERVED])
+    reason, owner = reason[inner].copy(), owner[inner].copy()
+    clear = (reason == Reason.OBSERVED) & wanted
+    values, cover = _reflectance(_clear_parts(members, owner, clear), lattice, box, bands)
+    lost = clear & np.isnan(values[0])
+    clear &= ~lost
+    reason[lost] = Reason.NO_DATA
+    used = np.unique(owner[clear])
     warped = tuple(members[index].id for index in used if not is_native(members[index].epsg, lattice))
-    return Observation(values=values, reason=reason, cloud_cover=cover, day=_sensing_day(take), resampled=warped)
+    return Observation(
+        values=values, clear=clear, reason=reason, cloud_cover=cover, day=_sensing_day(take), resampled=warped
+    )
 
 
 def _mosaic(members: Sequence[Scene], lattice: Lattice, box: PixelBox) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
@@ -142,9 +138,18 @@ def _dilated(classes: NDArray[np.uint8], reason: NDArray[np.uint8], radius: floa
     shadows = (Scl.CLOUD_SHADOW,)
     clouds = tuple(scene_class for scene_class in DILATED_CLASSES if scene_class not in shadows)
     for members, why in ((shadows, Reason.CLOUD_SHADOW), (clouds, Reason.CLOUD)):
-        seeds = np.isin(classes, members)
-        if seeds.any():
-            out[clear & (distance_transform_edt(~seeds) <= radius)] = why
+        out[clear & _near(np.isin(classes, members), radius)] = why
+    return out
+
+
+def _near(seeds: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+    """Where (H, W) a seed lies within `radius` pixels, closed, centre to centre; by strips of rows."""
+    out, reach = np.zeros(seeds.shape, bool), math.ceil(radius)
+    for top in range(0, len(seeds), DILATED_ROWS):
+        low, stop = max(0, top - reach), min(top + DILATED_ROWS, len(seeds))
+        around = seeds[low : stop + reach]
+        if around.any():
+            out[top:stop] = distance_transform_edt(~around)[top - low : stop - low] <= radius
     return out
 
 
@@ -165,9 +170,12 @@ def _reflectance(
     for scene, mine in parts:
         part = _bounding(mine, box)
         cut = part.within(box)
-        numbers = np.stack([_numbers(scene, band, lattice, part) for band in bands])
-        held = mine[cut] & (scene.zero_is_data | numbers.any(axis=0))
-        values[:, *cut][:, held] = (numbers[:, held] + np.float32(scene.offset)) / np.float32(QUANTIFICATION)
+        taken, held = mine[cut], np.full(part.shape, scene.zero_is_data)
+        for band, into in zip(bands, values[:, *cut], strict=True):
+            numbers = _numbers(scene, band, lattice, part)
+            held |= numbers != 0
+            np.copyto(into, (numbers + np.float32(scene.offset)) / np.float32(QUANTIFICATION), where=taken)
+        values[:, *cut][:, taken & ~held] = np.nan
         cover[mine] = scene.cloud_cover
     return values, cover
 
@@ -186,68 +194,6 @@ def _bounding(mask: NDArray[np.bool_], box: PixelBox) -> PixelBox:
         col_start=box.col_start + int(cols[0]),
         col_stop=box.col_start + int(cols[-1]) + 1,
     )
-
-
-def _composite(observations: Sequence[Observation], channels: int, box: PixelBox, config: CompositeConfig) -> Image:
-    reason = np.full(box.shape, Reason.NO_DATA, np.uint8)
-    count = np.zeros(box.shape, np.uint16)
-    newest = np.full(box.shape, NEVER, np.uint16)
-    for seen in observations:
-        clear = seen.reason == Reason.OBSERVED
-        np.minimum(reason, seen.reason, out=reason)
-        count += clear
-        newest[clear & (newest == NEVER)] = seen.day
-    if config.method == "least_cloudy":
-        values, newest = _least_cloudy(observations, channels, box)
-    elif config.method == "latest" or not observations:
-        values = _first(observations, channels, box)
-    else:
-        values = _median(observations, count, channels, box)
-    return Image(
-        values=values,
-        clear_count=np.minimum(count, 255).astype(np.uint8),
-        observed_on=newest,
-        reason=reason,
-        resampled=tuple(sorted({name for seen in observations for name in seen.resampled})),
-    )
-
-
-def _first(observations: Iterable[Observation], channels: int, box: PixelBox) -> NDArray[np.float32]:
-    """The first clear observation of each pixel; they come newest first."""
-    values = np.full((channels, *box.shape), np.nan, np.float32)
-    for seen in observations:
-        np.copyto(values, seen.values, where=np.isnan(values))
-    return values
-
-
-def _least_cloudy(
-    observations: Iterable[Observation], channels: int, box: PixelBox
-) -> tuple[NDArray[np.float32], NDArray[np.uint16]]:
-    """The clear observation from the scene with the least cloud; of equals the newest. Also the day of it."""
-    values = np.full((channels, *box.shape), np.nan, np.float32)
-    day = np.full(box.shape, NEVER, np.uint16)
-    least = np.full(box.shape, np.inf, np.float32)
-    for seen in observations:
-        better = (seen.reason == Reason.OBSERVED) & (seen.cloud_cover < least)
-        np.copyto(values, seen.values, where=better)
-        day[better], least[better] = seen.day, seen.cloud_cover[better]
-    return values, day
-
-
-def _median(
-    observations: Sequence[Observation], count: NDArray[np.uint16], channels: int, box: PixelBox
-) -> NDArray[np.float32]:
-    """Median of each band over the clear observations; the newest one where there are fewer than three."""
-    values = _first(observations, channels, box)
-    enough = count >= OBSERVATIONS_FOR_MEDIAN
-    if enough.any():
-        upper = count[enough].astype(np.intp) // 2
-        lower = (count[enough].astype(np.intp) - 1) // 2
-        for band in range(channels):
-            stack = np.sort(np.stack([seen.values[band][enough] for seen in observations]), axis=0)  # NaN sorts last
-            middle = np.take_along_axis(stack, np.stack([lower, upper]), axis=0)
-            values[band][enough] = (middle[0] + middle[1]) / np.float32(2)
-    return values
 
 
 @contextmanager

@@ -13,8 +13,11 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.config import CompositeConfig, GridConfig
 from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project
-from landslide_scale.observe import dilation_pixels
+from landslide_scale.observe import dilation_pixels, planned_bytes
 from landslide_scale.scene import Scene, Window, newest_processing
+
+PROCESS_BYTES = 400 * 2**20
+"""Of a reader before it reads: Python and its libraries."""
 
 METRES_AROUND_REGION = 25_000
 """How far outside the region scenes are looked for, beside what a block reads: catalogue footprints are coarse."""
@@ -112,6 +115,12 @@ class Plan:
             rows, cols = self.patches.covering(unit.box).shape
             total += rows * cols * (2 * bands + 1) * len(unit.scenes)
         return total
+
+
+def reader_bytes(lattice: Lattice, patches: PatchLattice, composite: CompositeConfig, bands: int) -> int:
+    """The most memory of a process that reads blocks of a lattice, however many scenes there are."""
+    box = patches.covering(lattice.box(Block(row=0, col=0))).pad(dilation_pixels(composite, lattice) + patches.stride)
+    return planned_bytes(box, bands) + PROCESS_BYTES
 
 
 def extents(places: Iterable[Place]) -> dict[Lattice, PixelBox]:

@@ -8,7 +8,7 @@ exact position of every pixel centre, so that the value does not depend on which
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from landslide_scale.scene import Access
 SAMPLE_SIDE = 512
 LARGEST_SAMPLED = 4 * SAMPLE_SIDE
 """Pixels; the side of an overview, or of a small file, that is read whole for a sample."""
+
+SAMPLED_ROWS = 256
+"""Rows of a box that are sampled at a time: the positions of one pixel take some hundred bytes."""
 
 ANYWHERE = Access()
 """For an address that does not come from a catalogue: its own host may be read, wherever that is."""
@@ -181,22 +184,46 @@ def _read_elsewhere(
     box: PixelBox,
     sample: Callable[[NDArray[Any], NDArray[np.float64], NDArray[np.float64]], NDArray[Any]],
 ) -> NDArray[Any]:
-    """Sample at the position of every pixel centre, found point by point."""
-    x, y = np.meshgrid(*lattice.centres(box))
-    x, y = transformer(lattice.zone.epsg, source.epsg).transform(x, y)
-    rows = (source.north - y) / source.resolution - 0.5
-    cols = (x - source.west) / source.resolution - 0.5
-    wanted = PixelBox(
+    """Sample at the position of every pixel centre, found point by point; read once, sampled by strips of rows."""
+    out = np.zeros(box.shape, np.float32)
+    common = _around(box, source, lattice).intersection(source.box)
+    if common is None:
+        return out
+    values = _window(dataset, common, source)
+    for top in range(box.row_start, box.row_stop, SAMPLED_ROWS):
+        strip = replace(box, row_start=top, row_stop=min(top + SAMPLED_ROWS, box.row_stop))
+        rows, cols = _positions(strip, source, lattice)
+        # Integer shifts of doubles are exact, so the fraction within a pixel is the same from every block.
+        out[strip.within(box)] = sample(values, rows - common.row_start, cols - common.col_start)
+    return out
+
+
+def _around(box: PixelBox, source: Source, lattice: Lattice) -> PixelBox:
+    """The source's pixels that those of `box` are sampled from: where its rim goes, for no fold lies within."""
+    rim = [
+        replace(box, row_stop=box.row_start + 1),
+        replace(box, row_start=box.row_stop - 1),
+        replace(box, col_stop=box.col_start + 1),
+        replace(box, col_start=box.col_stop - 1),
+    ]
+    rows, cols = (np.concatenate(axis) for axis in zip(*(_rimmed(side, source, lattice) for side in rim), strict=True))
+    return PixelBox(
         row_start=int(np.floor(rows.min())) - 1,
         row_stop=int(np.ceil(rows.max())) + 2,
         col_start=int(np.floor(cols.min())) - 1,
         col_stop=int(np.ceil(cols.max())) + 2,
     )
-    common = wanted.intersection(source.box)
-    if common is None:
-        return np.zeros(box.shape)
-    # Integer shifts of doubles are exact, so the fraction within a pixel is the same from every block.
-    return sample(_window(dataset, common, source), rows - common.row_start, cols - common.col_start)
+
+
+def _rimmed(side: PixelBox, source: Source, lattice: Lattice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rows, cols = _positions(side, source, lattice)
+    return rows.ravel(), cols.ravel()
+
+
+def _positions(box: PixelBox, source: Source, lattice: Lattice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Row and column (H, W) in the source of every pixel centre of `box`, in pixels from its first centre."""
+    x, y = transformer(lattice.zone.epsg, source.epsg).transform(*np.meshgrid(*lattice.centres(box)))
+    return (source.north - y) / source.resolution - 0.5, (x - source.west) / source.resolution - 0.5
 
 
 def _sample_nearest(values: NDArray[Any], rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[Any]:

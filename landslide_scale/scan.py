@@ -66,7 +66,8 @@ def _stream(rows: Sequence[Row], task: Task, load: Load) -> Iterator[Record]:
             raise BrokenRunError(
                 f"no unit has ended for {task.config.compute.no_progress_s:.0f} s",
                 expected="progress",
-                cure="Look at the cluster's logs; --resume goes on from here.",
+                cure="Look at the cluster's logs: a reader asks for "
+                f"{task.reader_bytes / 1e9:.1f} GB of memory; --resume goes on from here.",
                 run=task.run,
             ) from None
         if item is None:
@@ -100,7 +101,7 @@ def _dataset(rows: Sequence[Row], task: Task, load: Load) -> ray.data.Dataset:
     compute = task.config.compute
     return (
         ray.data.from_items(list(rows), override_num_blocks=min(len(rows), 10_000))
-        .map(partial(work.read, task=task), num_cpus=compute.cpus_per_reader)
+        .map(partial(work.read, task=task), num_cpus=compute.cpus_per_reader, memory=task.reader_bytes)
         .map_batches(
             _bound_predictor(task, load),
             batch_size=UNITS_PER_CALL,

@@ -19,14 +19,15 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale import cube
 from landslide_scale.bands import Reason
+from landslide_scale.composite import NEVER, Image
 from landslide_scale.config import ScanConfig
 from landslide_scale.cube import Layer, Slot
 from landslide_scale.errors import ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, PixelBox
 from landslide_scale.layout import CUBE
 from landslide_scale.ledger import Ledger, Record, State, describe
-from landslide_scale.observe import NEVER, Image, observe
-from landslide_scale.plan import WorkUnit
+from landslide_scale.observe import observe
+from landslide_scale.plan import WorkUnit, reader_bytes
 from landslide_scale.rundir import RunDirectory
 
 Row = dict[str, Any]
@@ -56,6 +57,13 @@ class Task:
     def ground(self) -> BaseGeometry:
         """The region as a geometry."""
         return shapely.from_wkt(self.region)
+
+    @property
+    def reader_bytes(self) -> int:
+        """The most memory that a process takes which observes units."""
+        return max(
+            reader_bytes(lattice, self.patches, self.config.composite, len(self.bands)) for lattice, _ in self.extents
+        )
 
     def slot(self, unit: WorkUnit) -> Slot:
         """Where a unit goes in the cube."""

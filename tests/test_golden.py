@@ -17,11 +17,12 @@ from scenes import cog, item
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import Reason
+from landslide_scale.composite import Image
 from landslide_scale.config import CatalogConfig, CompositeConfig, GridConfig
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import PatchLattice, Zone
 from landslide_scale.items import scenes
-from landslide_scale.observe import Image, observe
+from landslide_scale.observe import observe
 from landslide_scale.plan import Plan, WorkUnit, make
 from landslide_scale.scene import Scene, Window, newest_processing, utc
 

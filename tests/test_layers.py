@@ -24,7 +24,7 @@ LAYERS = (
     {"config", "model", "metrics", "radiometry", "network"},
     {"hrefs", "signing"},
     {"items", "geotiff"},
-    {"catalog", "raster", "region", "checkpoint", "datasets"},
+    {"catalog", "raster", "region", "checkpoint", "datasets", "composite"},
     {"observe", "training", "predict", "witness"},
     {"plan", "cube", "fitting", "rundir", "mosaic"},
     {"ledger", "frozen"},

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import resource
+import signal
+import tempfile
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +17,14 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from scenes import scene
 
+from landslide_scale import composite
+from landslide_scale import observe as module
 from landslide_scale.bands import Reason
+from landslide_scale.composite import NEVER, Image
 from landslide_scale.config import CompositeConfig
-from landslide_scale.errors import PermanentReadError
+from landslide_scale.errors import BrokenRunError, PermanentReadError
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.observe import NEVER, Image, dilation_pixels, observe
+from landslide_scale.observe import BYTES_PER_PIXEL, dilation_pixels, observe
 from landslide_scale.scene import Scene
 
 SIDE = 60
@@ -152,10 +159,12 @@ def slow_image(config: CompositeConfig) -> Image:
     newest = np.full((SIDE, SIDE), NEVER, np.uint16)
     reason = np.zeros((SIDE, SIDE), np.uint8)
     for row, col in np.ndindex(SIDE, SIDE):
-        clear = [one for one in seen if one.reason[row, col] == 0]
+        clear = [one for one in seen if one.reason[row, col] == 0][: config.max_clear]
         count[row, col] = len(clear)
         reason[row, col] = 0 if clear else min(one.reason[row, col] for one in seen)
-        if clear:
+        if 0 < len(clear) < config.min_clear:
+            reason[row, col] = 9
+        elif clear:
             chosen = clear[0]
             if config.method == "least_cloudy":
                 chosen = min(clear, key=lambda one: one.cloud[row, col])  # of equals the newest
@@ -191,6 +200,56 @@ def test_a_composite_is_exactly_what_pixel_by_pixel_arithmetic_gives(
     assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, config), expected)
     assert {0, 1, 7} <= set(np.unique(expected.reason).tolist())
     assert (expected.clear_count >= 3).any()
+
+
+@pytest.mark.parametrize("method", ["median", "latest", "least_cloudy"])
+@pytest.mark.parametrize(("least", "most"), [(2, None), (1, 3), (3, 4), (4, None)])
+def test_so_does_one_with_a_least_and_a_greatest_number_of_clear_observations(
+    scenes_of_world: list[Scene], method: str, least: int, most: int | None
+):
+    config = CompositeConfig(method=method, dilate_m=10, min_clear=least, max_clear=most)  # type: ignore[arg-type]
+    expected = slow_image(config)
+    assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, config), expected)
+    assert (expected.reason == Reason.TOO_FEW_CLEAR).any() == (least > 1)
+    assert (expected.reason == Reason.OBSERVED).any()
+    assert most is None or expected.clear_count.max() == most
+
+
+def test_where_no_more_observations_are_wanted_older_scenes_are_not_opened(tmp_path: Path):
+    new = one_scene(tmp_path, "new", datatake=take(9), sensed=day(9))
+    old = one_scene(tmp_path, "old")
+    for band in (*BANDS, "scl"):
+        Path(old.href(band)).unlink()
+    with pytest.raises(PermanentReadError):
+        observe([old, new], LATTICE, CORNER, BANDS, PLAIN)
+    image = observe([old, new], LATTICE, CORNER, BANDS, CompositeConfig(method="latest", max_clear=1))
+    assert (image.observed_on == DAY + 7).all()
+
+
+def test_observations_that_wait_in_a_file_and_are_sorted_in_strips_give_the_same_bytes(
+    scenes_of_world: list[Scene], monkeypatch: pytest.MonkeyPatch
+):
+    expected = observe(scenes_of_world, LATTICE, WORLD, BANDS, PLAIN)
+    monkeypatch.setattr(composite, "HELD_BYTES", 10_000)
+    monkeypatch.setattr(composite, "STRIP_BYTES", 7 * 4 * 7 * SIDE)  # seven rows of seven observations
+    assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, PLAIN), expected)
+
+
+def test_a_temporary_folder_without_room_is_named(
+    scenes_of_world: list[Scene], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(composite, "HELD_BYTES", 10_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handled = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(BrokenRunError, match=str(tmp_path)):
+            observe(scenes_of_world, LATTICE, WORLD, BANDS, PLAIN)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handled)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_order_scenes_come_in_does_not_matter(scenes_of_world: list[Scene]):
@@ -416,24 +475,36 @@ def test_bands_are_not_opened_where_nothing_is_clear(tmp_path: Path):
     assert (observe([cloudy], LATTICE, CORNER, BANDS, PLAIN).reason == Reason.CLOUD).all()
 
 
-def test_memory_is_that_of_the_observations_and_little_more(tmp_path: Path):
-    side, count = 256, 6
-    bands = {band: np.full((side, side), 5000, np.uint16) for band in BANDS}
-    scl = np.full((side, side), 4, np.uint8)
+def test_memory_does_not_grow_with_the_number_of_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(composite, "HELD_BYTES", 10**5)
+    monkeypatch.setattr(composite, "STRIP_BYTES", 10**5)
+    monkeypatch.setattr(module, "DILATED_ROWS", 32)
+    side = 512
+    box = replace(CORNER, row_stop=CORNER.row_start + side, col_stop=CORNER.col_start + side)
+    generator = np.random.default_rng(0)
     many = [
-        one_scene(tmp_path, f"s{n}", bands=bands, scl=scl, datatake=take(n + 1), sensed=day(n + 1))
-        for n in range(count)
+        one_scene(
+            tmp_path,
+            f"s{number}",
+            bands={band: generator.integers(1, 9999, (side, side)).astype(np.uint16) for band in BANDS},
+            scl=generator.choice([4, 9], (side // 2, side // 2), p=[0.9, 0.1]).astype(np.uint8),
+            datatake=take(number + 1),
+            sensed=day(number + 1),
+        )
+        for number in range(20)
     ]
-    box = PixelBox(
-        row_start=WORLD.row_start,
-        row_stop=WORLD.row_start + side,
-        col_start=WORLD.col_start,
-        col_stop=WORLD.col_start + side,
-    )
-    observe(many, LATTICE, box, BANDS, PLAIN)
+    config = CompositeConfig(dilate_m=20)
+    peaks = {
+        count: peak_of(lambda count=count: observe(many[:count], LATTICE, box, BANDS, config)) for count in (4, 20)
+    }
+    assert peaks[20] < 1.1 * peaks[4]
+    assert peaks[20] < 1.1 * side * side * (8 * len(BANDS) + BYTES_PER_PIXEL)
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    work()  # what is kept for good is not counted
     tracemalloc.start()
-    observe(many, LATTICE, box, BANDS, PLAIN)
+    work()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    one = side * side * (len(BANDS) * 4 + 1 + 4)  # values, reason, cloud cover
-    assert peak < 2.6 * count * one
+    return peak

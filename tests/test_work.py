@@ -19,12 +19,12 @@ from torch import nn
 from landslide_scale import cube, cube_layout, plan, work
 from landslide_scale.bands import Reason
 from landslide_scale.checkpoint import BaseWeights, ModelCard
+from landslide_scale.composite import NEVER
 from landslide_scale.config import ScanConfig, parse
 from landslide_scale.cube import Layer
 from landslide_scale.errors import TryAgainError
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.ledger import Ledger, Record, content_hash
-from landslide_scale.observe import NEVER
 from landslide_scale.plan import Plan, WorkUnit
 from landslide_scale.predictor import Predictor, observed_box, shown
 from landslide_scale.rundir import RunDirectory

@@ -1,0 +1,202 @@
+"""One image from the observations of a box of pixels, taken one at a time, newest first, in bounded memory.
+
+Every decision is taken pixel by pixel, so any split of the ground into boxes gives the same image.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_scale.bands import Reason
+from landslide_scale.config import CompositeConfig
+from landslide_scale.storage import storing
+
+NEVER = 65_535
+"""`observed_on` of a pixel that no scene saw clear."""
+
+OBSERVATIONS_FOR_MEDIAN = 3
+HELD_BYTES = 256 * 2**20
+"""Observations held in memory for a median; more of them wait in a temporary file."""
+
+STRIP_BYTES = 64 * 2**20
+"""Of one band of all observations: as many rows at a time as fit are sorted."""
+
+_FLOAT = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """The composite of a box of pixels.
+
+    Attributes:
+        values: (C, H, W) float32 surface reflectance; NaN where the pixel is not observed.
+        clear_count: (H, W) uint8 clear observations, one per datatake; 255 means 255 or more.
+        observed_on: (H, W) uint16 days since 1970-01-01 of the newest clear observation used; 65535 where none.
+        reason: (H, W) uint8 :class:`Reason`.
+        resampled: Ids of scenes of another coordinate system whose pixels were used.
+    """
+
+    values: NDArray[np.float32]
+    clear_count: NDArray[np.uint8]
+    observed_on: NDArray[np.uint16]
+    reason: NDArray[np.uint8]
+    resampled: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One datatake over a box of pixels.
+
+    Attributes:
+        values: (C, H, W) float32 surface reflectance; NaN where not `clear`.
+        clear: (H, W) bool, where it is to be used.
+        reason: (H, W) uint8 :class:`Reason`.
+        cloud_cover: (H, W) float32 percent of the scene that each clear pixel is from.
+        day: Days since 1970-01-01.
+        resampled: Ids of scenes of another coordinate system whose pixels are used.
+    """
+
+    values: NDArray[np.float32]
+    clear: NDArray[np.bool_]
+    reason: NDArray[np.uint8]
+    cloud_cover: NDArray[np.float32]
+    day: int
+    resampled: tuple[str, ...]
+
+
+class Composite:
+    """Observations on their way to one image; made by :func:`compositing`."""
+
+    def __init__(self, shape: tuple[int, int], channels: int, config: CompositeConfig, spool: IO[bytes]) -> None:
+        self._config = config
+        self._reason = np.full(shape, Reason.NO_DATA, np.uint8)
+        self._count = np.zeros(shape, np.uint16)
+        self._resampled: set[str] = set()
+        self._chosen: _Latest | _LeastCloudy
+        if config.method == "median":
+            self._chosen = _Median(shape, channels, spool)
+        else:
+            self._chosen = (_LeastCloudy if config.method == "least_cloudy" else _Latest)(shape, channels)
+
+    @property
+    def wanted(self) -> NDArray[np.bool_]:
+        """(H, W) where one more clear observation would be used."""
+        most = self._config.max_clear
+        return np.ones(self._count.shape, bool) if most is None else self._count < most
+
+    def add(self, seen: Observation) -> None:
+        """Take in the next older observation."""
+        np.minimum(self._reason, seen.reason, out=self._reason)
+        self._count += seen.clear
+        self._resampled.update(seen.resampled)
+        self._chosen.add(seen)
+
+    def finish(self) -> Image:
+        """The image of all observations."""
+        values, day, reason = self._chosen.finish(self._count), self._chosen.day, self._reason
+        lacking = (reason == Reason.OBSERVED) & (self._count < self._config.min_clear)
+        reason[lacking] = Reason.TOO_FEW_CLEAR
+        values[:, lacking], day[lacking] = np.nan, NEVER
+        return Image(
+            values=values,
+            clear_count=np.minimum(self._count, 255).astype(np.uint8),
+            observed_on=day,
+            reason=reason,
+            resampled=tuple(sorted(self._resampled)),
+        )
+
+
+@contextmanager
+def compositing(shape: tuple[int, int], channels: int, config: CompositeConfig) -> Iterator[Composite]:
+    """An empty composite of (H, W) pixels; what it holds is given up with the block.
+
+    Raises:
+        BrokenRunError: There is no room for the temporary file.
+    """
+    folder = tempfile.gettempdir()
+    with storing(folder), tempfile.SpooledTemporaryFile(max_size=HELD_BYTES, dir=folder) as spool:
+        yield Composite(shape, channels, config, spool)
+
+
+class _Latest:
+    """The newest clear observation of each pixel."""
+
+    def __init__(self, shape: tuple[int, int], channels: int) -> None:
+        self.values = np.full((channels, *shape), np.nan, np.float32)
+        self.day = np.full(shape, NEVER, np.uint16)
+
+    def add(self, seen: Observation) -> None:
+        first = seen.clear & (self.day == NEVER)
+        np.copyto(self.values, seen.values, where=first)
+        self.day[first] = seen.day
+
+    def finish(self, count: NDArray[np.uint16]) -> NDArray[np.float32]:
+        del count
+        return self.values
+
+
+class _LeastCloudy(_Latest):
+    """The clear observation from the scene with the least cloud; of equals the newest."""
+
+    def __init__(self, shape: tuple[int, int], channels: int) -> None:
+        super().__init__(shape, channels)
+        self.least = np.full(shape, np.inf, np.float32)
+
+    def add(self, seen: Observation) -> None:
+        better = seen.clear & (seen.cloud_cover < self.least)
+        np.copyto(self.values, seen.values, where=better)
+        self.day[better], self.least[better] = seen.day, seen.cloud_cover[better]
+
+
+class _Median(_Latest):
+    """Median of each band over the clear observations; the newest one where there are fewer than three.
+
+    Args:
+        spool: Empty; takes the reflectance of every observation.
+    """
+
+    def __init__(self, shape: tuple[int, int], channels: int, spool: IO[bytes]) -> None:
+        super().__init__(shape, channels)
+        self.spool, self.held = spool, 0
+
+    def add(self, seen: Observation) -> None:
+        super().add(seen)
+        if seen.clear.any():
+            self.spool.write(np.ascontiguousarray(seen.values, np.float32).data.cast("B"))
+            self.held += 1
+
+    def finish(self, count: NDArray[np.uint16]) -> NDArray[np.float32]:
+        height, width = count.shape
+        step = max(1, STRIP_BYTES // (_FLOAT * width * max(self.held, 1)))
+        for top in range(0, height, step):
+            rows = slice(top, min(top + step, height))
+            enough = count[rows] >= OBSERVATIONS_FOR_MEDIAN
+            if enough.any():
+                for band in range(len(self.values)):
+                    seen = self._strip(band, rows)[:, enough]
+                    self.values[band, rows][enough] = _middle(seen, count[rows][enough])
+        return self.values
+
+    def _strip(self, band: int, rows: slice) -> NDArray[np.float32]:
+        """Some rows of one band of every observation (N, rows, W)."""
+        channels, height, width = self.values.shape
+        out = np.empty((self.held, rows.stop - rows.start, width), np.float32)
+        for number in range(self.held):
+            self.spool.seek(_FLOAT * width * ((number * channels + band) * height + rows.start))
+            out[number] = np.frombuffer(self.spool.read(out[number].nbytes), np.float32).reshape(out[number].shape)
+        return out
+
+
+def _middle(seen: NDArray[np.float32], count: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Median over the first axis (N, P), of `count` (P,) numbers each; the others are NaN."""
+    seen.sort(axis=0)  # NaN sorts last
+    upper, lower = count.astype(np.intp) // 2, (count.astype(np.intp) - 1) // 2
+    middle = np.take_along_axis(seen, np.stack([lower, upper]), axis=0)
+    return np.asarray((middle[0] + middle[1]) / np.float32(2))
