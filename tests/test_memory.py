@@ -26,7 +26,7 @@ from landslide_scale.raster import write_cog
 from landslide_scale.scan import scan
 from landslide_scale.scene import Scene
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SPAWN = multiprocessing.get_context("spawn")
 BANDS = ("blue", "green", "red")
@@ -160,7 +160,7 @@ def memory_of(work: Callable[..., None], argument: Any) -> tuple[int, int]:  # n
     go.set()
     while process.is_alive():
         most = max(most, held_by(process.pid))
-        process.join(0.05)
+        process.join(0.3)
     assert process.exitcode == 0
     return before, most
 
