@@ -60,11 +60,11 @@ class Roles:
 
     @contextmanager
     def of(self, role: str) -> Iterator[None]:
-        self.now = role
+        before, self.now = self.now, role
         self.at()
         yield
         self.at()
-        self.now = "driver"
+        self.now = before
 
 
 def engine(roles: Roles, *, at_once: int = 2) -> driver.Engine:

@@ -1,0 +1,135 @@
+"""As test_killer.py, through Ray: whichever process dies, and whichever node, every unit is accounted for."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from borderland import assert_same_cubes, configured, served, untrained
+from plainrun import FORKS, Step, assert_exactly_once, in_a_process, plain_scan
+from ray.cluster_utils import Cluster
+from raykill import Plan, carried_out, drive, driven, in_flight, placed_steps
+
+from landslide_scale import driver
+
+pytestmark = pytest.mark.ray
+
+SEEDS = [pytest.param(seed, marks=() if seed < 2 else pytest.mark.slow) for seed in range(20)]
+ROLES = ("writer", "driver", "predictor", "reader")
+
+CPUS = 2
+"""Of each node; a predictor takes one, a reader or a writer half of one."""
+
+REDONE = {"writer": 1, "driver": 2, "predictor": 0, "reader": 0}
+"""Units at most whose shards are written again when one of this role is killed.
+
+Ray ends all workers of a driver that is gone, and with one CPU the predictor's, two writers are at work at a time.
+"""
+
+REDONE_OF_A_NODE = 4
+"""As many writers as find room on a node without the predictor."""
+
+LONG_S = 240
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What is scanned, and the same scan in one plain process that nobody kills."""
+
+    folder: Path
+    settings: dict[str, Any]
+    whole: Path
+    taken: tuple[Step, ...]
+
+    def plan(self, name: str, role: str, step: int) -> Plan:
+        return Plan(run=str(self.folder / "runs" / name), log=str(self.folder / f"{name}.log"), role=role, step=step)
+
+
+def on(settings: dict[str, Any], run: str | Path, **changes: object) -> dict[str, Any]:
+    return settings | changes | {"output": {"run": str(run)}}
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("ground")
+    checkpoint = untrained(folder / "checkpoint.safetensors")
+    (folder / "scenes").mkdir()
+    whole = folder / "whole"
+    with served(folder / "scenes") as url:
+        small = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}}
+        settings = configured((url, folder / "scenes"), checkpoint, whole, **small)
+        taken = in_a_process(settings, folder / "whole.log", None)
+        yield Ground(folder=folder, settings=settings, whole=whole, taken=tuple(taken))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        head = {
+            "num_cpus": CPUS,
+            "object_store_memory": 200_000_000,
+            "include_dashboard": False,
+            "_system_config": {"health_check_period_ms": 1000},  # a node that is gone is missed after 5 s
+        }
+        made = Cluster(initialize_head=True, head_node_args=head)
+        yield made
+        made.shutdown()
+
+
+def doomed(ground: Ground, role: str, generator: random.Random) -> int:
+    """A step of this role, of a driver's while units are on their way: what comes before knows nothing of Ray."""
+    of_role = [number for number, step in enumerate(ground.taken) if step.role == role]
+    begun = next(number for number, step in enumerate(ground.taken) if step.role == "reader")
+    return generator.choice([step for step, number in enumerate(of_role) if number > begun or role == "reader"])
+
+
+def exit_code(settings: dict[str, Any], address: str, plan: Plan) -> int | None:
+    """Of a driver in a process of its own."""
+    process = FORKS.Process(target=driven, args=(settings, address, plan))
+    process.start()
+    process.join(LONG_S)
+    return process.exitcode
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_scan_one_of_whose_processes_is_killed_is_the_same_to_the_last_byte(
+    ground: Ground, cluster: Cluster, seed: int
+):
+    role = ROLES[seed % len(ROLES)]
+    plan = ground.plan(f"seed{seed}", role, doomed(ground, role, random.Random(seed)))  # noqa: S311 a choice of tests
+    settings = on(ground.settings, plan.run)
+    if role == "driver":
+        assert exit_code(settings, cluster.address, plan) == -signal.SIGKILL
+        assert drive(settings, cluster.address, replace(plan, role="nobody")).complete
+    else:
+        assert drive(settings, cluster.address, plan).complete
+    assert plan.killed.exists()
+    assert_same_cubes(Path(plan.run), ground.whole)
+    assert_exactly_once(plan.run, carried_out(placed_steps(plan.log)), REDONE[role])
+
+
+def test_a_cluster_that_loses_one_of_its_two_nodes_finishes_with_every_unit_accounted_for(
+    ground: Ground, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(driver, "COMPACT_EVERY", 2)
+    many = {"grid": {"resolution": 10, "block": 32, "chunk": 32}}
+    second = cluster.add_node(num_cpus=CPUS, object_store_memory=200_000_000)
+    raylet = second.all_processes["raylet"][0].process.pid
+    plan = replace(ground.plan("nodes", "writer", 30), raylet=raylet)
+    try:
+        assert drive(on(ground.settings, plan.run, **many), cluster.address, plan).complete
+    finally:
+        cluster.remove_node(second, allow_graceful=False)
+    taken = placed_steps(plan.log)
+    assert plan.killed.exists()
+    assert in_flight([step for step in taken if step.raylet == raylet])["writer"]
+    assert_exactly_once(plan.run, carried_out(taken), REDONE_OF_A_NODE)
+    other = ground.folder / "nodes-whole"
+    assert plain_scan(on(ground.settings, other, **many)).complete
+    assert_same_cubes(Path(plan.run), other)
