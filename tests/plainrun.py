@@ -5,16 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from borderland import one_band_model
+from watching import Roles, Step, Watch, steps
 
 from landslide_scale import driver, layout, work
 from landslide_scale.config import ScanConfig, parse
@@ -25,9 +24,6 @@ from landslide_scale.predictor import Predictor
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.verify import verify
 from landslide_scale.work import Row, Task
-
-CHANGES = {"open": 0, "os.rename": 1, "os.remove": 0, "os.mkdir": 0, "os.link": 1}
-"""What Python tells of before it changes a file system, and which argument is the path."""
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["plainrun"])
@@ -49,22 +45,6 @@ def columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         column[...] = values
         found[name] = column
     return found
-
-
-@dataclass
-class Roles:
-    """Who is at work in this process, told at each change."""
-
-    now: str = "driver"
-    at: Callable[[], None] = lambda: None
-
-    @contextmanager
-    def of(self, role: str) -> Iterator[None]:
-        before, self.now = self.now, role
-        self.at()
-        yield
-        self.at()
-        self.now = before
 
 
 def engine(roles: Roles, *, at_once: int = 2) -> driver.Engine:
@@ -101,46 +81,6 @@ def plain_append(settings: dict[str, Any], roles: Roles | None = None) -> ScanSu
     return driver.append(parse(ScanConfig, settings), engine(roles or Roles()), progress=silent)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One change below the folder of a run, or the beginning or end of somebody's work on a unit."""
-
-    role: str
-    event: str
-    path: str
-
-
-@dataclass
-class Watch:
-    """Notes every step of this process in a file, and ends it, like a lost machine, before step `kill_at`."""
-
-    folder: str
-    log: str
-    kill_at: int | None
-    roles: Roles = field(default_factory=Roles)
-    count: int = 0
-
-    def __post_init__(self) -> None:
-        self.file = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self.roles.at = lambda: self.step("at work", "")
-        sys.addaudithook(self.hook)
-
-    def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event not in CHANGES:
-            return
-        path = arguments[CHANGES[event]]
-        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path).startswith(self.folder):
-            return
-        if event != "open" or set(arguments[1] or "") & set("wxa+"):
-            self.step(event, os.fspath(path)[len(self.folder) :].lstrip("/"))
-
-    def step(self, event: str, path: str) -> None:
-        if self.count == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.count += 1
-        os.write(self.file, f"{self.roles.now}\t{event}\t{path}\n".encode())
-
-
 def watched(settings: dict[str, Any], log: str, kill_at: int | None, action: str = "scan") -> None:
     """What a process that may be killed runs."""
     driver.COMPACT_EVERY = 2  # so that there is something to be killed in
@@ -163,13 +103,6 @@ def in_a_process(settings: dict[str, Any], log: Path, kill_at: int | None, actio
     process.join(120)
     assert process.exitcode in ({0} if kill_at is None else {0, -signal.SIGKILL}), process.exitcode
     return steps(log)[before:]
-
-
-def steps(log: Path) -> list[Step]:
-    if not log.exists():
-        return []
-    parts = [line.split("\t") for line in log.read_text().splitlines()]
-    return [Step(role=role, event=event, path=path) for role, event, path in parts]
 
 
 def assert_exactly_once(run: str, taken: Sequence[Step], kills: int):

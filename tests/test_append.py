@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from borderland import configured, served, snapshot, untrained
-from plainrun import Step, in_a_process, plain_append, plain_scan
+from plainrun import in_a_process, plain_append, plain_scan
+from watching import Step
 
 from landslide_scale.errors import InvalidCatalogError, RunConflictError
 from landslide_scale.ledger import Ledger

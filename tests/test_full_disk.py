@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from borderland import assert_same_cubes, configured, one_band_model, served, untrained
-from plainrun import Roles, plain_scan
+from plainrun import plain_scan
+from watching import Roles
 
 from landslide_scale.config import ScanConfig, parse
 from landslide_scale.errors import BrokenRunError

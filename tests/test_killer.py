@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from borderland import assert_same_cubes, configured, served, untrained
-from plainrun import Step, assert_exactly_once, in_a_process
+from plainrun import assert_exactly_once, in_a_process
+from watching import Step
 
 ROLES = ("driver", "reader", "predictor", "writer")
 SEEDS = [pytest.param(seed, marks=() if seed < 20 else pytest.mark.slow) for seed in range(200)]

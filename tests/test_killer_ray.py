@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 from borderland import assert_same_cubes, configured, served, untrained
-from plainrun import FORKS, Step, assert_exactly_once, in_a_process, plain_scan
+from doomed import Plan
+from plainrun import FORKS, assert_exactly_once, in_a_process, plain_scan
 from ray.cluster_utils import Cluster
-from raykill import Plan, carried_out, drive, driven, in_flight, placed_steps
+from raykill import carried_out, drive, driven, in_flight, placed_steps
+from watching import Step
 
 from landslide_scale import driver
 
