@@ -23,13 +23,17 @@ def finetune_job(config: FinetuneConfig) -> FinetuneJob:
     return FinetuneJob(
         data=_located(config.dataset),
         model=config.model,
-        inputs=InputSpec.for_bands(_RADIOMETRY[config.dataset.kind], config.model.bands),
+        inputs=InputSpec.for_bands(_radiometry(config.dataset), config.model.bands),
         train=config.train,
         output=config.output.run,
         base_url=base.url if base else None,
         base_sha256=base.sha256 if base else None,
         **config.compute.model_dump(exclude={"address"}),
     )
+
+
+def _radiometry(data: DataSpec) -> Radiometry:
+    return data.radiometry or _RADIOMETRY[data.kind]
 
 
 def _located(data: DataSpec) -> DataSpec:

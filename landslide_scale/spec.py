@@ -7,8 +7,8 @@ Plain dataclasses, so that they import with nothing but Python on a GPU machine,
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from landslide_scale.errors import InvalidConfigError
 
@@ -217,6 +217,11 @@ class DataSpec:
         resize: Side in pixels every image of ``bijie`` or ``pairs`` is resized to: images antialiased, masks by
             nearest. None keeps their sizes.
         non_landslide: With ``bijie``, take the non-landslide images too, as all background.
+        channels: Names of the bands in the images of ``pairs``, in the files' order; a model takes any of them, by
+            name. None: 8-bit images of red, green and blue.
+        radiometry: With `channels`: what the images' values are once scaled.
+        scale, offset: With `channels`: from stored values to these, ``stored * scale + offset``, as GDAL and STAC
+            have it. Sentinel-2 L2A from processing baseline 04.00 on has 0.0001 and -0.1 for ``boa``.
         background, landslide, ignore: Mask values of ``pairs`` and what they mean; no value may mean two things. Masks
             of other kinds have one meaning only and leave these alone.
     """
@@ -227,6 +232,10 @@ class DataSpec:
     resolution: float | None = None
     resize: int | None = None
     non_landslide: bool = False
+    channels: tuple[str, ...] | None = None
+    radiometry: Radiometry | None = None
+    scale: float | None = None
+    offset: float = 0.0
     background: tuple[int, ...] = (0,)
     landslide: tuple[int, ...] = (255,)
     ignore: tuple[int, ...] = ()
@@ -256,7 +265,47 @@ class DataSpec:
                 expected="metres per pixel, above 0, for pairs",
                 key="dataset.resolution",
             )
+        self._check_channels()
         self._check_mask_values()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a run records of it: keys added later are left out where unset, so that runs begun before go on."""
+        values = asdict(self)
+        later = ("channels", "radiometry", "scale", "offset") if self.channels is None else ()
+        return {key: value for key, value in values.items() if key not in later}
+
+    def _check_channels(self) -> None:
+        units = {"radiometry": self.radiometry, "scale": self.scale}
+        if self.channels is None:
+            if given := [key for key, value in (units | {"offset": self.offset or None}).items() if value is not None]:
+                raise InvalidConfigError(
+                    f"{given[0]} without channels",
+                    expected="the names of the images' bands beside it",
+                    key="dataset.channels",
+                )
+            return
+        if self.kind != "pairs":
+            raise InvalidConfigError(
+                f"channels for {self.kind}", expected="pairs; other kinds know their own", key="dataset.channels"
+            )
+        if not self.channels or len(set(self.channels)) != len(self.channels):
+            raise InvalidConfigError(
+                f"channels {list(self.channels)}", expected="at least one band, each once", key="dataset.channels"
+            )
+        if lacking := [key for key, value in units.items() if value is None]:
+            raise InvalidConfigError(
+                f"channels without {lacking[0]}",
+                expected="what their values are: radiometry (boa, rgb8, l4s) and scale",
+                cure="Reflectance as floats is boa with scale 1, Sentinel-2 digital numbers boa with scale 0.0001.",
+                key=f"dataset.{lacking[0]}",
+            )
+        if not (0 < (self.scale or 0) < math.inf and math.isfinite(self.offset)):
+            raise InvalidConfigError(
+                f"scale {self.scale}, offset {self.offset}",
+                expected="a scale above 0 and finite numbers",
+                key="dataset.scale",
+            )
 
     def _check_mask_values(self) -> None:
         values = (*self.background, *self.landslide, *self.ignore)

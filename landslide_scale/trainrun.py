@@ -105,7 +105,9 @@ class FinetuneJob:
     def settings(self) -> dict[str, Any]:
         """What decides the result, as JSON; a resume must have the same. Workers and machines do not decide it."""
         base = None if self.base_url is None else {"url": redacted(self.base_url), "sha256": self.base_sha256}
-        values = {key: asdict(getattr(self, key)) for key in ("data", "model", "inputs", "train")}
+        values = {key: asdict(getattr(self, key)) for key in ("model", "inputs", "train")} | {
+            "data": self.data.settings
+        }
         values["data"]["path"] = redacted(self.data.path)
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings

@@ -45,6 +45,7 @@ ONLY_IN = {
     "ray": {"session", "scan", "chips", "finetune", "benchmark"},
     "rasterio": {"raster", "geotiff", "demo"},
     "rioxarray": {"demo"},
+    "tifffile": {"datasets"},
     "zarr": {"cube", "cube_layout"},
     "geopandas": {"region", "demo"},
     "pyproj": {"grid", "items", "region", "cube_layout", "demo"},

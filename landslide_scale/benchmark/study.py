@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -68,9 +69,12 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
 
 def _settings(config: BenchmarkConfig) -> dict[str, object]:
     """What all trainings share. Models and seeds are not in it: each training's own folder knows its own."""
-    plain = config.model_dump(mode="json", include={"datasets", "train", "base_weights"})
+    plain = config.model_dump(mode="json", include={"train", "base_weights"})
     plain["train"].pop("seed")
-    return plain
+    datasets: dict[str, object] = json.loads(
+        json.dumps({name: data.settings for name, data in config.datasets.items()})
+    )
+    return plain | {"datasets": datasets}
 
 
 def _check(wanted: Sequence[Trial]) -> None:

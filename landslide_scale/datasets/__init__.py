@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from landslide_scale.datasets.bijie import open_bijie
 from landslide_scale.datasets.chips import open_chips
 from landslide_scale.datasets.files import Files, LocalFiles, RemoteFiles, files_at
+from landslide_scale.datasets.images import Channels
 from landslide_scale.datasets.kept import Kept
 from landslide_scale.datasets.landslide4sense import open_landslide4sense, open_official
 from landslide_scale.datasets.pairs import open_pairs
@@ -68,10 +69,23 @@ def _open(data: DataSpec, model: ModelSpec, files: Files) -> Dataset:
     if data.kind == "chips":
         return open_chips(files, bands=model.bands)
     if data.kind == "bijie":
-        return open_bijie(files, non_landslide=data.non_landslide, resize=data.resize)
+        return open_bijie(files, bands=model.bands, non_landslide=data.non_landslide, resize=data.resize)
     if data.kind == "landslide4sense":
         opened = open_official if data.split == "official" else open_landslide4sense
         return opened(files, bands=model.bands)
     values = ((data.background, 0), (data.landslide, 1), (data.ignore, IGNORE))
     meaning = {value: label for group, label in values for value in group}
-    return open_pairs(files, meaning=meaning, resolution=data.resolution, resize=data.resize)
+    return open_pairs(
+        files,
+        meaning=meaning,
+        bands=model.bands,
+        channels=_channels(data),
+        resolution=data.resolution,
+        resize=data.resize,
+    )
+
+
+def _channels(data: DataSpec) -> Channels | None:
+    if data.channels is None or data.radiometry is None or data.scale is None:
+        return None
+    return Channels(names=data.channels, radiometry=data.radiometry, scale=data.scale, offset=data.offset)

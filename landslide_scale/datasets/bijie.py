@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from landslide_scale.datasets.images import IMAGE_SUFFIXES, ImagePairs, Pair, list_images, match_pairs
+from landslide_scale.datasets.images import IMAGE_SUFFIXES, RGB, ImagePairs, Pair, list_images, match_pairs
 from landslide_scale.datasets.sample import need_names
 
 if TYPE_CHECKING:
@@ -14,17 +14,20 @@ _MEANING = {0: 0, 255: 1}
 _METRES = 0.8
 
 
-def open_bijie(files: Files, *, non_landslide: bool = False, resize: int | None = None) -> ImagePairs:
+def open_bijie(
+    files: Files, *, bands: tuple[str, ...] = RGB, non_landslide: bool = False, resize: int | None = None
+) -> ImagePairs:
     """Open the data set as published: ``landslide/image``, ``landslide/mask``, ``non-landslide/image``.
 
     Args:
         files: Its folder.
+        bands: Of red, green and blue, in the order wanted.
         non_landslide: Take the non-landslide images too, as all background. The published scores are from landslide
             images only.
         resize: Side all images are resized to; they come as 61 to 1239 px.
 
     Raises:
-        InvalidDatasetError: A folder, image or mask is missing.
+        InvalidDatasetError: A folder, image or mask is missing, or there is no such band.
     """
     pairs = match_pairs(files, images="landslide/image", masks="landslide/mask", prefix="landslide/")
     if non_landslide:
@@ -33,4 +36,4 @@ def open_bijie(files: Files, *, non_landslide: bool = False, resize: int | None 
         need_names(tuple(found), expected=f"images in {folder}", file=files.where(folder))
         pairs |= {f"non-landslide/{name}": Pair(image=path, mask=None) for name, path in found.items()}
     need_names(tuple(pairs), expected="PNG images in landslide/image", file=files.where("landslide/image"))
-    return ImagePairs(files=files, pairs=pairs, meaning=_MEANING, resolution=_METRES, resize=resize)
+    return ImagePairs(files=files, pairs=pairs, meaning=_MEANING, bands=bands, resolution=_METRES, resize=resize)

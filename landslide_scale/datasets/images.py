@@ -1,16 +1,15 @@
-"""Pairs of an 8-bit RGB image and a mask of declared values, in common image formats."""
+"""Pairs of an image and a mask of declared values: 8-bit pictures, or TIFFs of any bands whose channels are named."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
 
+from landslide_scale.datasets import multiband, pictures
 from landslide_scale.datasets.sample import Sample
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.losses import IGNORE
@@ -27,13 +26,21 @@ IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 MASK_SUFFIXES = (".png", ".tif", ".tiff")
 """Without JPEG: a lossy mask has no values one could declare."""
 
-_FORMATS = ("PNG", "TIFF", "JPEG")
-_MOST_PIXELS = 100_000_000
+_NAMED = "A GeoTIFF of other bands or types is read where dataset.channels names its bands."
+_CONVERT = "Convert it on purpose."
+
+RGB = ("red", "green", "blue")
 _SHOWN = 3
 
-_BITS, _PHOTOMETRIC, _SAMPLES, _EXTRA, _NUMBERS = 258, 262, 277, 338, 339
-_WHITE_IS_ZERO, _ALPHA, _SIGNED = 0, 2, 2
-"""Tags of TIFF 6.0 and values of theirs."""
+_MASK = ("1", "L", "P", "I;16", "I")
+_PICTURES = {1: (("L",), "an 8-bit grey image"), 3: (("RGB", "RGBA"), "an 8-bit RGB image")}
+"""Pillow's modes, and words for them, by the number of channels."""
+
+_NO_PICTURE: tuple[tuple[str, ...], str] = ((), "a TIFF of the bands in dataset.channels")
+
+_DARKEST, _BRIGHTEST = 0.001, 2.0
+"""Of an image in surface reflectance: it is brighter than the one somewhere, and its median is below the other. Between
+digital numbers and reflectance lie a factor of 10 000, between dark water and sunlit snow one of 100."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +52,48 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Channels:
+    """What the channels of image files are, as somebody who knows them says.
+
+    Attributes:
+        names: Of the channels, in the files' order.
+        radiometry: What values are once scaled.
+        scale, offset: From stored values to these: ``stored * scale + offset``, as in GDAL and STAC.
+    """
+
+    names: tuple[str, ...]
+    radiometry: Radiometry
+    scale: float
+    offset: float
+
+    def scaled(self, stored: NDArray[np.float32], where: str) -> NDArray[np.float32]:
+        """Values (C, H, W) in units of the radiometry.
+
+        Raises:
+            InvalidDatasetError: They cannot be surface reflectance and should be.
+        """
+        image = stored * np.float32(self.scale) + np.float32(self.offset)
+        known = image[~np.isnan(image)]
+        if self.radiometry == "boa" and known.size and not (known.max() > _DARKEST and np.median(known) < _BRIGHTEST):
+            raise InvalidDatasetError(
+                f"values up to {known.max():g}, half of them below {np.median(known):g}, once scaled by {self.scale:g}",
+                expected="surface reflectance, mostly 0 to 1",
+                cure="Correct dataset.scale and dataset.offset: values are stored * scale + offset.",
+                file=where,
+            )
+        return image
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImagePairs:
-    """A data set of RGB images with masks.
+    """A data set of images with masks.
 
     Attributes:
         files: Where they lie.
         pairs: By name.
         meaning: From mask value to label (0, 1, 255).
+        bands: The bands to give, in order; each one of the channels.
+        channels: What the files hold; None for 8-bit red, green and blue.
         resolution: Metres per pixel as stored, or None where nobody knows.
         resize: Side all are resized to, or None.
     """
@@ -59,8 +101,17 @@ class ImagePairs:
     files: Files
     pairs: Mapping[str, Pair]
     meaning: Mapping[int, int]
+    bands: tuple[str, ...] = RGB
+    channels: Channels | None = None
     resolution: float | None = None
     resize: int | None = None
+
+    def __post_init__(self) -> None:
+        missing = [band for band in self.bands if band not in self._stored]
+        if missing:
+            raise InvalidDatasetError(
+                f"no band {missing[0]}", expected=", ".join(self._stored), cure=_NAMED, file=self.files.where("")
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,46 +119,55 @@ class ImagePairs:
         return tuple(sorted(self.pairs))
 
     @property
-    def bands(self) -> tuple[str, ...]:
-        """Red, green, blue."""
-        return ("red", "green", "blue")
+    def radiometry(self) -> Radiometry:
+        """As the channels say; else display values, 0 to 255."""
+        return self.channels.radiometry if self.channels else "rgb8"
 
     @property
-    def radiometry(self) -> Radiometry:
-        """Display values, 0 to 255."""
-        return "rgb8"
+    def _stored(self) -> tuple[str, ...]:
+        return self.channels.names if self.channels else RGB
 
     def read(self, name: str) -> Sample:
         """Open one image and its mask; transparent pixels are no data."""
         pair = self.pairs[name]
-        picture = self._open(pair.image, modes=("RGB", "RGBA"), kind="an 8-bit RGB image")
-        label = self._label(pair, picture.size)
-        pixels = label.size
+        image, (height, width) = self._image(pair.image)
+        label = self._label(pair, (width, height))
         if self.resize is not None:
-            picture = _resized(picture, self.resize)
             label = np.asarray(Image.fromarray(label).resize((self.resize, self.resize), Image.Resampling.NEAREST))
         # A resized image shows the same ground, so its pixels are larger or smaller, and every image's differently.
-        pixel_m2 = None if self.resolution is None else self.resolution**2 * pixels / label.size
-        return Sample(image=_values(picture), label=label, pixel_m2=pixel_m2)
+        pixel_m2 = None if self.resolution is None else self.resolution**2 * height * width / label.size
+        return Sample(image=image, label=label, pixel_m2=pixel_m2)
 
-    def _open(self, path: str, *, modes: tuple[str, ...], kind: str) -> Image.Image:
-        where = self.files.where(path)
-        content = self.files.read(path)
-        try:
-            picture = Image.open(io.BytesIO(content), formats=_FORMATS)
-            _check_declared(picture, modes=modes, kind=kind, where=where)
-            _check_unconverted(picture, content, kind=kind, where=where)
-            picture.load()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise InvalidDatasetError(f"cannot be decoded ({error})", expected=f"{kind}, whole", file=where) from error
-        return picture
+    def _image(self, path: str) -> tuple[NDArray[np.float32], tuple[int, int]]:
+        """The chosen bands of an image, resized, and its height and width before that."""
+        where, content = self.files.where(path), self.files.read(path)
+        chosen = tuple(self._stored.index(band) for band in self.bands)
+        if self.channels is None:
+            return self._picture(content, chosen, where)
+        if not multiband.is_tiff(content):
+            image, size = self._picture(content, chosen, where)
+            return self.channels.scaled(image, where), size
+        image = self.channels.scaled(multiband.stored_bands(content, len(self._stored), chosen, where), where)
+        size = image.shape[1], image.shape[2]
+        return (image if self.resize is None else multiband.resized(image, self.resize)), size
+
+    def _picture(
+        self, content: bytes, chosen: tuple[int, ...], where: str
+    ) -> tuple[NDArray[np.float32], tuple[int, int]]:
+        modes, kind = _PICTURES.get(len(self._stored), _NO_PICTURE)
+        picture = pictures.decoded(content, modes=modes, kind=kind, where=where, cure=_NAMED)
+        size = picture.height, picture.width
+        if self.resize is not None:
+            picture = pictures.resized(picture, self.resize)
+        return pictures.values(picture)[list(chosen)], size
 
     def _label(self, pair: Pair, size: tuple[int, int]) -> NDArray[np.uint8]:
         width, height = size
         if pair.mask is None:
             return np.zeros((height, width), np.uint8)
-        mask = self._open(pair.mask, modes=("1", "L", "P", "I;16", "I"), kind="a mask of one channel")
         where = self.files.where(pair.mask)
+        content = self.files.read(pair.mask)
+        mask = pictures.decoded(content, modes=_MASK, kind="a mask of one channel", where=where, cure=_CONVERT)
         if mask.size != size:
             raise InvalidDatasetError(
                 f"the mask is {mask.width} x {mask.height} px",
@@ -126,63 +186,6 @@ class ImagePairs:
         for value, meaning in self.meaning.items():
             label[values == value] = meaning
         return label
-
-
-def _check_declared(picture: Image.Image, *, modes: tuple[str, ...], kind: str, where: str) -> None:
-    """Refuse by what the header says, before a pixel is allocated."""
-    if picture.mode not in modes:
-        raise InvalidDatasetError(f"mode {picture.mode}", expected=f"{kind} ({', '.join(modes)})", file=where)
-    if picture.width * picture.height > _MOST_PIXELS:
-        raise InvalidDatasetError(
-            f"{picture.width} x {picture.height} px", expected=f"at most {_MOST_PIXELS:,} pixels", file=where
-        )
-
-
-def _check_unconverted(picture: Image.Image, content: bytes, *, kind: str, where: str) -> None:
-    """Refuse what Pillow would change without a word, by what the header says."""
-    tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
-    if picture.format == "PNG" and picture.mode in {"RGB", "RGBA"}:
-        # The depth of a PNG is byte 24, in its first chunk (ISO/IEC 15948).
-        tags = {_BITS: (content[24],)}
-    if problem := _conversion(picture, tags):
-        raise InvalidDatasetError(
-            problem,
-            expected=kind,
-            cure="Convert it on purpose, or write chips, which hold any bands as float32.",
-            file=where,
-        )
-
-
-def _conversion(picture: Image.Image, tags: Mapping[int, Any]) -> str:
-    """What Pillow would make of an image by itself, if anything; `tags` are TIFF's."""
-    bands, stored = len(picture.getbands()), tags.get(_SAMPLES, len(picture.getbands()))
-    if stored != bands:
-        return f"{stored} bands, of which {bands} would be read"
-    if bands > 1 and max(tags.get(_BITS, (8,))) > 8:  # noqa: PLR2004 (bits)
-        return f"{max(tags[_BITS])} bits per band, of which 8 would be read"
-    if bands == 4 and picture.format == "TIFF" and tags.get(_EXTRA) != (_ALPHA,):  # noqa: PLR2004 (red, green, blue, alpha)
-        return "a fourth band that is not declared as transparency"
-    if picture.mode == "L" and _SIGNED in tags.get(_NUMBERS, ()):
-        return "signed bytes, which would be read as unsigned"
-    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        return "values counted down from white, which would be read turned round"
-    return ""
-
-
-def _resized(picture: Image.Image, side: int) -> Image.Image:
-    """Bilinear over the whole footprint of a pixel (Pillow's resize antialiases); transparency by nearest."""
-    colour = picture.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
-    if picture.mode == "RGBA":
-        colour.putalpha(picture.getchannel("A").resize((side, side), Image.Resampling.NEAREST))
-    return colour
-
-
-def _values(picture: Image.Image) -> NDArray[np.float32]:
-    array = np.asarray(picture)
-    image = np.ascontiguousarray(array[..., :3].transpose(2, 0, 1), np.float32)
-    if picture.mode == "RGBA":
-        image[:, array[..., 3] == 0] = np.nan
-    return image
 
 
 def match_pairs(files: Files, *, images: str, masks: str, prefix: str = "") -> dict[str, Pair]:

@@ -147,7 +147,7 @@ def test_a_grey_image_is_refused(pairs: Path):
 
 
 def test_a_huge_declared_size_is_refused_before_it_is_decoded(pairs: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("landslide_scale.datasets.images._MOST_PIXELS", 100)
+    monkeypatch.setattr("landslide_scale.datasets.pictures.MOST_PIXELS", 100)
     with pytest.raises(InvalidDatasetError, match=r"20 x 30 px; expected at most 100 pixels"):
         open_pairs(LocalFiles(root=str(pairs)), meaning=MEANING).read("a")
 
