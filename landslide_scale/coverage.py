@@ -16,14 +16,12 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.layout import Layout
 from landslide_scale.ledger import Record
 from landslide_scale.plan import Place
 
-HALF_TURN, TURN = 180.0, 360.0
 LEFT, EMPTY, FAILED, BROKEN = "#ffffff", "#c9c9c9", "#d62728", "#ff7f0e"
 """Colours of blocks that are no shade of clear ground."""
 
@@ -92,14 +90,7 @@ def _draw(panel: Axes, shapes: Sequence[tuple[shapely.Polygon, Record | None]]) 
 
 def _ground(place: Place) -> BaseGeometry:
     """A block's outline in degrees on the ground its zone owns, in one piece over the antimeridian."""
-    zone = place.lattice.zone
-    middle = (zone.west + zone.east) / 2
-
-    def unroll(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        longitude = (points[:, 0] - middle + HALF_TURN) % TURN - HALF_TURN + middle
-        return np.stack([longitude, points[:, 1]], axis=1)
-
-    return zone.clip(shapely.transform(place.lattice.outline(place.box), unroll))
+    return place.lattice.zone.clip(place.lattice.outline(place.box))
 
 
 def _parts(ground: BaseGeometry) -> list[shapely.Polygon]:

@@ -219,10 +219,24 @@ class Lattice:
         return found
 
     def outline(self, box: PixelBox) -> BaseGeometry:
-        """The outline of `box` in degrees."""
+        """The outline of `box` in degrees, in one piece: over the antimeridian, longitudes go on beyond 180.
+
+        Of the turns of the globe it lies on the one nearest to the zone's ground. A box that holds a pole has none.
+        """
         west, south, east, north = self.bounds(box)
         ring = shapely.segmentize(shapely.box(west, south, east, north), (east - west) / 32)
-        return project(ring, self.zone.epsg, 4326)
+        centre, _ = transformer(self.zone.epsg, 4326).transform((west + east) / 2, (south + north) / 2)
+        centre -= _turns(centre, (self.zone.west + self.zone.east) / 2)
+
+        def in_one_piece(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.stack([points[:, 0] - _turns(points[:, 0], centre), points[:, 1]], axis=1)
+
+        return shapely.transform(project(ring, self.zone.epsg, 4326), in_one_piece)
+
+
+def _turns(longitude: NDArray[np.float64], centre: float) -> NDArray[np.float64]:
+    """Degrees of the whole turns from about `centre` to a longitude; none where the CRS gives no longitude."""
+    return 360 * np.nan_to_num(np.round((longitude - centre) / 360), posinf=0, neginf=0)
 
 
 @dataclass(frozen=True, kw_only=True)

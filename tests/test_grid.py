@@ -153,6 +153,45 @@ def test_the_quick_answer_for_blocks_wholly_inside_is_the_slow_one(region: BaseG
             assert np.array_equal(lattice.inside(box, region), slow)
 
 
+OVER_180 = (
+    at(1),
+    at(60, southern=True),
+    Lattice(zone=Zone.whole(3832), resolution=RESOLUTION, block=32),  # PDC Mercator, central meridian 150 E
+)
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(OVER_180), st.floats(-1, 1), st.floats(5, 70), st.integers(1, 60), st.integers(1, 60))
+def test_the_outline_of_a_box_over_the_antimeridian_is_in_one_piece_and_holds_its_pixels(
+    lattice: Lattice, longitude: float, latitude: float, rows: int, cols: int
+):
+    north = -latitude if lattice.zone.north == 0 else latitude
+    x, y = transformer(4326, lattice.zone.epsg).transform((longitude + 360) % 360 - 180, north)
+    x0, y0 = lattice.zone.origin
+    row, col = int((y0 - y) // RESOLUTION), int((x - x0) // RESOLUTION)
+    box = PixelBox(row_start=row, row_stop=row + rows, col_start=col, col_stop=col + cols)
+    outline = lattice.outline(box)
+    west, _, east, _ = outline.bounds
+    assert outline.is_valid
+    assert east - west < 3
+    assert abs((west + east) / 2 - (lattice.zone.west + lattice.zone.east) / 2) <= 180.1
+    found_x, found_y = np.meshgrid(*lattice.centres(box))
+    longitudes, latitudes = transformer(lattice.zone.epsg, 4326).transform(found_x, found_y)
+    held = [shapely.contains_xy(outline, longitudes + turn, latitudes) for turn in (-360, 0, 360)]
+    assert (np.sum(held, axis=0) == 1).all()
+
+
+def test_a_hole_on_the_antimeridian_is_not_filled():
+    lattice = OVER_180[2]
+    x, y = transformer(4326, lattice.zone.epsg).transform(179.99, 20.0)
+    box = lattice.box_covering((x - 20_000, y - 20_000, x + 30_000, y + 20_000))
+    world = shapely.box(-180, -80, 180, 80) - shapely.box(179.95, 19.99, 180, 20.01)
+    x, y = np.meshgrid(*lattice.centres(box))
+    slow = shapely.contains_xy(world, *transformer(lattice.zone.epsg, 4326).transform(x, y))
+    assert not slow.all()
+    assert np.array_equal(lattice.inside(box, world), slow)
+
+
 def test_two_blocks_wholly_inside_a_region_are_all_true():
     lattice = at(33, block=8)
     box = lattice.box(unit_of(lattice, 15.0, 46.0)[0])
