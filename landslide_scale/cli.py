@@ -31,7 +31,12 @@ def scan(config: ConfigFile, *, resume: Resume = False, append: Append = False) 
     """Scan a region: catalogue to landslide-probability cube."""
     if resume and append:
         raise typer.BadParameter("--resume and --append: a run is gone on with, or given further windows")
-    sys.exit(run_guarded(lambda: _faces().append(config) if append else _faces().scan(config, resume=resume)))
+    sys.exit(
+        run_guarded(
+            lambda: _faces().append(config) if append else _faces().scan(config, resume=resume),
+            kept="finished units are",
+        )
+    )
 
 
 @app.command()
@@ -58,7 +63,7 @@ def chips(config: ConfigFile) -> None:
 @app.command()
 def finetune(config: ConfigFile, *, resume: Resume = False) -> None:
     """Fine-tune LandslideNet on labelled images."""
-    sys.exit(run_guarded(lambda: _faces().finetune(config, resume=resume)))
+    sys.exit(run_guarded(lambda: _faces().finetune(config, resume=resume), kept="finished epochs are"))
 
 
 @app.command()
@@ -73,7 +78,7 @@ def evaluate(
 @app.command()
 def benchmark(config: ConfigFile, *, resume: Resume = False) -> None:
     """Train models alike on labelled images, and write the paper's tables and pictures."""
-    sys.exit(run_guarded(lambda: _faces().benchmark(config, resume=resume)))
+    sys.exit(run_guarded(lambda: _faces().benchmark(config, resume=resume), kept="finished trainings and epochs are"))
 
 
 @app.command()

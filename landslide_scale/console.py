@@ -6,20 +6,28 @@ import sys
 from collections.abc import Callable
 
 from landslide_scale.errors import LandslideScaleError
+from landslide_scale.stopping import Terminated, terminable
 
-CTRL_C = 130
+CTRL_C, TERMINATED = 130, 143
+"""As shells count: 128 and the number of the signal."""
 
 
-def run_guarded(action: Callable[[], int]) -> int:
-    """The exit code of `action`: its own, that of an error of ours (said in one line), or 130 after Ctrl-C."""
+def run_guarded(action: Callable[[], int], *, kept: str = "") -> int:
+    """The exit code of `action`: its own, that of an error of ours (said in one line), or that of a signal.
+
+    Args:
+        action: What to do.
+        kept: Subject and verb of what a stopped run leaves for ``--resume``; empty where it leaves nothing.
+    """
     try:
-        return action()
+        with terminable():
+            return action()
     except LandslideScaleError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; --resume goes on from here\n")
-        return CTRL_C
+    except KeyboardInterrupt as signal:
+        sys.stderr.write(f"stopped; {kept} kept, and --resume goes on from there\n" if kept else "stopped\n")
+        return TERMINATED if isinstance(signal, Terminated) else CTRL_C
 
 
 def say(text: str) -> None:

@@ -64,8 +64,15 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
     return done
 
 
+class _Trainer(TorchTrainer):
+    """A trainer that Ctrl-C interrupts like anything else; Ray's would end this process at once, without a word."""
+
+    def _register_sigint_handler(self, controller: object) -> None:
+        pass
+
+
 def _fit_on_workers(job: FinetuneJob, prepared: Prepared) -> None:
-    trainer = TorchTrainer(
+    trainer = _Trainer(
         _worker,
         train_loop_config={"job": job, "prepared": prepared},
         scaling_config=ray.train.ScalingConfig(

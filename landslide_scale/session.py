@@ -11,6 +11,8 @@ from functools import partial
 import ray
 from ray.data import DataContext
 
+from landslide_scale.stopping import terminable
+
 LOCAL_OBJECT_STORE = 2_000_000_000
 """Bytes; a local run holds a few blocks at a time."""
 
@@ -45,7 +47,8 @@ def session(address: str | None) -> Iterator[None]:
     else:
         # Named local: without it, Ray would join any cluster that was ever started on this machine.
         start(address="local", include_dashboard=False, object_store_memory=LOCAL_OBJECT_STORE)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with terminable():  # again, for Ray answers SIGTERM itself from here on: with a trace of its own
+        try:
+            yield
+        finally:
+            ray.shutdown()

@@ -17,9 +17,9 @@ PACKAGE = "landslide_scale"
 ROOT = Path(landslide_scale.__file__).parent
 
 LAYERS = (
-    {"redaction"},
+    {"redaction", "stopping"},
     {"errors"},
-    {"bands", "spec", "storage"},
+    {"bands", "spec", "storage", "strictyaml"},
     {"scene", "grid", "losses", "batches", "providers"},
     {"config", "model", "metrics", "radiometry", "network"},
     {"hrefs", "signing"},
@@ -53,8 +53,8 @@ ONLY_IN = {
     "requests": {"catalog", "signing"},
     "rustac": {"frozen"},
     "fsspec": {"storage", "rundir", "region", "datasets", "finetune", "trainrun"},
-    "pydantic": {"config", "plan", "benchmark"},
-    "yaml": {"config", "demo"},
+    "pydantic": {"config", "strictyaml", "plan", "benchmark"},
+    "yaml": {"strictyaml", "demo"},
     "torch": {
         "model",
         "batches",

@@ -1,0 +1,110 @@
+"""Commands stopped by signals, in processes of their own: one line, the signal's exit code, nothing left running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from borderland import configured, served, untrained
+from PIL import Image
+
+from landslide_scale.console import run_guarded
+from landslide_scale.stopping import Terminated, terminable
+
+TINY = {"sam": "vit_t", "upsample": 1}
+TRAIN = {"epochs": 10_000, "batch": 4, "patch": 32, "precision": "float32"}
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+def pairs(root: Path) -> dict[str, str]:
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        label = np.zeros((32, 32), np.uint8)
+        label[8:20, 8:20] = 255
+        for folder, array in (
+            ("image", rng.integers(0, 99, (32, 32, 3), np.uint8) + label[..., None] // 2),
+            ("mask", label),
+        ):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(array).save(root / folder / f"{number}.png")
+    return {"kind": "pairs", "path": str(root)}
+
+
+def stopped(command: str, settings: dict[str, object], folder: Path, sent: signal.Signals, begun: Path) -> str:
+    """What a command said on stderr when the signal came, once the file `begun` was there."""
+    (folder / "run.yaml").write_text(json.dumps(settings))
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    line = [sys.executable, "-m", "landslide_scale", command, "--config", str(folder / "run.yaml")]
+    with subprocess.Popen(
+        line, start_new_session=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        end = time.monotonic() + 240
+        while not begun.exists():
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(sent)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == CODES[sent], said
+    assert psutil.wait_procs(family, timeout=30)[1] == []
+    return said
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.parametrize("sent", CODES)
+def test_a_stopped_benchmark_says_one_line_and_leaves_nothing_running(sent: signal.Signals, tmp_path: Path):
+    run = tmp_path / "run"
+    settings = {"datasets": {"made": pairs(tmp_path / "data")}, "models": {"tiny": TINY}, "train": TRAIN}
+    begun = run / "trials" / "made-tiny-0" / "checkpoint.safetensors"
+    said = stopped("benchmark", settings | {"output": {"run": str(run)}}, tmp_path, sent, begun)
+    assert said == "stopped; finished trainings and epochs are kept, and --resume goes on from there\n"
+
+
+@pytest.mark.ray
+def test_a_stopped_fine_tuning_says_one_line_and_leaves_nothing_running(tmp_path: Path):
+    run = tmp_path / "run"
+    settings = {"dataset": pairs(tmp_path / "data"), "model": TINY, "train": TRAIN, "output": {"run": str(run)}}
+    said = stopped("finetune", settings, tmp_path, signal.SIGTERM, run / "checkpoint.safetensors")
+    assert said == "stopped; finished epochs are kept, and --resume goes on from there\n"
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.parametrize("sent", CODES)
+def test_a_stopped_scan_says_one_line_and_leaves_nothing_running(sent: signal.Signals, tmp_path: Path):
+    checkpoint = untrained(tmp_path / "model.safetensors", ("red",), "boa")
+    (tmp_path / "scenes").mkdir()
+    with served(tmp_path / "scenes") as url:
+        settings = configured((url, tmp_path / "scenes"), checkpoint, tmp_path / "run")
+        said = stopped("scan", settings, tmp_path, sent, tmp_path / "run" / "cube.zarr" / "zarr.json")
+    assert said == "stopped; finished units are kept, and --resume goes on from there\n"
+    assert not list((tmp_path / "run").glob("lease-*"))
+
+
+@pytest.mark.parametrize("sent", CODES)
+def test_a_signal_is_an_exit_code_and_a_line(sent: signal.Signals, capsys: pytest.CaptureFixture[str]):
+    assert run_guarded(lambda: os.kill(os.getpid(), sent) or 0) == CODES[sent]
+    assert capsys.readouterr().err == "stopped\n"
+
+
+def test_a_termination_stays_one_where_a_library_made_a_plain_interruption_of_it():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated), terminable():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Terminated:
+            raise KeyboardInterrupt from None
+    with pytest.raises(KeyboardInterrupt) as raised, terminable():
+        raise KeyboardInterrupt
+    assert raised.type is KeyboardInterrupt
+    assert signal.getsignal(signal.SIGTERM) is before
