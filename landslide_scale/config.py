@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Hashable
-from datetime import date
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
-import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, model_validator
 
 from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, Scl
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.redaction import redacted_values, without_secrets
+from landslide_scale.redaction import redacted_values
 from landslide_scale.scene import Window, utc
 from landslide_scale.spec import ConvName, ConvNetSpec, DataSpec, LandslideNetSpec, Radiometry, TrainSpec
+from landslide_scale.strictyaml import hidden_tag
+from landslide_scale.strictyaml import load as load  # noqa: PLC0414 who asks for a section reads it from a file
+from landslide_scale.strictyaml import parse as parse  # noqa: PLC0414 as load
 
 
 class Section(BaseModel):
@@ -310,20 +298,25 @@ class RunConfig(Section):
 
 
 _MODEL_NAMES = ("landslidenet", *get_args(ConvName))
-_LANDSLIDENET, _CONVNET = "landslidenet", "convnet"
+_LANDSLIDENET, _CONVNET = hidden_tag("landslidenet"), hidden_tag("convnet")
 
 
 def _kind_of_model(value: object) -> str | None:
     """A model without a name is LandslideNet."""
-    name = value.get("name", _LANDSLIDENET) if isinstance(value, dict) else getattr(value, "name", None)
+    first, *_ = _MODEL_NAMES
+    name = value.get("name", first) if isinstance(value, dict) else getattr(value, "name", None)
     if name not in _MODEL_NAMES:
         return None
-    return _LANDSLIDENET if name == _LANDSLIDENET else _CONVNET
+    return _LANDSLIDENET.tag if name == first else _CONVNET.tag
 
 
 ModelField = Annotated[
-    Annotated[LandslideNetSpec, Tag(_LANDSLIDENET)] | Annotated[ConvNetSpec, Tag(_CONVNET)],
-    Discriminator(_kind_of_model),
+    Annotated[LandslideNetSpec, _LANDSLIDENET] | Annotated[ConvNetSpec, _CONVNET],
+    Discriminator(
+        _kind_of_model,
+        custom_error_type="model_name",
+        custom_error_message=f"a section whose name is one of {', '.join(_MODEL_NAMES)}",
+    ),
 ]
 
 
@@ -336,108 +329,3 @@ class FinetuneConfig(Section):
     train: TrainSpec = TrainSpec()
     compute: TrainCompute = TrainCompute()
     output: RunConfig
-
-
-_MOST_VALUES = 100_000
-_MERGE = "tag:yaml.org,2002:merge"
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain YAML in which every key of a mapping is given once, as text."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 PyYAML's
-        """A mapping, its keys checked.
-
-        Raises:
-            InvalidConfigError: A key is no text, or given twice.
-        """
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
-        line = node.start_mark.line + 1
-        for key in keys:
-            if not isinstance(key, str):
-                raise InvalidConfigError(f"key {key!r}", expected="keys that are text", line=line)
-            if keys.count(key) > 1:
-                raise InvalidConfigError(f"key {key} twice", expected="every key once", line=line)
-        return super().construct_mapping(node, deep)
-
-
-C = TypeVar("C", bound=Section)
-
-
-def load(kind: type[C], path: str | Path) -> C:
-    """Read a configuration file.
-
-    Raises:
-        InvalidConfigError: It cannot be read, is no YAML mapping, or holds a key or value that is refused.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidConfigError(str(error), expected="a readable YAML file", file=path) from error
-    try:
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 a SafeLoader
-    except InvalidConfigError as error:
-        raise error.at(file=path) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 30 February
-        raise InvalidConfigError(" ".join(str(error).split()), expected="YAML without tags", file=path) from error
-    return parse(kind, content, source=str(path))
-
-
-def parse(kind: type[C], content: object, *, source: str = "configuration") -> C:
-    """A configuration from plain mappings and lists.
-
-    Raises:
-        InvalidConfigError: A key or value is refused; every one of them is named.
-    """
-    if not isinstance(content, dict):
-        raise InvalidConfigError(f"a {type(content).__name__}", expected="a mapping of sections", file=source)
-    try:
-        return kind.model_validate_json(_json(content))
-    except ValidationError as error:
-        problems = [_problem(detail) for detail in error.errors(include_url=False)]
-        raise InvalidConfigError("; ".join(problems), file=source) from None  # the chain repeats values
-    except InvalidConfigError as error:
-        raise error.at(file=source) from error
-
-
-def _json(content: object) -> str:
-    try:
-        if _values(content, {}) > _MOST_VALUES:
-            raise InvalidConfigError("aliases that repeat each other without end", expected="plain YAML values")
-        return json.dumps(content, default=_plain)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidConfigError(str(error), expected="plain YAML values") from error
-
-
-def _values(content: object, known: dict[int, int]) -> int:
-    """How many values there are once every alias is written out; nothing is written out for it."""
-    if id(content) not in known:
-        inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
-        known[id(content)] = 1 + sum(_values(value, known) for value in inner)
-    return known[id(content)]
-
-
-def _plain(value: object) -> str:
-    """YAML reads unquoted dates as dates."""
-    if isinstance(value, date):
-        return value.isoformat()
-    raise InvalidConfigError(f"a {type(value).__name__}", expected="plain YAML values")
-
-
-def _problem(detail: Any) -> str:  # noqa: ANN401 pydantic's ErrorDetails
-    # pydantic puts the kind of model it chose into the place, where no key of the file has it.
-    key = ".".join(str(part) for part in detail["loc"] if part not in {_LANDSLIDENET, _CONVNET})
-    if detail["type"] == "union_tag_not_found":
-        found = json.dumps(detail["input"], default=str)[:80]
-        return f"key {key}: found {found}; expected: a section whose name is one of {', '.join(_MODEL_NAMES)}"
-    if detail["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return f"key {key}: unknown"
-    if detail["type"] in {"missing", "missing_argument"}:
-        return f"key {key}: missing"
-    value = without_secrets(json.dumps(detail["input"], default=str))  # before it is cut
-    return f"key {key}: found {value[:80]}; expected: {detail['msg']}"
-
-
-def fingerprint(settings: dict[str, Any]) -> str:
-    """SHA-256 of settings, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

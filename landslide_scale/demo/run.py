@@ -16,7 +16,7 @@ import yaml
 
 from landslide_scale import config as configuration
 from landslide_scale.chips import make_chips
-from landslide_scale.config import C, ChipsConfig, FinetuneConfig, ScanConfig
+from landslide_scale.config import ChipsConfig, FinetuneConfig, ScanConfig
 from landslide_scale.datasets.chips import INDEX
 from landslide_scale.demo.compare import Comparison, compare
 from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_world
@@ -25,6 +25,7 @@ from landslide_scale.finetune import finetune
 from landslide_scale.jobsettings import finetune_job
 from landslide_scale.scan import scan
 from landslide_scale.session import session
+from landslide_scale.strictyaml import C
 
 BANDS = ("nir", "red", "green")
 """Colour infrared: what tells bare ground from plants, in the three channels SAM takes."""
