@@ -11,7 +11,7 @@ from functools import partial
 import ray
 from ray.data import DataContext
 
-from landslide_scale.stopping import terminable
+from landslide_scale.stopping import Terminated, terminable
 
 LOCAL_OBJECT_STORE = 2_000_000_000
 """Bytes; a local run holds a few blocks at a time."""
@@ -42,11 +42,14 @@ def session(address: str | None) -> Iterator[None]:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     start = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
     wanted = address or os.environ.get("RAY_ADDRESS")
-    if wanted:
-        start(address=wanted)
-    else:
-        # Named local: without it, Ray would join any cluster that was ever started on this machine.
-        start(address="local", include_dashboard=False, object_store_memory=LOCAL_OBJECT_STORE)
+    try:
+        if wanted:
+            start(address=wanted)
+        else:
+            # Named local: without it, Ray would join any cluster that was ever started on this machine.
+            start(address="local", include_dashboard=False, object_store_memory=LOCAL_OBJECT_STORE)
+    except SystemExit as error:  # how Ray answers SIGTERM while it starts
+        raise Terminated from error
     with terminable():  # again, for Ray answers SIGTERM itself from here on: with a trace of its own
         try:
             yield

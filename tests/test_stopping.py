@@ -29,10 +29,8 @@ def pairs(root: Path) -> dict[str, str]:
     for number in range(8):
         label = np.zeros((32, 32), np.uint8)
         label[8:20, 8:20] = 255
-        for folder, array in (
-            ("image", rng.integers(0, 99, (32, 32, 3), np.uint8) + label[..., None] // 2),
-            ("mask", label),
-        ):
+        image = rng.integers(0, 99, (32, 32, 3), np.uint8) + label[..., None] // 2
+        for folder, array in (("image", image), ("mask", label)):
             (root / folder).mkdir(parents=True, exist_ok=True)
             Image.fromarray(array).save(root / folder / f"{number}.png")
     return {"kind": "pairs", "path": str(root)}
@@ -86,7 +84,7 @@ def test_a_stopped_scan_says_one_line_and_leaves_nothing_running(sent: signal.Si
     (tmp_path / "scenes").mkdir()
     with served(tmp_path / "scenes") as url:
         settings = configured((url, tmp_path / "scenes"), checkpoint, tmp_path / "run")
-        said = stopped("scan", settings, tmp_path, sent, tmp_path / "run" / "cube.zarr" / "zarr.json")
+        said = stopped("scan", settings, tmp_path, sent, tmp_path / "run" / "ledger" / "units")
     assert said == "stopped; finished units are kept, and --resume goes on from there\n"
     assert not list((tmp_path / "run").glob("lease-*"))
 
@@ -97,13 +95,18 @@ def test_a_signal_is_an_exit_code_and_a_line(sent: signal.Signals, capsys: pytes
     assert capsys.readouterr().err == "stopped\n"
 
 
-def test_a_termination_stays_one_where_a_library_made_a_plain_interruption_of_it():
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Terminated), terminable():
+def interrupted_as_ray_does() -> None:
+    with terminable():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         except Terminated:
             raise KeyboardInterrupt from None
+
+
+def test_a_termination_stays_one_where_a_library_made_a_plain_interruption_of_it():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated):
+        interrupted_as_ray_does()
     with pytest.raises(KeyboardInterrupt) as raised, terminable():
         raise KeyboardInterrupt
     assert raised.type is KeyboardInterrupt
