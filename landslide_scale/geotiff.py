@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,19 +13,17 @@ from typing import Any, TypeVar
 import rasterio
 from rasterio.errors import RasterioError
 
+from landslide_scale.attempts import bounded, name_of, retrying
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import PixelBox
-from landslide_scale.network import confining_options
+from landslide_scale.network import confining_options, retry_after
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access
 from landslide_scale.signing import forget, signed
 
-log = logging.getLogger(__name__)
 keep_log_clean("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err")
 T = TypeVar("T")
 
-ATTEMPTS = 3
-FIRST_WAIT_S = 0.5
 MAX_SIDE = 40_000
 """Pixels; a Sentinel-2 tile has 10 980. Larger claims are refused before anything is allocated."""
 
@@ -54,20 +51,26 @@ GDAL_OPTIONS = {
     "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_HTTP_MULTIPLEX": "YES",
-    "GDAL_NUM_THREADS": 2,
+    # With more, GDAL 3.10 fetches ahead in a thread, and where one range fails the others hang until the low-speed limit
+    # (seen in two of three such reads); in one thread it asks for all ranges at once just the same, and is as fast.
+    "GDAL_NUM_THREADS": 1,
     "GDAL_HTTP_CONNECTTIMEOUT": 10,
-    "GDAL_HTTP_TIMEOUT": 30,
+    "GDAL_HTTP_TIMEOUT": 25,  # of one request; an attempt has several, and is bounded as a whole
     "GDAL_HTTP_LOW_SPEED_LIMIT": 1000,
     "GDAL_HTTP_LOW_SPEED_TIME": 10,
     "GDAL_HTTP_MAX_RETRY": 0,  # GDAL does not retry resets or stalls; the retry around the read does
     "VSI_CACHE": True,
-    # Setting this anew for every read also makes GDAL forget the addresses that failed before (a test holds it).
     "AWS_NO_SIGN_REQUEST": "YES",
 }
 
+_spoilt: Counter[str] = Counter()
+"""How often the reading of an address has failed in this process."""
+
+_SPOILT = re.compile(r"(?<=the asset)#\d+\.tif")
 _HTTP_STATUS = re.compile(r"HTTP response code: (\d{3})")
 _SERVER_ERROR = 500
 _STATUS_THAT_MAY_PASS = (408, 425, 429)
+_BUSY = (429, 503)
 _FORBIDDEN = (401, 403)
 _REDIRECTS = range(300, 400)
 
@@ -102,11 +105,22 @@ def opened(href: str, access: Access) -> Iterator[tuple[Any, Source]]:
     address = signed(href, access)
     with rasterio.Env(**GDAL_OPTIONS, **confining_options(href, access)):
         try:
-            with rasterio.open(address, driver="GTiff") as dataset:
+            with rasterio.open(_unspoilt(address, href), driver="GTiff") as dataset:
                 yield dataset, _checked(dataset, href)
         except (RasterioError, OSError) as error:
             # Without the chain, which would repeat the address with its signature.
             raise _classified(error, address) from None
+
+
+def _unspoilt(address: str, href: str) -> str:
+    """A name of the address under which GDAL remembers nothing of an attempt that failed.
+
+    It keeps failures, and pieces of a body that broke off, for as long as the process lives, by the whole name. A
+    fragment is part of that name and is never sent to a server (RFC 3986, 3.5).
+    """
+    if "://" not in address or not _spoilt[href]:
+        return address
+    return f"/vsicurl/{address.partition('#')[0]}#{_spoilt[href]}.tif"
 
 
 def _checked(dataset: Any, href: str) -> Source:  # noqa: ANN401 rasterio ships no types
@@ -141,7 +155,8 @@ def _codec(dataset: Any) -> str | None:  # noqa: ANN401 rasterio ships no types
 
 
 def _classified(error: Exception, address: str) -> ReadError:
-    text = " ".join(str(part) for part in (error, error.__cause__) if part).replace(address, "the asset")
+    text = " ".join(str(part) for part in (error, error.__cause__) if part)
+    text = _SPOILT.sub("", text.replace("/vsicurl/", "").replace(address, "the asset"))
     if "?" in address:
         text = text.replace(address[address.index("?") :], "")  # GDAL says the end of a name, where signatures are
     if (status := _HTTP_STATUS.search(text)) and int(status[1]) in _REDIRECTS:
@@ -150,7 +165,8 @@ def _classified(error: Exception, address: str) -> ReadError:
             expected="the asset itself, or a redirect to a host of catalog.allowed_hosts",
             file=redacted(address),
         )
-    return _kind(text, address)(text, expected="a readable GeoTIFF", file=redacted(address))
+    rest = retry_after(address) if status and int(status[1]) in _BUSY else None
+    return _kind(text, address)(text, expected="a readable GeoTIFF", file=redacted(address), retry_after=rest)
 
 
 def _kind(text: str, address: str) -> type[ReadError]:
@@ -167,24 +183,25 @@ def _kind(text: str, address: str) -> type[ReadError]:
 def reading(href: str, access: Access, read: Callable[[], T]) -> T:
     """Run `read`: signed anew where its signature is refused, and again after a growing wait where that may help.
 
+    No attempt at a remote asset, from the signature to the last pixel, takes longer than ``attempts.ATTEMPT_S``.
+
     Raises:
         ReadError: It failed for good, or (:class:`TryAgainError`) as often as it is tried.
     """
-    return retrying(lambda: _signed_anew(href, access, read))
-
-
-def retrying(read: Callable[[], T]) -> T:
-    """Run `read`; a failure that may pass is tried again after a wait that doubles."""
-    for attempt in range(1, ATTEMPTS):
-        try:
-            return read()
-        except TryAgainError as error:
-            log.warning("attempt %d of %d: %s", attempt, ATTEMPTS, error)
-            time.sleep(FIRST_WAIT_S * 2 ** (attempt - 1))
     try:
-        return read()
+        return retrying(lambda: _attempt(href, access, read))
     except _UnclearReadError as error:
         raise _permanent(error) from None
+
+
+def _attempt(href: str, access: Access, read: Callable[[], T]) -> T:
+    if "://" not in href:
+        return read()
+    try:
+        return bounded(lambda: _signed_anew(href, access, read))
+    except ReadError as error:
+        _spoilt[href] += 1
+        raise error.at(**name_of(href), file=redacted(href)) from None
 
 
 def _signed_anew(href: str, access: Access, read: Callable[[], T]) -> T:

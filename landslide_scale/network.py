@@ -15,6 +15,8 @@ import time
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+import requests
+
 from landslide_scale.errors import PermanentReadError, TryAgainError
 from landslide_scale.redaction import redacted
 from landslide_scale.scene import Access
@@ -24,6 +26,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 _PROXY_SETTINGS = ("http_proxy", "https_proxy", "all_proxy", "gdal_http_proxy", "gdal_https_proxy")
 _REMEMBERED_S = 60
+_ASIDE_S = 3
 
 _lock = threading.Lock()
 _exempt: set[str] = set()
@@ -47,6 +50,18 @@ def confining_options(href: str, access: Access) -> dict[str, str]:
             _exempt.update(hosts)
             os.environ["no_proxy"] = ",".join(sorted(_exempt))
     return {"GDAL_HTTP_PROXY": NOWHERE, "GDAL_HTTPS_PROXY": NOWHERE}
+
+
+def retry_after(address: str) -> str | None:
+    """What a server that is busy says under Retry-After now; None where it says nothing, or cannot be asked.
+
+    Of an answer's headers GDAL tells nothing, so the server is asked once more.
+    """
+    try:
+        with requests.head(address, timeout=_ASIDE_S, allow_redirects=False) as answer:
+            return answer.headers.get("Retry-After")
+    except requests.RequestException:
+        return None
 
 
 def has_own_proxy() -> bool:

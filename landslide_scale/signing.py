@@ -91,7 +91,7 @@ def _ask(source: str, access: Access) -> _Token:
     try:
         with requests.get(source, timeout=_TIMEOUT_S, allow_redirects=False, stream=True) as answer:
             if answer.status_code != _OK:
-                raise _refused(answer.status_code, source)
+                raise _refused(answer, source)
             content = _beginning(answer)
     except requests.RequestException as error:
         raise TryAgainError(
@@ -110,9 +110,15 @@ def _beginning(answer: requests.Response) -> bytes:
     return content
 
 
-def _refused(status: int, source: str) -> TryAgainError | PermanentReadError:
+def _refused(answer: requests.Response, source: str) -> TryAgainError | PermanentReadError:
+    status = answer.status_code
     kind = TryAgainError if status >= _SERVER_ERROR or status in _MAY_PASS else PermanentReadError
-    return kind(f"the signer answers with HTTP status {status}", expected="a token", signer=source)
+    return kind(
+        f"the signer answers with HTTP status {status}",
+        expected="a token",
+        signer=source,
+        retry_after=answer.headers.get("Retry-After"),
+    )
 
 
 def _token(content: bytes, source: str) -> _Token:

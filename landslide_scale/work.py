@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale import cube
+from landslide_scale.attempts import naming
 from landslide_scale.bands import Reason
 from landslide_scale.composite import NEVER, Image
 from landslide_scale.config import ScanConfig
@@ -88,7 +89,8 @@ def read(row: Row, task: Task) -> Row:
     outer = task.patches.covering(unit.box)
     scenes = unit.scenes if inside.any() else ()
     try:
-        image = observe(scenes, unit.lattice, outer, task.bands, task.config.composite)
+        with naming(_names(unit)):
+            image = observe(scenes, unit.lattice, outer, task.bands, task.config.composite)
     except ReadError as error:
         failure = {
             "error": f"{type(error).__name__}: {error.at(unit=unit.id)}",
@@ -96,6 +98,13 @@ def read(row: Row, task: Task) -> Row:
         }
         return row | _nothing(len(task.bands), unit) | failure | {"read_seconds": time.perf_counter() - begun}
     return row | _block(image, unit.box, outer, inside) | {"read_seconds": time.perf_counter() - begun}
+
+
+def _names(unit: WorkUnit) -> dict[str, dict[str, str]]:
+    """What the addresses that a unit reads are."""
+    return {
+        href: {"unit": unit.id, "scene": scene.id, "band": band} for scene in unit.scenes for band, href in scene.assets
+    }
 
 
 def _block(image: Image, box: PixelBox, outer: PixelBox, inside: NDArray[np.bool_]) -> Row:

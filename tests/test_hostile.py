@@ -27,7 +27,7 @@ import torch
 from scenes import cog, item
 from webserver import Answer, Asked, Site, certified, site
 
-from landslide_scale import geotiff
+from landslide_scale import attempts, geotiff
 from landslide_scale.catalog import MOST_ITEMS, search
 from landslide_scale.checkpoint import read_card, restore
 from landslide_scale.config import CatalogConfig, CompositeConfig, ScanConfig, load
@@ -89,7 +89,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(geotiff, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
     where = {"west": WEST, "north": NORTH}
     good = np.full((SIDE, SIDE), 3000, np.uint16)
     secret = Path(cog(tmp_path / "outside" / "secret.tif", good, **where))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from scenes import Pixels, cog
 
-from landslide_scale import geotiff, raster
+from landslide_scale import attempts, raster
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.raster import burn, is_native, read_classes, read_numbers
@@ -361,7 +361,7 @@ def serving(store: Store) -> Iterator[Store]:
 
 @pytest.fixture
 def store(numbers: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr(geotiff, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
     made = Store()
     made.files["/numbers.tif"] = Path(numbers).read_bytes()
     with serving(made) as running:
@@ -394,7 +394,7 @@ def test_a_server_that_goes_on_failing_may_be_tried_again_later_and_then_works(s
 
 
 def test_a_server_that_is_away_may_be_tried_again_later(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(geotiff, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
     with pytest.raises(TryAgainError):
         read_numbers("http://127.0.0.1:9/numbers.tif", lattice(), box(0, 0, 4, 4))
 
@@ -440,21 +440,6 @@ def test_numbers_in_a_name_are_no_status(store: Store):
     with pytest.raises(PermanentReadError, match="404"):
         read_all(store, "/connection_timeout_503_500.tif")
     assert len(store.asked) == 1
-
-
-def test_waits_double_and_attempts_end(monkeypatch: pytest.MonkeyPatch):
-    waits: list[float] = []
-    monkeypatch.setattr("time.sleep", waits.append)
-    tries: list[int] = []
-
-    def fail() -> int:
-        tries.append(1)
-        raise TryAgainError("503")
-
-    with pytest.raises(TryAgainError):
-        geotiff.retrying(fail)
-    assert waits == [0.5, 1.0]
-    assert len(tries) == geotiff.ATTEMPTS
 
 
 Reader = Callable[[str, Lattice, PixelBox], NDArray[np.generic]]

@@ -24,7 +24,7 @@ from borderland import COLLECTION, border_tiles, configured, untrained, write_it
 from scenes import cog, item
 from webserver import Answer, Asked, Site, site
 
-from landslide_scale import geotiff
+from landslide_scale import attempts
 from landslide_scale.catalog import search
 from landslide_scale.checkpoint import read_card, restore
 from landslide_scale.config import CatalogConfig, RegionConfig, ScanConfig, parse
@@ -92,7 +92,7 @@ def said_by(error: BaseException) -> str:
 @pytest.fixture
 def everything(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
     """All logs, those of GDAL's errors among them."""
-    monkeypatch.setattr(geotiff, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
     caplog.set_level(logging.DEBUG, "rasterio")
     caplog.set_level(logging.INFO)
     return caplog

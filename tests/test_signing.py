@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scenes import cog, item
 from webserver import Answer, Asked, Site, site
 
-from landslide_scale import geotiff, signing
+from landslide_scale import attempts, signing
 from landslide_scale.config import CatalogConfig, CompositeConfig
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
@@ -58,7 +58,7 @@ class Provider:
 
 @pytest.fixture
 def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Provider:
-    monkeypatch.setattr(geotiff, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
     monkeypatch.setattr(signing, "_tokens", {})
     path = cog(tmp_path / "red.tif", VALUES, west=500_000, north=5_100_000)
     return Provider(content=Path(path).read_bytes())
