@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import rasterio
 from rasterio.errors import RasterioError
 
-from landslide_scale.attempts import bounded, name_of, retrying
+from landslide_scale.attempts import ATTEMPTS, bounded, name_of, retrying
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import PixelBox
 from landslide_scale.network import confining_options, retry_after
@@ -205,12 +205,13 @@ def _attempt(href: str, access: Access, read: Callable[[], T]) -> T:
 
 
 def _signed_anew(href: str, access: Access, read: Callable[[], T]) -> T:
-    """Run `read`, and once more with a new signature where the old one is refused."""
-    try:
-        return read()
-    except _ForbiddenError as error:
-        if not forget(href, access):
-            raise _permanent(error) from None
+    """Run `read`, and again with a new signature where the old one is refused, as often as anything is tried."""
+    for _ in range(1, ATTEMPTS):
+        try:
+            return read()
+        except _ForbiddenError as error:
+            if not forget(href, access):
+                raise _permanent(error) from None
     try:
         return read()
     except _ForbiddenError as error:

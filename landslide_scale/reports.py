@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import time
+from collections.abc import Sequence
 from typing import TextIO
 
 from landslide_scale.driver import Progress, ScanSummary
@@ -14,6 +16,8 @@ from landslide_scale.verify import Verdict
 SPARSE_S = 30
 TERMINAL_S = 0.2
 NAMED_FINDINGS = 100
+NAMED_FAILURES = 20
+NAMED_UNITS = 3
 
 
 class ScanProgress:
@@ -148,12 +152,27 @@ def scan_report(summary: ScanSummary) -> str:
     lines = [
         f"{summary.written} units written, {summary.empty} empty, {summary.failed} failed of {summary.units}",
         f"{summary.km2:,.1f} km2 scanned, {share:.1%} observed; expected landslides {summary.landslide_km2:,.2f} km2",
-        *(f"failed {error}" for error in summary.errors[:20]),
+        *_failures(summary.errors),
         *(f"not used: scene {reason}" for reason in summary.quarantined[:20]),
         *([f"caveat: {summary.caveat}"] if summary.caveat else []),
         f"run: {summary.run}",
     ]
     return "\n".join(lines)
+
+
+def _failures(errors: Sequence[str]) -> list[str]:
+    """Units by what failed them: one missing asset fails every unit that needs it."""
+    units: dict[str, list[str]] = {}
+    for error in errors:
+        unit, _, text = error.partition(": ")
+        units.setdefault(re.sub(rf"unit {re.escape(unit)}(, |: )", "", text), []).append(unit)
+    return [f"failed {_few(of)}: {text}" for text, of in list(units.items())[:NAMED_FAILURES]]
+
+
+def _few(units: Sequence[str]) -> str:
+    """Some of the units by name, and how many there are."""
+    more = ["..."] if len(units) > NAMED_UNITS else []
+    return f"{len(units)} units ({', '.join([*units[:NAMED_UNITS], *more])})" if len(units) > 1 else units[0]
 
 
 def verify_report(verdict: Verdict) -> str:

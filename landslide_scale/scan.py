@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,10 +18,13 @@ from landslide_scale.checkpoint import restore
 from landslide_scale.config import ScanConfig
 from landslide_scale.driver import Report, ScanSummary, Stream
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
+from landslide_scale.heartbeat import patiently
 from landslide_scale.ledger import Record
 from landslide_scale.predictor import Load, Predictor
 from landslide_scale.session import session, settle_data
 from landslide_scale.work import Row, Task
+
+log = logging.getLogger(__name__)
 
 UNITS_PER_CALL = 2
 """Units that one call of the predictor takes: patches fill its batches across them."""
@@ -59,12 +63,13 @@ def _stream(rows: Sequence[Row], task: Task, load: Load) -> Iterator[Record]:
     """
     ended: queue.Queue[Record | Exception | None] = queue.Queue()
     threading.Thread(target=_pump, args=(rows, task, load, ended), daemon=True).start()
+    count, last, limit = 0, "none yet", task.config.compute.no_progress_s
     while True:
         try:
-            item = ended.get(timeout=task.config.compute.no_progress_s)
-        except queue.Empty:
+            item = patiently(ended, limit_s=limit, silent=partial(_say_silence, f"{count} of {len(rows)}", last))
+        except TimeoutError:
             raise BrokenRunError(
-                f"no unit has ended for {task.config.compute.no_progress_s:.0f} s",
+                f"no unit has ended for {limit:.0f} s",
                 expected="progress",
                 cure="Look at the cluster's logs: a reader asks for "
                 f"{task.reader_bytes / 1e9:.1f} GB of memory; --resume goes on from here.",
@@ -76,7 +81,12 @@ def _stream(rows: Sequence[Row], task: Task, load: Load) -> Iterator[Record]:
             raise _of_ours(item) or BrokenRunError(
                 str(item), cure="Units that had ended are kept; --resume goes on from here.", run=task.run
             ) from item
+        count, last = count + 1, item.unit
         yield item
+
+
+def _say_silence(ended: str, last: str, seconds: float) -> None:
+    log.warning("no unit has ended for %.0f s; %s of this pass have, the last was %s", seconds, ended, last)
 
 
 def _of_ours(error: BaseException | None) -> LandslideScaleError | None:

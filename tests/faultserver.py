@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["429", "500", "503", "reset", "stalled", "truncated", "silent", "dripping"]
+Fault = Literal["403", "404", "429", "500", "503", "reset", "stalled", "truncated", "silent", "dripping"]
 """What may become of a request: a status; a reset; half of the body, and then nothing, or the end; no answer; a body of
 a byte in every `drip_s`."""
 
@@ -46,7 +46,6 @@ class FaultServer:
         fault: What is wrong with a file, by its path.
         times: How often each file fails; then it is served.
         strikes: Which ranges can fail, by their first byte.
-        allows: Which queries are no reason for a 403.
         headers: Of answers that are a status.
         drip_s: Seconds between the bytes of a dripping body.
     """
@@ -55,7 +54,6 @@ class FaultServer:
     fault: Callable[[str], Fault | None] = lambda _: None
     times: float = 2
     strikes: Callable[[int], bool] = lambda _: True
-    allows: Callable[[str], bool] = lambda _: True
     headers: dict[str, str] = field(default_factory=dict)
     drip_s: float = 1.0
     address: str = ""
@@ -90,7 +88,7 @@ class FaultServer:
         content = file.read_bytes() if file.is_file() else None
         first, last = ranged(handler, len(content or b""))
         fault = self.strike(handler.command, parts.path, first)
-        status = 404 if content is None else 403 if not self.allows(parts.query) else 206
+        status = 404 if content is None else 206
         if fault is not None and fault.isdigit():
             status = int(fault)
         part = content[first : last + 1] if content is not None and status == 206 else b""

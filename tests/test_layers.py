@@ -17,7 +17,7 @@ PACKAGE = "landslide_scale"
 ROOT = Path(landslide_scale.__file__).parent
 
 LAYERS = (
-    {"redaction", "stopping"},
+    {"redaction", "stopping", "heartbeat"},
     {"errors"},
     {"bands", "spec", "storage", "strictyaml"},
     {"scene", "grid", "losses", "batches", "providers"},

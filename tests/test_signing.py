@@ -108,7 +108,7 @@ def test_where_a_new_signature_is_refused_too_the_asset_is_named_and_the_signatu
     with running(provider) as (found, allowed):
         with pytest.raises(PermanentReadError, match="403") as caught:
             read(found, allowed)
-        assert found.count("/token/127/images") == 2
+        assert found.count("/token/127/images") == attempts.ATTEMPTS
     assert type(caught.value) is PermanentReadError
     assert caught.value.where["file"] == f"{found.address}/images/red.tif"
     assert not signing._tokens  # the next read asks again
@@ -187,5 +187,5 @@ def test_a_unit_crosses_processes_without_a_signature_and_says_none_when_it_fail
         provider.accepting = False
         with pytest.raises(PermanentReadError) as caught:
             observe(WorkUnit.from_json(text).scenes, LATTICE, BOX, ("red",), CompositeConfig())
-    assert found.count("/token/127/images") == 2
+    assert found.count("/token/127/images") == attempts.ATTEMPTS
     assert "SECRET" not in text + str(caught.value)

@@ -1,0 +1,266 @@
+"""Scans whose scenes come from a server that fails: nothing is lost, nothing invented, and what stays away is named."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from borderland import COLLECTION, assert_same_cubes, border_tiles, configured, untrained, write_item
+from faultserver import Fault, FaultServer, fault_server
+from plainrun import FORKS, plain_scan
+from scenes import cog
+from webserver import Answer, Asked, site
+
+from landslide_scale import attempts, faces, geotiff
+from landslide_scale.config import ScanConfig
+from landslide_scale.demo.stac_server import serve
+from landslide_scale.driver import ScanSummary
+from landslide_scale.errors import ReadError, TryAgainError
+from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.ledger import Ledger, Record
+from landslide_scale.raster import read_numbers
+from landslide_scale.rundir import RunDirectory
+from landslide_scale.scene import Access
+
+SMALL = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}}
+QUICK = {"GDAL_HTTP_LOW_SPEED_TIME": 1, "GDAL_HTTP_TIMEOUT": 2}
+STATUSES: tuple[Fault, ...] = ("429", "500", "503")
+LASTING: tuple[Fault, ...] = ("stalled", "silent", "dripping")
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The borderland's scenes behind a server that fails, a catalogue and a signer; and the cube they should become."""
+
+    server: FaultServer
+    catalogue: str
+    signer: str
+    checkpoint: str
+    whole: Path
+
+    def settings(self, run: Path, *, signed: bool = False, **changes: object) -> dict[str, Any]:
+        signer = {"signer": self.signer} if signed else {}
+        catalog = {"allowed_hosts": [HOST], "allowed_roots": []} | signer
+        return configured((self.catalogue, Path()), self.checkpoint, run, catalog=catalog, **(SMALL | changes))
+
+
+def token(_: Asked) -> Answer:
+    """Another one every time."""
+    now = datetime.now(UTC)
+    return Answer.of_json({"token": f"sig={now.timestamp()}", "msft:expiry": (now + timedelta(hours=1)).isoformat()})
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder, made = tmp_path_factory.mktemp("scenes"), tmp_path_factory.mktemp("made")
+    checkpoint = untrained(made / "checkpoint.safetensors")
+    (folder / "images").mkdir()
+    tiles = border_tiles().items()
+    items = [write_item(folder / "images", tile, slice(0, 100) if name == "d" else None) for name, tile in tiles]
+    with serve(items, [COLLECTION]) as local:
+        assert plain_scan(configured((local, folder), checkpoint, made / "whole", **SMALL)).complete
+    with fault_server(FaultServer(folder=folder)) as server, site(token) as signer:
+        for asset in (asset for one in items for asset in one["assets"].values()):
+            asset["href"] = f"{server.address}/images/{Path(asset['href']).name}"
+        with serve(items, [COLLECTION]) as url:
+            template = f"{signer.address}/token/{{account}}/{{container}}"
+            yield World(server=server, catalogue=url, signer=template, checkpoint=checkpoint, whole=made / "whole")
+
+
+@pytest.fixture(autouse=True)
+def sound(world: World) -> Iterator[None]:
+    yield
+    world.server.fault, world.server.times, world.server.strikes = nothing, 2, any_range
+    world.server.headers.clear()
+    world.server.reset()
+
+
+def nothing(_: str) -> Fault | None:
+    return None
+
+
+def any_range(_: int) -> bool:
+    return True
+
+
+def beyond_the_header(first: int) -> bool:
+    return first > 0
+
+
+def always(fault: Fault) -> Callable[[str], Fault | None]:
+    return lambda _: fault
+
+
+def scanned(settings: dict[str, Any], options: dict[str, Any], wait_s: float) -> None:
+    """A scan in a process that remembers no answer of an earlier one."""
+    attempts.FIRST_WAIT_S = wait_s
+    geotiff.GDAL_OPTIONS.update(options)
+    summary = plain_scan(settings)
+    assert summary.complete, summary.errors
+
+
+def assert_scanned_whole(world: World, run: Path, options: dict[str, Any] | None = None, **changes: Any) -> None:  # noqa: ANN401 settings
+    process = FORKS.Process(target=scanned, args=(world.settings(run, **changes), options or {}, 0.01))
+    process.start()
+    process.join(500)
+    assert process.exitcode == 0
+    assert_same_cubes(run, world.whole)
+    records = Ledger(RunDirectory(str(run))).records().values()
+    assert {record.attempts for record in records} == {1}  # the reads are tried again, not the units
+    touched = {one.path for one in world.server.asked}
+    assert len(touched) > 4
+    faulty = {path for path in touched if world.server.fault(path)}
+    assert {path: world.server.failed[path] for path in faulty} == dict.fromkeys(faulty, 2)
+
+
+@pytest.mark.parametrize("fault", ["truncated", *(pytest.param(one, marks=pytest.mark.slow) for one in (*STATUSES, "reset"))])
+def test_a_fault_that_strikes_each_asset_twice_changes_no_byte(world: World, tmp_path: Path, fault: Fault):
+    world.server.fault = always(fault)
+    assert_scanned_whole(world, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", LASTING)
+def test_a_fault_that_lasts_and_strikes_each_asset_twice_changes_no_byte(world: World, tmp_path: Path, fault: Fault):
+    world.server.fault = always(fault)
+    assert_scanned_whole(world, tmp_path / "run")
+
+
+def test_signatures_that_are_refused_twice_for_each_asset_change_no_byte(world: World, tmp_path: Path):
+    world.server.fault = always("403")
+    assert_scanned_whole(world, tmp_path / "run", signed=True)
+    refused = [(one.path, one.query) for one in world.server.asked if one.status == 403]
+    assert len(set(refused)) == len(refused)
+    assert not set(refused) & {(one.path, one.query) for one in world.server.asked if one.status == 206}
+
+
+def test_faults_of_all_kinds_at_once_change_no_byte(world: World, tmp_path: Path):
+    kinds = mixed()
+    world.server.fault = kinds.__getitem__
+    assert_scanned_whole(world, tmp_path / "run", QUICK, signed=True)
+    assert set(kinds.values()) == {one.fault for one in world.server.asked if one.fault}
+
+
+def mixed() -> dict[str, Fault]:
+    """One kind of fault for every asset, all kinds among them as far as there are assets."""
+    paths = [f"/images/{name}-{band}.tif" for name in border_tiles() for band in ("red", "scl")]
+    kinds = ("stalled", "429", "truncated", "500", "reset", "503", "403", "silent")
+    return dict(zip(paths, kinds, strict=True))
+
+
+# What stays away
+
+
+MISSING = "/images/b-red.tif"
+
+
+def missing(path: str) -> Fault | None:
+    return "404" if path == MISSING else None
+
+
+@pytest.fixture
+def without_an_asset(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
+    world.server.fault, world.server.times = missing, float("inf")
+    return world
+
+
+def test_a_scene_that_is_not_there_is_named_alone_and_not_asked_for_for_ever(without_an_asset: World, tmp_path: Path):
+    world, run = without_an_asset, tmp_path / "run"
+    summary = plain_scan(world.settings(run))
+    assert summary.failed == len(summary.errors)
+    assert 1 < summary.failed < summary.units == summary.failed + summary.written + summary.empty
+    address = f"file {world.server.address}{MISSING}"
+    assert all(f"scene b, band red, {address}: HTTP response code: 404" in error for error in summary.errors)
+    asked = [one.method for one in world.server.asked if one.path == MISSING]
+    assert 0 < len(asked) <= 2 * summary.failed
+    records = Ledger(RunDirectory(str(run))).records()
+    assert {unit for unit, record in records.items() if record.done} == set(records) - failed(summary)
+    world.server.fault = nothing
+    assert plain_scan(world.settings(run)).complete
+    assert_same_cubes(run, world.whole)
+
+
+def failed(summary: ScanSummary) -> set[str]:
+    return {error.partition(":")[0] for error in summary.errors}
+
+
+def test_the_command_ends_with_3_and_says_what_is_missing_in_one_line(
+    without_an_asset: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(faces, "run_scan", lambda config, **_: plain_scan(config.model_dump(mode="json")))
+    settings = tmp_path / "scan.yaml"
+    settings.write_text(json.dumps(without_an_asset.settings(tmp_path / "run")))
+    assert faces.scan(settings, resume=False) == 3
+    said = [line for line in capsys.readouterr().out.splitlines() if "404" in line]
+    assert len(said) == 1
+    assert said[0].startswith("failed ")
+    assert "units (EPSG_326" in said[0]
+    assert "scene b, band red" in said[0]
+
+
+@pytest.mark.parametrize("fault", ["503", "reset"])
+def test_retries_are_logged_with_unit_scene_band_and_reason(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Fault
+):
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
+    world.server.fault, world.server.times = (lambda path: fault if path == MISSING else None), float("inf")
+    with caplog.at_level(logging.WARNING, "landslide_scale"):
+        summary = plain_scan(world.settings(tmp_path / "run", compute={"attempts": 1}))
+    lines = [line for line in caplog.messages if line.startswith("attempt ")]
+    assert len(lines) == (attempts.ATTEMPTS - 1) * summary.failed > 0
+    assert {line.partition("unit ")[2].partition(",")[0] for line in lines} == failed(summary)
+    assert all("scene b, band red, file http" in line for line in lines)
+
+
+# How long an attempt takes, and what it costs
+
+LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=64)
+VALUES = np.random.default_rng(0).integers(1, 65535, (1024, 1024)).astype(np.uint16)
+CORNER = PixelBox(row_start=-510_000, row_stop=-509_500, col_start=50_000, col_stop=50_700)
+
+
+@pytest.fixture
+def noise(world: World, request: pytest.FixtureRequest) -> str:
+    """The address of an asset that does not compress, under a name that GDAL has never heard of."""
+    name = f"images/{abs(hash(request.node.name))}.tif"
+    cog(world.server.folder / name, VALUES, west=500_000, north=5_100_000)
+    return f"{world.server.address}/{name}"
+
+
+def read(address: str, access: Access | None = None) -> bool:
+    """Whether an asset is read as it is."""
+    found = read_numbers(address, LATTICE, CORNER, access or Access())
+    return np.array_equal(found, VALUES[:500, :700].astype(np.float32))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
+    for name, seconds in QUICK.items():
+        monkeypatch.setitem(geotiff.GDAL_OPTIONS, name, seconds)
+
+
+@pytest.mark.parametrize("strikes", [any_range, beyond_the_header])
+@pytest.mark.parametrize("fault", [*STATUSES, "reset", "truncated", *(pytest.param(one, marks=pytest.mark.slow) for one in LASTING)])
+@pytest.mark.usefixtures("quick")
+def test_a_fault_in_the_header_or_in_the_pixels_changes_no_value(
+    world: World, noise: str, fault: Fault, strikes: Callable[[int], bool]
+):
+    world.server.fault, world.server.strikes = always(fault), strikes
+    assert read(noise)
+    assert sum(world.server.failed.values()) == 2
