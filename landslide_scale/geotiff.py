@@ -51,8 +51,8 @@ GDAL_OPTIONS = {
     "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_HTTP_MULTIPLEX": "YES",
-    # With more, GDAL 3.10 fetches ahead in a thread, and where one range fails the others hang until the low-speed limit
-    # (seen in two of three such reads); in one thread it asks for all ranges at once just the same, and is as fast.
+    # With more, GDAL 3.10 fetches ahead in a thread, and where one range fails the others hang until the low-speed
+    # limit (two of three such reads did); with one it asks for all ranges at once just the same, and is as fast.
     "GDAL_NUM_THREADS": 1,
     "GDAL_HTTP_CONNECTTIMEOUT": 10,
     "GDAL_HTTP_TIMEOUT": 25,  # of one request; an attempt has several, and is bounded as a whole

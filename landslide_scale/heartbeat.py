@@ -13,14 +13,13 @@ EVERY_S = 60.0
 """Between two lines of a run in which nothing ends: ten of them before the default limit."""
 
 
-def patiently(items: queue.Queue[T], *, limit_s: float, silent: Callable[[float], None], every_s: float = EVERY_S) -> T:
+def patiently(items: queue.Queue[T], *, limit_s: float, silent: Callable[[float], None]) -> T:
     """The next item.
 
     Args:
         items: Where it comes from.
         limit_s: Seconds after which nothing is expected any more.
-        silent: Called with the seconds waited so far, every `every_s`.
-        every_s: Seconds.
+        silent: Called with the seconds waited so far, every ``EVERY_S``.
 
     Raises:
         TimeoutError: No item came within `limit_s`.
@@ -29,7 +28,7 @@ def patiently(items: queue.Queue[T], *, limit_s: float, silent: Callable[[float]
     while True:
         left = limit_s - (time.monotonic() - begun)
         try:
-            return items.get(timeout=max(0.0, min(every_s, left)))
+            return items.get(timeout=max(0.0, min(EVERY_S, left)))
         except queue.Empty:
             if (waited := time.monotonic() - begun) >= limit_s:
                 raise TimeoutError from None

@@ -16,8 +16,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 Fault = Literal["403", "404", "429", "500", "503", "reset", "stalled", "truncated", "silent", "dripping"]
-"""What may become of a request: a status; a reset; half of the body, and then nothing, or the end; no answer; a body of
-a byte in every `drip_s`."""
+"""What may become of a request: a status; a reset; half of the body, and then nothing more, or the end; no answer; a body
+by dribs and drabs."""
 
 OF_BODIES: tuple[Fault, ...] = ("stalled", "truncated", "dripping")
 """Faults that an answer without a body cannot have."""
@@ -47,7 +47,7 @@ class FaultServer:
         times: How often each file fails; then it is served.
         strikes: Which ranges can fail, by their first byte.
         headers: Of answers that are a status.
-        drip_s: Seconds between the bytes of a dripping body.
+        drip_bytes: What comes of a dripping body every second, by path.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class FaultServer:
     times: float = 2
     strikes: Callable[[int], bool] = lambda _: True
     headers: dict[str, str] = field(default_factory=dict)
-    drip_s: float = 1.0
+    drip_bytes: Callable[[str], int] = lambda _: 1
     address: str = ""
     asked: list[Request] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
@@ -130,7 +130,7 @@ class FaultServer:
         handler.send_header("Content-Length", str(len(part)))
         handler.end_headers()
         if asked.fault == "dripping":
-            drip(handler, part, self.drip_s)
+            drip(handler, part, self.drip_bytes(asked.path))
         elif handler.command != "HEAD":
             handler.wfile.write(part[: asked.sent])
         if asked.fault == "stalled":
@@ -154,10 +154,10 @@ def gone(handler: BaseHTTPRequestHandler, within_s: float | None = None) -> bool
     return bool(ready)
 
 
-def drip(handler: BaseHTTPRequestHandler, part: bytes, every_s: float) -> None:
-    for byte in part:
-        handler.wfile.write(bytes([byte]))
-        if gone(handler, every_s):
+def drip(handler: BaseHTTPRequestHandler, part: bytes, a_second: int) -> None:
+    for first in range(0, len(part), a_second):
+        handler.wfile.write(part[first : first + a_second])
+        if gone(handler, 1.0):
             return
 
 

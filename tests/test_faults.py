@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections import Counter
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,12 +27,13 @@ from scenes import cog
 from webserver import Answer, Asked, site
 
 from landslide_scale import attempts, faces, geotiff
-from landslide_scale.config import ScanConfig
+from landslide_scale.config import CatalogConfig
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.driver import ScanSummary
 from landslide_scale.errors import ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.ledger import Ledger, Record
+from landslide_scale.hrefs import access
+from landslide_scale.ledger import Ledger
 from landslide_scale.raster import read_numbers
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Access
@@ -85,12 +88,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def sound(world: World) -> Iterator[None]:
     yield
     world.server.fault, world.server.times, world.server.strikes = nothing, 2, any_range
+    world.server.drip_bytes = one_byte
     world.server.headers.clear()
     world.server.reset()
 
 
 def nothing(_: str) -> Fault | None:
     return None
+
+
+def one_byte(_: str) -> int:
+    return 1
 
 
 def any_range(_: int) -> bool:
@@ -127,7 +135,9 @@ def assert_scanned_whole(world: World, run: Path, options: dict[str, Any] | None
     assert {path: world.server.failed[path] for path in faulty} == dict.fromkeys(faulty, 2)
 
 
-@pytest.mark.parametrize("fault", ["truncated", *(pytest.param(one, marks=pytest.mark.slow) for one in (*STATUSES, "reset"))])
+@pytest.mark.parametrize(
+    "fault", ["truncated", *(pytest.param(one, marks=pytest.mark.slow) for one in (*STATUSES, "reset"))]
+)
 def test_a_fault_that_strikes_each_asset_twice_changes_no_byte(world: World, tmp_path: Path, fault: Fault):
     world.server.fault = always(fault)
     assert_scanned_whole(world, tmp_path / "run")
@@ -173,8 +183,17 @@ def missing(path: str) -> Fault | None:
 
 
 @pytest.fixture
-def without_an_asset(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+def unread(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The world in a process that remembers nothing of it."""
     monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
+    for path in mixed():
+        geotiff._spoilt[world.server.address + path] += 1
+    return world
+
+
+@pytest.fixture
+def without_an_asset(unread: World) -> World:
+    world = unread
     world.server.fault, world.server.times = missing, float("inf")
     return world
 
@@ -202,10 +221,10 @@ def failed(summary: ScanSummary) -> set[str]:
 def test_the_command_ends_with_3_and_says_what_is_missing_in_one_line(
     without_an_asset: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(faces, "run_scan", lambda config, **_: plain_scan(config.model_dump(mode="json")))
-    settings = tmp_path / "scan.yaml"
-    settings.write_text(json.dumps(without_an_asset.settings(tmp_path / "run")))
-    assert faces.scan(settings, resume=False) == 3
+    settings, path = without_an_asset.settings(tmp_path / "run"), tmp_path / "scan.yaml"
+    path.write_text(json.dumps(settings))
+    monkeypatch.setattr(faces, "run_scan", lambda *_, **__: plain_scan(settings))
+    assert faces.scan(path, resume=False) == 3
     said = [line for line in capsys.readouterr().out.splitlines() if "404" in line]
     assert len(said) == 1
     assert said[0].startswith("failed ")
@@ -215,12 +234,12 @@ def test_the_command_ends_with_3_and_says_what_is_missing_in_one_line(
 
 @pytest.mark.parametrize("fault", ["503", "reset"])
 def test_retries_are_logged_with_unit_scene_band_and_reason(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Fault
+    unread: World, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: Fault
 ):
-    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
+    world = unread
     world.server.fault, world.server.times = (lambda path: fault if path == MISSING else None), float("inf")
     with caplog.at_level(logging.WARNING, "landslide_scale"):
-        summary = plain_scan(world.settings(tmp_path / "run", compute={"attempts": 1}))
+        summary = plain_scan(world.settings(tmp_path / "run") | {"compute": {"attempts": 1}})
     lines = [line for line in caplog.messages if line.startswith("attempt ")]
     assert len(lines) == (attempts.ATTEMPTS - 1) * summary.failed > 0
     assert {line.partition("unit ")[2].partition(",")[0] for line in lines} == failed(summary)
@@ -235,9 +254,13 @@ CORNER = PixelBox(row_start=-510_000, row_stop=-509_500, col_start=50_000, col_s
 
 
 @pytest.fixture
-def noise(world: World, request: pytest.FixtureRequest) -> str:
+def noise(world: World) -> str:
     """The address of an asset that does not compress, under a name that GDAL has never heard of."""
-    name = f"images/{abs(hash(request.node.name))}.tif"
+    return new_noise(world)
+
+
+def new_noise(world: World) -> str:
+    name = f"images/{uuid.uuid4()}.tif"
     cog(world.server.folder / name, VALUES, west=500_000, north=5_100_000)
     return f"{world.server.address}/{name}"
 
@@ -256,7 +279,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("strikes", [any_range, beyond_the_header])
-@pytest.mark.parametrize("fault", [*STATUSES, "reset", "truncated", *(pytest.param(one, marks=pytest.mark.slow) for one in LASTING)])
+@pytest.mark.parametrize(
+    "fault", [*STATUSES, "reset", "truncated", *(pytest.param(one, marks=pytest.mark.slow) for one in LASTING)]
+)
 @pytest.mark.usefixtures("quick")
 def test_a_fault_in_the_header_or_in_the_pixels_changes_no_value(
     world: World, noise: str, fault: Fault, strikes: Callable[[int], bool]
@@ -264,3 +289,128 @@ def test_a_fault_in_the_header_or_in_the_pixels_changes_no_value(
     world.server.fault, world.server.strikes = always(fault), strikes
     assert read(noise)
     assert sum(world.server.failed.values()) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_header_that_broke_off_is_asked_for_again(world: World, noise: str):
+    """GDAL keeps the piece that came, by the file's name, and takes it for the file ever after."""
+    world.server.fault, world.server.times = always("dripping"), 1
+    assert read(noise)
+    assert [one.first for one in world.server.asked if one.method == "GET"].count(0) == 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_signature_that_expires_between_header_and_pixels_is_renewed(world: World, noise: str):
+    asked = world.server.asked
+    world.server.fault = lambda path: "403" if len({one.query for one in asked if one.path == path}) < 2 else None
+    world.server.strikes, world.server.times = (lambda first: first > 0 or bool(world.server.failed)), float("inf")
+    allowed = access(CatalogConfig(profile="plain", allowed_hosts=(HOST,), signer=world.signer))
+    assert read(noise, allowed)
+    assert asked[2].status == 403
+    assert asked[2].query == asked[0].query != asked[-1].query
+
+
+@pytest.mark.parametrize("fault", ["429", "503"])
+def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(
+    world: World, noise: str, monkeypatch: pytest.MonkeyPatch, fault: Fault
+):
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    world.server.fault, world.server.headers = always(fault), {"Retry-After": "7"}
+    assert read(noise)
+    assert waits == [7.0]  # the first request, and the one about Retry-After, were the two that failed
+
+
+@pytest.mark.parametrize("fault", ["silent", "dripping"])
+def test_an_attempt_that_takes_too_long_is_given_up_whatever_it_waits_for(
+    world: World, noise: str, monkeypatch: pytest.MonkeyPatch, fault: Fault
+):
+    monkeypatch.setattr(attempts, "ATTEMPT_S", 0.2)
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
+    world.server.fault, world.server.times = always(fault), float("inf")
+    with pytest.raises(TryAgainError, match=r"not read within 0\.2 s") as caught:
+        read(noise)
+    assert caught.value.where["file"] == noise
+
+
+@contextmanager
+def unconnectable() -> Iterator[str]:
+    """The address of a port at which connections are neither taken nor refused."""
+    with socket.socket() as listening, ExitStack() as waiting:
+        listening.bind((HOST, 0))
+        listening.listen(0)
+        for _ in range(4):  # fill the queue of those that wait to be taken
+            caller = waiting.enter_context(socket.socket())
+            caller.settimeout(0)
+            caller.connect_ex(listening.getsockname())
+        yield f"http://{HOST}:{listening.getsockname()[1]}/x.tif"
+
+
+@pytest.mark.slow
+def test_no_attempt_takes_longer_than_30_s(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Connecting, waiting, stalls, a byte a second, and a pace just above what GDAL calls too slow: all at once."""
+    monkeypatch.setattr(attempts, "ATTEMPTS", 1)
+    faults: dict[str, Fault] = {new_noise(world): fault for fault in LASTING}
+    slow: dict[str, Fault] = {new_noise(world): "dripping"}
+    world.server.fault, world.server.times = lambda path: (faults | slow).get(world.server.address + path), float("inf")
+    world.server.drip_bytes = lambda path: 3000 if world.server.address + path in slow else 1
+    with unconnectable() as nowhere, ThreadPoolExecutor(8) as pool:
+        taken = dict(pool.map(lambda address: (address, seconds_until_it_fails(address)), [*faults, *slow, nowhere]))
+    assert max(taken.values()) < 31, taken
+    assert taken[nowhere] < 15
+
+
+def seconds_until_it_fails(address: str) -> float:
+    begun = time.monotonic()
+    with pytest.raises(ReadError):
+        read(address)
+    return time.monotonic() - begun
+
+
+# Through Ray
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_scan_by_the_command_line_over_faults_of_all_kinds_is_the_same(world: World, tmp_path: Path):
+    whole = tmp_path / "whole"
+    assert command(world.settings(whole, signed=True)).returncode == 0
+    world.server.reset()
+    world.server.fault = mixed().__getitem__
+    done = command(world.settings(tmp_path / "run", signed=True))
+    assert done.returncode == 0, done.stderr
+    assert sum(world.server.failed.values()) > 8
+    assert_same_cubes(tmp_path / "run", whole)
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_scan_by_the_command_line_names_the_scene_that_is_missing(world: World, tmp_path: Path):
+    world.server.fault, world.server.times = missing, float("inf")
+    done = command(world.settings(tmp_path / "run"))
+    assert done.returncode == 3, done.stderr
+    said = [line for line in done.stdout.splitlines() if "404" in line]
+    assert len(said) == 1
+    assert "scene b, band red" in said[0]
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_a_scan_in_which_nothing_ends_says_so_and_gives_up(world: World, tmp_path: Path):
+    world.server.fault, world.server.times = always("silent"), float("inf")
+    settings = world.settings(tmp_path / "run") | {"compute": {"no_progress_s": 8}}
+    done = command(settings, "heartbeat.EVERY_S = 2")
+    assert done.returncode == 1
+    assert done.stderr.count("no unit has ended for") > 2
+    assert "the last was none yet" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+def command(settings: dict[str, Any], change: str = "pass") -> subprocess.CompletedProcess[str]:
+    """`landslide-scale scan`, to its end."""
+    path = Path(settings["output"]["run"]).with_suffix(".yaml")
+    path.write_text(json.dumps(settings))
+    script = f"from landslide_scale import heartbeat\n{change}\nfrom landslide_scale.cli import main\nmain()"
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    words = [sys.executable, "-c", script, "scan", "--config", str(path)]
+    return subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=500)
