@@ -16,8 +16,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 Fault = Literal["403", "404", "429", "500", "503", "reset", "stalled", "truncated", "silent", "dripping"]
-"""What may become of a request: a status; a reset; half of the body, and then nothing more, or the end; no answer; a body
-by dribs and drabs."""
+"""What may become of a request: a status; a reset; half of the body, and then nothing more, or the end; no answer; a
+body by dribs and drabs."""
 
 OF_BODIES: tuple[Fault, ...] = ("stalled", "truncated", "dripping")
 """Faults that an answer without a body cannot have."""

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from borderland import COLLECTION, assert_same_cubes, border_tiles, configured, untrained, write_item
 from faultserver import Fault, FaultServer, fault_server
-from plainrun import FORKS, plain_scan
+from plainrun import plain_scan
 from scenes import cog
 from webserver import Answer, Asked, site
 
@@ -93,6 +93,22 @@ def sound(world: World) -> Iterator[None]:
     world.server.reset()
 
 
+@pytest.fixture
+def unread(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The world in a process that remembers nothing of it."""
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
+    for path in mixed():
+        geotiff._spoilt[world.server.address + path] += 1
+    return world
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
+    for name, seconds in QUICK.items():
+        monkeypatch.setitem(geotiff.GDAL_OPTIONS, name, seconds)
+
+
 def nothing(_: str) -> Fault | None:
     return None
 
@@ -113,19 +129,9 @@ def always(fault: Fault) -> Callable[[str], Fault | None]:
     return lambda _: fault
 
 
-def scanned(settings: dict[str, Any], options: dict[str, Any], wait_s: float) -> None:
-    """A scan in a process that remembers no answer of an earlier one."""
-    attempts.FIRST_WAIT_S = wait_s
-    geotiff.GDAL_OPTIONS.update(options)
-    summary = plain_scan(settings)
+def assert_scanned_whole(world: World, run: Path, *, signed: bool = False) -> None:
+    summary = plain_scan(world.settings(run, signed=signed))
     assert summary.complete, summary.errors
-
-
-def assert_scanned_whole(world: World, run: Path, options: dict[str, Any] | None = None, **changes: Any) -> None:  # noqa: ANN401 settings
-    process = FORKS.Process(target=scanned, args=(world.settings(run, **changes), options or {}, 0.01))
-    process.start()
-    process.join(500)
-    assert process.exitcode == 0
     assert_same_cubes(run, world.whole)
     records = Ledger(RunDirectory(str(run))).records().values()
     assert {record.attempts for record in records} == {1}  # the reads are tried again, not the units
@@ -135,34 +141,33 @@ def assert_scanned_whole(world: World, run: Path, options: dict[str, Any] | None
     assert {path: world.server.failed[path] for path in faulty} == dict.fromkeys(faulty, 2)
 
 
-@pytest.mark.parametrize(
-    "fault", ["truncated", *(pytest.param(one, marks=pytest.mark.slow) for one in (*STATUSES, "reset"))]
-)
-def test_a_fault_that_strikes_each_asset_twice_changes_no_byte(world: World, tmp_path: Path, fault: Fault):
-    world.server.fault = always(fault)
-    assert_scanned_whole(world, tmp_path / "run")
+@pytest.mark.parametrize("fault", [*STATUSES, "reset", "truncated"])
+def test_a_fault_that_strikes_each_asset_twice_changes_no_byte(unread: World, tmp_path: Path, fault: Fault):
+    unread.server.fault = always(fault)
+    assert_scanned_whole(unread, tmp_path / "run")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", LASTING)
-def test_a_fault_that_lasts_and_strikes_each_asset_twice_changes_no_byte(world: World, tmp_path: Path, fault: Fault):
-    world.server.fault = always(fault)
-    assert_scanned_whole(world, tmp_path / "run")
+def test_a_fault_that_lasts_and_strikes_each_asset_twice_changes_no_byte(unread: World, tmp_path: Path, fault: Fault):
+    unread.server.fault = always(fault)
+    assert_scanned_whole(unread, tmp_path / "run")
 
 
-def test_signatures_that_are_refused_twice_for_each_asset_change_no_byte(world: World, tmp_path: Path):
-    world.server.fault = always("403")
-    assert_scanned_whole(world, tmp_path / "run", signed=True)
-    refused = [(one.path, one.query) for one in world.server.asked if one.status == 403]
+def test_signatures_that_are_refused_twice_for_each_asset_change_no_byte(unread: World, tmp_path: Path):
+    unread.server.fault = always("403")
+    assert_scanned_whole(unread, tmp_path / "run", signed=True)
+    refused = [(one.path, one.query) for one in unread.server.asked if one.status == 403]
     assert len(set(refused)) == len(refused)
-    assert not set(refused) & {(one.path, one.query) for one in world.server.asked if one.status == 206}
+    assert not set(refused) & {(one.path, one.query) for one in unread.server.asked if one.status == 206}
 
 
-def test_faults_of_all_kinds_at_once_change_no_byte(world: World, tmp_path: Path):
+@pytest.mark.usefixtures("quick")
+def test_faults_of_all_kinds_at_once_change_no_byte(unread: World, tmp_path: Path):
     kinds = mixed()
-    world.server.fault = kinds.__getitem__
-    assert_scanned_whole(world, tmp_path / "run", QUICK, signed=True)
-    assert set(kinds.values()) == {one.fault for one in world.server.asked if one.fault}
+    unread.server.fault = kinds.__getitem__
+    assert_scanned_whole(unread, tmp_path / "run", signed=True)
+    assert set(kinds.values()) == {one.fault for one in unread.server.asked if one.fault}
 
 
 def mixed() -> dict[str, Fault]:
@@ -180,15 +185,6 @@ MISSING = "/images/b-red.tif"
 
 def missing(path: str) -> Fault | None:
     return "404" if path == MISSING else None
-
-
-@pytest.fixture
-def unread(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The world in a process that remembers nothing of it."""
-    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
-    for path in mixed():
-        geotiff._spoilt[world.server.address + path] += 1
-    return world
 
 
 @pytest.fixture
@@ -269,13 +265,6 @@ def read(address: str, access: Access | None = None) -> bool:
     """Whether an asset is read as it is."""
     found = read_numbers(address, LATTICE, CORNER, access or Access())
     return np.array_equal(found, VALUES[:500, :700].astype(np.float32))
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
-    for name, seconds in QUICK.items():
-        monkeypatch.setitem(geotiff.GDAL_OPTIONS, name, seconds)
 
 
 @pytest.mark.parametrize("strikes", [any_range, beyond_the_header])
