@@ -148,9 +148,17 @@ def test_a_fault_that_strikes_each_asset_twice_changes_no_byte(unread: World, tm
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", LASTING)
 def test_a_fault_that_lasts_and_strikes_each_asset_twice_changes_no_byte(unread: World, tmp_path: Path, fault: Fault):
     unread.server.fault = always(fault)
+    assert_scanned_whole(unread, tmp_path / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_bodies_that_stall_for_as_long_as_they_may_change_no_byte(unread: World, tmp_path: Path):
+    unread.server.fault = always("stalled")
     assert_scanned_whole(unread, tmp_path / "run")
 
 
