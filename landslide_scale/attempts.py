@@ -88,7 +88,7 @@ def wait_after(error: TryAgainError, attempt: int) -> float:
     Doubled each time and spread over as much again, so that many readers do not come back at once; not less than the
     server asks for in the error's ``retry_after``, up to ``LONGEST_WAIT_S``.
     """
-    own = FIRST_WAIT_S * 2 ** (attempt - 1) * random.uniform(1, 2)  # noqa: S311 spreads load, keeps no secret
+    own = FIRST_WAIT_S * 2.0 ** (attempt - 1) * random.uniform(1, 2)  # noqa: S311 spreads load, keeps no secret
     return max(own, min(LONGEST_WAIT_S, _asked(error.where.get("retry_after", ""))))
 
 

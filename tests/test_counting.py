@@ -132,7 +132,6 @@ def test_a_scan_asks_once_what_an_asset_is_and_reads_its_tiles_and_little_else(
     read, needed = sum(one.sent for one in server.asked), sum(one.bytes for one in touched)
     assert len(touched) == summary.written * len(heads)
     assert needed > 20_000_000
-    print("RATIO", read, needed, read / needed, len(touched), len(server.asked), summary)
     assert 0.9 * needed < read <= 1.10 * needed
     assert len(server.asked) - len(heads) <= 6 * len(touched)
 
