@@ -10,7 +10,7 @@ from landslide_scale.errors import RunConflictError
 from landslide_scale.frozen import freeze, load_items, with_addresses
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Window, utc
-from landslide_scale.survey import Survey, ground_of, search, settle
+from landslide_scale.survey import Survey, dem_items, ground_of, search, settle
 
 
 def grow(config: ScanConfig, run: RunDirectory) -> Survey:
@@ -36,7 +36,7 @@ def grow(config: ScanConfig, run: RunDirectory) -> Survey:
     ground = ground_of(config)
     kept = [item for item in with_addresses(load_items(run), config.catalog) if _in(windows, item)]
     chosen = kept + [item for item in search(config, ground, added) if _in(added, item)]
-    found = settle(config, ground, chosen)
+    found = settle(config, ground, chosen, dem_items(config, ground, run))
     settings = found.settings(config)
     run.match("scan", settings | {"windows": known["settings"]["windows"]})
     freeze(run, chosen)

@@ -22,10 +22,9 @@ from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import DoesNotConformTo
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.config import CatalogConfig
+from landslide_scale.config import SourceConfig
 from landslide_scale.errors import InvalidCatalogError, InvalidConfigError
 from landslide_scale.items import OWN_PREFIX
-from landslide_scale.providers import PROFILES
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Window
 
@@ -45,7 +44,7 @@ NOT_STAC = (
 """What pystac-client raises where the catalogue is away, or answers with something else than STAC."""
 
 
-def search(config: CatalogConfig, area: BaseGeometry, windows: Iterable[Window]) -> list[dict[str, Any]]:
+def search(config: SourceConfig, area: BaseGeometry, windows: Iterable[Window]) -> list[dict[str, Any]]:
     """Items that meet `area` (degrees) in any of the windows, each once, by id.
 
     Raises:
@@ -60,7 +59,17 @@ def search(config: CatalogConfig, area: BaseGeometry, windows: Iterable[Window])
     return [found[key] for key in sorted(found)]
 
 
-def search_ids(config: CatalogConfig, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def search_anytime(config: SourceConfig, area: BaseGeometry) -> list[dict[str, Any]]:
+    """Items that meet `area` (degrees), whenever they are from, each once, by id.
+
+    Raises:
+        InvalidCatalogError: As for :func:`search`.
+    """
+    found = _all_of(config, [{"bbox": part.bounds} for part in getattr(area, "geoms", [area])])
+    return [found[key] for key in sorted(found)]
+
+
+def search_ids(config: SourceConfig, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The Items of these ids, as far as the catalogue still has them.
 
     Raises:
@@ -70,15 +79,15 @@ def search_ids(config: CatalogConfig, ids: Sequence[str]) -> dict[str, dict[str,
     return _all_of(config, wanted)
 
 
-def collection(config: CatalogConfig) -> str:
+def collection(config: SourceConfig) -> str:
     """The collection that is searched."""
-    return config.collection or PROFILES[config.profile].collection
+    return config.collection or config.provider.collection
 
 
-def _all_of(config: CatalogConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    url = config.url or PROFILES[config.profile].url
+def _all_of(config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    url = config.url or config.provider.url
     if url is None:
-        raise InvalidConfigError("no url", expected="the catalogue's address", key="catalog.url")
+        raise InvalidConfigError("no url", expected="the catalogue's address", key=f"{config.section}.url")
     found: dict[str, dict[str, Any]] = {}
     try:
         client = _client(url, config)
@@ -129,37 +138,37 @@ def _without_our_words(item: dict[str, Any]) -> dict[str, Any]:
 class _ConfinedIO(StacApiIO):
     """Requests to some hosts alone: links and redirects of a catalogue may point anywhere, to local files too."""
 
-    def __init__(self, hosts: set[str]) -> None:
+    def __init__(self, hosts: set[str], section: str) -> None:
         super().__init__()
-        self._hosts = hosts
+        self._hosts, self._section = hosts, section
         self.session.hooks["response"].append(self._check_redirect)
 
     def read_text(self, source: HREF, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 pystac-client's
         """The text at an address; a path is none."""
         if not isinstance(source, Link):
-            _check_host(str(source), self._hosts)
+            _check_host(str(source), self._hosts, self._section)
         return super().read_text(source, *args, **kwargs)
 
     def request(self, href: str, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 pystac-client's
         """The answer to a request."""
-        _check_host(href, self._hosts)
+        _check_host(href, self._hosts, self._section)
         return super().request(href, *args, **kwargs)
 
     def _check_redirect(self, response: requests.Response, **_: object) -> None:
         if response.is_redirect:
-            _check_host(urljoin(response.url, response.headers["location"]), self._hosts)
+            _check_host(urljoin(response.url, response.headers["location"]), self._hosts, self._section)
 
 
-def _client(url: str, config: CatalogConfig) -> pystac_client.Client:
+def _client(url: str, config: SourceConfig) -> pystac_client.Client:
     known = {str(urlsplit(url).hostname), *(host.lower() for host in config.allowed_hosts)}
-    return pystac_client.Client.open(url, stac_io=_ConfinedIO(known), timeout=TIMEOUT_S)
+    return pystac_client.Client.open(url, stac_io=_ConfinedIO(known, config.section), timeout=TIMEOUT_S)
 
 
-def _check_host(url: str, hosts: set[str]) -> None:
+def _check_host(url: str, hosts: set[str], section: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or parts.hostname not in hosts:
         raise InvalidCatalogError(
             f"an address, link or redirect to {parts.scheme}://{parts.hostname}",
             expected=f"an answer of a STAC API by http(s) on {', '.join(sorted(hosts))}",
-            cure="Name the host under catalog.allowed_hosts if you trust it.",
+            cure=f"Name the host under {section}.allowed_hosts if you trust it.",
         )

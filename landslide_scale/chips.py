@@ -26,11 +26,13 @@ from landslide_scale.errors import IncompleteRunError, ReadError, RunConflictErr
 from landslide_scale.grid import project
 from landslide_scale.losses import IGNORE
 from landslide_scale.observe import observe
-from landslide_scale.plan import WorkUnit
+from landslide_scale.plan import Plan, WorkUnit
 from landslide_scale.raster import burn
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.session import session, settle_data
+from landslide_scale.spec import scene_bands
 from landslide_scale.survey import chips_plan
+from landslide_scale.terrain import with_terrain
 
 LEAST_OBSERVED = 0.5
 """A chip of which less was observed is not kept."""
@@ -83,16 +85,7 @@ def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda 
     failed = [row["error"] for row in found if row["error"]]
     if failed:
         raise IncompleteRunError(f"{len(failed)} of {len(found)} chips failed", cure="; ".join(failed[:3]))
-    directory.write_json(
-        INDEX,
-        {
-            "version": VERSION,
-            "bands": list(config.bands),
-            "radiometry": "boa",
-            "resolution": float(config.grid.resolution),
-            "size": config.size,
-        },
-    )
+    directory.write_json(INDEX, _index(config, plan))
     return ChipsSummary(
         directory=str(directory),
         planned=len(found),
@@ -102,10 +95,23 @@ def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda 
     )
 
 
+def _index(config: ChipsConfig, plan: Plan) -> dict[str, Any]:
+    """What all chips have in common, and the tiles that their elevations are from."""
+    dem = {"dem": [tile.id for tile in plan.dem]} if config.dem is not None else {}
+    return {
+        "version": VERSION,
+        "bands": list(config.bands),
+        "radiometry": "boa",
+        "resolution": float(config.grid.resolution),
+        "size": config.size,
+    } | dem
+
+
 def _make(row: dict[str, Any], task: _Task) -> dict[str, Any]:
-    unit = WorkUnit.from_json(row["unit"])
+    unit, bands = WorkUnit.from_json(row["unit"]), task.config.bands
     try:
-        image = observe(unit.scenes, unit.lattice, unit.box, task.config.bands, task.config.composite)
+        image = observe(unit.scenes, unit.lattice, unit.box, scene_bands(bands), task.config.composite)
+        image = with_terrain(image, bands, unit.dem, unit.lattice, unit.box)
     except ReadError as error:
         return {"pixels": 0, "landslide_pixels": 0, "error": str(error.at(chip=unit.id))}
     label = _label(unit, image.reason, shapely.from_wkt(task.region), shapely.from_wkt(task.labels))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from abc import abstractmethod
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, model_validator
 
 from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, Scl
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.providers import DEM_PROFILES, PROFILES, DemProfile, Profile, Provider
 from landslide_scale.redaction import redacted_values
 from landslide_scale.scene import Window, utc
-from landslide_scale.spec import ConvName, ConvNetSpec, DataSpec, LandslideNetSpec, Radiometry, TrainSpec
+from landslide_scale.spec import TERRAIN_BANDS, ConvName, ConvNetSpec, DataSpec, LandslideNetSpec, Radiometry, TrainSpec
 from landslide_scale.strictyaml import hidden_tag
 from landslide_scale.strictyaml import load as load  # noqa: PLC0414 who asks for a section reads it from a file
 from landslide_scale.strictyaml import parse as parse  # noqa: PLC0414 as load
@@ -56,15 +58,12 @@ class RegionConfig(Section):
         return self
 
 
-class CatalogConfig(Section):
-    """Which catalogue, and which addresses its assets may point to.
+class SourceConfig(Section):
+    """A collection of a STAC API, and which addresses its assets may point to.
 
     Attributes:
-        url: STAC API root.
-        profile: Asset names and the rule for the radiometric offset.
+        url: STAC API root; by default the profile's.
         collection: Overrides the profile's collection.
-        assets: Asset names by band (and ``scl``) where they differ from the profile's.
-        max_cloud_cover: Percent; scenes above are not used.
         allowed_hosts: Hosts that assets may be read from, beside the profile's own; a name or a number, no port.
             Only these may be in a private network.
         allowed_roots: Local folders that assets may be read from.
@@ -72,14 +71,96 @@ class CatalogConfig(Section):
             ``{container}`` (first folder); by default the profile's.
     """
 
+    section: ClassVar[str]
+    """Its key in a configuration."""
+    asset_key: ClassVar[str]
+    """The key that names assets."""
+    item: ClassVar[str]
+    """What an Item of it is called in messages."""
+
     url: str | None = None
-    profile: Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "plain"] = "earth-search-c1"
     collection: str | None = None
-    assets: dict[AssetBand, str] = {}
-    max_cloud_cover: float = Field(default=100.0, ge=0, le=100)
     allowed_hosts: tuple[HostName, ...] = ()
     allowed_roots: tuple[str, ...] = ()
     signer: SignerAddress | None = None
+
+    @property
+    @abstractmethod
+    def provider(self) -> Provider:
+        """What is known of the provider that the profile names."""
+
+
+class CatalogConfig(SourceConfig):
+    """Which catalogue the scenes are from.
+
+    Attributes:
+        profile: Asset names and the rule for the radiometric offset.
+        assets: Asset names by band (and ``scl``) where they differ from the profile's.
+        max_cloud_cover: Percent; scenes above are not used.
+    """
+
+    section: ClassVar[str] = "catalog"
+    asset_key: ClassVar[str] = "catalog.assets"
+    item: ClassVar[str] = "scene"
+
+    profile: Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "plain"] = "earth-search-c1"
+    assets: dict[AssetBand, str] = {}
+    max_cloud_cover: float = Field(default=100.0, ge=0, le=100)
+
+    @property
+    def provider(self) -> Profile:
+        """What is known of the provider that the profile names."""
+        return PROFILES[self.profile]
+
+
+class DemConfig(SourceConfig):
+    """Where the bands ``elevation`` (metres) and ``slope`` (degrees) are from: a collection of elevation models.
+
+    Attributes:
+        profile: Where the collection is; Copernicus GLO-30 unless `collection` says otherwise.
+        asset: Overrides the profile's name of the asset that holds elevations in metres.
+    """
+
+    section: ClassVar[str] = "dem"
+    asset_key: ClassVar[str] = "dem.asset"
+    item: ClassVar[str] = "dem"
+
+    profile: Literal["earth-search", "planetary-computer", "plain"] = "earth-search"
+    asset: str | None = None
+
+    @property
+    def provider(self) -> DemProfile:
+        """What is known of the provider that the profile names."""
+        return DEM_PROFILES[self.profile]
+
+
+def check_terrain(bands: tuple[str, ...], dem: DemConfig | None) -> None:
+    """Make sure that elevation and slope are asked for where, and only where, an elevation model is given.
+
+    Raises:
+        InvalidConfigError: One is there without the other, or there is no band of a scene beside them.
+    """
+    terrain = [band for band in bands if band in TERRAIN_BANDS]
+    if terrain and dem is None:
+        raise InvalidConfigError(
+            f"no section dem, and bands {list(bands)}",
+            expected=f"where {' and '.join(terrain)} are read from",
+            key="dem",
+            cure="Add `dem: {profile: earth-search}` for Copernicus GLO-30.",
+        )
+    if dem is not None and not terrain:
+        raise InvalidConfigError(
+            f"a section dem, and bands {list(bands)}",
+            expected=f"a band {' or '.join(TERRAIN_BANDS)} among them",
+            key="dem",
+            cure="Leave dem out: nothing would be read from it.",
+        )
+    if len(terrain) == len(bands):
+        raise InvalidConfigError(
+            f"bands {list(bands)}",
+            expected="at least one band of Sentinel-2: elevation alone does not see a landslide",
+            key="bands",
+        )
 
 
 class GridConfig(Section):
@@ -206,6 +287,7 @@ class ScanConfig(Section):
     region: RegionConfig
     windows: tuple[WindowField, ...] = Field(min_length=1)
     catalog: CatalogConfig = CatalogConfig()
+    dem: DemConfig | None = None
     grid: GridConfig = GridConfig()
     composite: CompositeConfig = CompositeConfig()
     model: CheckpointConfig
@@ -218,10 +300,12 @@ class ScanConfig(Section):
 
         A resumed run uses its frozen scenes, and checkpoint and base weights are known by their SHA-256.
         """
+        addresses = {"url", "allowed_hosts", "allowed_roots", "signer"}
         places: Any = {
             "compute": True,
             "output": {"run"},
-            "catalog": {"url", "allowed_hosts", "allowed_roots", "signer"},
+            "catalog": addresses,
+            "dem": addresses,
             "model": {"checkpoint", "base_weights"},
         }
         content: dict[str, Any] = redacted_values(self.model_dump(mode="json", exclude=places))
@@ -231,6 +315,8 @@ class ScanConfig(Section):
         for key, default in (("min_clear", 1), ("max_clear", None)):
             if content["composite"][key] == default:
                 del content["composite"][key]
+        if self.dem is None:
+            del content["dem"]
         return content
 
 
@@ -240,6 +326,7 @@ class ChipsConfig(Section):
     Attributes:
         region: Ground whose labels are complete: unlabelled ground inside it is background.
         labels: Polygons of landslides.
+        dem: Where ``elevation`` and ``slope`` among the bands are from.
         bands: Channels of the chips.
         size: Side of a chip in pixels.
         directory: Where the chips go; must be empty or absent.
@@ -249,6 +336,7 @@ class ChipsConfig(Section):
     labels: RegionConfig
     windows: tuple[WindowField, ...] = Field(min_length=1)
     catalog: CatalogConfig = CatalogConfig()
+    dem: DemConfig | None = None
     grid: GridConfig = GridConfig()
     composite: CompositeConfig = CompositeConfig()
     bands: tuple[str, ...] = ("red", "green", "blue")
@@ -258,9 +346,11 @@ class ChipsConfig(Section):
 
     @model_validator(mode="after")
     def _bands(self) -> ChipsConfig:
-        unknown = [band for band in self.bands if band not in BAND_NAMES]
+        known = (*BAND_NAMES, *TERRAIN_BANDS)
+        unknown = [band for band in self.bands if band not in known]
         if unknown:
-            raise InvalidConfigError(f"bands {unknown}", expected=f"of {', '.join(BAND_NAMES)}", key="bands")
+            raise InvalidConfigError(f"bands {unknown}", expected=f"of {', '.join(known)}", key="bands")
+        check_terrain(self.bands, self.dem)
         return self
 
 

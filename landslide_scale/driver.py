@@ -14,7 +14,7 @@ from typing import Any
 from landslide_scale import cube_layout, layout
 from landslide_scale.append import grow
 from landslide_scale.config import ScanCompute, ScanConfig
-from landslide_scale.frozen import SCENES, freeze
+from landslide_scale.frozen import DEM, SCENES, freeze
 from landslide_scale.layout import CUBE, Layout
 from landslide_scale.lease import Lease, held
 from landslide_scale.ledger import Ledger, Record
@@ -131,6 +131,8 @@ def _finish(config: ScanConfig, found: Survey, lease: Lease, engine: Engine, pro
 
 def _lay_out(config: ScanConfig, found: Survey, run: RunDirectory) -> None:
     """Everything the driver writes before any worker does; repeated on a resumed run, to the same result."""
+    if config.dem is not None and not run.exists(DEM):
+        freeze(run, found.dem, DEM)
     if not run.exists(SCENES):
         freeze(run, found.items)
     layout.keep(run, found.plan.units)
@@ -156,6 +158,7 @@ def _lay_out(config: ScanConfig, found: Survey, run: RunDirectory) -> None:
         scenes=len(found.plan.scenes),
         quarantined={scene.id: scene.quarantine for scene in found.plan.quarantined},
         region_km2=found.km2,
+        **({"dem": [tile.id for tile in found.plan.dem]} if config.dem is not None else {}),
     )
 
 

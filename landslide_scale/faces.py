@@ -28,6 +28,7 @@ from landslide_scale.rundir import RunDirectory
 from landslide_scale.scan import append as append_windows
 from landslide_scale.scan import scan as run_scan
 from landslide_scale.session import session
+from landslide_scale.spec import scene_bands
 from landslide_scale.status import lines
 from landslide_scale.status import status as run_status
 from landslide_scale.storage import write_whole
@@ -50,11 +51,18 @@ def plan(path: Path) -> int:
         say(f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}: {scenes} scenes")
     say(
         f"region {found.km2:,.1f} km2, {len(found.plan.units)} units, {found.plan.patch_count:,} patches, "
-        f"{found.plan.bytes_to_read(len(found.card.model.bands)) / 1e9:.2f} GB of pixels to read (uncompressed)"
+        f"{found.plan.bytes_to_read(len(scene_bands(found.card.model.bands))) / 1e9:.2f} GB of pixels to read "
+        "(uncompressed)"
     )
     bands = len(found.card.model.bands)
     most = max(reader_bytes(lattice, found.plan.patches, wanted.composite, bands) for lattice in found.plan.extents)
     say(f"at most {most / 1e9:.1f} GB of memory for each reader, however many scenes there are")
+    if wanted.dem is not None:
+        without = sum(bool(unit.scenes) and not unit.dem for unit in found.plan.units)
+        say(
+            f"elevation: {len(found.plan.dem)} tiles, at most {found.plan.dem_bytes_to_read() / 1e9:.2f} GB to read "
+            f"(uncompressed); {without} units with scenes reach none"
+        )
     for scene in found.plan.quarantined:
         say(f"not used: scene {scene.id}: {scene.quarantine}")
     if found.caveat:

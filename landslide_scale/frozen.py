@@ -14,34 +14,35 @@ from typing import Any
 import rustac
 
 from landslide_scale import catalog
-from landslide_scale.config import CatalogConfig
+from landslide_scale.config import SourceConfig
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.items import OWN_PREFIX
 from landslide_scale.redaction import redacted, redacted_values
 from landslide_scale.rundir import RunDirectory
 
 SCENES = "scenes.parquet"
+DEM = "dem.parquet"
 _IMAGES = (".tif", ".tiff")
 _SHORTENED = f"{OWN_PREFIX}addresses_shortened"
 
 
-def freeze(run: RunDirectory, items: Iterable[Mapping[str, Any]]) -> None:
-    """Write the Items into the run."""
+def freeze(run: RunDirectory, items: Iterable[Mapping[str, Any]], name: str = SCENES) -> None:
+    """Write the Items into the run, as the file `name`."""
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, SCENES)
+        path = Path(scratch, name)
         asyncio.run(_write(path, [_shortened(item) for item in items]))
-        run.write(SCENES, path.read_bytes())
+        run.write(name, path.read_bytes())
 
 
-def load_items(run: RunDirectory) -> list[dict[str, Any]]:
-    """The Items an earlier run froze."""
+def load_items(run: RunDirectory, name: str = SCENES) -> list[dict[str, Any]]:
+    """The Items an earlier run froze as the file `name`."""
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, SCENES)
-        path.write_bytes(run.read(SCENES))
+        path = Path(scratch, name)
+        path.write_bytes(run.read(name))
         return list(asyncio.run(_read(path)))
 
 
-def with_addresses(frozen: list[dict[str, Any]], config: CatalogConfig) -> list[dict[str, Any]]:
+def with_addresses(frozen: list[dict[str, Any]], config: SourceConfig) -> list[dict[str, Any]]:
     """Frozen Items as they are, their shortened addresses whole again: the catalogue is asked for them alone.
 
     Raises:
@@ -52,7 +53,7 @@ def with_addresses(frozen: list[dict[str, Any]], config: CatalogConfig) -> list[
         return frozen
     anew = catalog.search_ids(config, shortened)
     return [
-        item | {"assets": _readdressed(item, anew.get(item["id"], {}))} if item["id"] in shortened else item
+        item | {"assets": _readdressed(item, anew.get(item["id"], {}), config)} if item["id"] in shortened else item
         for item in frozen
     ]
 
@@ -69,7 +70,7 @@ def _images(item: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [(name, asset) for name, asset in item["assets"].items() if asset["href"].lower().endswith(_IMAGES)]
 
 
-def _readdressed(item: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+def _readdressed(item: Mapping[str, Any], now: Mapping[str, Any], config: SourceConfig) -> dict[str, Any]:
     found = dict(item["assets"])
     for name, asset in _images(item):
         href = str(now.get("assets", {}).get(name, {}).get("href"))
@@ -78,7 +79,7 @@ def _readdressed(item: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, A
                 f"asset {name} is no longer in the catalogue, or elsewhere",
                 expected=asset["href"],
                 cure="Its signed address was not kept. Begin another run.",
-                scene=item["id"],
+                **{config.item: item["id"]},
             )
         found[name] = asset | {"href": href}
     return found

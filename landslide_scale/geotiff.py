@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from landslide_scale.signing import forget, signed
 
 keep_log_clean("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err")
 T = TypeVar("T")
+C = TypeVar("C")
 
 MAX_SIDE = 40_000
 """Pixels; a Sentinel-2 tile has 10 980. Larger claims are refused before anything is allocated."""
@@ -32,6 +33,8 @@ MAX_BLOCK = 4096 * 4096
 
 RESOLUTIONS = (5.0, 1000.0)
 """Metres, closed; Sentinel-2 has 10 to 60. Another claim would make a block of the lattice a huge number of pixels."""
+
+_SCENE_KINDS = frozenset({"uint8", "uint16", "int16"})
 
 COMPRESSIONS = (None, "deflate", "lzw", "packbits", "zstd")
 """Codecs whose output is bounded by the block that is allocated for it, and that can hold nothing but pixels."""
@@ -99,17 +102,28 @@ class Source:
         return PixelBox(row_start=0, row_stop=self.rows, col_start=0, col_stop=self.cols)
 
 
+def opened(href: str, access: Access) -> AbstractContextManager[tuple[Any, Source]]:
+    """An asset of a scene opened as a GeoTIFF and nothing else, its claims checked."""
+    return opened_as(_checked, href, access)
+
+
 @contextmanager
-def opened(href: str, access: Access) -> Iterator[tuple[Any, Source]]:
-    """An asset opened as a GeoTIFF and nothing else, its claims checked."""
+def opened_as(checked: Callable[[Any, str], C], href: str, access: Access) -> Iterator[tuple[Any, C]]:
+    """An asset opened as a GeoTIFF and nothing else, with what `checked` makes of its claims.
+
+    Args:
+        checked: Takes the open file and its address; raises :class:`PermanentReadError` where a claim is refused.
+        href: Its address.
+        access: What the reading may touch.
+    """
     address = signed(href, access)
     with rasterio.Env(**GDAL_OPTIONS, **confining_options(href, access)):
         try:
             with rasterio.open(_unspoilt(address, href), driver="GTiff") as dataset:
-                yield dataset, _checked(dataset, href)
+                yield dataset, checked(dataset, href)
         except (RasterioError, OSError) as error:
             # Without the chain, which would repeat the address with its signature.
-            raise _classified(error, address) from None
+            raise _classified(error, address, access) from None
 
 
 def _unspoilt(address: str, href: str) -> str:
@@ -124,20 +138,7 @@ def _unspoilt(address: str, href: str) -> str:
 
 
 def _checked(dataset: Any, href: str) -> Source:  # noqa: ANN401 rasterio ships no types
-    a, b, west, d, e, north = tuple(dataset.transform)[:6]
-    problem = ""
-    if max(dataset.shape) > MAX_SIDE:
-        problem = f"{dataset.shape[0]} x {dataset.shape[1]} pixels"
-    elif math.prod(dataset.block_shapes[0]) > MAX_BLOCK:
-        problem = f"blocks of {dataset.block_shapes[0][0]} x {dataset.block_shapes[0][1]} pixels"
-    elif dataset.count != 1 or dataset.dtypes[0] not in {"uint8", "uint16", "int16"}:
-        problem = f"{dataset.count} band(s) of {dataset.dtypes[0]}"
-    elif _codec(dataset) not in COMPRESSIONS:
-        problem = f"compression {_codec(dataset)}"
-    elif b or d or a <= 0 or a != -e or dataset.crs is None or dataset.crs.to_epsg() is None:
-        problem = f"transform {tuple(dataset.transform)[:6]} and CRS {dataset.crs}"
-    elif not RESOLUTIONS[0] <= a <= RESOLUTIONS[1] or not math.isfinite(west + north):
-        problem = f"pixels of {a} m at {west}, {north}"
+    problem = storage_problem(dataset, _SCENE_KINDS) or _place_problem(dataset)
     if problem:
         raise PermanentReadError(
             problem,
@@ -145,8 +146,31 @@ def _checked(dataset: Any, href: str) -> Source:  # noqa: ANN401 rasterio ships 
             "compressed, with an EPSG code",
             file=redacted(href),
         )
+    a, _, west, _, _, north = tuple(dataset.transform)[:6]
     rows, cols = dataset.shape
     return Source(epsg=dataset.crs.to_epsg(), resolution=a, west=west, north=north, rows=rows, cols=cols)
+
+
+def storage_problem(dataset: Any, kinds: frozenset[str]) -> str:  # noqa: ANN401 rasterio ships no types
+    """What is wrong with how the pixels of an open file are stored; nothing where one band of `kinds` is readable."""
+    if max(dataset.shape) > MAX_SIDE:
+        return f"{dataset.shape[0]} x {dataset.shape[1]} pixels"
+    if math.prod(dataset.block_shapes[0]) > MAX_BLOCK:
+        return f"blocks of {dataset.block_shapes[0][0]} x {dataset.block_shapes[0][1]} pixels"
+    if dataset.count != 1 or dataset.dtypes[0] not in kinds:
+        return f"{dataset.count} band(s) of {dataset.dtypes[0]}"
+    if _codec(dataset) not in COMPRESSIONS:
+        return f"compression {_codec(dataset)}"
+    return ""
+
+
+def _place_problem(dataset: Any) -> str:  # noqa: ANN401 rasterio ships no types
+    a, b, west, d, e, north = tuple(dataset.transform)[:6]
+    if b or d or a <= 0 or a != -e or dataset.crs is None or dataset.crs.to_epsg() is None:
+        return f"transform {tuple(dataset.transform)[:6]} and CRS {dataset.crs}"
+    if not RESOLUTIONS[0] <= a <= RESOLUTIONS[1] or not math.isfinite(west + north):
+        return f"pixels of {a} m at {west}, {north}"
+    return ""
 
 
 def _codec(dataset: Any) -> str | None:  # noqa: ANN401 rasterio ships no types
@@ -154,7 +178,7 @@ def _codec(dataset: Any) -> str | None:  # noqa: ANN401 rasterio ships no types
     return compression.lower() if compression else None
 
 
-def _classified(error: Exception, address: str) -> ReadError:
+def _classified(error: Exception, address: str, access: Access) -> ReadError:
     text = " ".join(str(part) for part in (error, error.__cause__) if part)
     text = _SPOILT.sub("", text.replace("/vsicurl/", "").replace(address, "the asset"))
     if "?" in address:
@@ -162,7 +186,7 @@ def _classified(error: Exception, address: str) -> ReadError:
     if (status := _HTTP_STATUS.search(text)) and int(status[1]) in _REDIRECTS:
         return PermanentReadError(
             f"a redirect that leads nowhere or to a host that is not allowed ({text})",
-            expected="the asset itself, or a redirect to a host of catalog.allowed_hosts",
+            expected=f"the asset itself, or a redirect to a host of {access.section}.allowed_hosts",
             file=redacted(address),
         )
     rest = retry_after(address) if status and int(status[1]) in _BUSY else None

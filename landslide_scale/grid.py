@@ -298,6 +298,14 @@ def transformer(source: int, target: int) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(source, target, always_xy=True)
 
 
+def scales(epsg: int, geometry: BaseGeometry) -> tuple[float, float]:
+    """How long a projected system shows a metre of ground, least and most, at the vertices of `geometry` (degrees)."""
+    points = shapely.get_coordinates(geometry)
+    factors = pyproj.Proj(pyproj.CRS.from_epsg(epsg)).get_factors(points[:, 0], points[:, 1])
+    # The axes of Tissot's indicatrix.
+    return float(np.min(factors.tissot_semiminor)), float(np.max(factors.tissot_semimajor))
+
+
 def project(geometry: BaseGeometry, source: int, target: int) -> BaseGeometry:
     """`geometry` with its vertices moved from one EPSG code to another; edges stay as dense as they are."""
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from landslide_scale.config import CatalogConfig
+from landslide_scale.config import SourceConfig
 from landslide_scale.errors import InvalidCatalogError
-from landslide_scale.providers import PROFILES
+from landslide_scale.providers import Provider
 from landslide_scale.scene import Access
 
 _UNSAFE = re.compile(r"[\x00-\x20\\\x7f]")
@@ -19,20 +19,21 @@ _UNSAFE = re.compile(r"[\x00-\x20\\\x7f]")
 _LONGEST = 4096
 
 
-def access(config: CatalogConfig) -> Access:
+def access(config: SourceConfig) -> Access:
     """What the reading of a catalogue's assets may touch."""
-    profile = PROFILES[config.profile]
+    provider = config.provider
     named = tuple(host.lower() for host in config.allowed_hosts)
     signing_host = urlsplit(config.signer).hostname if config.signer else None
     return Access(
-        hosts=(*profile.hosts, *named),
+        hosts=(*provider.hosts, *named),
         named=(*named, *([signing_host] if signing_host else [])),
-        signer=config.signer or profile.signer,
-        signed=(*profile.hosts, *(named if config.signer else ())),
+        signer=config.signer or provider.signer,
+        signed=(*provider.hosts, *(named if config.signer else ())),
+        section=config.section,
     )
 
 
-def asset_href(item: Mapping[str, Any], name: str, config: CatalogConfig) -> str:
+def asset_href(item: Mapping[str, Any], name: str, config: SourceConfig) -> str:
     """The address of an Item's asset: an allowed http(s) URL, or the real path of an allowed file.
 
     Raises:
@@ -41,11 +42,11 @@ def asset_href(item: Mapping[str, Any], name: str, config: CatalogConfig) -> str
     if name not in item["assets"]:
         raise InvalidCatalogError(
             f"no asset {name!r} among {sorted(item['assets'])}",
-            expected="every band of the checkpoint",
-            cure="Name it under catalog.assets where the catalogue calls it otherwise.",
-            scene=item["id"],
+            expected="the asset of every band that is read",
+            cure=f"Name it under {config.asset_key} where the catalogue calls it otherwise.",
+            **{config.item: item["id"]},
         )
-    href = str(item["assets"][name]["href"])
+    href = _public_bucket(str(item["assets"][name]["href"]), config.provider)
     if "://" not in href:
         return _local(item, href, name, config)
     parts = urlsplit(href)
@@ -56,14 +57,22 @@ def asset_href(item: Mapping[str, Any], name: str, config: CatalogConfig) -> str
     if not plain or parts.hostname not in hosts or len(href) > _LONGEST:
         raise InvalidCatalogError(
             f"asset {name} at {parts.scheme}://{parts.hostname}",
-            expected=f"http(s) on {', '.join(hosts) or 'a host of catalog.allowed_hosts'}",
-            cure="Name the host under catalog.allowed_hosts if you trust it.",
-            scene=item["id"],
+            expected=f"http(s) on {', '.join(hosts) or f'a host of {config.section}.allowed_hosts'}",
+            cure=f"Name the host under {config.section}.allowed_hosts if you trust it.",
+            **{config.item: item["id"]},
         )
     return href
 
 
-def _local(item: Mapping[str, Any], path: str, name: str, config: CatalogConfig) -> str:
+def _public_bucket(href: str, provider: Provider) -> str:
+    """The https address of an object in one of the provider's public buckets; any other address as it is."""
+    for bucket, address in provider.buckets.items():
+        if href.startswith(f"s3://{bucket}/"):
+            return address + href.removeprefix(f"s3://{bucket}")
+    return href
+
+
+def _local(item: Mapping[str, Any], path: str, name: str, config: SourceConfig) -> str:
     """A local file below one of the allowed roots, links resolved."""
     real = Path(path).resolve()
     roots = [Path(root).resolve() for root in config.allowed_roots]
@@ -71,8 +80,8 @@ def _local(item: Mapping[str, Any], path: str, name: str, config: CatalogConfig)
     if not plain or len(path) > _LONGEST or not any(real.is_relative_to(root) for root in roots):
         raise InvalidCatalogError(
             f"asset {name} at the local path {path}",
-            expected=f"a full path below {', '.join(map(str, roots)) or 'a folder of catalog.allowed_roots'}",
-            cure="Name the folder under catalog.allowed_roots if you trust it.",
-            scene=item["id"],
+            expected=f"a full path below {', '.join(map(str, roots)) or f'a folder of {config.section}.allowed_roots'}",
+            cure=f"Name the folder under {config.section}.allowed_roots if you trust it.",
+            **{config.item: item["id"]},
         )
     return str(real)

@@ -38,8 +38,8 @@ def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...])
     """
     found = []
     for item in items:
-        with _readable(item):
-            _checked_name(item, "id", item["id"])
+        with readable(item):
+            checked_name(item, "id", item["id"])
             if _cloud_cover(item) <= config.max_cloud_cover:
                 found.append(_scene(item, config, (*bands, "scl")))
     return found
@@ -51,7 +51,7 @@ def footprint(item: Item) -> BaseGeometry:
     Raises:
         InvalidCatalogError: It does not say so.
     """
-    with _readable(item):
+    with readable(item):
         return shapely.geometry.shape(item["geometry"])
 
 
@@ -61,7 +61,7 @@ def sensed(item: Item) -> datetime:
     Raises:
         InvalidCatalogError: The Item does not say so.
     """
-    with _readable(item):
+    with readable(item):
         return _instant(item["properties"]["datetime"])
 
 
@@ -71,14 +71,14 @@ def asks_for_a_witness(item: Item, config: CatalogConfig) -> bool:
     Raises:
         InvalidCatalogError: The Item does not name its processing baseline.
     """
-    with _readable(item):
+    with readable(item):
         return PROFILES[config.profile].doubtful and in_question(_baseline(item)) and _evidence(item) is None
 
 
 def has_assets(item: Item, config: CatalogConfig, bands: Iterable[str]) -> bool:
     """Whether an Item has an asset of each of these bands."""
     names = _names(config)
-    with _readable(item):
+    with readable(item):
         return all(names[band] in item["assets"] for band in bands)
 
 
@@ -102,16 +102,21 @@ def _instant(text: str) -> datetime:
 
 
 @contextmanager
-def _readable(item: Item) -> Iterator[None]:
-    """What an Item lacks, or gives in another form than STAC's, is said of the Item."""
+def readable(item: Item, *, kind: str = "scene") -> Iterator[None]:
+    """What an Item lacks, or gives in another form than STAC's, is said of the Item, which is called a `kind`.
+
+    Raises:
+        InvalidCatalogError: Instead of what plain access to it raises.
+    """
     try:
         yield
     except (
         KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, RecursionError,
         shapely.errors.ShapelyError, ProjError,
     ) as error:  # fmt: skip
-        raise _lacks(
-            item, f"{type(error).__name__}: {error}", "an Item of STAC's projection and EO extensions"
+        where: dict[str, Any] = {kind: item.get("id")}
+        raise InvalidCatalogError(
+            f"{type(error).__name__}: {error}", expected="an Item of STAC's projection and EO extensions", **where
         ) from error
 
 
@@ -134,7 +139,7 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
         epsg=epsg,
         bounds=_bounds(item, item["assets"].get(names["scl"], {}), epsg),
         sensed=sensed(item),
-        datatake=_checked_name(item, "datatake", _datatake(item)),
+        datatake=checked_name(item, "datatake", _datatake(item)),
         datastrip=_datastrip(item),
         baseline=_baseline(item),
         generated=_instant(properties.get("s2:generation_time") or properties.get("created") or properties["datetime"]),
@@ -161,13 +166,17 @@ def _names(config: CatalogConfig) -> dict[str, str]:
     return {**PROFILES[config.profile].assets, **own}
 
 
-def _checked_name(item: Item, what: str, name: object) -> str:
-    """A name that can go into logs, records and file names as it is."""
+def checked_name(item: Item, what: str, name: object, *, kind: str = "scene") -> str:
+    """A name that can go into logs, records and file names as it is.
+
+    Raises:
+        InvalidCatalogError: It is none; the error names the Item, which is called a `kind`.
+    """
     if not isinstance(name, str) or not _NAME.fullmatch(name) or ".." in name:
         raise InvalidCatalogError(
             f"{what} {repr(name)[:80]}",
             expected="a name of letters, digits and . _ : + -, at most 255",
-            scene=repr(item.get("id"))[:80],
+            **{kind: repr(item.get("id"))[:80]},
         )
     return name
 
@@ -195,7 +204,7 @@ def _datatake(item: Item) -> str:
 def _datastrip(item: Item) -> str:
     text = str(item["properties"].get("s2:datastrip_id", ""))
     match = re.search(r"_S(\d{8}T\d{6})_", text)
-    return match[1] if match else text and _checked_name(item, "datastrip", text)
+    return match[1] if match else text and checked_name(item, "datastrip", text)
 
 
 def _tile(item: Item) -> str:

@@ -35,6 +35,7 @@ class Record:
         error: Class and message of the last failure.
         retry: Whether that failure may pass.
         scenes: Of each scene: id, offset and the rule behind it, whether it was resampled.
+        dem: Ids of the tiles of the elevation model that reach it.
         km2: Ground of the unit inside region and zone.
         clear_fraction: Share of that ground which was observed.
         landslide_km2: Probability times area, summed before the cube's 8 bits.
@@ -50,6 +51,7 @@ class Record:
     error: str = ""
     retry: bool = False
     scenes: tuple[dict[str, Any], ...] = ()
+    dem: tuple[str, ...] = ()
     km2: float = 0.0
     clear_fraction: float = 0.0
     landslide_km2: float = 0.0
@@ -71,7 +73,7 @@ class Record:
     def from_json(cls, text: str | bytes) -> Record:
         """The record that :meth:`to_json` wrote."""
         content = json.loads(text)
-        return cls(**content | {key: tuple(content[key]) for key in ("scenes", "histogram")})
+        return cls(**content | {key: tuple(content.get(key, ())) for key in ("scenes", "dem", "histogram")})
 
 
 def describe(layer: Layer, probability: np.ndarray[Any, np.dtype[np.float32]], pixel_km2: float) -> dict[str, Any]:

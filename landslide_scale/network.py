@@ -83,7 +83,7 @@ def check_public(host: str, access: Access, what: str) -> None:
         raise PermanentReadError(
             f"host {host} is at {inner[0]}",
             expected="an address of the public internet",
-            cure="Name the host under catalog.allowed_hosts if you trust it.",
+            cure=f"Name the host under {access.section}.allowed_hosts if you trust it.",
             file=what,
         )
 

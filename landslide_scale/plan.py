@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.config import CompositeConfig, GridConfig
+from landslide_scale.dem import DemIndex, DemTile
 from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project
 from landslide_scale.observe import dilation_pixels, planned_bytes
 from landslide_scale.scene import Scene, Window, newest_processing
@@ -54,10 +55,12 @@ class WorkUnit(Place):
     Attributes:
         scenes: The scenes of the window that reach what is read for it.
         quarantined: Those that would too, but must not be used.
+        dem: Tiles of the elevation model that reach what is read for it, and a pixel around that.
     """
 
     scenes: tuple[Scene, ...]
     quarantined: tuple[Scene, ...] = ()
+    dem: tuple[DemTile, ...] = ()
 
     def to_json(self) -> str:
         """As text, to cross processes without pickling."""
@@ -104,6 +107,12 @@ class Plan:
         return tuple(sorted({scene.id: scene for unit in self.units for scene in unit.quarantined}.values(), key=_id))
 
     @cached_property
+    def dem(self) -> tuple[DemTile, ...]:
+        """The tiles of the elevation model that any unit reads, by id."""
+        known = {tile.id: tile for unit in self.units if unit.scenes for tile in unit.dem}
+        return tuple(known[name] for name in sorted(known))
+
+    @cached_property
     def patch_count(self) -> int:
         """Patches the network will see at most; blocks without data need none."""
         return sum(self.patches.count(unit.box) for unit in self.units if unit.scenes)
@@ -115,6 +124,11 @@ class Plan:
             rows, cols = self.patches.covering(unit.box).shape
             total += rows * cols * (2 * bands + 1) * len(unit.scenes)
         return total
+
+    def dem_bytes_to_read(self) -> int:
+        """Uncompressed bytes of elevation at most, 32 bits a pixel: as if it were as fine as the lattice."""
+        boxes = [self.patches.covering(unit.box).pad(1) for unit in self.units if unit.scenes and unit.dem]
+        return sum(4 * box.shape[0] * box.shape[1] for box in boxes)
 
 
 def reader_bytes(lattice: Lattice, patches: PatchLattice, composite: CompositeConfig, bands: int) -> int:
@@ -149,8 +163,9 @@ def make(
     grid: GridConfig,
     composite: CompositeConfig,
     patches: PatchLattice,
+    dem: Sequence[DemTile] = (),
 ) -> Plan:
-    """Every block of every zone that meets the region, for every window, with the scenes that reach it.
+    """Every block of every zone that meets the region, for every window, with the scenes and tiles that reach it.
 
     A quarantined scene gives way to an older processing of itself, where there is one.
     """
@@ -158,11 +173,13 @@ def make(
     chosen = newest_processing([scene for scene in known if not scene.quarantine])
     indexes = _by_window(chosen, windows)
     doubted = _by_window([scene for scene in known if scene.quarantine], windows)
+    elevations = DemIndex(dem)
     units = []
     for lattice in lattices(region, grid):
         reach = dilation_pixels(composite, lattice)
         for block in lattice.blocks_meeting(region):
-            read = patches.covering(lattice.box(block)).pad(reach)
+            covered = patches.covering(lattice.box(block))
+            read, tiles = covered.pad(reach), elevations.reaching(lattice, covered.pad(1))
             units += [
                 WorkUnit(
                     lattice=lattice,
@@ -170,6 +187,7 @@ def make(
                     layer=layer,
                     scenes=used.reaching(lattice, read),
                     quarantined=unused.reaching(lattice, read),
+                    dem=tiles,
                 )
                 for layer, (used, unused) in enumerate(zip(indexes, doubted, strict=True))
             ]

@@ -1,4 +1,4 @@
-"""What is known of each provider of Sentinel-2 L2A: one explicit profile, so that nothing is guessed from an Item."""
+"""What is known of each provider: one explicit profile for each collection, so that nothing is guessed from an Item."""
 
 from __future__ import annotations
 
@@ -11,23 +11,34 @@ _SHORT = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Profile:
-    """One provider.
+class Provider:
+    """One collection of a STAC API.
 
     Attributes:
-        url, collection: Where its Sentinel-2 L2A is; without an address the user gives one.
+        url, collection: Where it is; without an address the user gives one.
         hosts: Where its assets live.
         signer: Where its assets are signed for reading, with ``{account}`` and ``{container}`` of an asset's address;
             None where they are open to all.
-        offset_flag: Item property that says the offset is already in the pixels; None: it never is.
-        doubtful: Whether that flag is known to be wrong at times, so that the pixels are asked.
-        assets: Band name to asset name, the cloud mask (``scl``) among them.
+        buckets: Public S3 buckets that its Items name by ``s3://``, and the https address each is read by.
     """
 
     url: str | None
     collection: str
     hosts: tuple[str, ...] = ()
     signer: str | None = None
+    buckets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile(Provider):
+    """Sentinel-2 L2A at one provider.
+
+    Attributes:
+        offset_flag: Item property that says the offset is already in the pixels; None: it never is.
+        doubtful: Whether that flag is known to be wrong at times, so that the pixels are asked.
+        assets: Band name to asset name, the cloud mask (``scl``) among them.
+    """
+
     offset_flag: str | None = None
     doubtful: bool = False
     assets: Mapping[str, str] = field(default_factory=lambda: {band: band for band in (*BAND_NAMES, "scl")})
@@ -58,4 +69,40 @@ PROFILES: Mapping[str, Profile] = {
         assets=dict(zip((*BAND_NAMES, "scl"), (*_SHORT, "SCL"), strict=True)),
     ),
     "plain": Profile(url=None, collection="sentinel-2-l2a"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemProfile(Provider):
+    """An elevation model at one provider.
+
+    Attributes:
+        asset: Its asset of elevations in metres.
+    """
+
+    asset: str = "data"
+
+
+_COPERNICUS = {
+    name: f"https://{name}.s3.eu-central-1.amazonaws.com" for name in ("copernicus-dem-30m", "copernicus-dem-90m")
+}
+
+DEM_PROFILES: Mapping[str, DemProfile] = {
+    "earth-search": DemProfile(
+        url="https://earth-search.aws.element84.com/v1",
+        collection="cop-dem-glo-30",
+        hosts=tuple(
+            host
+            for name in _COPERNICUS
+            for host in (f"{name}.s3.eu-central-1.amazonaws.com", f"{name}.s3.amazonaws.com")
+        ),
+        buckets=_COPERNICUS,
+    ),
+    "planetary-computer": DemProfile(
+        url="https://planetarycomputer.microsoft.com/api/stac/v1",
+        collection="cop-dem-glo-30",
+        hosts=("elevationeuwest.blob.core.windows.net",),
+        signer="https://planetarycomputer.microsoft.com/api/sas/v1/token/{account}/{container}",
+    ),
+    "plain": DemProfile(url=None, collection="cop-dem-glo-30"),
 }

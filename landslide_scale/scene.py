@@ -42,12 +42,14 @@ class Access:
         named: Those that the user named, which may therefore be in a private network.
         signer: Where addresses are signed just before they are read; None where they are open.
         signed: Hosts whose addresses are signed.
+        section: Of the configuration that says so.
     """
 
     hosts: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     signer: str | None = None
     signed: tuple[str, ...] = ()
+    section: str = "catalog"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,19 @@ REFLECTANCE_WHITE = 0.40
 """Surface reflectance shown to SAM as 255; a limit of 0.30 would flatten bare scars (alpine red has its 99th
 percentile at 0.31 to 0.36, desert at 0.42)."""
 
+TERRAIN_BANDS = ("elevation", "slope")
+"""Bands of an elevation model: metres above its datum, and degrees, 0 to 90. In the radiometry ``boa`` they are beside
+reflectance as they are; Landslide4Sense has bands of the same names, but normalised like its others."""
+
+
+def scene_bands(bands: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `bands` that are read from scenes, in their order."""
+    return tuple(band for band in bands if band not in TERRAIN_BANDS)
+
+
+_TERRAIN_SCALE = {"elevation": (0.0, 1000.0), "slope": (0.0, 45.0)}
+"""Mean and deviation of a network that no data was measured for: the size of mountains, so that numbers stay small."""
+
 _L4S_HIGH = 8.0
 _SMALLEST_SIDE = 16
 _TOKEN = 16
@@ -167,7 +180,8 @@ def _check_input(model: ModelSpec) -> None:
 class InputSpec:
     """How pixel values become network input: ``(clip(x, low, high) * gain - mean) / std``, per band.
 
-    Pixels without data become exactly 0 after this, the band mean.
+    Pixels without data become exactly 0 after this, the band mean. Bands of `terrain` are neither clamped nor scaled by
+    a gain, nor recoloured in training: ``(x - mean) / std``.
 
     Attributes:
         radiometry: ``boa`` surface reflectance (0 to 1), ``rgb8`` display values (0 to 255), ``l4s`` the normalised
@@ -175,6 +189,7 @@ class InputSpec:
         low, high: Closed interval the values are clamped to.
         gain: Factor from values to SAM's 0 to 255 scale.
         mean, std: One per band, on the scaled values.
+        terrain: Numbers, from 0, of the bands in metres and degrees.
     """
 
     radiometry: Radiometry
@@ -183,22 +198,33 @@ class InputSpec:
     gain: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    terrain: tuple[int, ...] = ()
+
+    def limits(self) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+        """Low, high and gain of each band."""
+        own, plain = (self.low, self.high, self.gain), (-math.inf, math.inf, 1.0)
+        low, high, gain = zip(*(plain if band in self.terrain else own for band in range(len(self.mean))), strict=True)
+        return low, high, gain
 
     @classmethod
     def for_bands(cls, radiometry: Radiometry, bands: tuple[str, ...]) -> InputSpec:
         """The published scaling: SAM's statistics for red, green, blue; the mean of the three for any other band.
 
-        Landslide4Sense divides each band by its mean over the data set, so 1 is shown as SAM's mean grey.
+        Landslide4Sense divides each band by its mean over the data set, so 1 is shown as SAM's mean grey. Nothing is
+        published for elevation and slope: a training measures them.
         """
+        terrain = tuple(place for place, band in enumerate(bands) if band in TERRAIN_BANDS and radiometry == "boa")
         known = dict(zip(("red", "green", "blue"), zip(SAM_PIXEL_MEAN, SAM_PIXEL_STD, strict=True), strict=True))
         other = (sum(SAM_PIXEL_MEAN) / 3, sum(SAM_PIXEL_STD) / 3)
+        if terrain:
+            known |= _TERRAIN_SCALE
         mean, std = zip(*(known.get(band, other) for band in bands), strict=True)
         low, high, gain = {
             "boa": (0.0, 1.0, 255 / REFLECTANCE_WHITE),
             "rgb8": (0.0, 255.0, 1.0),
             "l4s": (0.0, _L4S_HIGH, other[0]),
         }[radiometry]
-        return cls(radiometry=radiometry, low=low, high=high, gain=gain, mean=mean, std=std)
+        return cls(radiometry=radiometry, low=low, high=high, gain=gain, mean=mean, std=std, terrain=terrain)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -341,7 +367,8 @@ class TrainSpec:
         statistics: ``sam`` scales each band by SAM's published mean and deviation, as its pretrained encoder expects;
             they are ImageNet's too, so that they fit a convolutional encoder from there.
             ``data`` takes them from the training part's pixels: for an encoder from random weights, to which forest
-            and bare ground in near infrared look alike under SAM's. Either is kept in the checkpoint.
+            and bare ground in near infrared look alike under SAM's. Elevation and slope are measured either way. What
+            was used is kept in the checkpoint.
         clip_norm: Gradients are scaled down to this norm over all tensors: early steps of a dice loss are wild.
         calibration: Fitted to the validation pixels after each epoch: ``temperature`` alone, or with a bias
             (``platt``), which makes the mean probability right where landslides are as frequent as there.

@@ -10,18 +10,20 @@ from typing import Any
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale import catalog, items, plan, region
+from landslide_scale import catalog, dem, items, plan, region
 from landslide_scale.bands import BAND_NAMES
 from landslide_scale.checkpoint import ModelCard, fingerprint, read_card
-from landslide_scale.config import CatalogConfig, ChipsConfig, ScanConfig
+from landslide_scale.config import CatalogConfig, ChipsConfig, ScanConfig, check_terrain
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, InvalidConfigError
-from landslide_scale.frozen import SCENES, load_items, with_addresses
+from landslide_scale.frozen import DEM, SCENES, load_items, with_addresses
 from landslide_scale.grid import PatchLattice
 from landslide_scale.plan import METRES_AROUND_REGION, Plan
 from landslide_scale.providers import PROFILES
 from landslide_scale.radiometry import Evidence
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Window
+from landslide_scale.spec import TERRAIN_BANDS, scene_bands
+from landslide_scale.terrain import check_scale
 from landslide_scale.witness import ASKED, ask_pixels
 
 NETWORK_SIDE = 448
@@ -37,6 +39,7 @@ class Survey:
         card: The checkpoint's.
         checkpoint_sha256: Of the checkpoint file.
         items: The frozen catalogue Items.
+        dem: Those of the elevation model.
         plan: Its work units.
         km2: Area of the region.
         caveat: What every output must say of this pairing of model and data; empty where there is nothing.
@@ -48,6 +51,7 @@ class Survey:
     plan: Plan
     km2: float
     caveat: str
+    dem: tuple[dict[str, Any], ...] = ()
 
     @property
     def region_sha256(self) -> str:
@@ -75,7 +79,7 @@ def survey(config: ScanConfig) -> Survey:
         found = with_addresses(load_items(run), config.catalog)
     else:
         found = search(config, ground, config.windows)
-    return settle(config, ground, found)
+    return settle(config, ground, found, dem_items(config, ground, run))
 
 
 def ground_of(config: ScanConfig) -> BaseGeometry:
@@ -87,7 +91,13 @@ def ground_of(config: ScanConfig) -> BaseGeometry:
     card = read_card(config.model.checkpoint)
     _caveat(config, card)
     _patches(config, card)
-    return region.load(config.region)
+    try:
+        check_terrain(card.model.bands, config.dem)
+    except InvalidConfigError as error:
+        raise error.at(file=config.model.checkpoint) from error
+    ground = region.load(config.region)
+    check_scale(card.model.bands, config.grid, ground)
+    return ground
 
 
 def search(config: ScanConfig, ground: BaseGeometry, windows: Sequence[Window]) -> list[dict[str, Any]]:
@@ -101,8 +111,39 @@ def search(config: ScanConfig, ground: BaseGeometry, windows: Sequence[Window]) 
     return judged(found, config.catalog, lambda items_now: _plan(of_windows, card, ground, items_now))
 
 
-def settle(config: ScanConfig, ground: BaseGeometry, found: Sequence[dict[str, Any]]) -> Survey:
-    """A scan of these Items over this ground.
+def dem_items(config: ScanConfig, ground: BaseGeometry, run: RunDirectory) -> list[dict[str, Any]]:
+    """The Items of the elevation model: those that the run froze, or what the catalogue has around the ground.
+
+    Raises:
+        InvalidCatalogError: As for :func:`find_dem`, or the catalogue no longer has a frozen one that is signed.
+    """
+    if config.dem is not None and run.exists(DEM):
+        return with_addresses(load_items(run, DEM), config.dem)
+    return find_dem(config, ground)
+
+
+def find_dem(config: ScanConfig | ChipsConfig, ground: BaseGeometry) -> list[dict[str, Any]]:
+    """The Items of the elevation model around `ground`; none where none is configured.
+
+    Raises:
+        InvalidCatalogError: It has nothing on this ground.
+    """
+    if config.dem is None:
+        return []
+    found = catalog.search_anytime(config.dem, region.widen(ground, METRES_AROUND_REGION))
+    if not any(shapely.box(*tile.bounds).intersects(ground) for tile in dem.tiles(found, config.dem)):
+        raise InvalidCatalogError(
+            f"no tile of {catalog.collection(config.dem)} meets the region",
+            expected="at least one",
+            cure="Check region and dem.collection.",
+        )
+    return found
+
+
+def settle(
+    config: ScanConfig, ground: BaseGeometry, found: Sequence[dict[str, Any]], elevations: Sequence[dict[str, Any]] = ()
+) -> Survey:
+    """A scan of these Items, and these of the elevation model, over this ground.
 
     Raises:
         InvalidInputError: Anything the user gave that does not fit.
@@ -112,20 +153,28 @@ def settle(config: ScanConfig, ground: BaseGeometry, found: Sequence[dict[str, A
         card=card,
         checkpoint_sha256=fingerprint(config.model.checkpoint),
         items=tuple(found),
-        plan=_plan(config, card, ground, found),
+        dem=tuple(elevations),
+        plan=_plan(config, card, ground, found, elevations),
         km2=region.area_km2(ground),
         caveat=_caveat(config, card),
     )
 
 
-def _plan(config: ScanConfig, card: ModelCard, ground: BaseGeometry, found: Sequence[dict[str, Any]]) -> Plan:
+def _plan(
+    config: ScanConfig,
+    card: ModelCard,
+    ground: BaseGeometry,
+    found: Sequence[dict[str, Any]],
+    elevations: Sequence[dict[str, Any]] = (),
+) -> Plan:
     return plan.make(
         region=ground,
         windows=config.windows,
-        scenes=items.scenes(found, config.catalog, card.model.bands),
+        scenes=items.scenes(found, config.catalog, scene_bands(card.model.bands)),
         grid=config.grid,
         composite=config.composite,
         patches=_patches(config, card),
+        dem=dem.tiles(elevations, config.dem) if config.dem else (),
     )
 
 
@@ -136,15 +185,18 @@ def chips_plan(config: ChipsConfig) -> Plan:
         InvalidInputError: Anything the user gave that does not fit; nothing has been written.
     """
     ground = region.load(config.region)
+    check_scale(config.bands, config.grid, ground)
+    tiles = dem.tiles(find_dem(config, ground), config.dem) if config.dem else ()
 
     def planned(found: Sequence[dict[str, Any]]) -> Plan:
         return plan.make(
             region=ground,
             windows=config.windows,
-            scenes=items.scenes(found, config.catalog, config.bands),
+            scenes=items.scenes(found, config.catalog, scene_bands(config.bands)),
             grid=config.grid.model_copy(update={"block": config.size, "chunk": config.size}),
             composite=config.composite,
             patches=PatchLattice(patch=config.size, halo=0),
+            dem=tiles,
         )
 
     return planned(judged(find(config.catalog, ground, config.windows), config.catalog, planned))
@@ -220,14 +272,21 @@ def patch_side(config: ScanConfig, card: ModelCard) -> int:
 
 def _caveat(config: ScanConfig, card: ModelCard) -> str:
     """Sentinel-2 L2A is surface reflectance; another radiometry is refused unless told to go on."""
-    unknown = [band for band in card.model.bands if band not in BAND_NAMES]
+    known = (*BAND_NAMES, *TERRAIN_BANDS)
+    unknown = [band for band in card.model.bands if band not in known]
     if unknown:
         raise InvalidCheckpointError(
-            f"bands {unknown}", expected=f"of {', '.join(BAND_NAMES)}", file=config.model.checkpoint
+            f"bands {unknown}", expected=f"of {', '.join(known)}", file=config.model.checkpoint
         )
     trained = card.inputs.radiometry
     if trained == "boa":
         return ""
+    if scene_bands(card.model.bands) != card.model.bands:
+        raise InvalidCheckpointError(
+            f"bands {list(card.model.bands)} trained on radiometry {trained}",
+            expected="elevation in metres and slope in degrees, as in chips of this package",
+            file=config.model.checkpoint,
+        )
     if config.model.accept_radiometry != trained:
         raise InvalidCheckpointError(
             f"trained on radiometry {trained}",

@@ -24,6 +24,7 @@ from landslide_scale.datasets import (
     TrainingPatches,
     inspect,
     measured,
+    measured_terrain,
     open_dataset,
     partition,
 )
@@ -109,6 +110,8 @@ class FinetuneJob:
             "data": self.data.settings
         }
         values["data"]["path"] = redacted(self.data.path)
+        if not self.inputs.terrain:
+            del values["inputs"]["terrain"]  # so that runs begun before there was this go on
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 
@@ -157,9 +160,8 @@ class Prepared:
         Raises:
             InvalidDatasetError: The training part has no such statistics.
         """
-        if job.train.statistics == "sam":
-            return job
-        return replace(job, inputs=measured(self.dataset, self.split.train, job.inputs))
+        measure = measured_terrain if job.train.statistics == "sam" else measured
+        return replace(job, inputs=measure(self.dataset, self.split.train, job.inputs))
 
     def parts(self, job: FinetuneJob) -> Parts:
         """Patches of each part of the split; images stay in this process's memory once read."""

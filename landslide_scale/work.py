@@ -30,6 +30,8 @@ from landslide_scale.ledger import Ledger, Record, State, describe
 from landslide_scale.observe import observe
 from landslide_scale.plan import WorkUnit, reader_bytes
 from landslide_scale.rundir import RunDirectory
+from landslide_scale.spec import scene_bands
+from landslide_scale.terrain import with_terrain
 
 Row = dict[str, Any]
 
@@ -90,7 +92,8 @@ def read(row: Row, task: Task) -> Row:
     scenes = unit.scenes if inside.any() else ()
     try:
         with naming(_names(unit)):
-            image = observe(scenes, unit.lattice, outer, task.bands, task.config.composite)
+            image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.config.composite)
+            image = with_terrain(image, task.bands, unit.dem, unit.lattice, outer)
     except ReadError as error:
         failure = {
             "error": f"{type(error).__name__}: {error.at(unit=unit.id)}",
@@ -146,7 +149,8 @@ def write(row: Row, task: Task) -> Row:
         return {"record": known.to_json()}
     seconds = {"read": float(row["read_seconds"]), "predict": float(row["predict_seconds"])}
     scenes = _scenes(unit, json.loads(row["resampled"]))
-    record = Record(unit=unit.id, state="failed", attempts=attempt, scenes=scenes)
+    tiles = tuple(tile.id for tile in unit.dem)
+    record = Record(unit=unit.id, state="failed", attempts=attempt, scenes=scenes, dem=tiles)
     if row["error"]:
         record = replace(record, error=str(row["error"]), retry=bool(row["retry"]), seconds=seconds)
     else:

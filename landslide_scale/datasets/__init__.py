@@ -14,7 +14,7 @@ from landslide_scale.datasets.pairs import open_pairs
 from landslide_scale.datasets.patches import EvaluationPatches, Patches, TrainingPatches
 from landslide_scale.datasets.sample import Dataset, Found, Sample, inspect
 from landslide_scale.datasets.split import Split, partition, split
-from landslide_scale.datasets.statistics import measured
+from landslide_scale.datasets.statistics import measured, measured_terrain
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.losses import IGNORE
 
@@ -36,6 +36,7 @@ __all__ = [
     "files_at",
     "inspect",
     "measured",
+    "measured_terrain",
     "open_dataset",
     "partition",
     "split",

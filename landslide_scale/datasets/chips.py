@@ -1,7 +1,8 @@
 """Training chips as ``landslide-scale chips`` writes them: ``chips.json`` and one ``NAME.npz`` per chip.
 
-``chips.json`` is ``{"version": 1, "bands": [...], "radiometry": "boa", "resolution": 10.0, "size": N}``. An npz holds
-``image`` float32 (C, N, N), NaN where there is no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
+``chips.json`` is ``{"version": 1, "bands": [...], "radiometry": "boa", "resolution": 10.0, "size": N}``, with bands of
+elevation also ``"dem": [...]``, the tiles they are from. An npz holds ``image`` float32 (C, N, N), NaN where there is
+no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
 """
 
 from __future__ import annotations

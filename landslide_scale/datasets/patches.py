@@ -118,6 +118,7 @@ class TrainingPatches:
         patch: Side of a square.
         seed: Of everything random, with epoch and index.
         white: What the network is shown as white, in the radiometry's units.
+        terrain: Numbers of the bands that are no colours.
         focus: Share of the squares that are put over a landslide pixel, where their image has one.
     """
 
@@ -127,6 +128,7 @@ class TrainingPatches:
     seed: int
     white: float
     focus: float
+    terrain: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -137,7 +139,13 @@ class TrainingPatches:
         items = tuple(name for name in names for _ in range(times[name]))
         white = _WHITE / inputs.gain
         return cls(
-            dataset=dataset, items=items, patch=spec.patch, seed=spec.seed, white=white, focus=spec.landslide_focus
+            dataset=dataset,
+            items=items,
+            patch=spec.patch,
+            seed=spec.seed,
+            white=white,
+            focus=spec.landslide_focus,
+            terrain=inputs.terrain,
         )
 
     def __len__(self) -> int:
@@ -149,7 +157,7 @@ class TrainingPatches:
         sample = self.dataset.read(self.items[index])
         place = _focused if rng.random() < self.focus else _anywhere
         y, x = place(sample.label, self.patch, rng)
-        return augment(cut(sample, y, x, self.patch), rng, white=self.white)
+        return augment(cut(sample, y, x, self.patch), rng, white=self.white, terrain=self.terrain)
 
 
 def _anywhere(label: np.ndarray, patch: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -169,18 +177,21 @@ def _focused(label: np.ndarray, patch: int, rng: np.random.Generator) -> tuple[i
     return y, x
 
 
-def augment(sample: Sample, rng: np.random.Generator, *, white: float) -> Sample:
+def augment(sample: Sample, rng: np.random.Generator, *, white: float, terrain: tuple[int, ...] = ()) -> Sample:
     """Flip, turn by quarters and recolour a square.
 
     Args:
         sample: The square.
         rng: Source of the eight orientations and the colours; always drawn from equally often.
         white: What the network is shown as white, in the radiometry's units.
+        terrain: Numbers of the bands that keep their values: metres and degrees are no colours, and a slope is as
+            steep whichever way it is turned.
     """
     flip, turns = bool(rng.integers(2)), int(rng.integers(4))
     bands = (sample.image.shape[0], 1, 1)
     gain = 1 + rng.uniform(-_GAIN, _GAIN, bands)
     bias = white * rng.uniform(-_BIAS, _BIAS, bands)
+    gain[list(terrain)], bias[list(terrain)] = 1, 0
     image = _oriented(sample.image, flip=flip, turns=turns) * gain.astype(np.float32) + bias.astype(np.float32)
     return Sample(image=image, label=_oriented(sample.label, flip=flip, turns=turns))
 

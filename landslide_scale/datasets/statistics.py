@@ -53,8 +53,24 @@ def measured(dataset: Dataset, names: Sequence[str], inputs: InputSpec, *, threa
     return replace(inputs, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
 
 
+def measured_terrain(dataset: Dataset, names: Sequence[str], inputs: InputSpec) -> InputSpec:
+    """As :func:`measured` for elevation and slope alone, which have no published statistics.
+
+    Raises:
+        InvalidDatasetError: As for :func:`measured`.
+    """
+    if not inputs.terrain:
+        return inputs
+    found = measured(dataset, names, inputs)
+    mean, std = list(inputs.mean), list(inputs.std)
+    for band in inputs.terrain:
+        mean[band], std[band] = found.mean[band], found.std[band]
+    return replace(inputs, mean=tuple(mean), std=tuple(std))
+
+
 def _sums(sample: Sample, inputs: InputSpec) -> NDArray[np.float64]:
     """(3, C): count of pixels, sum and sum of squares of their scaled values."""
     counted = (sample.label != IGNORE) & ~np.isnan(sample.image).any(axis=0)
-    values = np.clip(sample.image[:, counted].astype(np.float64), inputs.low, inputs.high) * inputs.gain
+    low, high, gain = (np.reshape(limit, (-1, 1)) for limit in inputs.limits())
+    values = np.clip(sample.image[:, counted].astype(np.float64), low, high) * gain
     return np.stack((np.full(len(values), values.shape[1]), values.sum(axis=1), (values**2).sum(axis=1)))

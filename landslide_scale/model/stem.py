@@ -16,17 +16,23 @@ _COLOURS = ("red", "green", "blue")
 class Normalise(nn.Module):
     """``(clip(x, low, high) * gain - mean) / std`` per band, and exactly 0, the band mean, where there is no data.
 
+    Elevation and slope are not clamped, and their gain is 1.
+
     Holds no state of its own in a state dict: the card of a checkpoint says what it does.
     """
 
+    low: torch.Tensor
+    high: torch.Tensor
+    gain: torch.Tensor
     mean: torch.Tensor
     std: torch.Tensor
 
     def __init__(self, inputs: InputSpec) -> None:
         super().__init__()
-        self.low, self.high, self.gain = inputs.low, inputs.high, inputs.gain
-        self.register_buffer("mean", torch.tensor(inputs.mean).reshape(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(inputs.std).reshape(-1, 1, 1), persistent=False)
+        low, high, gain = inputs.limits()
+        held = {"low": low, "high": high, "gain": gain, "mean": inputs.mean, "std": inputs.std}
+        for name, values in held.items():
+            self.register_buffer(name, torch.tensor(values).reshape(-1, 1, 1), persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Float32 images (B, C, H, W), NaN where there is no data, to network input (B, C, H, W) without NaN."""

@@ -1,0 +1,114 @@
+"""Elevation and slope as bands beside those of the scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale.bands import Reason
+from landslide_scale.config import GridConfig
+from landslide_scale.dem import DemTile
+from landslide_scale.elevation import read_elevation
+from landslide_scale.errors import InvalidConfigError
+from landslide_scale.grid import Lattice, PixelBox, scales
+from landslide_scale.observe import NEVER, Image
+from landslide_scale.spec import TERRAIN_BANDS, scene_bands
+
+SCALE_ERROR = 0.02
+"""A lattice whose metres are further from the ground's than this share gets no slope; UTM is within 0.001."""
+
+_DEGREES_PER_EDGE = 1.0
+
+
+def with_terrain(
+    image: Image, bands: tuple[str, ...], tiles: Sequence[DemTile], lattice: Lattice, box: PixelBox
+) -> Image:
+    """An image of the scenes' bands as one of all of `bands`.
+
+    A pixel without elevation or slope, where `bands` has them, counts as not observed for want of data. Under clouds
+    they are there all the same. Nothing is read where no pixel was observed.
+
+    Args:
+        image: What :func:`landslide_scale.observe.observe` gave of ``scene_bands(bands)`` over `box`.
+        bands: All bands, in order.
+        tiles: Of the elevation model, all that reach `box` and a pixel around it.
+        lattice: Of `box`.
+        box: The pixels.
+
+    Raises:
+        ReadError: A tile cannot be read; the error names it.
+    """
+    wanted = [band for band in bands if band in TERRAIN_BANDS]
+    if not wanted:
+        return image
+    seen = image.reason == Reason.OBSERVED
+    of_band = dict(zip(scene_bands(bands), image.values, strict=True))
+    of_band |= terrain(wanted, tiles, lattice, box) if seen.any() else {}
+    nothing = np.full(box.shape, np.nan, np.float32)
+    values = np.stack([of_band.get(band, nothing) for band in bands])
+    lacking = seen & np.isnan([of_band.get(band, nothing) for band in wanted]).any(axis=0)
+    return replace(
+        image,
+        values=values,
+        clear_count=np.where(lacking, np.uint8(0), image.clear_count),
+        observed_on=np.where(lacking, np.uint16(NEVER), image.observed_on),
+        reason=np.where(lacking, np.uint8(Reason.NO_DATA), image.reason),
+    )
+
+
+def terrain(
+    bands: Sequence[str], tiles: Sequence[DemTile], lattice: Lattice, box: PixelBox
+) -> dict[str, NDArray[np.float32]]:
+    """``elevation`` (metres) and ``slope`` (degrees) of `box`, those asked for: (H, W), NaN where there is no data.
+
+    Raises:
+        ReadError: A tile cannot be read; the error names it.
+    """
+    if "slope" not in bands:
+        return {"elevation": read_elevation(tiles, lattice, box).astype(np.float32)}
+    around = read_elevation(tiles, lattice, box.pad(1))
+    found = {"elevation": around[1:-1, 1:-1], "slope": slope(around, lattice.resolution)}
+    return {band: found[band].astype(np.float32) for band in bands}
+
+
+def slope(elevation: NDArray[np.float64], resolution: float) -> NDArray[np.float64]:
+    """Steepness by Horn's weights over 3 x 3 pixels.
+
+    Horn, B. K. P. (1981): Hill shading and the reflectance map. Proceedings of the IEEE 69(1), 14-47; as in Burrough
+    and McDonnell (1998): Principles of Geographical Information Systems, p. 190.
+
+    Args:
+        elevation: (H + 2, W + 2) metres, NaN where there is none.
+        resolution: Side of a pixel in metres.
+
+    Returns:
+        (H, W) degrees, 0 to 90, of the inner pixels; NaN where one of the nine has no elevation.
+    """
+    z = elevation
+    down = z[2:, :-2] + 2 * z[2:, 1:-1] + z[2:, 2:] - z[:-2, :-2] - 2 * z[:-2, 1:-1] - z[:-2, 2:]
+    right = z[:-2, 2:] + 2 * z[1:-1, 2:] + z[2:, 2:] - z[:-2, :-2] - 2 * z[1:-1, :-2] - z[2:, :-2]
+    steepness = np.degrees(np.arctan(np.hypot(down, right) / (8 * resolution)))
+    return np.where(np.isnan(z[1:-1, 1:-1]), np.nan, steepness)
+
+
+def check_scale(bands: Sequence[str], grid: GridConfig, region: BaseGeometry) -> None:
+    """Make sure that the metres of ``grid.crs`` are the ground's, where a slope is asked for.
+
+    Raises:
+        InvalidConfigError: They are longer or shorter by more than :data:`SCALE_ERROR` somewhere in `region` (degrees).
+    """
+    if "slope" not in bands or grid.crs is None:
+        return
+    least, most = scales(grid.crs, shapely.segmentize(region, _DEGREES_PER_EDGE))
+    if not (1 - SCALE_ERROR <= least <= most <= 1 + SCALE_ERROR):
+        raise InvalidConfigError(
+            f"EPSG:{grid.crs}, which shows a metre of this region as {least:.3f} to {most:.3f} m",
+            expected=f"within {SCALE_ERROR:.0%} of its length, for the band slope",
+            cure="Leave grid.crs out, or choose a system made for this region.",
+            key="grid.crs",
+        )
