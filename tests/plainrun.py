@@ -20,7 +20,7 @@ from landslide_scale.config import ScanConfig, parse
 from landslide_scale.driver import ScanSummary, Stream
 from landslide_scale.layout import CUBE
 from landslide_scale.ledger import Ledger, Record
-from landslide_scale.predictor import Predictor
+from landslide_scale.predictor import Load, Predictor
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.verify import verify
 from landslide_scale.work import Row, Task
@@ -47,12 +47,12 @@ def columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def engine(roles: Roles, *, at_once: int = 2) -> driver.Engine:
+def engine(roles: Roles, *, at_once: int = 2, load: Load | None = None) -> driver.Engine:
     """One unit after the other in this process, as many predicted at once as on Ray."""
 
     @contextmanager
     def carry(task: Task) -> Iterator[Stream]:
-        predictor = Predictor(task, one_band_model(), "cpu", 1)
+        predictor = Predictor(task, load or one_band_model(), "cpu", 1)
 
         def stream(rows: Sequence[Row]) -> Iterator[Record]:
             for first in range(0, len(rows), at_once):
@@ -77,8 +77,8 @@ def plain_scan(settings: dict[str, Any], *, resume: bool = True, roles: Roles | 
     return driver.begin(config, engine(roles or Roles()), resume=resume, progress=silent)
 
 
-def plain_append(settings: dict[str, Any], roles: Roles | None = None) -> ScanSummary:
-    return driver.append(parse(ScanConfig, settings), engine(roles or Roles()), progress=silent)
+def plain_append(settings: dict[str, Any], roles: Roles | None = None, load: Load | None = None) -> ScanSummary:
+    return driver.append(parse(ScanConfig, settings), engine(roles or Roles(), load=load), progress=silent)
 
 
 def watched(settings: dict[str, Any], log: str, kill_at: int | None, action: str = "scan") -> None:
