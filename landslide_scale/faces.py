@@ -54,7 +54,7 @@ def plan(path: Path) -> int:
         f"{found.plan.bytes_to_read(len(scene_bands(found.card.model.bands))) / 1e9:.2f} GB of pixels to read "
         "(uncompressed)"
     )
-    bands = len(found.card.model.bands)
+    bands = found.card.model.bands
     most = max(reader_bytes(lattice, found.plan.patches, wanted.composite, bands) for lattice in found.plan.extents)
     say(f"at most {most / 1e9:.1f} GB of memory for each reader, however many scenes there are")
     if wanted.dem is not None:

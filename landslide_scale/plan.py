@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +17,13 @@ from landslide_scale.dem import DemIndex, DemTile
 from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project
 from landslide_scale.observe import dilation_pixels, planned_bytes
 from landslide_scale.scene import Scene, Window, newest_processing
+from landslide_scale.spec import scene_bands
 
 PROCESS_BYTES = 400 * 2**20
 """Of a reader before it reads: Python and its libraries."""
+
+TERRAIN_BYTES_PER_PIXEL = 160
+"""Of positions, weights and elevations while a block's elevation is read."""
 
 METRES_AROUND_REGION = 25_000
 """How far outside the region scenes are looked for, beside what a block reads: catalogue footprints are coarse."""
@@ -131,10 +136,12 @@ class Plan:
         return sum(4 * box.shape[0] * box.shape[1] for box in boxes)
 
 
-def reader_bytes(lattice: Lattice, patches: PatchLattice, composite: CompositeConfig, bands: int) -> int:
+def reader_bytes(lattice: Lattice, patches: PatchLattice, composite: CompositeConfig, bands: tuple[str, ...]) -> int:
     """The most memory of a process that reads blocks of a lattice, however many scenes there are."""
     box = patches.covering(lattice.box(Block(row=0, col=0))).pad(dilation_pixels(composite, lattice) + patches.stride)
-    return planned_bytes(box, bands) + PROCESS_BYTES
+    of_scenes, pixels = scene_bands(bands), math.prod(box.shape)
+    terrain = 0 if of_scenes == bands else pixels * (4 * len(bands) + TERRAIN_BYTES_PER_PIXEL)
+    return planned_bytes(box, len(of_scenes)) + terrain + PROCESS_BYTES
 
 
 def extents(places: Iterable[Place]) -> dict[Lattice, PixelBox]:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import Reason
+from landslide_scale.composite import NEVER, Image
 from landslide_scale.config import GridConfig
 from landslide_scale.dem import DemTile
 from landslide_scale.elevation import read_elevation
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import Lattice, PixelBox, scales
-from landslide_scale.observe import NEVER, Image
 from landslide_scale.spec import TERRAIN_BANDS, scene_bands
 
 SCALE_ERROR = 0.02

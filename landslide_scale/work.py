@@ -65,7 +65,7 @@ class Task:
     def reader_bytes(self) -> int:
         """The most memory that a process takes which observes units."""
         return max(
-            reader_bytes(lattice, self.patches, self.config.composite, len(self.bands)) for lattice, _ in self.extents
+            reader_bytes(lattice, self.patches, self.config.composite, self.bands) for lattice, _ in self.extents
         )
 
     def slot(self, unit: WorkUnit) -> Slot:

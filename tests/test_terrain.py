@@ -16,11 +16,11 @@ from pyproj import Transformer
 from scipy.ndimage import correlate
 
 from landslide_scale.bands import Reason
+from landslide_scale.composite import NEVER, Image
 from landslide_scale.config import GridConfig
 from landslide_scale.dem import DemTile
 from landslide_scale.errors import InvalidConfigError, PermanentReadError
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.observe import NEVER, Image
 from landslide_scale.scene import Access
 from landslide_scale.terrain import check_scale, slope, terrain, with_terrain
 
