@@ -88,12 +88,12 @@ def doomed(ground: Ground, role: str, generator: random.Random) -> int:
     """A step of this role, of a driver's while units are on their way: what comes before knows nothing of Ray."""
     of_role = [number for number, step in enumerate(ground.taken) if step.role == role]
     begun = next(number for number, step in enumerate(ground.taken) if step.role == "reader")
-    return generator.choice([step for step, number in enumerate(of_role) if number > begun or role == "reader"])
+    return generator.choice([step for step, number in enumerate(of_role) if number >= begun])
 
 
 def exit_code(settings: dict[str, Any], address: str, plan: Plan) -> int | None:
     """Of a driver in a process of its own."""
-    process = FORKS.Process(target=driven, args=(settings, address, plan))
+    process = FORKS.Process(target=driven, args=(settings, address, plan), daemon=True)
     process.start()
     process.join(LONG_S)
     return process.exitcode
