@@ -77,7 +77,8 @@ def cluster() -> Iterator[Cluster]:
             "num_cpus": CPUS,
             "object_store_memory": 200_000_000,
             "include_dashboard": False,
-            "_system_config": {"health_check_period_ms": 1000},  # a node that is gone is missed after 5 s
+            # A node that is gone is missed after 5 s; a worker that only waits for a busy machine is not.
+            "_system_config": {"health_check_period_ms": 1000, "worker_register_timeout_seconds": 240},
         }
         made = Cluster(initialize_head=True, head_node_args=head)
         yield made
