@@ -23,7 +23,7 @@ demo: $(READY)
 	$(BIN)/landslide-scale demo
 
 test: $(READY)
-	$(BIN)/python -m pytest --durations=30
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=30
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m "slow or not slow"
