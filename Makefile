@@ -26,7 +26,7 @@ test: $(READY)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=30
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=30 -m "slow or not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .
