@@ -100,4 +100,4 @@ def _asked(text: str) -> float:
         then = parsedate_to_datetime(text)
     except ValueError:
         return 0.0
-    return float((then.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return (then.astimezone(UTC) - datetime.now(UTC)).total_seconds()
