@@ -16,7 +16,7 @@ from scenes import COLLECTION as SCENES
 from scenes import item as scene_item
 from webserver import Answer, Site, site
 
-from landslide_scale import geotiff
+from landslide_scale import attempts
 from landslide_scale.catalog import search_anytime
 from landslide_scale.config import ChipsConfig, DemConfig, ScanConfig, parse
 from landslide_scale.dem import DemTile, tiles
@@ -111,7 +111,7 @@ def test_an_address_that_is_not_allowed_is_refused_by_tile_with_the_key_that_wou
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(geotiff, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ class Cluster:
 
     def wait_for_agents(self) -> None:
         """Nodes are up some seconds before they take jobs."""
-        end = time.monotonic() + 90
+        end = time.monotonic() + 130
         while (told := self.submit("true")).returncode:
             assert "No available agent" in told.stderr, told.stdout + told.stderr
             assert time.monotonic() < end, told.stderr
@@ -88,7 +88,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def wait_for_nodes(environment: Mapping[str, str], address: str, count: int, logs: Path) -> None:
-    end = time.monotonic() + 90
+    end = time.monotonic() + 130
     while time.monotonic() < end:
         command = [str(BIN / "ray"), "status", "--address", address]
         told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
