@@ -56,7 +56,9 @@ def free_port() -> int:
 
 @contextmanager
 def node(environment: Mapping[str, str], log: Path, *options: str) -> Iterator[None]:
-    command = [str(BIN / "ray"), "start", "--block", "--num-cpus=1", "--object-store-memory=300000000", *options]
+    # The port of the agent that starts jobs is fixed otherwise, and another cluster on this machine has it.
+    agent = f"--dashboard-agent-listen-port={free_port()}"
+    command = [str(BIN / "ray"), "start", "--block", "--num-cpus=1", "--object-store-memory=300000000", agent, *options]
     with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
         try:
             yield
