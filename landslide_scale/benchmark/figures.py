@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,9 @@ from landslide_scale.benchmark.tables import Table
 
 _HIT, _FALSE, _MISSED = (0.95, 0.95, 0.95), (0.90, 0.35, 0.05), (0.20, 0.45, 0.95)
 _IGNORED = (0.45, 0.45, 0.45)
+_PRINTED = "0.35"
 _PANEL = 1.55  # inches
+_HEAD = 18  # characters of its title on a line
 _MILLIONS = (2, 5, 10, 20, 50, 100, 200)
 
 
@@ -52,7 +55,7 @@ def comparison(examples: Sequence[Example], title: str) -> bytes:
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(example.name.rsplit("/", 1)[-1], fontsize=7)
     for axis, head in zip(axes[0], ["image", "label", *models], strict=True):
-        axis.set_title(head, fontsize=8)
+        axis.set_title(textwrap.fill(head, _HEAD), fontsize=8)
     figure.suptitle(title, fontsize=9)
     shown = (("found", _HIT), ("false alarm", _FALSE), ("missed", _MISSED), ("ignored", _IGNORED))
     figure.legend(
@@ -88,19 +91,20 @@ def sizes_figure(table: Table) -> bytes:
         spread = float(str(deviation)) if deviation is not None else 0.0
         if mean is not None:
             point = float(str(trainable)), float(str(mean))
-            axis.errorbar(*point, yerr=spread, fmt="o", color="#1b6ca8", capsize=3)
-            axis.annotate(str(record["Model"]), point, xytext=(5, 5), textcoords="offset points", fontsize=7)
+            axis.errorbar(*point, yerr=spread, fmt="o", capsize=3, label=str(record["Model"]))
     for name, printed in SIZES.items():
-        axis.plot(printed.trainable, printed.mf1, "x", color="#b04a00")
-        axis.annotate(
-            name, (printed.trainable, printed.mf1), xytext=(5, -9), textcoords="offset points", fontsize=7,
-            color="#b04a00",
-        )  # fmt: skip
+        point = printed.trainable, printed.mf1
+        axis.plot(*point, "x", color=_PRINTED)
+        axis.annotate(name, point, xytext=(0, 5), textcoords="offset points", ha="center", fontsize=7, color=_PRINTED)
     axis.set(xscale="log", xlim=(2, 200), xlabel="trainable parameters (millions)", ylabel="mean macro F1 (%)")
     axis.set_xticks(_MILLIONS, [str(tick) for tick in _MILLIONS])
     axis.minorticks_off()
     axis.set_title("Figure 4. circles: this run, bars one deviation; crosses: the paper's figures", fontsize=9)
     axis.grid(visible=True, alpha=0.3)
+    if axis.get_legend_handles_labels()[0]:
+        figure.legend(
+            loc="outside lower center", ncols=3, fontsize=7
+        )  # models of one size would hide each other's names
     return _png(figure)
 
 
