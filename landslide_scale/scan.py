@@ -22,9 +22,13 @@ from landslide_scale.heartbeat import patiently
 from landslide_scale.ledger import Record
 from landslide_scale.predictor import Load, Predictor
 from landslide_scale.session import session, settle_data
+from landslide_scale.stopping import AbandonedError, abandon
 from landslide_scale.work import Row, Task
 
 log = logging.getLogger(__name__)
+
+PATIENCE_S = 10.0
+"""For the end of a pipeline that is abandoned; its executor waits 2 s for its own thread."""
 
 UNITS_PER_CALL = 2
 """Units that one call of the predictor takes: patches fill its batches across them."""
@@ -62,11 +66,21 @@ def _stream(rows: Sequence[Row], task: Task, load: Load) -> Iterator[Record]:
         BrokenRunError: A step failed in a way that is no unit's own, or nothing has ended for too long.
     """
     ended: queue.Queue[Record | Exception | None] = queue.Queue()
-    threading.Thread(target=_pump, args=(rows, task, load, ended), daemon=True).start()
+    pump = threading.Thread(target=_pump, args=(rows, task, load, ended), daemon=True)
+    pump.start()
+    try:
+        yield from _records(ended, len(rows), task)
+    except BaseException:
+        # Ray Data's threads would go on after Ray's end, and start or join another cluster to do so.
+        abandon(pump, patience_s=PATIENCE_S)
+        raise
+
+
+def _records(ended: queue.Queue[Record | Exception | None], total: int, task: Task) -> Iterator[Record]:
     count, last, limit = 0, "none yet", task.config.compute.no_progress_s
     while True:
         try:
-            item = patiently(ended, limit_s=limit, silent=partial(_say_silence, f"{count} of {len(rows)}", last))
+            item = patiently(ended, limit_s=limit, silent=partial(_say_silence, f"{count} of {total}", last))
         except TimeoutError:
             raise BrokenRunError(
                 f"no unit has ended for {limit:.0f} s",
@@ -104,6 +118,8 @@ def _pump(rows: Sequence[Row], task: Task, load: Load, ended: queue.Queue[Record
         ended.put(None)
     except (RayError, RuntimeError, OSError) as error:
         ended.put(error)
+    except AbandonedError:
+        return  # Ray Data has shut its executor down on the way here
 
 
 def _dataset(rows: Sequence[Row], task: Task, load: Load) -> ray.data.Dataset:

@@ -1,7 +1,8 @@
-"""How a run is stopped from outside: SIGTERM ends it as Ctrl-C does, and it cleans up."""
+"""How a run is stopped: SIGTERM ends it as Ctrl-C does, and it cleans up; so do the threads it leaves."""
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import threading
 from collections.abc import Iterator
@@ -35,3 +36,19 @@ def terminable() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class AbandonedError(BaseException):
+    """Raised in a thread when nobody waits for its work any more; not an `Exception`, so that nobody handles it."""
+
+
+def abandon(thread: threading.Thread, *, patience_s: float) -> None:
+    """Raise `AbandonedError` in a thread at its next step, and wait for its end, so that it can clean up.
+
+    Args:
+        thread: Runs Python code and handles the error; a single call of C code is not cut short.
+        patience_s: How long its end is waited for.
+    """
+    if thread.ident is not None and thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(AbandonedError))
+        thread.join(patience_s)

@@ -144,7 +144,7 @@ def configured(catalogue: tuple[str, Path], checkpoint: str, run: Path, **change
         "output": {"run": str(run)},
     }
     for section, values in changes.items():
-        settings[section] = settings[section] | values if isinstance(values, dict) else values
+        settings[section] = settings.get(section, {}) | values if isinstance(values, dict) else values
     return settings
 
 

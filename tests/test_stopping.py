@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,10 +18,13 @@ from borderland import configured, served, untrained
 from PIL import Image
 
 from landslide_scale.console import run_guarded
-from landslide_scale.stopping import Terminated, terminable
+from landslide_scale.stopping import AbandonedError, Terminated, abandon, terminable
 
 TINY = {"sam": "vit_t", "upsample": 1}
 TRAIN = {"epochs": 10_000, "batch": 4, "patch": 32, "precision": "float32"}
+RAYS_OWN = "has constructor arguments in the object store and max_restarts > 0"
+"""Of a line that Ray's C++ part says whenever Ray Data starts an actor, at a level that nothing turns off."""
+
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
@@ -51,7 +55,8 @@ def stopped(command: str, settings: dict[str, object], folder: Path, sent: signa
             time.sleep(0.05)
         family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(sent)
-        said = process.communicate(timeout=60)[1]
+        lines = process.communicate(timeout=60)[1].splitlines(keepends=True)
+        said = "".join(line for line in lines if RAYS_OWN not in line)
     assert process.returncode == CODES[sent], said
     assert psutil.wait_procs(family, timeout=30)[1] == []
     return said
@@ -116,3 +121,26 @@ def test_a_termination_stays_one_where_a_library_made_a_plain_interruption_of_it
         raise KeyboardInterrupt
     assert raised.type is KeyboardInterrupt
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_abandoned_thread_cleans_up_and_ends_and_one_that_has_ended_is_left_alone():
+    said: list[str] = []
+
+    def wait_for_ever():
+        try:
+            while True:
+                time.sleep(0.01)
+        except AbandonedError:
+            said.append("cleaned up")
+
+    thread = threading.Thread(target=wait_for_ever, daemon=True)
+    abandon(thread, patience_s=0)  # not begun
+    thread.start()
+    abandon(thread, patience_s=60)
+    assert not thread.is_alive()
+    abandon(thread, patience_s=0)
+    assert said == ["cleaned up"]
+
+
+def test_no_handler_of_exceptions_swallows_an_abandonment():
+    assert not issubclass(AbandonedError, Exception)
