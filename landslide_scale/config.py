@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
 from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, Scl
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.providers import DEM_PROFILES, PROFILES, DemProfile, Profile, Provider
 from landslide_scale.redaction import redacted_values
 from landslide_scale.scene import Window, utc
+from landslide_scale.sources import CatalogConfig, DemConfig, check_terrain
 from landslide_scale.spec import TERRAIN_BANDS, ConvName, ConvNetSpec, DataSpec, LandslideNetSpec, Radiometry, TrainSpec
-from landslide_scale.strictyaml import hidden_tag
+from landslide_scale.strictyaml import Section, hidden_tag
 from landslide_scale.strictyaml import load as load  # noqa: PLC0414 who asks for a section reads it from a file
 from landslide_scale.strictyaml import parse as parse  # noqa: PLC0414 as load
-
-
-class Section(BaseModel):
-    """A mapping of a configuration: every key known, every type as declared."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def _window(value: object) -> object:
@@ -36,12 +29,6 @@ def _window(value: object) -> object:
 
 SceneClass = Annotated[int, Field(ge=Scl.DEFECTIVE, le=Scl.SNOW)]
 WindowField = Annotated[Window, BeforeValidator(_window)]
-AssetBand = Literal[
-    "coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "nir09", "swir16", "swir22",
-    "scl",
-]  # fmt: skip
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?$")]
-SignerAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$")]
 
 
 class RegionConfig(Section):
@@ -56,111 +43,6 @@ class RegionConfig(Section):
         if (self.bbox is None) == (self.file is None):
             raise InvalidConfigError("both or neither of bbox and file", expected="exactly one", key="region")
         return self
-
-
-class SourceConfig(Section):
-    """A collection of a STAC API, and which addresses its assets may point to.
-
-    Attributes:
-        url: STAC API root; by default the profile's.
-        collection: Overrides the profile's collection.
-        allowed_hosts: Hosts that assets may be read from, beside the profile's own; a name or a number, no port.
-            Only these may be in a private network.
-        allowed_roots: Local folders that assets may be read from.
-        signer: Where addresses are signed just before they are read, with ``{account}`` (first label of the host) and
-            ``{container}`` (first folder); by default the profile's.
-    """
-
-    section: ClassVar[str]
-    """Its key in a configuration."""
-    asset_key: ClassVar[str]
-    """The key that names assets."""
-    item: ClassVar[str]
-    """What an Item of it is called in messages."""
-
-    url: str | None = None
-    collection: str | None = None
-    allowed_hosts: tuple[HostName, ...] = ()
-    allowed_roots: tuple[str, ...] = ()
-    signer: SignerAddress | None = None
-
-    @property
-    @abstractmethod
-    def provider(self) -> Provider:
-        """What is known of the provider that the profile names."""
-
-
-class CatalogConfig(SourceConfig):
-    """Which catalogue the scenes are from.
-
-    Attributes:
-        profile: Asset names and the rule for the radiometric offset.
-        assets: Asset names by band (and ``scl``) where they differ from the profile's.
-        max_cloud_cover: Percent; scenes above are not used.
-    """
-
-    section: ClassVar[str] = "catalog"
-    asset_key: ClassVar[str] = "catalog.assets"
-    item: ClassVar[str] = "scene"
-
-    profile: Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "plain"] = "earth-search-c1"
-    assets: dict[AssetBand, str] = {}
-    max_cloud_cover: float = Field(default=100.0, ge=0, le=100)
-
-    @property
-    def provider(self) -> Profile:
-        """What is known of the provider that the profile names."""
-        return PROFILES[self.profile]
-
-
-class DemConfig(SourceConfig):
-    """Where the bands ``elevation`` (metres) and ``slope`` (degrees) are from: a collection of elevation models.
-
-    Attributes:
-        profile: Where the collection is; Copernicus GLO-30 unless `collection` says otherwise.
-        asset: Overrides the profile's name of the asset that holds elevations in metres.
-    """
-
-    section: ClassVar[str] = "dem"
-    asset_key: ClassVar[str] = "dem.asset"
-    item: ClassVar[str] = "dem"
-
-    profile: Literal["earth-search", "planetary-computer", "plain"] = "earth-search"
-    asset: str | None = None
-
-    @property
-    def provider(self) -> DemProfile:
-        """What is known of the provider that the profile names."""
-        return DEM_PROFILES[self.profile]
-
-
-def check_terrain(bands: tuple[str, ...], dem: DemConfig | None) -> None:
-    """Make sure that elevation and slope are asked for where, and only where, an elevation model is given.
-
-    Raises:
-        InvalidConfigError: One is there without the other, or there is no band of a scene beside them.
-    """
-    terrain = [band for band in bands if band in TERRAIN_BANDS]
-    if terrain and dem is None:
-        raise InvalidConfigError(
-            f"no section dem, and bands {list(bands)}",
-            expected=f"where {' and '.join(terrain)} are read from",
-            key="dem",
-            cure="Add `dem: {profile: earth-search}` for Copernicus GLO-30.",
-        )
-    if dem is not None and not terrain:
-        raise InvalidConfigError(
-            f"a section dem, and bands {list(bands)}",
-            expected=f"a band {' or '.join(TERRAIN_BANDS)} among them",
-            key="dem",
-            cure="Leave dem out: nothing would be read from it.",
-        )
-    if len(terrain) == len(bands):
-        raise InvalidConfigError(
-            f"bands {list(bands)}",
-            expected="at least one band of Sentinel-2: elevation alone does not see a landslide",
-            key="bands",
-        )
 
 
 class GridConfig(Section):

@@ -14,11 +14,11 @@ from typing import Any
 import rustac
 
 from landslide_scale import catalog
-from landslide_scale.config import SourceConfig
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.items import OWN_PREFIX
 from landslide_scale.redaction import redacted, redacted_values
 from landslide_scale.rundir import RunDirectory
+from landslide_scale.sources import SourceConfig
 
 SCENES = "scenes.parquet"
 DEM = "dem.parquet"

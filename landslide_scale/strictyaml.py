@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.redaction import without_secrets
@@ -37,6 +37,12 @@ class _Loader(yaml.SafeLoader):
             if keys.count(key) > 1:
                 raise InvalidConfigError(f"key {key} twice", expected="every key once", line=line)
         return super().construct_mapping(node, deep)
+
+
+class Section(BaseModel):
+    """A mapping of a configuration: every key known, every type as declared."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 C = TypeVar("C", bound=BaseModel)

@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale import catalog, dem, items, plan, region
 from landslide_scale.bands import BAND_NAMES
 from landslide_scale.checkpoint import ModelCard, fingerprint, read_card
-from landslide_scale.config import CatalogConfig, ChipsConfig, ScanConfig, check_terrain
+from landslide_scale.config import ChipsConfig, ScanConfig
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, InvalidConfigError
 from landslide_scale.frozen import DEM, SCENES, load_items, with_addresses
 from landslide_scale.grid import PatchLattice
@@ -22,6 +22,7 @@ from landslide_scale.providers import PROFILES
 from landslide_scale.radiometry import Evidence
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Window
+from landslide_scale.sources import CatalogConfig, check_terrain
 from landslide_scale.spec import TERRAIN_BANDS, scene_bands
 from landslide_scale.terrain import check_scale
 from landslide_scale.witness import ASKED, ask_pixels

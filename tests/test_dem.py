@@ -18,7 +18,7 @@ from webserver import Answer, Site, site
 
 from landslide_scale import attempts
 from landslide_scale.catalog import search_anytime
-from landslide_scale.config import ChipsConfig, DemConfig, ScanConfig, parse
+from landslide_scale.config import ChipsConfig, ScanConfig, parse
 from landslide_scale.dem import DemTile, tiles
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.elevation import read_elevation
@@ -29,6 +29,7 @@ from landslide_scale.hrefs import access
 from landslide_scale.providers import DEM_PROFILES
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Access
+from landslide_scale.sources import DemConfig
 
 Profile = Literal["earth-search", "planetary-computer", "plain"]
 NAME = "Copernicus_DSM_COG_10_N46_00_E015_00_DEM"

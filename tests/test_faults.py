@@ -27,7 +27,6 @@ from scenes import cog
 from webserver import Answer, Asked, site
 
 from landslide_scale import attempts, faces, geotiff
-from landslide_scale.config import CatalogConfig
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.driver import ScanSummary
 from landslide_scale.errors import ReadError, TryAgainError
@@ -37,6 +36,7 @@ from landslide_scale.ledger import Ledger
 from landslide_scale.raster import read_numbers
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Access
+from landslide_scale.sources import CatalogConfig
 
 SMALL = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}}
 QUICK = {"GDAL_HTTP_LOW_SPEED_TIME": 1, "GDAL_HTTP_TIMEOUT": 2}

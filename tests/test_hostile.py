@@ -30,7 +30,7 @@ from webserver import Answer, Asked, Site, certified, site
 from landslide_scale import attempts, geotiff
 from landslide_scale.catalog import MOST_ITEMS, search
 from landslide_scale.checkpoint import read_card, restore
-from landslide_scale.config import CatalogConfig, CompositeConfig, ScanConfig, load
+from landslide_scale.config import CompositeConfig, ScanConfig, load
 from landslide_scale.errors import (
     InvalidCatalogError,
     InvalidCheckpointError,
@@ -45,6 +45,7 @@ from landslide_scale.network import check_public
 from landslide_scale.observe import observe
 from landslide_scale.providers import PROFILES
 from landslide_scale.scene import Access, Window, utc
+from landslide_scale.sources import CatalogConfig
 
 WEST, NORTH, SIDE = 500_000, 5_100_000, 32
 LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=64)

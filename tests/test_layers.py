@@ -21,6 +21,7 @@ LAYERS = (
     {"errors"},
     {"bands", "spec", "storage", "strictyaml"},
     {"scene", "grid", "losses", "batches", "providers"},
+    {"sources"},
     {"config", "model", "metrics", "radiometry", "network", "attempts"},
     {"hrefs", "signing"},
     {"items", "geotiff"},
@@ -53,7 +54,7 @@ ONLY_IN = {
     "requests": {"catalog", "signing", "network"},
     "rustac": {"frozen"},
     "fsspec": {"storage", "rundir", "region", "datasets", "finetune", "trainrun"},
-    "pydantic": {"config", "strictyaml", "plan", "benchmark"},
+    "pydantic": {"config", "sources", "strictyaml", "plan", "benchmark"},
     "yaml": {"strictyaml", "demo"},
     "torch": {
         "model",

@@ -27,7 +27,7 @@ from webserver import Answer, Asked, Site, site
 from landslide_scale import attempts
 from landslide_scale.catalog import search
 from landslide_scale.checkpoint import read_card, restore
-from landslide_scale.config import CatalogConfig, RegionConfig, ScanConfig, parse
+from landslide_scale.config import RegionConfig, ScanConfig, parse
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, LandslideScaleError
 from landslide_scale.frozen import freeze, load_items, with_addresses
@@ -38,6 +38,7 @@ from landslide_scale.redaction import redacted, without_secrets
 from landslide_scale.region import load as load_region
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Window, utc
+from landslide_scale.sources import CatalogConfig
 
 SECRET = "xSECRETx"  # noqa: S105 a planted one
 AUGUST = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))

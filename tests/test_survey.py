@@ -8,13 +8,13 @@ import pytest
 import shapely
 from scenes import COLLECTION, item
 
-from landslide_scale.config import CatalogConfig
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.frozen import freeze, load_items
 from landslide_scale.items import scenes
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Window, utc
+from landslide_scale.sources import CatalogConfig
 from landslide_scale.survey import find
 
 AUGUST = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))

@@ -14,7 +14,7 @@ from scenes import cog, item
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale import cube_layout, plan, work
-from landslide_scale.config import CatalogConfig, CompositeConfig, GridConfig, ScanConfig, parse
+from landslide_scale.config import CompositeConfig, GridConfig, ScanConfig, parse
 from landslide_scale.frozen import freeze, load_items
 from landslide_scale.grid import PatchLattice
 from landslide_scale.items import asks_for_a_witness, scenes, with_evidence
@@ -25,6 +25,7 @@ from landslide_scale.radiometry import Evidence
 from landslide_scale.raster import read_sample
 from landslide_scale.rundir import RunDirectory
 from landslide_scale.scene import Window, utc
+from landslide_scale.sources import CatalogConfig
 from landslide_scale.survey import judged
 from landslide_scale.work import CUBE, Task
 

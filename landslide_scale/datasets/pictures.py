@@ -44,9 +44,7 @@ def decoded(content: bytes, *, modes: tuple[str, ...], kind: str, where: str, cu
         _check_declared(picture, content, modes=modes, expected=kind, file=where, cure=cure)
         picture.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidDatasetError(
-            f"cannot be decoded ({error})", expected=f"{kind}, whole", cure=cure, file=where
-        ) from error
+        raise InvalidDatasetError(f"cannot be decoded ({error})", expected=f"{kind}, whole", file=where) from error
     return picture
 
 
