@@ -17,8 +17,9 @@ from landslide_scale.training import Calibration, evaluate
 
 if TYPE_CHECKING:
     from landslide_scale.checkpoint import ModelCard
+    from landslide_scale.dataspec import DataSpec
     from landslide_scale.metrics import Confusion
-    from landslide_scale.spec import DataSpec, TrainSpec
+    from landslide_scale.spec import TrainSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Discriminator, Field, model_validator
 
 from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, Scl
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.redaction import redacted_values
 from landslide_scale.scene import Window, utc
 from landslide_scale.sources import CatalogConfig, DemConfig, check_terrain
-from landslide_scale.spec import TERRAIN_BANDS, ConvName, ConvNetSpec, DataSpec, LandslideNetSpec, Radiometry, TrainSpec
+from landslide_scale.spec import TERRAIN_BANDS, ConvName, ConvNetSpec, LandslideNetSpec, Radiometry, TrainSpec
 from landslide_scale.strictyaml import Section, hidden_tag
 from landslide_scale.strictyaml import load as load  # noqa: PLC0414 who asks for a section reads it from a file
 from landslide_scale.strictyaml import parse as parse  # noqa: PLC0414 as load

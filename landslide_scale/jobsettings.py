@@ -6,8 +6,9 @@ import os
 from dataclasses import replace
 
 from landslide_scale.config import FinetuneConfig
+from landslide_scale.dataspec import DataKind, DataSpec
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.spec import DataKind, DataSpec, InputSpec, Radiometry
+from landslide_scale.spec import InputSpec, Radiometry
 from landslide_scale.trainrun import FinetuneJob
 
 _RADIOMETRY: dict[DataKind, Radiometry] = {"chips": "boa", "landslide4sense": "l4s", "bijie": "rgb8", "pairs": "rgb8"}

@@ -7,15 +7,14 @@ Plain dataclasses, so that they import with nothing but Python on a GPU machine,
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from landslide_scale.errors import InvalidConfigError
 
 SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 ConvName = Literal["unet", "deeplabv3plus", "pspnet", "ccnet"]
 Radiometry = Literal["boa", "rgb8", "l4s"]
-DataKind = Literal["bijie", "landslide4sense", "pairs", "chips"]
 CalibrationMethod = Literal["temperature", "platt"]
 
 SAM_PIXEL_MEAN = (123.675, 116.28, 103.53)
@@ -38,8 +37,10 @@ _TERRAIN_SCALE = {"elevation": (0.0, 1000.0), "slope": (0.0, 45.0)}
 """Mean and deviation of a network that no data was measured for: the size of mountains, so that numbers stay small."""
 
 _L4S_HIGH = 8.0
-_SMALLEST_SIDE = 16
 _TOKEN = 16
+
+SMALLEST_SIDE = 16
+"""Pixels, of an image or a patch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,122 +226,6 @@ class InputSpec:
             "l4s": (0.0, _L4S_HIGH, other[0]),
         }[radiometry]
         return cls(radiometry=radiometry, low=low, high=high, gain=gain, mean=mean, std=std, terrain=terrain)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataSpec:
-    """Where labelled images lie and how their masks are read.
-
-    Attributes:
-        kind: ``bijie``: the Bijie landslide data set as published. ``landslide4sense``: a folder of Landslide4Sense as
-            published, with ``img`` and ``mask`` inside. ``pairs``: plain folders ``image`` and ``mask``. ``chips``:
-            what ``landslide-scale chips`` writes.
-        path: Folder, or its URL.
-        split: ``seeded`` parts the images by `TrainSpec.seed`, as the paper. ``official``, of ``landslide4sense``,
-            takes the published parts in `path`: ``TrainData`` is learnt from, ``ValidData`` chosen by, ``TestData``
-            scored.
-        resolution: Metres per pixel of ``pairs``, for scores by landslide size; other kinds know their own.
-        resize: Side in pixels every image of ``bijie`` or ``pairs`` is resized to: images antialiased, masks by
-            nearest. None keeps their sizes.
-        non_landslide: With ``bijie``, take the non-landslide images too, as all background.
-        channels: Names of the bands in the images of ``pairs``, in the files' order; a model takes any of them, by
-            name. None: 8-bit images of red, green and blue.
-        radiometry: With `channels`: what the images' values are once scaled.
-        scale, offset: With `channels`: from stored values to these, ``stored * scale + offset``, as GDAL and STAC
-            have it. Sentinel-2 L2A from processing baseline 04.00 on has 0.0001 and -0.1 for ``boa``.
-        background, landslide, ignore: Mask values of ``pairs`` and what they mean; no value may mean two things. Masks
-            of other kinds have one meaning only and leave these alone.
-    """
-
-    kind: DataKind
-    path: str
-    split: Literal["seeded", "official"] = "seeded"
-    resolution: float | None = None
-    resize: int | None = None
-    non_landslide: bool = False
-    channels: tuple[str, ...] | None = None
-    radiometry: Radiometry | None = None
-    scale: float | None = None
-    offset: float = 0.0
-    background: tuple[int, ...] = (0,)
-    landslide: tuple[int, ...] = (255,)
-    ignore: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.resize is not None and (self.resize < _SMALLEST_SIDE or self.kind not in {"bijie", "pairs"}):
-            raise InvalidConfigError(
-                f"resize {self.resize} for {self.kind}",
-                expected=f"{_SMALLEST_SIDE} or more, for bijie or pairs",
-                key="dataset.resize",
-            )
-        if self.non_landslide and self.kind != "bijie":
-            raise InvalidConfigError(
-                f"non_landslide for {self.kind}",
-                expected="bijie, which has a folder of them",
-                key="dataset.non_landslide",
-            )
-        if self.split == "official" and self.kind != "landslide4sense":
-            raise InvalidConfigError(
-                f"split official for {self.kind}",
-                expected="landslide4sense, which is published in parts",
-                key="dataset.split",
-            )
-        if self.resolution is not None and not (self.kind == "pairs" and 0 < self.resolution < math.inf):
-            raise InvalidConfigError(
-                f"resolution {self.resolution} for {self.kind}",
-                expected="metres per pixel, above 0, for pairs",
-                key="dataset.resolution",
-            )
-        self._check_channels()
-        self._check_mask_values()
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What a run records of it: keys added later are left out where unset, so that runs begun before go on."""
-        values = asdict(self)
-        later = ("channels", "radiometry", "scale", "offset") if self.channels is None else ()
-        return {key: value for key, value in values.items() if key not in later}
-
-    def _check_channels(self) -> None:
-        units = {"radiometry": self.radiometry, "scale": self.scale}
-        if self.channels is None:
-            if given := [key for key, value in (units | {"offset": self.offset or None}).items() if value is not None]:
-                raise InvalidConfigError(
-                    f"{given[0]} without channels",
-                    expected="the names of the images' bands beside it",
-                    key="dataset.channels",
-                )
-            return
-        if self.kind != "pairs":
-            raise InvalidConfigError(
-                f"channels for {self.kind}", expected="pairs; other kinds know their own", key="dataset.channels"
-            )
-        if not self.channels or len(set(self.channels)) != len(self.channels):
-            raise InvalidConfigError(
-                f"channels {list(self.channels)}", expected="at least one band, each once", key="dataset.channels"
-            )
-        if lacking := [key for key, value in units.items() if value is None]:
-            raise InvalidConfigError(
-                f"channels without {lacking[0]}",
-                expected="what their values are: radiometry (boa, rgb8, l4s) and scale",
-                cure="Reflectance as floats is boa with scale 1, Sentinel-2 digital numbers boa with scale 0.0001.",
-                key=f"dataset.{lacking[0]}",
-            )
-        if not (0 < (self.scale or 0) < math.inf and math.isfinite(self.offset)):
-            raise InvalidConfigError(
-                f"scale {self.scale}, offset {self.offset}",
-                expected="a scale above 0 and finite numbers",
-                key="dataset.scale",
-            )
-
-    def _check_mask_values(self) -> None:
-        values = (*self.background, *self.landslide, *self.ignore)
-        if len(set(values)) != len(values) or not self.landslide or not self.background:
-            raise InvalidConfigError(
-                f"background {self.background}, landslide {self.landslide}, ignore {self.ignore}",
-                expected="at least one value for background and landslide, and one meaning for each value",
-                key="dataset",
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,13 +28,14 @@ from landslide_scale.datasets import (
     open_dataset,
     partition,
 )
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError, RunConflictError
 from landslide_scale.fitting import Epoch, Parts, TrainState
 from landslide_scale.metrics import Confusion, nan_as_null
 from landslide_scale.model import Network, build, family, parameter_counts
 from landslide_scale.redaction import redacted
 from landslide_scale.rundir import RunDirectory
-from landslide_scale.spec import DataSpec, InputSpec, ModelSpec, TrainSpec
+from landslide_scale.spec import InputSpec, ModelSpec, TrainSpec
 from landslide_scale.training import Calibration, Evaluation
 
 if TYPE_CHECKING:

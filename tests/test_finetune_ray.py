@@ -16,6 +16,7 @@ from torchvision.models import resnet18
 
 from landslide_scale.assess import evaluate_checkpoint
 from landslide_scale.checkpoint import restore
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.errors import (
     BrokenRunError,
     InvalidCheckpointError,
@@ -28,7 +29,7 @@ from landslide_scale.fitting import TrainState, fit, score
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import counts_line
 from landslide_scale.session import session
-from landslide_scale.spec import ConvNetSpec, DataSpec, InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec, TrainSpec
 from landslide_scale.storage import file_sha256
 from landslide_scale.trainrun import FinetuneJob, FinetuneResult, Prepared, TrainRun
 

@@ -20,7 +20,7 @@ LAYERS = (
     {"redaction", "stopping", "heartbeat"},
     {"errors"},
     {"bands", "spec", "storage", "strictyaml"},
-    {"scene", "grid", "losses", "batches", "providers"},
+    {"scene", "grid", "losses", "batches", "providers", "dataspec"},
     {"sources"},
     {"config", "model", "metrics", "radiometry", "network", "attempts"},
     {"hrefs", "signing"},

@@ -31,6 +31,7 @@ from landslide_scale.config import ChipsConfig, ScanConfig, parse
 from landslide_scale.cube import PROBABILITY_FILL
 from landslide_scale.datasets import files_at
 from landslide_scale.datasets.chips import INDEX, open_chips
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.driver import ScanSummary
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, InvalidConfigError, RunConflictError
@@ -41,7 +42,7 @@ from landslide_scale.plan import WorkUnit
 from landslide_scale.predictor import Load
 from landslide_scale.region import read_polygons
 from landslide_scale.rundir import RunDirectory
-from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
 from landslide_scale.survey import chips_plan, survey
 from landslide_scale.trainrun import FinetuneJob, Prepared
 

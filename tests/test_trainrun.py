@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from landslide_scale.checkpoint import restore
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.fitting import Epoch, TrainState
 from landslide_scale.metrics import Confusion, LogitHistogram
-from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
 from landslide_scale.training import Calibration, Evaluation
 from landslide_scale.trainrun import FinetuneJob, TrainRun, scores
 

@@ -23,10 +23,10 @@ from landslide_scale.benchmark.trials import Judged
 from landslide_scale.checkpoint import ModelCard, restore
 from landslide_scale.datasets import Dataset, EvaluationPatches, Kept, Sample, inspect, open_dataset
 from landslide_scale.datasets.patches import cut, windows
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.metrics import LabelledMap, MapScores
 from landslide_scale.model.precision import Precision, autocast
 from landslide_scale.rundir import RunDirectory
-from landslide_scale.spec import DataSpec
 from landslide_scale.training import Calibration, evaluate
 from landslide_scale.trainrun import CHECKPOINT, FinetuneJob
 

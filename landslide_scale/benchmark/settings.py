@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from landslide_scale.config import BaseWeightsConfig, ModelField, RunConfig, TrainCompute
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.spec import DataSpec, TrainSpec
+from landslide_scale.spec import TrainSpec
 from landslide_scale.strictyaml import Section
 
 _LABEL = r"^[A-Za-z0-9][A-Za-z0-9 +,.()_-]*$"

@@ -19,7 +19,8 @@ from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.losses import IGNORE
 
 if TYPE_CHECKING:
-    from landslide_scale.spec import DataSpec, InputSpec, ModelSpec
+    from landslide_scale.dataspec import DataSpec
+    from landslide_scale.spec import InputSpec, ModelSpec
 
 __all__ = [
     "Dataset",

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from landslide_scale.datasets.sample import Found
-    from landslide_scale.spec import DataSpec, TrainSpec
+    from landslide_scale.dataspec import DataSpec
+    from landslide_scale.spec import TrainSpec
 
 _FEWEST = 3
 

@@ -15,9 +15,10 @@ from PIL import Image
 
 from landslide_scale.benchmark.protocols import EXAMPLES, judge
 from landslide_scale.checkpoint import BaseWeights, ModelCard, save
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import build
-from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
 from landslide_scale.trainrun import CHECKPOINT, FinetuneJob
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from landslide_scale.console import run_guarded
-from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.dataspec import DataSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
 from landslide_scale.trainrun import FinetuneJob, Prepared
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)

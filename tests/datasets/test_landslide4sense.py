@@ -10,8 +10,9 @@ import pytest
 
 from landslide_scale.datasets import LocalFiles, inspect, measured, open_dataset, partition
 from landslide_scale.datasets.landslide4sense import BANDS, _array, open_landslide4sense
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
-from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,9 @@ from landslide_scale.datasets import LocalFiles, inspect, open_dataset
 from landslide_scale.datasets.chips import open_chips
 from landslide_scale.datasets.files import RemoteFiles
 from landslide_scale.datasets.pairs import open_pairs
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
-from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 
 MEANING = {0: 0, 255: 1}
 INDEX = {"version": 1, "bands": ["red", "green", "blue", "nir08"], "radiometry": "boa", "resolution": 10.0, "size": 32}

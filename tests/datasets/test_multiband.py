@@ -25,9 +25,10 @@ from landslide_scale.datasets import LocalFiles, measured, open_dataset
 from landslide_scale.datasets.images import Channels
 from landslide_scale.datasets.multiband import resized, stored_bands
 from landslide_scale.datasets.pairs import open_pairs
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.jobsettings import finetune_job
-from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.trainrun import Prepared
 
 NAMES = ("blue", "green", "red", "nir08", "swir16")

@@ -14,10 +14,11 @@ from landslide_scale.checkpoint import BaseWeights, ModelCard, restore, save
 from landslide_scale.datasets import Sample, measured, measured_terrain
 from landslide_scale.datasets.patches import TrainingPatches, augment
 from landslide_scale.datasets.sample import inspect
+from landslide_scale.dataspec import DataSpec
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.model import build
 from landslide_scale.model.stem import Normalise
-from landslide_scale.spec import DataSpec, InputSpec, LandslideNetSpec, Radiometry, TrainSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec, Radiometry, TrainSpec
 from landslide_scale.trainrun import FinetuneJob, Prepared
 
 BANDS = ("elevation", "red", "slope", "nir")
