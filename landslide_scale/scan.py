@@ -83,7 +83,7 @@ def _records(ended: queue.Queue[Record | Exception | None], total: int, task: Ta
             item = patiently(ended, limit_s=limit, silent=partial(_say_silence, f"{count} of {total}", last))
         except TimeoutError:
             raise BrokenRunError(
-                f"no unit has ended for {limit:.0f} s",
+                f"no unit has ended for {limit:g} s",
                 expected="progress",
                 cure="Look at the cluster's logs: a reader asks for "
                 f"{task.reader_bytes / 1e9:.1f} GB of memory; --resume goes on from here.",
