@@ -18,6 +18,7 @@ from pyproj import Transformer
 
 from landslide_scale.checkpoint import BaseWeights, ModelCard, save
 from landslide_scale.config import ScanConfig, parse
+from landslide_scale.demo.items import COLLECTION, make_collection
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.model import build
 from landslide_scale.raster import write_cog
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
 
 WEST, NORTH = 500_000, 5_100_000
 BANDS = ("red", "green", "blue")
-COLLECTION = {
-    "type": "Collection",
-    "stac_version": "1.0.0",
-    "id": "made",
-    "description": "Made scenes",
-    "license": "CC0-1.0",
-    "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}},
-    "links": [],
-}
 
 
 def degrees(side: int) -> tuple[float, float, float, float]:
@@ -63,7 +55,7 @@ def make_item(folder: Path, day: int, side: int) -> dict[str, Any]:
         "type": "Feature",
         "stac_version": "1.0.0",
         "id": f"made-{day}",
-        "collection": "made",
+        "collection": COLLECTION,
         "geometry": {"type": "Polygon", "coordinates": [ring]},
         "bbox": [west, south, east, north],
         "properties": {
@@ -100,7 +92,7 @@ def settings(folder: Path, url: str, side: int) -> ScanConfig:
         {
             "region": {"bbox": [west + rim_x, south + rim_y, east - rim_x, north - rim_y]},
             "windows": [{"start": "2023-08-01", "end": "2023-09-01"}],
-            "catalog": {"url": url, "profile": "plain", "collection": "made", "allowed_roots": [str(folder)]},
+            "catalog": {"url": url, "profile": "plain", "collection": COLLECTION, "allowed_roots": [str(folder)]},
             "grid": {"block": 256, "chunk": 128},
             "model": {"checkpoint": checkpoint(folder / "checkpoint.safetensors")},
             "output": {"run": str(folder / "run")},
@@ -116,7 +108,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         items = [make_item(folder, day, asked.side) for day in (3, 8, 13)]
-        with serve(items, [COLLECTION]) as url:
+        with serve(
+            items, [make_collection(degrees(asked.side), "2023-08-01T00:00:00Z", "2023-09-01T00:00:00Z")]
+        ) as url:
             config = settings(folder, url, asked.side)
             began = time.perf_counter()
             first = scan(config)

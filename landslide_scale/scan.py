@@ -70,13 +70,13 @@ def _stream(rows: Sequence[Row], task: Task, load: Load) -> Iterator[Record]:
     pump.start()
     try:
         yield from _records(ended, len(rows), task)
-    except BaseException:
-        # Ray Data's threads would go on after Ray's end, and start or join another cluster to do so.
+    finally:
+        # Left before its end, Ray Data would go on after Ray's, and start or join another cluster to do so.
         abandon(pump, patience_s=PATIENCE_S)
-        raise
 
 
 def _records(ended: queue.Queue[Record | Exception | None], total: int, task: Task) -> Iterator[Record]:
+    """What the pump puts into `ended`, up to None; an exception is raised as the driver's."""
     count, last, limit = 0, "none yet", task.config.compute.no_progress_s
     while True:
         try:

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+ABOUT_TO_END_S = 0.2
+"""What a thread takes at most from its last word to its end."""
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came."""
@@ -45,10 +48,13 @@ class AbandonedError(BaseException):
 def abandon(thread: threading.Thread, *, patience_s: float) -> None:
     """Raise `AbandonedError` in a thread at its next step, and wait for its end, so that it can clean up.
 
+    One that has ended, or is about to, is left alone.
+
     Args:
         thread: Runs Python code and handles the error; a single call of C code is not cut short.
         patience_s: How long its end is waited for.
     """
-    if thread.ident is not None and thread.is_alive():
+    thread.join(ABOUT_TO_END_S)
+    if thread.is_alive() and thread.ident is not None:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(AbandonedError))
         thread.join(patience_s)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scenes
 import torch
 from numpy.typing import NDArray
 from pyproj import Transformer
@@ -22,15 +23,7 @@ from landslide_scale.spec import InputSpec, LandslideNetSpec, ModelSpec, Radiome
 BORDER = 18.0
 NORTHING = 5_100_000
 SIDE = 240
-COLLECTION = {
-    "type": "Collection",
-    "stac_version": "1.0.0",
-    "id": "made",
-    "description": "Made scenes",
-    "license": "CC0-1.0",
-    "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}},
-    "links": [],
-}
+COLLECTION = scenes.COLLECTION | {"id": "made"}
 
 
 @dataclass(frozen=True, kw_only=True)

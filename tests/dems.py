@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import scenes
 from numpy.typing import NDArray
 
 from landslide_scale.dem import DemTile
@@ -80,15 +81,7 @@ def degree(
     return raster(folder, name, surface, shape, **corner)
 
 
-COLLECTION = {
-    "type": "Collection",
-    "stac_version": "1.0.0",
-    "id": "cop-dem-glo-30",
-    "description": "Made elevations",
-    "license": "CC0-1.0",
-    "extent": {"spatial": {"bbox": [[-180, -90, 180, 90]]}, "temporal": {"interval": [[None, None]]}},
-    "links": [],
-}
+COLLECTION = scenes.COLLECTION | {"id": "cop-dem-glo-30", "description": "Made elevations"}
 
 
 def item(tile: DemTile, **properties: object) -> dict[str, Any]:

@@ -401,6 +401,7 @@ def test_a_scan_in_which_nothing_ends_says_so_and_gives_up(world: World, tmp_pat
     assert done.stderr.count("no unit has ended for") > 2
     assert "the last was none yet" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "Connecting to existing Ray cluster" not in done.stderr  # as its pipeline would, going on without Ray
 
 
 def command(settings: dict[str, Any], change: str = "pass") -> subprocess.CompletedProcess[str]:

@@ -14,15 +14,14 @@ import numpy as np
 import psutil
 import pytest
 import shapely
-from borderland import COLLECTION, configured, one_band_model, untrained
+from borderland import configured, one_band_model, untrained
 from pyproj import Transformer
-from scenes import scene
+from scenes import COLLECTION, cog, item, scene
 
 from landslide_scale.config import CompositeConfig, ScanConfig, parse
 from landslide_scale.demo.stac_server import serve
 from landslide_scale.grid import Lattice, PixelBox, Zone, project
 from landslide_scale.observe import observe, planned_bytes
-from landslide_scale.raster import write_cog
 from landslide_scale.scan import scan
 from landslide_scale.scene import Scene
 
@@ -39,6 +38,7 @@ SETTINGS = {
     "grid": {"resolution": 10, "block": 512, "chunk": 256},
     "predict": {"patch": 128, "halo": 16, "batch": 8},
     "compute": {"cpus_per_predictor": 1},
+    "catalog": {"collection": COLLECTION["id"]},
 }
 BOX = PixelBox(row_start=-NORTH // 10, row_stop=-NORTH // 10 + 1536, col_start=WEST // 10, col_stop=WEST // 10 + 1536)
 
@@ -108,38 +108,10 @@ def wide_item(folder: Path) -> dict[str, Any]:
     """A scene of 102 km by 46 km of noise."""
     rows, cols = 9 * 512, 20 * 512
     generator = np.random.default_rng(0)
-    transform = (10.0, 0.0, float(WEST), 0.0, -10.0, float(NORTH))
-    assets = {}
-    for band in (*BANDS, "scl"):
-        values = generator.integers(1001, 9999, (rows, cols)).astype(np.uint16)
-        if band == "scl":
-            values = np.full((rows, cols), 4, np.uint8)
-        path = folder / f"wide-{band}.tif"
-        write_cog(path, values, epsg=32633, transform=transform, nodata=0)
-        assets[band] = {"href": str(path), "proj:shape": [rows, cols], "proj:transform": list(transform)}
-    bounds = (WEST, NORTH - rows * 10, WEST + cols * 10, NORTH)
-    west, south, east, north = Transformer.from_crs(32633, 4326, always_xy=True).transform_bounds(*bounds)
-    corners = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    return {
-        "type": "Feature",
-        "stac_version": "1.0.0",
-        "id": "wide",
-        "collection": "made",
-        "geometry": {"type": "Polygon", "coordinates": [corners]},
-        "bbox": [west, south, east, north],
-        "properties": {
-            "datetime": "2023-08-03T10:00:07Z",
-            "proj:epsg": 32633,
-            "grid:code": "MGRS-33TWM",
-            "s2:processing_baseline": "05.09",
-            "s2:datatake_id": "GS2A_20230803T100000_040000_N05.09",
-            "s2:datastrip_id": "S2A_DS_wide",
-            "s2:generation_time": "2023-08-03T15:00:00Z",
-            "eo:cloud_cover": 1.0,
-        },
-        "assets": assets,
-        "links": [],
-    }
+    pixels = {band: generator.integers(1001, 9999, (rows, cols)).astype(np.uint16) for band in BANDS}
+    pixels["scl"] = np.full((rows, cols), 4, np.uint8)
+    assets = {band: cog(folder / f"wide-{band}.tif", values, west=WEST, north=NORTH) for band, values in pixels.items()}
+    return item("wide", assets=assets, bounds=(WEST, NORTH - rows * 10, WEST + cols * 10, NORTH))
 
 
 def region_file(folder: Path, rows: int, columns: int) -> str:

@@ -134,7 +134,6 @@ def test_an_abandoned_thread_cleans_up_and_ends_and_one_that_has_ended_is_left_a
             said.append("cleaned up")
 
     thread = threading.Thread(target=wait_for_ever, daemon=True)
-    abandon(thread, patience_s=0)  # not begun
     thread.start()
     abandon(thread, patience_s=60)
     assert not thread.is_alive()
