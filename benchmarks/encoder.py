@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, get_args
 import torch
 
 from landslide_scale.model import autocast, build, random_base
-from landslide_scale.model.encoder import encode
-from landslide_scale.model.precision import native_bf16
-from landslide_scale.model.sam import sam_parts
+from landslide_scale.model.core.precision import native_bf16
+from landslide_scale.model.landslidenet.encoder import encode
+from landslide_scale.model.landslidenet.sam import sam_parts
 from landslide_scale.spec import InputSpec, LandslideNetSpec, SamSize
 
 if TYPE_CHECKING:

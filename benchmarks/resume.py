@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyproj import Transformer
 
-from landslide_scale.checkpoint import BaseWeights, ModelCard, save
-from landslide_scale.config import ScanConfig, parse
-from landslide_scale.demo.items import COLLECTION, make_collection
-from landslide_scale.demo.stac_server import serve
+from landslide_scale.demo.satellite.items import COLLECTION, make_collection
+from landslide_scale.demo.satellite.stac_server import serve
+from landslide_scale.imagery.raster import write_cog
 from landslide_scale.model import build
-from landslide_scale.raster import write_cog
-from landslide_scale.scan import scan
+from landslide_scale.model.checkpoint import BaseWeights, ModelCard, save
+from landslide_scale.scan.engine import scan
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.strictyaml import parse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

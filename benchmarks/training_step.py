@@ -17,15 +17,15 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 
-from landslide_scale.losses import segmentation_loss
 from landslide_scale.model import autocast, build, random_base
-from landslide_scale.model.precision import Precision, native_bf16
+from landslide_scale.model.core.precision import Precision, native_bf16
 from landslide_scale.spec import InputSpec, LandslideNetSpec, SamSize
+from landslide_scale.training.losses import segmentation_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MODULES = ("landslide_scale.model.attention", "landslide_scale.model.decoder")
+_MODULES = ("landslide_scale.model.landslidenet.attention", "landslide_scale.model.landslidenet.decoder")
 
 
 def stepper(size: SamSize, patch: int, batch: int, precision: Precision) -> Callable[[], None]:

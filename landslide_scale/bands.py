@@ -12,6 +12,16 @@ BAND_NAMES = (
 )  # fmt: skip
 """Names of the L2A bands in the order B01 to B12 (B10 has no surface reflectance), as Earth Search names its assets."""
 
+TERRAIN_BANDS = ("elevation", "slope")
+"""Bands of an elevation model: metres above its datum, and degrees, 0 to 90. In the radiometry ``boa`` they are beside
+reflectance as they are; Landslide4Sense has bands of the same names, but normalised like its others."""
+
+
+def scene_bands(bands: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `bands` that are read from scenes, in their order."""
+    return tuple(band for band in bands if band not in TERRAIN_BANDS)
+
+
 QUANTIFICATION = 10_000
 """Digital numbers per unit of surface reflectance (Sentinel-2 Products Specification Document)."""
 
@@ -60,6 +70,9 @@ class Reason(IntEnum):
     NOT_SCANNED = 8
     TOO_FEW_CLEAR = 9
 
+
+NEVER = 65_535
+"""Day of the newest clear observation of a pixel that no scene saw clear."""
 
 _REASON_OF_CLASS = {
     Scl.NO_DATA: Reason.NO_DATA,

@@ -4,44 +4,40 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from landslide_scale import config as configuration
-from landslide_scale.assess import evaluate_checkpoint
-from landslide_scale.benchmark.settings import BenchmarkConfig
-from landslide_scale.benchmark.study import run_benchmark
-from landslide_scale.chips import make_chips
-from landslide_scale.console import say
-from landslide_scale.coverage import MAPS
+from landslide_scale.bands import scene_bands
 from landslide_scale.demo.run import run_demo
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.finetune import finetune as run_finetune
-from landslide_scale.jobsettings import finetune_job
-from landslide_scale.plan import reader_bytes
-from landslide_scale.reports import (
-    CountProgress,
-    ScanProgress,
-    map_lines,
-    scan_report,
-    score_lines,
-    verify_report,
-)
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.scan import append as append_windows
-from landslide_scale.scan import scan as run_scan
-from landslide_scale.session import session
-from landslide_scale.spec import scene_bands
-from landslide_scale.status import lines
-from landslide_scale.status import status as run_status
-from landslide_scale.storage import write_whole
-from landslide_scale.survey import survey
-from landslide_scale.trainrun import CHECKPOINT
-from landslide_scale.verify import verify as verify_run
+from landslide_scale.labels.chips import make_chips
+from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.paper.settings import BenchmarkConfig
+from landslide_scale.paper.study import run_benchmark
+from landslide_scale.reports import CountProgress, ScanProgress, map_lines, scan_report, score_lines, verify_report
+from landslide_scale.runtime.console import say
+from landslide_scale.runtime.session import session
+from landslide_scale.scan.coverage import MAPS
+from landslide_scale.scan.engine import append as append_windows
+from landslide_scale.scan.engine import scan as run_scan
+from landslide_scale.scan.plan import reader_bytes
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.status import lines
+from landslide_scale.scan.status import status as run_status
+from landslide_scale.scan.survey import survey
+from landslide_scale.scan.verify import verify as verify_run
+from landslide_scale.storage.files import write_whole
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import load
+from landslide_scale.training.assess import evaluate_checkpoint
+from landslide_scale.training.engine import finetune as run_finetune
+from landslide_scale.training.job import finetune_job
+from landslide_scale.training.run import CHECKPOINT
+from landslide_scale.training.settings import FinetuneConfig
 
 INCOMPLETE = 3
 
 
 def plan(path: Path) -> int:
     """Print what a scan would do."""
-    wanted = configuration.load(configuration.ScanConfig, path)
+    wanted = load(ScanConfig, path)
     found = survey(wanted)
     for lattice, box in found.plan.extents.items():
         count = sum(unit.lattice == lattice for unit in found.plan.units)
@@ -72,7 +68,7 @@ def plan(path: Path) -> int:
 
 def scan(path: Path, *, resume: bool) -> int:
     """Run a scan; exit code 3 where units failed."""
-    wanted = configuration.load(configuration.ScanConfig, path)
+    wanted = load(ScanConfig, path)
     summary = run_scan(wanted, resume=resume, progress=ScanProgress())
     say(scan_report(summary))
     return 0 if summary.complete else INCOMPLETE
@@ -80,7 +76,7 @@ def scan(path: Path, *, resume: bool) -> int:
 
 def append(path: Path) -> int:
     """Add windows to a complete scan; exit code 3 where units failed."""
-    wanted = configuration.load(configuration.ScanConfig, path)
+    wanted = load(ScanConfig, path)
     summary = append_windows(wanted, progress=ScanProgress())
     say(scan_report(summary))
     return 0 if summary.complete else INCOMPLETE
@@ -109,7 +105,7 @@ def status(url: str, map_file: Path | None) -> int:
 
 def chips(path: Path) -> int:
     """Make chips."""
-    made = make_chips(configuration.load(configuration.ChipsConfig, path), progress=say)
+    made = make_chips(load(ChipsConfig, path), progress=say)
     say(
         f"{made.kept} of {made.planned} chips kept in {made.directory}: {made.landslide_pixels:,} of {made.pixels:,} "
         "observed pixels are landslide"
@@ -119,7 +115,7 @@ def chips(path: Path) -> int:
 
 def finetune(path: Path, *, resume: bool) -> int:
     """Fine-tune, and print counts and scores."""
-    wanted = configuration.load(configuration.FinetuneConfig, path)
+    wanted = load(FinetuneConfig, path)
     with session(wanted.compute.address):
         result = run_finetune(finetune_job(wanted), resume=resume, progress=say)
     scored = "TestData" if wanted.dataset.split == "official" else f"the held-out {wanted.train.holdout:.0%}"
@@ -131,7 +127,7 @@ def finetune(path: Path, *, resume: bool) -> int:
 
 def evaluate(path: Path, checkpoint: str | None) -> int:
     """Score a checkpoint."""
-    wanted = configuration.load(configuration.FinetuneConfig, path)
+    wanted = load(FinetuneConfig, path)
     job = finetune_job(wanted)
     base = wanted.base_weights.url if wanted.base_weights else None
     found = evaluate_checkpoint(checkpoint or f"{job.output}/{CHECKPOINT}", job.data, job.train, base_url=base)
@@ -143,7 +139,7 @@ def evaluate(path: Path, checkpoint: str | None) -> int:
 
 def benchmark(path: Path, *, resume: bool) -> int:
     """Train and judge every model, and print the tables."""
-    summary = run_benchmark(configuration.load(BenchmarkConfig, path), resume=resume, progress=say)
+    summary = run_benchmark(load(BenchmarkConfig, path), resume=resume, progress=say)
     for table in summary.tables:
         say(table.markdown())
     say(f"run: {summary.run}")

@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from landslide_scale.driver import Progress, ScanSummary
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
-from landslide_scale.verify import Verdict
+from landslide_scale.scan.driver import Progress, ScanSummary
+from landslide_scale.scan.verify import Verdict
 
 SPARSE_S = 30
 TERMINAL_S = 0.2

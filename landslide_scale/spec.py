@@ -1,7 +1,7 @@
-"""What a model is made of and how it is trained, as frozen values.
+"""What a network is made of and how it takes pixel values, as frozen values.
 
-Plain dataclasses, so that they import with nothing but Python on a GPU machine, read from YAML through
-``config.py`` and travel in a checkpoint's JSON metadata.
+Plain dataclasses, so that they import with nothing but Python and NumPy on a GPU machine, read from YAML
+through ``training/settings.py`` and travel in a checkpoint's JSON metadata.
 """
 
 from __future__ import annotations
@@ -10,28 +10,18 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from landslide_scale.bands import TERRAIN_BANDS
 from landslide_scale.errors import InvalidConfigError
 
 SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 ConvName = Literal["unet", "deeplabv3plus", "pspnet", "ccnet"]
 Radiometry = Literal["boa", "rgb8", "l4s"]
-CalibrationMethod = Literal["temperature", "platt"]
 
 SAM_PIXEL_MEAN = (123.675, 116.28, 103.53)
 SAM_PIXEL_STD = (58.395, 57.12, 57.375)
 REFLECTANCE_WHITE = 0.40
 """Surface reflectance shown to SAM as 255; a limit of 0.30 would flatten bare scars (alpine red has its 99th
 percentile at 0.31 to 0.36, desert at 0.42)."""
-
-TERRAIN_BANDS = ("elevation", "slope")
-"""Bands of an elevation model: metres above its datum, and degrees, 0 to 90. In the radiometry ``boa`` they are beside
-reflectance as they are; Landslide4Sense has bands of the same names, but normalised like its others."""
-
-
-def scene_bands(bands: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `bands` that are read from scenes, in their order."""
-    return tuple(band for band in bands if band not in TERRAIN_BANDS)
-
 
 _TERRAIN_SCALE = {"elevation": (0.0, 1000.0), "slope": (0.0, 45.0)}
 """Mean and deviation of a network that no data was measured for: the size of mountains, so that numbers stay small."""
@@ -226,64 +216,3 @@ class InputSpec:
             "l4s": (0.0, _L4S_HIGH, other[0]),
         }[radiometry]
         return cls(radiometry=radiometry, low=low, high=high, gain=gain, mean=mean, std=std, terrain=terrain)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainSpec:
-    """One training: AdamW with BCE + Dice, as in the paper.
-
-    Attributes:
-        epochs: Passes over the training part.
-        batch: Global batch: images per optimiser step over all workers together.
-        learning_rate: AdamW's.
-        weight_decay: AdamW's.
-        patch: Side of the training square in native pixels; once enlarged by ``upsample``, a multiple of the model's
-            ``multiple``.
-        seed: Of the split, the initial weights, the order and the augmentation.
-        holdout: Fraction scored and never trained on (the paper's 30 %).
-        validation: Fraction of the training part on which epoch, threshold and temperature are chosen.
-        precision: ``auto`` is bf16 autocast where the hardware computes it natively, else float32.
-        checkpoint_gradients: Recompute transformer blocks in the backward pass to save memory; LandslideNet's alone.
-        schedule: ``constant`` is the paper's. ``warmup_cosine`` rises over the first 5 % of all steps and falls to 0
-            along a half cosine: for an encoder trained from random weights, which a constant rate serves badly.
-        landslide_focus: Share, 0 to 1, of training squares put over a landslide; 0 takes them anywhere, as the paper.
-            Dice taken per image drives a fresh network to "nothing anywhere" where most squares hold no landslide.
-        beta2: Of AdamW, in (0, 1): 0.95 forgets the wild first steps of a fresh network sooner.
-        statistics: ``sam`` scales each band by SAM's published mean and deviation, as its pretrained encoder expects;
-            they are ImageNet's too, so that they fit a convolutional encoder from there.
-            ``data`` takes them from the training part's pixels: for an encoder from random weights, to which forest
-            and bare ground in near infrared look alike under SAM's. Elevation and slope are measured either way. What
-            was used is kept in the checkpoint.
-        clip_norm: Gradients are scaled down to this norm over all tensors: early steps of a dice loss are wild.
-        calibration: Fitted to the validation pixels after each epoch: ``temperature`` alone, or with a bias
-            (``platt``), which makes the mean probability right where landslides are as frequent as there.
-    """
-
-    epochs: int = 20
-    batch: int = 8
-    learning_rate: float = 2e-4
-    weight_decay: float = 0.01
-    patch: int = 112
-    seed: int = 0
-    holdout: float = 0.3
-    validation: float = 0.15
-    precision: Literal["auto", "bf16", "float32"] = "auto"
-    checkpoint_gradients: bool = False
-    schedule: Literal["constant", "warmup_cosine"] = "constant"
-    landslide_focus: float = 0.0
-    beta2: float = 0.999
-    statistics: Literal["sam", "data"] = "sam"
-    clip_norm: float = 1.0
-    calibration: CalibrationMethod = "temperature"
-
-    def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise InvalidConfigError(str(self.seed), expected="0 or more", key="train.seed")
-        for key in ("epochs", "batch", "patch", "learning_rate", "clip_norm"):
-            if getattr(self, key) <= 0:
-                raise InvalidConfigError(str(getattr(self, key)), expected="more than 0", key=f"train.{key}")
-        if not 0 <= self.landslide_focus <= 1:
-            raise InvalidConfigError(str(self.landslide_focus), expected="0 to 1", key="train.landslide_focus")
-        for key in ("holdout", "validation", "beta2"):
-            if not 0 < getattr(self, key) < 1:
-                raise InvalidConfigError(str(getattr(self, key)), expected="between 0 and 1", key=f"train.{key}")

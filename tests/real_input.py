@@ -25,17 +25,19 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from landslide_scale.bands import Reason
-from landslide_scale.config import FinetuneConfig, ScanConfig, parse
-from landslide_scale.console import run_guarded, say
 from landslide_scale.demo.quicklook import save_quicklook
-from landslide_scale.demo.stac_server import serve
-from landslide_scale.finetune import finetune
-from landslide_scale.jobsettings import finetune_job
-from landslide_scale.observe import observe
+from landslide_scale.demo.satellite.stac_server import serve
+from landslide_scale.imagery.observe import observe
 from landslide_scale.reports import ScanProgress, scan_report, score_lines
-from landslide_scale.scan import scan
-from landslide_scale.session import session
-from landslide_scale.survey import survey
+from landslide_scale.runtime.console import run_guarded, say
+from landslide_scale.runtime.session import session
+from landslide_scale.scan.engine import scan
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.survey import survey
+from landslide_scale.strictyaml import parse
+from landslide_scale.training.engine import finetune
+from landslide_scale.training.job import finetune_job
+from landslide_scale.training.settings import FinetuneConfig
 
 SCENES = Path("sentinel2", "earthsearch-33T-2023-08")
 BANDS = ("red", "green", "blue")

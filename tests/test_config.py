@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_scale.config import ChipsConfig, FinetuneConfig, ScanConfig, load, parse
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Window, utc
 from landslide_scale.spec import ConvName, ConvNetSpec, LandslideNetSpec, TuningSpec
+from landslide_scale.strictyaml import load, parse
+from landslide_scale.training.settings import FinetuneConfig
 
 SCAN = """
 region: {bbox: [14.0, 46.0, 15.0, 47.0]}

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_scale.checkpoint import BaseWeights, ModelCard, read_card, restore, save
 from landslide_scale.datasets import Sample
-from landslide_scale.fitting import Parts, TrainState, fit
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.model import build
-from landslide_scale.predict import BlockPredictor, Tile
-from landslide_scale.spec import ConvName, ConvNetSpec, InputSpec, LandslideNetSpec, TrainSpec, TuningSpec
+from landslide_scale.model.checkpoint import BaseWeights, ModelCard, read_card, restore, save
+from landslide_scale.scan.predict import BlockPredictor, Tile
+from landslide_scale.spec import ConvName, ConvNetSpec, InputSpec, LandslideNetSpec, TuningSpec
+from landslide_scale.training.fitting import Parts, TrainState, fit
+from landslide_scale.training.spec import TrainSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

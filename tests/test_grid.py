@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.config import GridConfig
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project, transformer
-from landslide_scale.plan import lattices
-from landslide_scale.region import area_km2
+from landslide_scale.region.polygons import area_km2
+from landslide_scale.scan.plan import lattices
 
 RESOLUTION = 500
 GRID = GridConfig(resolution=RESOLUTION, block=32, chunk=16)

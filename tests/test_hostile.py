@@ -24,13 +24,9 @@ import pytest
 import rasterio
 import shapely
 import torch
-from scenes import cog, item
-from webserver import Answer, Asked, Site, certified, site
+from helpers.scenes import cog, item
+from helpers.webserver import Answer, Asked, Site, certified, site
 
-from landslide_scale import attempts, geotiff
-from landslide_scale.catalog import MOST_ITEMS, search
-from landslide_scale.checkpoint import read_card, restore
-from landslide_scale.config import CompositeConfig, ScanConfig, load
 from landslide_scale.errors import (
     InvalidCatalogError,
     InvalidCheckpointError,
@@ -39,13 +35,19 @@ from landslide_scale.errors import (
     PermanentReadError,
 )
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.items import OWN_PREFIX, scenes
+from landslide_scale.imagery import attempts, geotiff
+from landslide_scale.imagery.network import check_public
+from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.model import load_base
-from landslide_scale.network import check_public
-from landslide_scale.observe import observe
-from landslide_scale.providers import PROFILES
+from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Access, Window, utc
-from landslide_scale.sources import CatalogConfig
+from landslide_scale.stac.items import OWN_PREFIX, scenes
+from landslide_scale.stac.providers import PROFILES
+from landslide_scale.stac.search import MOST_ITEMS, search
+from landslide_scale.stac.settings import CatalogConfig
+from landslide_scale.strictyaml import load
 
 WEST, NORTH, SIDE = 500_000, 5_100_000, 32
 LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=64)
@@ -515,7 +517,7 @@ def test_a_catalogue_that_gives_the_same_page_for_ever_is_left():
 
 
 def test_a_catalogue_that_gives_new_items_for_ever_is_left(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("landslide_scale.catalog.MOST_ITEMS", 50)
+    monkeypatch.setattr("landslide_scale.stac.search.MOST_ITEMS", 50)
     assert MOST_ITEMS > 100_000
     count = iter(range(10_000))
 

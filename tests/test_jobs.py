@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from borderland import assert_same_cubes, configured, served
+from helpers.borderland import assert_same_cubes, configured, served
 
 pytestmark = pytest.mark.ray
 

@@ -20,25 +20,27 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from borderland import COLLECTION, border_tiles, configured, untrained, write_item
-from scenes import cog, item
-from webserver import Answer, Asked, Site, site
+from helpers.borderland import COLLECTION, border_tiles, configured, untrained, write_item
+from helpers.scenes import cog, item
+from helpers.webserver import Answer, Asked, Site, site
 
-from landslide_scale import attempts
-from landslide_scale.catalog import search
-from landslide_scale.checkpoint import read_card, restore
-from landslide_scale.config import RegionConfig, ScanConfig, parse
-from landslide_scale.demo.stac_server import serve
+from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, LandslideScaleError
-from landslide_scale.frozen import freeze, load_items, with_addresses
 from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.imagery import attempts
+from landslide_scale.imagery.raster import read_numbers
 from landslide_scale.model import load_base
-from landslide_scale.raster import read_numbers
+from landslide_scale.model.checkpoint import read_card, restore
 from landslide_scale.redaction import redacted, without_secrets
-from landslide_scale.region import load as load_region
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.region.polygons import load as load_region
+from landslide_scale.region.settings import RegionConfig
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Window, utc
-from landslide_scale.sources import CatalogConfig
+from landslide_scale.stac.frozen import freeze, load_items, with_addresses
+from landslide_scale.stac.search import search
+from landslide_scale.stac.settings import CatalogConfig
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 SECRET = "xSECRETx"  # noqa: S105 a planted one
 AUGUST = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))

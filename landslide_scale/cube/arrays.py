@@ -1,6 +1,6 @@
 """The landslide-probability cube: Zarr version 3, one group per zone, one shard per work unit and variable.
 
-The driver writes all metadata first (`cube_layout.py`); a worker then writes whole shards only, so no two writers ever
+The driver writes all metadata first (`template.py`); a worker then writes whole shards only, so no two writers ever
 touch one object. A shard that is all fill is not stored.
 """
 
@@ -19,10 +19,9 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
-from landslide_scale.bands import Reason
-from landslide_scale.composite import NEVER
+from landslide_scale.bands import NEVER, Reason
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.storage import storing
+from landslide_scale.storage.files import storing
 
 PROBABILITY_SCALE = 0.004
 PROBABILITY_FILL = 255

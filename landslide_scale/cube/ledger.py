@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from landslide_scale.bands import Reason
-from landslide_scale.cube import VARIABLES, Layer
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.cube.arrays import VARIABLES, Layer
+from landslide_scale.storage.rundir import RunDirectory
 
 State = Literal["written", "empty", "failed", "broken"]
 HISTOGRAM_BINS = 20

@@ -14,12 +14,12 @@ from pyproj import CRS
 from zarr.codecs import BloscCodec
 from zarr.errors import ZarrUserWarning
 
-from landslide_scale.config import GridConfig
-from landslide_scale.cube import VARIABLES, Variable
+from landslide_scale.cube.arrays import VARIABLES, Variable
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.scene import Window
-from landslide_scale.storage import storing
+from landslide_scale.storage.files import storing
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIME_CHUNK = 1024

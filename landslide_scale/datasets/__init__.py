@@ -16,10 +16,10 @@ from landslide_scale.datasets.sample import Dataset, Found, Sample, inspect
 from landslide_scale.datasets.split import Split, partition, split
 from landslide_scale.datasets.statistics import measured, measured_terrain
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE
 
 if TYPE_CHECKING:
-    from landslide_scale.dataspec import DataSpec
+    from landslide_scale.datasets.spec import DataSpec
     from landslide_scale.spec import InputSpec, ModelSpec
 
 __all__ = [

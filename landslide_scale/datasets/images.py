@@ -12,7 +12,7 @@ from PIL import Image
 from landslide_scale.datasets import multiband, pictures
 from landslide_scale.datasets.sample import Sample
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

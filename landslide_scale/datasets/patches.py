@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from landslide_scale.datasets.sample import Sample
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE, LANDSLIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from landslide_scale.datasets.sample import Dataset, Found
-    from landslide_scale.spec import InputSpec, TrainSpec
+    from landslide_scale.spec import InputSpec
+    from landslide_scale.training.spec import TrainSpec
 
 _GAIN = 0.1
 _BIAS = 0.03
@@ -168,7 +169,7 @@ def _anywhere(label: np.ndarray, patch: int, rng: np.random.Generator) -> tuple[
 
 def _focused(label: np.ndarray, patch: int, rng: np.random.Generator) -> tuple[int, int]:
     """Upper left pixel of a square over one landslide pixel, which lies anywhere in it; anywhere if there is none."""
-    found = np.argwhere(label == 1)
+    found = np.argwhere(label == LANDSLIDE)
     over = found[rng.integers(len(found))] if len(found) else rng.integers(label.shape)
     y, x = (
         int(np.clip(pixel - rng.integers(patch), 0, max(side - patch, 0)))

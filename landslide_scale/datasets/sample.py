@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

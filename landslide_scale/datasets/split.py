@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from landslide_scale.datasets.sample import Found
-    from landslide_scale.dataspec import DataSpec
-    from landslide_scale.spec import TrainSpec
+    from landslide_scale.datasets.spec import DataSpec
+    from landslide_scale.training.spec import TrainSpec
 
 _FEWEST = 3
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

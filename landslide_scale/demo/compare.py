@@ -10,25 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_scale import cube, items
 from landslide_scale.bands import Reason
-from landslide_scale.config import ScanConfig
+from landslide_scale.cube import arrays
 from landslide_scale.datasets import files_at
 from landslide_scale.datasets.chips import open_chips
 from landslide_scale.demo.baseline import PixelClassifier, best_pixel_classifier
+from landslide_scale.demo.ground.truth import LANDSLIDE_PERCENT
 from landslide_scale.demo.quicklook import save_quicklook
 from landslide_scale.demo.score import MapScore, score_map
-from landslide_scale.demo.truth import LANDSLIDE_PERCENT
 from landslide_scale.demo.world import World
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.layout import CUBE
-from landslide_scale.losses import IGNORE
+from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.raster import read_classes
+from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics import Scores
-from landslide_scale.observe import observe
-from landslide_scale.plan import Plan
-from landslide_scale.raster import read_classes
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.survey import Survey, survey
+from landslide_scale.scan.layout import CUBE
+from landslide_scale.scan.plan import Plan
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.survey import Survey, survey
+from landslide_scale.stac import items
+from landslide_scale.storage.rundir import RunDirectory
 
 _COLOURS = ("red", "green", "blue")
 
@@ -101,12 +102,12 @@ def _classifier(chips: Path, bands: tuple[str, ...]) -> PixelClassifier:
 
 def _grounds(config: ScanConfig, plan: Plan, bands: tuple[str, ...], world: World) -> Iterator[_Ground]:
     for lattice, extent in plan.extents.items():
-        slot = cube.Slot(
+        slot = arrays.Slot(
             cube=RunDirectory(config.output.run).at(CUBE), lattice=lattice, extent=extent, box=extent, layer=0
         )
-        layer = cube.read(slot)
+        layer = arrays.read(slot)
         observed = layer.reason == Reason.OBSERVED
-        stored = np.where(observed, layer.probability * np.float32(cube.PROBABILITY_SCALE), np.float32(np.nan))
+        stored = np.where(observed, layer.probability * np.float32(arrays.PROBABILITY_SCALE), np.float32(np.nan))
         yield _Ground(
             lattice=lattice,
             values=_composite(plan, lattice, extent, bands, config),

@@ -14,18 +14,19 @@ from typing import Any
 
 import yaml
 
-from landslide_scale import config as configuration
-from landslide_scale.chips import make_chips
-from landslide_scale.config import ChipsConfig, FinetuneConfig, ScanConfig
 from landslide_scale.datasets.chips import INDEX
 from landslide_scale.demo.compare import Comparison, compare
 from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_world
-from landslide_scale.driver import Progress
-from landslide_scale.finetune import finetune
-from landslide_scale.jobsettings import finetune_job
-from landslide_scale.scan import scan
-from landslide_scale.session import session
-from landslide_scale.strictyaml import C
+from landslide_scale.labels.chips import make_chips
+from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.runtime.session import session
+from landslide_scale.scan.driver import Progress
+from landslide_scale.scan.engine import scan
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.strictyaml import C, load
+from landslide_scale.training.engine import finetune
+from landslide_scale.training.job import finetune_job
+from landslide_scale.training.settings import FinetuneConfig
 
 BANDS = ("nir", "red", "green")
 """Colour infrared: what tells bare ground from plants, in the three channels SAM takes."""
@@ -158,7 +159,7 @@ def _common(world: World, url: str) -> dict[str, Any]:
 def _written(kind: type[C], path: Path, settings: Mapping[str, Any]) -> C:
     """The settings as a file, read back the way a user's would be."""
     path.write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
-    return configuration.load(kind, path)
+    return load(kind, path)
 
 
 class _Watch:

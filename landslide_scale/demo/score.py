@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from landslide_scale.demo.truth import LANDSLIDE_PERCENT, NO_TRUTH
+from landslide_scale.demo.ground.truth import LANDSLIDE_PERCENT, NO_TRUTH
 from landslide_scale.errors import InvalidInputError
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics import Confusion
 
 

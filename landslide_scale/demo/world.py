@@ -16,20 +16,20 @@ from typing import Any, Literal
 import numpy as np
 from shapely import Polygon
 
-from landslide_scale.demo.cover import make_cover
-from landslide_scale.demo.frame import Frame, to_lonlat
-from landslide_scale.demo.items import COLLECTION, make_collection
-from landslide_scale.demo.lookalikes import cut_forest, cut_quarries, lay_roads
-from landslide_scale.demo.passes import AFTER, BEFORE, EVENT, PASSES, Pass
-from landslide_scale.demo.scars import make_scars
-from landslide_scale.demo.scenes import Ground, make_pass
-from landslide_scale.demo.sensor import Sampler
-from landslide_scale.demo.spectra import BANDS
-from landslide_scale.demo.stac_server import serve
-from landslide_scale.demo.surface import make_surface
-from landslide_scale.demo.terrain import make_terrain
-from landslide_scale.demo.tiles import TILES
-from landslide_scale.demo.truth import write_labels, write_region, write_truth
+from landslide_scale.demo.ground.cover import make_cover
+from landslide_scale.demo.ground.frame import Frame, to_lonlat
+from landslide_scale.demo.ground.lookalikes import cut_forest, cut_quarries, lay_roads
+from landslide_scale.demo.ground.scars import make_scars
+from landslide_scale.demo.ground.spectra import BANDS
+from landslide_scale.demo.ground.surface import make_surface
+from landslide_scale.demo.ground.terrain import make_terrain
+from landslide_scale.demo.ground.truth import write_labels, write_region, write_truth
+from landslide_scale.demo.satellite.items import COLLECTION, make_collection
+from landslide_scale.demo.satellite.passes import AFTER, BEFORE, EVENT, PASSES, Pass
+from landslide_scale.demo.satellite.scenes import Ground, make_pass
+from landslide_scale.demo.satellite.sensor import Sampler
+from landslide_scale.demo.satellite.stac_server import serve
+from landslide_scale.demo.satellite.tiles import TILES
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.scene import Window
 

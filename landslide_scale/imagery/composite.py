@@ -14,12 +14,9 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_scale.bands import Reason
-from landslide_scale.config import CompositeConfig
-from landslide_scale.storage import storing
-
-NEVER = 65_535
-"""`observed_on` of a pixel that no scene saw clear."""
+from landslide_scale.bands import NEVER, Reason
+from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.storage.files import storing
 
 OBSERVATIONS_FOR_MEDIAN = 3
 HELD_BYTES = 256 * 2**20

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from landslide_scale.dem import COARSEST_M, DemTile
 from landslide_scale.errors import PermanentReadError, ReadError
-from landslide_scale.geotiff import MAX_SIDE, opened_as, reading, storage_problem
 from landslide_scale.grid import Lattice, PixelBox, transformer
+from landslide_scale.imagery.geotiff import MAX_SIDE, opened_as, reading, storage_problem
 from landslide_scale.redaction import redacted
+from landslide_scale.stac.dem import COARSEST_M, DemTile
 
 FINEST_M = 5.0
 METRES_PER_DEGREE = 111_320.0

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import rasterio
 from rasterio.errors import RasterioError
 
-from landslide_scale.attempts import ATTEMPTS, bounded, name_of, retrying
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import PixelBox
-from landslide_scale.network import confining_options, retry_after
+from landslide_scale.imagery.attempts import ATTEMPTS, bounded, name_of, retrying
+from landslide_scale.imagery.network import confining_options, retry_after
+from landslide_scale.imagery.signing import forget, signed
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access
-from landslide_scale.signing import forget, signed
 
 keep_log_clean("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err")
 T = TypeVar("T")

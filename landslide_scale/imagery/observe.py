@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from landslide_scale.bands import DILATED_CLASSES, QUANTIFICATION, Reason, Scl, reasons
-from landslide_scale.composite import HELD_BYTES, STRIP_BYTES, Image, Observation, compositing
-from landslide_scale.config import CompositeConfig
 from landslide_scale.errors import ReadError
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.raster import is_native, read_classes, read_numbers
+from landslide_scale.imagery.composite import HELD_BYTES, STRIP_BYTES, Image, Observation, compositing
+from landslide_scale.imagery.raster import is_native, read_classes, read_numbers
+from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scene import Scene
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

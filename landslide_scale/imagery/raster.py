@@ -20,8 +20,8 @@ from rasterio.windows import Window as RasterWindow
 from scipy.ndimage import map_coordinates
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.geotiff import Source, opened, reading
 from landslide_scale.grid import Lattice, PixelBox, transformer
+from landslide_scale.imagery.geotiff import Source, opened, reading
 from landslide_scale.scene import Access
 
 SAMPLE_SIDE = 512

@@ -10,14 +10,13 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.bands import Reason
-from landslide_scale.composite import NEVER, Image
-from landslide_scale.config import GridConfig
-from landslide_scale.dem import DemTile
-from landslide_scale.elevation import read_elevation
+from landslide_scale.bands import NEVER, TERRAIN_BANDS, Reason, scene_bands
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import Lattice, PixelBox, scales
-from landslide_scale.spec import TERRAIN_BANDS, scene_bands
+from landslide_scale.imagery.composite import Image
+from landslide_scale.imagery.elevation import read_elevation
+from landslide_scale.stac.dem import DemTile
 
 SCALE_ERROR = 0.02
 """A lattice whose metres are further from the ground's than this share gets no slope; UTM is within 0.001."""
@@ -34,7 +33,7 @@ def with_terrain(
     they are there all the same. Nothing is read where no pixel was observed.
 
     Args:
-        image: What :func:`landslide_scale.observe.observe` gave of ``scene_bands(bands)`` over `box`.
+        image: What :func:`landslide_scale.imagery.observe.observe` gave of ``scene_bands(bands)`` over `box`.
         bands: All bands, in order.
         tiles: Of the elevation model, all that reach `box` and a pixel around it.
         lattice: Of `box`.

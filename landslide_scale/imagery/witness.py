@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from landslide_scale.errors import ReadError
-from landslide_scale.radiometry import Evidence, witness
-from landslide_scale.raster import read_sample
+from landslide_scale.imagery.raster import read_sample
 from landslide_scale.scene import Scene
+from landslide_scale.stac.radiometry import Evidence, witness
 
 ASKED = ("blue", "red", "scl")
 AT_ONCE = 8

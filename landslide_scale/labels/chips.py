@@ -18,21 +18,20 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale import region
-from landslide_scale.bands import Reason
-from landslide_scale.config import ChipsConfig
+from landslide_scale.bands import Reason, scene_bands
 from landslide_scale.datasets.chips import INDEX, VERSION
 from landslide_scale.errors import IncompleteRunError, ReadError, RunConflictError
 from landslide_scale.grid import project
-from landslide_scale.losses import IGNORE
-from landslide_scale.observe import observe
-from landslide_scale.plan import Plan, WorkUnit
-from landslide_scale.raster import burn
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.session import session, settle_data
-from landslide_scale.spec import scene_bands
-from landslide_scale.survey import chips_plan
-from landslide_scale.terrain import with_terrain
+from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.raster import burn
+from landslide_scale.imagery.terrain import with_terrain
+from landslide_scale.label_values import IGNORE, LANDSLIDE
+from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.region import polygons
+from landslide_scale.runtime.session import session, settle_data
+from landslide_scale.scan.plan import Plan, WorkUnit
+from landslide_scale.scan.survey import chips_plan
+from landslide_scale.storage.rundir import RunDirectory
 
 LEAST_OBSERVED = 0.5
 """A chip of which less was observed is not kept."""
@@ -67,7 +66,7 @@ def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda 
     directory = RunDirectory(config.directory)
     if directory.names("", ""):
         raise RunConflictError("a folder with files in it", expected="an empty one", directory=directory)
-    labels = region.read_polygons(config.labels)
+    labels = polygons.read_polygons(config.labels)
     plan = chips_plan(config)
     task = _Task(
         config=config, directory=directory, region=plan.region.wkt, labels=shapely.union_all(labels.geometry).wkt
@@ -121,7 +120,7 @@ def _make(row: dict[str, Any], task: _Task) -> dict[str, Any]:
     content = io.BytesIO()
     np.savez_compressed(content, image=image.values, label=label)
     task.directory.write(f"{unit.id}.npz", content.getvalue())
-    return {"pixels": int(counted.sum()), "landslide_pixels": int((label == 1).sum()), "error": ""}
+    return {"pixels": int(counted.sum()), "landslide_pixels": int((label == LANDSLIDE).sum()), "error": ""}
 
 
 def _label(unit: WorkUnit, reason: NDArray[np.uint8], ground: BaseGeometry, labels: BaseGeometry) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.metrics.matches import Matches
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def match_pixels(predicted: NDArray[np.bool_], label: NDArray[np.uint8], toleran
         label: uint8 (H, W); 0 background, 1 landslide, 255 ignored.
         tolerance: Largest distance between pixel centres, in pixels, itself included; 0 is the strict count.
     """
-    return _matched(label == 1, predicted & (label != IGNORE), tolerance)
+    return _matched(label == LANDSLIDE, predicted & (label != IGNORE), tolerance)
 
 
 def match_boundaries(predicted: NDArray[np.bool_], label: NDArray[np.uint8], tolerance: float) -> Matches:
@@ -45,7 +45,7 @@ def match_boundaries(predicted: NDArray[np.bool_], label: NDArray[np.uint8], tol
         tolerance: Largest distance between pixel centres, in pixels, itself included.
     """
     counted = label != IGNORE
-    return _matched(boundary(label == 1, counted), boundary(predicted & counted, counted), tolerance)
+    return _matched(boundary(label == LANDSLIDE, counted), boundary(predicted & counted, counted), tolerance)
 
 
 def boundary(mask: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE, LANDSLIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Components:
             predicted: bool (H, W), True is landslide.
             label: uint8 (H, W); 0 background, 1 landslide, 255 ignored.
         """
-        truth, landslides = _numbered(label == 1)
+        truth, landslides = _numbered(label == LANDSLIDE)
         guess, guesses = _numbered(predicted & (label != IGNORE))
         both = (truth > 0) & (guess > 0)
         pairs, pixels = np.unique((truth[both] - 1) * guesses + guess[both] - 1, return_counts=True)

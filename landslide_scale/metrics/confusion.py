@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE, LANDSLIDE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +59,7 @@ class Confusion:
             predicted: bool, any shape; True is landslide.
             label: uint8 of the same shape; 0 background, 1 landslide, 255 ignored.
         """
-        truth, counted = label == 1, label != IGNORE
+        truth, counted = label == LANDSLIDE, label != IGNORE
         tp = int((predicted & truth).sum())
         fp = int((predicted & ~truth & counted).sum())
         fn = int((~predicted & truth).sum())

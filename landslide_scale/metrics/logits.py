@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.metrics.confusion import Confusion
 from landslide_scale.metrics.logistic import fit_logistic
 
@@ -52,7 +52,7 @@ class LogitHistogram:
         label, logits = label.reshape(-1), logits.reshape(-1).float()
         counted = label != IGNORE
         index = (logits[counted] * _PER_UNIT).floor().clamp(-_BINS // 2, _BINS // 2 - 1).long() + _BINS // 2
-        index += _BINS * (label[counted] == 1).long()
+        index += _BINS * (label[counted] == LANDSLIDE).long()
         return cls(counts=torch.bincount(index, minlength=2 * _BINS).reshape(2, _BINS).cpu().numpy())
 
     def __add__(self, other: LogitHistogram) -> LogitHistogram:

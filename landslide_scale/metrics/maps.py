@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics.boundary import match_boundaries, match_pixels
 from landslide_scale.metrics.components import Components
 from landslide_scale.metrics.confusion import Confusion

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.metrics.confusion import ratio
 from landslide_scale.metrics.logits import LogitHistogram
 
@@ -89,7 +89,7 @@ class Reliability:
             label: uint8 of the same shape; 0 background, 1 landslide, 255 ignored.
         """
         counted = label != IGNORE
-        chance, landslide = probability[counted].astype(np.float64), label[counted] == 1
+        chance, landslide = probability[counted].astype(np.float64), label[counted] == LANDSLIDE
         which = np.searchsorted(np.arange(1, BINS) / BINS, chance, side="right")
         units = np.rint(chance * _UNIT).astype(np.int64)
         summed = np.zeros(BINS, np.int64)

@@ -3,12 +3,12 @@
 Needs torch, numpy, segment-anything and, for the convolutional networks, segmentation-models-pytorch only.
 """
 
-from landslide_scale.model.convnet import ConvNet
+from landslide_scale.model.convnets.network import ConvNet
+from landslide_scale.model.core.network import Network, counts_line, parameter_counts
+from landslide_scale.model.core.precision import autocast
 from landslide_scale.model.families import build, family
-from landslide_scale.model.landslidenet import LandslideNet
-from landslide_scale.model.network import Network, counts_line, parameter_counts
-from landslide_scale.model.precision import autocast
-from landslide_scale.model.sam import random_base
+from landslide_scale.model.landslidenet.network import LandslideNet
+from landslide_scale.model.landslidenet.sam import random_base
 from landslide_scale.model.weights import load_base
 
 __all__ = [

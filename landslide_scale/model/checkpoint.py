@@ -19,11 +19,11 @@ from safetensors import SafetensorError
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
 from landslide_scale.model import Network, build, family
-from landslide_scale.model.tensors import state_sha256
+from landslide_scale.model.core.tensors import state_sha256
 from landslide_scale.model.values import value_from_json
 from landslide_scale.redaction import redacted
 from landslide_scale.spec import InputSpec, ModelSpec
-from landslide_scale.storage import read_range, write_whole
+from landslide_scale.storage.files import read_range, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

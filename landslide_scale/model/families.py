@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from landslide_scale.model import convnet, landslidenet, sam, weights
+from landslide_scale.model import weights
+from landslide_scale.model.convnets import network as convnets
+from landslide_scale.model.landslidenet import network as landslidenet
+from landslide_scale.model.landslidenet import sam
 from landslide_scale.spec import ConvNetSpec, LandslideNetSpec
 
 if TYPE_CHECKING:
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from landslide_scale.model.network import Network
+    from landslide_scale.model.core.network import Network
     from landslide_scale.spec import InputSpec, ModelSpec
 
 
@@ -44,9 +47,9 @@ _FAMILIES: dict[type[ModelSpec], Family] = {
         stands_on_base=True,
     ),
     ConvNetSpec: Family(
-        build=convnet.build,
+        build=convnets.build,
         load_base=weights.load_classifier,
-        random_base=convnet.random_base,
+        random_base=convnets.random_base,
         stands_on_base=False,
     ),
 }

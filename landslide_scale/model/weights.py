@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage import local_copy
+from landslide_scale.storage.files import local_copy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from landslide_scale.benchmark.published import SIZES
-from landslide_scale.benchmark.tables import Table
+from landslide_scale.label_values import IGNORE, LANDSLIDE
+from landslide_scale.paper.published import SIZES
+from landslide_scale.paper.tables import Table
 
 _HIT, _FALSE, _MISSED = (0.95, 0.95, 0.95), (0.90, 0.35, 0.05), (0.20, 0.45, 0.95)
 _IGNORED = (0.45, 0.45, 0.45)
@@ -68,13 +69,13 @@ def comparison(examples: Sequence[Example], title: str) -> bytes:
 
 
 def _label(label: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return errors(label == 1, label)
+    return errors(label == LANDSLIDE, label)
 
 
 def errors(mask: NDArray[np.bool_], label: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Colours (H, W, 3), 0 to 1: found landslides light, false alarms orange, missed ones blue, the rest black."""
     panel = np.zeros((*label.shape, 3))
-    truth, ignored = label == 1, label == 255  # noqa: PLR2004 the label of ignored pixels
+    truth, ignored = label == LANDSLIDE, label == IGNORE
     panel[mask & truth] = _HIT
     panel[mask & ~truth] = _FALSE
     panel[~mask & truth] = _MISSED

@@ -1,6 +1,6 @@
 """A trained checkpoint under the paper's protocol and under stricter ones.
 
-What each judges is said in :data:`landslide_scale.benchmark.tables.PROTOCOLS`, below every table.
+What each judges is said in :data:`landslide_scale.paper.tables.PROTOCOLS`, below every table.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from landslide_scale.benchmark.figures import shown
-from landslide_scale.benchmark.tables import PAPER
-from landslide_scale.benchmark.trials import Judged
-from landslide_scale.checkpoint import ModelCard, restore
 from landslide_scale.datasets import Dataset, EvaluationPatches, Kept, Sample, inspect, open_dataset
 from landslide_scale.datasets.patches import cut, windows
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
+from landslide_scale.label_values import LANDSLIDE
 from landslide_scale.metrics import LabelledMap, MapScores
-from landslide_scale.model.precision import Precision, autocast
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.training import Calibration, evaluate
-from landslide_scale.trainrun import CHECKPOINT, FinetuneJob
+from landslide_scale.model.checkpoint import ModelCard, restore
+from landslide_scale.model.core.precision import Precision, autocast
+from landslide_scale.paper.figures import shown
+from landslide_scale.paper.tables import PAPER
+from landslide_scale.paper.trials import Judged
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.training.epochs import Calibration, evaluate
+from landslide_scale.training.run import CHECKPOINT, FinetuneJob
 
 EXAMPLES = "examples.npz"
 _NON_LANDSLIDE = "non-landslide/"
@@ -146,7 +147,7 @@ def _each(network: _Network, seen: Dataset, original: Dataset, names: Sequence[s
 
 def _spread(seen: Dataset, held: Sequence[str], count: int) -> list[str]:
     """Names at even steps through the held-out images that show a landslide, by its share of the image."""
-    shares = [(float((seen.read(name).label == 1).mean()), name) for name in held]
+    shares = [(float((seen.read(name).label == LANDSLIDE).mean()), name) for name in held]
     ordered = [name for share, name in sorted(shares) if share]
     count = min(count, len(ordered))
     return [ordered[(2 * place + 1) * len(ordered) // (2 * count)] for place in range(count)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from landslide_scale.dataspec import DataKind
+from landslide_scale.datasets.spec import DataKind
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from pydantic import Field, model_validator
 
-from landslide_scale.config import BaseWeightsConfig, ModelField, RunConfig, TrainCompute
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.spec import TrainSpec
 from landslide_scale.strictyaml import Section
+from landslide_scale.training.settings import BaseWeightsConfig, ModelField, RunConfig, TrainCompute
+from landslide_scale.training.spec import TrainSpec
 
 _LABEL = r"^[A-Za-z0-9][A-Za-z0-9 +,.()_-]*$"
 

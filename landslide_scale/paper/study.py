@@ -10,18 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 import ray
 
-from landslide_scale.benchmark.figures import Example, comparison, sizes_figure
-from landslide_scale.benchmark.protocols import EXAMPLES, judge
-from landslide_scale.benchmark.settings import BenchmarkConfig
-from landslide_scale.benchmark.tables import Table, score_tables, size_table, write_tables
-from landslide_scale.benchmark.trials import Judged, Trial, TrialResult, trials
 from landslide_scale.errors import LandslideScaleError
-from landslide_scale.finetune import finetune
 from landslide_scale.model import parameter_counts
+from landslide_scale.paper.figures import Example, comparison, sizes_figure
+from landslide_scale.paper.protocols import EXAMPLES, judge
+from landslide_scale.paper.settings import BenchmarkConfig
+from landslide_scale.paper.tables import Table, score_tables, size_table, write_tables
+from landslide_scale.paper.trials import Judged, Trial, TrialResult, trials
 from landslide_scale.redaction import redacted
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.session import session
-from landslide_scale.trainrun import FinetuneJob, Prepared
+from landslide_scale.runtime.session import session
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.training.engine import finetune
+from landslide_scale.training.run import FinetuneJob, Prepared
 
 _RESULT = "result.json"
 Say = Callable[[str], None]

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from landslide_scale.benchmark.published import SIZES, SIZES_TITLE, TABLES
-from landslide_scale.benchmark.trials import TrialResult
+from landslide_scale.paper.published import SIZES, SIZES_TITLE, TABLES
+from landslide_scale.paper.trials import TrialResult
 
 PAPER = "paper"
 """The protocol that the paper's own figures fit; the others are strict ones."""

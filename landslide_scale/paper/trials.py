@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from landslide_scale.benchmark.settings import BenchmarkConfig, slug
-from landslide_scale.config import FinetuneConfig, RunConfig
-from landslide_scale.jobsettings import finetune_job
 from landslide_scale.metrics import LEAST, Confusion, MapScores, SizeClass, nan_as_null
-from landslide_scale.trainrun import FinetuneJob
+from landslide_scale.paper.settings import BenchmarkConfig, slug
+from landslide_scale.training.job import finetune_job
+from landslide_scale.training.run import FinetuneJob
+from landslide_scale.training.settings import FinetuneConfig, RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,10 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.config import RegionConfig
 from landslide_scale.errors import BrokenRunError, InvalidRegionError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage import local_path, storing
+from landslide_scale.region.settings import RegionConfig
+from landslide_scale.storage.files import local_path, storing
 
 HALF_TURN = 180
 """Degrees of longitude."""

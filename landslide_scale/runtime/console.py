@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from landslide_scale.errors import LandslideScaleError
-from landslide_scale.stopping import Terminated, terminable
+from landslide_scale.runtime.stopping import Terminated, terminable
 
 CTRL_C, TERMINATED = 130, 143
 """As shells count: 128 and the number of the signal."""

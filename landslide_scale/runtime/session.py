@@ -11,7 +11,7 @@ from functools import partial
 import ray
 from ray.data import DataContext
 
-from landslide_scale.stopping import Terminated, terminable
+from landslide_scale.runtime.stopping import Terminated, terminable
 
 LOCAL_OBJECT_STORE = 2_000_000_000
 """Bytes; a local run holds a few blocks at a time."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from landslide_scale import items
-from landslide_scale.config import ScanConfig
 from landslide_scale.errors import RunConflictError
-from landslide_scale.frozen import freeze, load_items, with_addresses
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.survey import Survey, dem_items, ground_of, search, settle
 from landslide_scale.scene import Window, utc
-from landslide_scale.survey import Survey, dem_items, ground_of, search, settle
+from landslide_scale.stac import items
+from landslide_scale.stac.frozen import freeze, load_items, with_addresses
+from landslide_scale.storage.rundir import RunDirectory
 
 
 def grow(config: ScanConfig, run: RunDirectory) -> Survey:

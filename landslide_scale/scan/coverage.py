@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.layout import Layout
-from landslide_scale.ledger import Record
-from landslide_scale.plan import Place
+from landslide_scale.cube.ledger import Record
+from landslide_scale.scan.layout import Layout
+from landslide_scale.scan.plan import Place
 
 LEFT, EMPTY, FAILED, BROKEN = "#ffffff", "#c9c9c9", "#d62728", "#ff7f0e"
 """Colours of blocks that are no shade of clear ground."""

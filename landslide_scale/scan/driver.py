@@ -11,18 +11,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from landslide_scale import cube_layout, layout
-from landslide_scale.append import grow
-from landslide_scale.config import ScanCompute, ScanConfig
-from landslide_scale.frozen import DEM, SCENES, freeze
-from landslide_scale.layout import CUBE, Layout
-from landslide_scale.lease import Lease, held
-from landslide_scale.ledger import Ledger, Record
-from landslide_scale.plan import WorkUnit
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.survey import Survey, survey
-from landslide_scale.verify import changed
-from landslide_scale.work import Row, Task
+from landslide_scale.cube import template
+from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.scan import layout
+from landslide_scale.scan.append import grow
+from landslide_scale.scan.layout import CUBE, Layout
+from landslide_scale.scan.plan import WorkUnit
+from landslide_scale.scan.settings import ScanCompute, ScanConfig
+from landslide_scale.scan.survey import Survey, survey
+from landslide_scale.scan.verify import changed
+from landslide_scale.scan.work import Row, Task
+from landslide_scale.stac.frozen import DEM, SCENES, freeze
+from landslide_scale.storage.lease import Lease, held
+from landslide_scale.storage.rundir import RunDirectory
 
 COMPACT_EVERY = 500
 TRIES_OF_A_PERMANENT_FAILURE = 2
@@ -137,7 +138,7 @@ def _lay_out(config: ScanConfig, found: Survey, run: RunDirectory) -> None:
         freeze(run, found.items)
     layout.keep(run, found.plan.units)
     run.remove_partial_files()
-    cube_layout.create(
+    template.create(
         run.at(CUBE),
         found.plan.extents,
         found.plan.windows,

@@ -13,17 +13,17 @@ import ray
 from ray.data import ActorPoolStrategy
 from ray.exceptions import RayError, RayTaskError
 
-from landslide_scale import driver, work
-from landslide_scale.checkpoint import restore
-from landslide_scale.config import ScanConfig
-from landslide_scale.driver import Report, ScanSummary, Stream
+from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
-from landslide_scale.heartbeat import patiently
-from landslide_scale.ledger import Record
-from landslide_scale.predictor import Load, Predictor
-from landslide_scale.session import session, settle_data
-from landslide_scale.stopping import AbandonedError, abandon
-from landslide_scale.work import Row, Task
+from landslide_scale.model.checkpoint import restore
+from landslide_scale.runtime.heartbeat import patiently
+from landslide_scale.runtime.session import session, settle_data
+from landslide_scale.runtime.stopping import AbandonedError, abandon
+from landslide_scale.scan import driver, work
+from landslide_scale.scan.driver import Report, ScanSummary, Stream
+from landslide_scale.scan.predictor import Load, Predictor
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.work import Row, Task
 
 log = logging.getLogger(__name__)
 

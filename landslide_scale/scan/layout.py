@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from landslide_scale.cube import Slot, objects
+from landslide_scale.cube.arrays import Slot, objects
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
-from landslide_scale.plan import Place, extents
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.scan.plan import Place, extents
 from landslide_scale.scene import Window, utc
+from landslide_scale.storage.rundir import RunDirectory
 
 UNITS = "units.parquet"
 CUBE = "cube.zarr"

@@ -12,12 +12,13 @@ import shapely
 from pydantic import TypeAdapter
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.config import CompositeConfig, GridConfig
-from landslide_scale.dem import DemIndex, DemTile
+from landslide_scale.bands import scene_bands
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project
-from landslide_scale.observe import dilation_pixels, planned_bytes
+from landslide_scale.imagery.observe import dilation_pixels, planned_bytes
+from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scene import Scene, Window, newest_processing
-from landslide_scale.spec import scene_bands
+from landslide_scale.stac.dem import DemIndex, DemTile
 
 PROCESS_BYTES = 400 * 2**20
 """Of a reader before it reads: Python and its libraries."""

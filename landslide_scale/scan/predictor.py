@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
 from landslide_scale.grid import PixelBox
-from landslide_scale.plan import WorkUnit
-from landslide_scale.predict import BlockPredictor, Tile
+from landslide_scale.scan.plan import WorkUnit
+from landslide_scale.scan.predict import BlockPredictor, Tile
+from landslide_scale.scan.work import Row, Task
 from landslide_scale.spec import REFLECTANCE_WHITE
-from landslide_scale.work import Row, Task
 
 Load = Callable[..., tuple[Any, Any]]
 """From a checkpoint's URL and its base weights' to a network and its card."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landslide_scale import layout
-from landslide_scale.layout import Layout
-from landslide_scale.lease import Holder, holder
-from landslide_scale.ledger import Ledger, Record, State
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.cube.ledger import Ledger, Record, State
+from landslide_scale.scan import layout
+from landslide_scale.scan.layout import Layout
+from landslide_scale.storage.lease import Holder, holder
+from landslide_scale.storage.rundir import RunDirectory
 
 STATES: tuple[State, ...] = ("written", "empty", "failed", "broken")
 

@@ -10,22 +10,25 @@ from typing import Any
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale import catalog, dem, items, plan, region
-from landslide_scale.bands import BAND_NAMES
-from landslide_scale.checkpoint import ModelCard, fingerprint, read_card
-from landslide_scale.config import ChipsConfig, ScanConfig
+from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, InvalidConfigError
-from landslide_scale.frozen import DEM, SCENES, load_items, with_addresses
 from landslide_scale.grid import PatchLattice
-from landslide_scale.plan import METRES_AROUND_REGION, Plan
-from landslide_scale.providers import PROFILES
-from landslide_scale.radiometry import Evidence
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.imagery.terrain import check_scale
+from landslide_scale.imagery.witness import ASKED, ask_pixels
+from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.model.checkpoint import ModelCard, fingerprint, read_card
+from landslide_scale.region import polygons
+from landslide_scale.scan import plan
+from landslide_scale.scan.plan import METRES_AROUND_REGION, Plan
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Window
-from landslide_scale.sources import CatalogConfig, check_terrain
-from landslide_scale.spec import TERRAIN_BANDS, scene_bands
-from landslide_scale.terrain import check_scale
-from landslide_scale.witness import ASKED, ask_pixels
+from landslide_scale.stac import dem, items
+from landslide_scale.stac import search as catalogue
+from landslide_scale.stac.frozen import DEM, SCENES, load_items, with_addresses
+from landslide_scale.stac.providers import PROFILES
+from landslide_scale.stac.radiometry import Evidence
+from landslide_scale.stac.settings import CatalogConfig, check_terrain
+from landslide_scale.storage.rundir import RunDirectory
 
 NETWORK_SIDE = 448
 """Side in pixels of what the encoder sees by default: 28 of SAM's tokens, two windows of 14 without padding; a multiple
@@ -96,7 +99,7 @@ def ground_of(config: ScanConfig) -> BaseGeometry:
         check_terrain(card.model.bands, config.dem)
     except InvalidConfigError as error:
         raise error.at(file=config.model.checkpoint) from error
-    ground = region.load(config.region)
+    ground = polygons.load(config.region)
     check_scale(card.model.bands, config.grid, ground)
     return ground
 
@@ -131,10 +134,10 @@ def find_dem(config: ScanConfig | ChipsConfig, ground: BaseGeometry) -> list[dic
     """
     if config.dem is None:
         return []
-    found = catalog.search_anytime(config.dem, region.widen(ground, METRES_AROUND_REGION))
+    found = catalogue.search_anytime(config.dem, polygons.widen(ground, METRES_AROUND_REGION))
     if not any(shapely.box(*tile.bounds).intersects(ground) for tile in dem.tiles(found, config.dem)):
         raise InvalidCatalogError(
-            f"no tile of {catalog.collection(config.dem)} meets the region",
+            f"no tile of {catalogue.collection(config.dem)} meets the region",
             expected="at least one",
             cure="Check region and dem.collection.",
         )
@@ -156,7 +159,7 @@ def settle(
         items=tuple(found),
         dem=tuple(elevations),
         plan=_plan(config, card, ground, found, elevations),
-        km2=region.area_km2(ground),
+        km2=polygons.area_km2(ground),
         caveat=_caveat(config, card),
     )
 
@@ -185,7 +188,7 @@ def chips_plan(config: ChipsConfig) -> Plan:
     Raises:
         InvalidInputError: Anything the user gave that does not fit; nothing has been written.
     """
-    ground = region.load(config.region)
+    ground = polygons.load(config.region)
     check_scale(config.bands, config.grid, ground)
     tiles = dem.tiles(find_dem(config, ground), config.dem) if config.dem else ()
 
@@ -210,12 +213,12 @@ def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window])
         InvalidCatalogError: There is no scene of a window on this ground.
     """
     windows = tuple(windows)
-    found = catalog.search(config, region.widen(ground, METRES_AROUND_REGION), windows)
+    found = catalogue.search(config, polygons.widen(ground, METRES_AROUND_REGION), windows)
     over = [item for item in found if items.footprint(item).intersects(ground)]
     for window in windows:
         if not any(window.holds(items.sensed(item)) for item in over):
             raise InvalidCatalogError(
-                f"no scene of {catalog.collection(config)} meets the region "
+                f"no scene of {catalogue.collection(config)} meets the region "
                 f"from {window.start.isoformat()} to {window.end.isoformat()}",
                 expected="at least one",
                 cure="Check region, windows and catalog.collection.",
@@ -229,7 +232,7 @@ def judged(
     """The Items, with what the pixels of those say that the plan reads and whose catalogue may be wrong.
 
     Raises:
-        InvalidCatalogError: As for :func:`landslide_scale.items.scenes`.
+        InvalidCatalogError: As for :func:`landslide_scale.stac.items.scenes`.
     """
     if not PROFILES[config.profile].doubtful:
         return list(found)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from landslide_scale import cube, layout
+from landslide_scale.cube import arrays
+from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import RunConflictError
-from landslide_scale.layout import CUBE, Layout
-from landslide_scale.lease import holder
-from landslide_scale.ledger import Ledger, Record
-from landslide_scale.plan import Place
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.scan import layout
+from landslide_scale.scan.layout import CUBE, Layout
+from landslide_scale.scan.plan import Place
+from landslide_scale.storage.lease import holder
+from landslide_scale.storage.rundir import RunDirectory
 
 THREADS = 8
 """Units hashed at a time; each has one object in memory."""
@@ -122,7 +123,7 @@ def _by_hash(laid: Layout, place: Place, sizes: Mapping[str, int], record: Recor
     wrong = []
     for name, keys in laid.objects(place).items():
         contents = {key: laid.run.read(f"{CUBE}/{key}") for key in keys if key in sizes}
-        if contents and cube.stored(contents) != record.stored.get(name):
+        if contents and arrays.stored(contents) != record.stored.get(name):
             wrong.append(f"{name}: other bytes than were written")
     return "; ".join(wrong)
 
@@ -138,6 +139,6 @@ def _broken(record: Record, problem: str) -> Record:
 
 def _shards(sizes: Mapping[str, int]) -> set[str]:
     """Names of the stored parts of the cube's variables: ``ZONE/VARIABLE/c/LAYER/ROW/COLUMN``."""
-    names = {variable.name for variable in cube.VARIABLES}
+    names = {variable.name for variable in arrays.VARIABLES}
     parts: Iterator[tuple[str, list[str]]] = ((key, key.split("/")) for key in sizes)
     return {key for key, path in parts if len(path) > 2 and path[1] in names and path[2] == "c"}  # noqa: PLR2004

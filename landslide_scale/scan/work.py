@@ -17,21 +17,20 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale import cube
-from landslide_scale.attempts import naming
-from landslide_scale.bands import Reason
-from landslide_scale.composite import NEVER, Image
-from landslide_scale.config import ScanConfig
-from landslide_scale.cube import Layer, Slot
+from landslide_scale.bands import NEVER, Reason, scene_bands
+from landslide_scale.cube import arrays
+from landslide_scale.cube.arrays import Layer, Slot
+from landslide_scale.cube.ledger import Ledger, Record, State, describe
 from landslide_scale.errors import ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, PixelBox
-from landslide_scale.layout import CUBE
-from landslide_scale.ledger import Ledger, Record, State, describe
-from landslide_scale.observe import observe
-from landslide_scale.plan import WorkUnit, reader_bytes
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.spec import scene_bands
-from landslide_scale.terrain import with_terrain
+from landslide_scale.imagery.attempts import naming
+from landslide_scale.imagery.composite import Image
+from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.terrain import with_terrain
+from landslide_scale.scan.layout import CUBE
+from landslide_scale.scan.plan import WorkUnit, reader_bytes
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.storage.rundir import RunDirectory
 
 Row = dict[str, Any]
 
@@ -155,7 +154,7 @@ def write(row: Row, task: Task) -> Row:
         record = replace(record, error=str(row["error"]), retry=bool(row["retry"]), seconds=seconds)
     else:
         layer = _layer(row)
-        stored = cube.write(task.slot(unit), layer)
+        stored = arrays.write(task.slot(unit), layer)
         figures = describe(layer, row["probability"], unit.lattice.resolution**2 / 1e6)
         state: State = "written" if (layer.reason == Reason.OBSERVED).any() else "empty"
         seconds["write"] = time.perf_counter() - begun
@@ -168,7 +167,7 @@ def _layer(row: Row) -> Layer:
     """What is stored; a pixel has a probability where, and only where, it was observed."""
     observed = row["reason"] == Reason.OBSERVED
     return Layer(
-        probability=cube.quantised(np.where(observed, row["probability"], np.float32(np.nan))),
+        probability=arrays.quantised(np.where(observed, row["probability"], np.float32(np.nan))),
         clear_count=row["clear_count"],
         observed_on=row["observed_on"],
         reason=row["reason"],

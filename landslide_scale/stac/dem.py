@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.hrefs import access, asset_href
-from landslide_scale.items import Item, checked_name, readable
 from landslide_scale.scene import Access
-from landslide_scale.sources import DemConfig
+from landslide_scale.stac.hrefs import access, asset_href
+from landslide_scale.stac.items import Item, checked_name, readable
+from landslide_scale.stac.settings import DemConfig
 
 COARSEST_M = 1000.0
 """Side of the largest pixel of an elevation model that is read."""

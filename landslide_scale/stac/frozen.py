@@ -13,12 +13,12 @@ from typing import Any
 
 import rustac
 
-from landslide_scale import catalog
 from landslide_scale.errors import InvalidCatalogError
-from landslide_scale.items import OWN_PREFIX
 from landslide_scale.redaction import redacted, redacted_values
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.sources import SourceConfig
+from landslide_scale.stac.items import OWN_PREFIX
+from landslide_scale.stac.search import search_ids
+from landslide_scale.stac.settings import SourceConfig
+from landslide_scale.storage.rundir import RunDirectory
 
 SCENES = "scenes.parquet"
 DEM = "dem.parquet"
@@ -51,7 +51,7 @@ def with_addresses(frozen: list[dict[str, Any]], config: SourceConfig) -> list[d
     shortened = [item["id"] for item in frozen if item["properties"].get(_SHORTENED)]
     if not shortened:
         return frozen
-    anew = catalog.search_ids(config, shortened)
+    anew = search_ids(config, shortened)
     return [
         item | {"assets": _readdressed(item, anew.get(item["id"], {}), config)} if item["id"] in shortened else item
         for item in frozen

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from landslide_scale.errors import InvalidCatalogError
-from landslide_scale.providers import Provider
 from landslide_scale.scene import Access
-from landslide_scale.sources import SourceConfig
+from landslide_scale.stac.providers import Provider
+from landslide_scale.stac.settings import SourceConfig
 
 _UNSAFE = re.compile(r"[\x00-\x20\\\x7f]")
 """Characters in an address that not all readers take for the same address."""

@@ -15,11 +15,11 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import project, transformer
-from landslide_scale.hrefs import access, asset_href
-from landslide_scale.providers import PROFILES
-from landslide_scale.radiometry import VERDICTS, Decision, Evidence, decide, in_question
 from landslide_scale.scene import Scene, utc
-from landslide_scale.sources import CatalogConfig
+from landslide_scale.stac.hrefs import access, asset_href
+from landslide_scale.stac.providers import PROFILES
+from landslide_scale.stac.radiometry import VERDICTS, Decision, Evidence, decide, in_question
+from landslide_scale.stac.settings import CatalogConfig
 
 Item = Mapping[str, Any]
 OWN_PREFIX = "landslide_scale:"

@@ -23,10 +23,10 @@ from pystac_client.warnings import DoesNotConformTo
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import InvalidCatalogError, InvalidConfigError
-from landslide_scale.items import OWN_PREFIX
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Window
-from landslide_scale.sources import SourceConfig
+from landslide_scale.stac.items import OWN_PREFIX
+from landslide_scale.stac.settings import SourceConfig
 
 log = logging.getLogger(__name__)
 keep_log_clean("urllib3.connectionpool", "pystac_client.stac_api_io")

@@ -1,15 +1,16 @@
-"""Where pixels are from: the sections of a configuration that name a collection, and what its assets may point to."""
+"""Where and when pixels are from: windows of time, collections, and what their assets may point to."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from landslide_scale.bands import TERRAIN_BANDS
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.providers import DEM_PROFILES, PROFILES, DemProfile, Profile, Provider
-from landslide_scale.spec import TERRAIN_BANDS
+from landslide_scale.scene import Window, utc
+from landslide_scale.stac.providers import DEM_PROFILES, PROFILES, DemProfile, Profile, Provider
 from landslide_scale.strictyaml import Section
 
 AssetBand = Literal[
@@ -18,6 +19,20 @@ AssetBand = Literal[
 ]  # fmt: skip
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?$")]
 SignerAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$")]
+
+
+def _window(value: object) -> object:
+    """Dates as people write them (``2023-08-01`` is midnight UTC) to aware instants."""
+    if not isinstance(value, dict) or set(value) != {"start", "end"}:
+        raise InvalidConfigError(f"{value!r}", expected="{start: DATE, end: DATE}", key="windows")
+    try:
+        return Window(**{key: utc(text) for key, text in value.items()})
+    except (TypeError, ValueError) as error:  # datetime's own: not a text, not a date
+        raise InvalidConfigError(str(error), expected="an ISO date or instant", key="windows") from error
+
+
+WindowField = Annotated[Window, BeforeValidator(_window)]
+"""A window as a configuration gives it."""
 
 
 class SourceConfig(Section):

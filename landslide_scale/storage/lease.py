@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from landslide_scale.errors import BrokenRunError, RunConflictError
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.storage.rundir import RunDirectory
 
 LIFE_S = 60.0
 RENEWALS_IN_A_LIFE = 6

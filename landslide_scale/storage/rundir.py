@@ -18,7 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage import PARTIAL, storing, write_whole
+from landslide_scale.storage.files import PARTIAL, storing, write_whole
 
 RECORDED = (
     "landslide-scale",

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from landslide_scale.checkpoint import read_card, restore
 from landslide_scale.datasets import EvaluationPatches, inspect, open_dataset, partition
 from landslide_scale.metrics import LabelledMap, MapScores
-from landslide_scale.mosaic import Mosaic
-from landslide_scale.training import Calibration, evaluate
+from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.training.epochs import Calibration, evaluate
+from landslide_scale.training.mosaic import Mosaic
 
 if TYPE_CHECKING:
-    from landslide_scale.checkpoint import ModelCard
-    from landslide_scale.dataspec import DataSpec
+    from landslide_scale.datasets.spec import DataSpec
     from landslide_scale.metrics import Confusion
-    from landslide_scale.spec import TrainSpec
+    from landslide_scale.model.checkpoint import ModelCard
+    from landslide_scale.training.spec import TrainSpec
 
 
 @dataclass(frozen=True, kw_only=True)

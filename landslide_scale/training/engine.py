@@ -14,10 +14,10 @@ from fsspec.core import url_to_fs
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
-from landslide_scale.fitting import TrainState, fit, score
 from landslide_scale.model import counts_line
 from landslide_scale.redaction import redacted
-from landslide_scale.trainrun import FinetuneJob, FinetuneResult, Prepared, TrainRun
+from landslide_scale.training.fitting import TrainState, fit, score
+from landslide_scale.training.run import FinetuneJob, FinetuneResult, Prepared, TrainRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,12 +23,12 @@ import numpy as np
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from landslide_scale.batches import Share, Workers, global_batches, shares, shuffled
 from landslide_scale.errors import BrokenRunError, InvalidDatasetError
-from landslide_scale.losses import segmentation_loss
 from landslide_scale.metrics import Confusion, LogitHistogram
-from landslide_scale.model.batchnorm import has_batch_norm, share_batch_norm
-from landslide_scale.model.precision import Precision, autocast
+from landslide_scale.model.core.batchnorm import has_batch_norm, share_batch_norm
+from landslide_scale.model.core.precision import Precision, autocast
+from landslide_scale.training.batches import Share, Workers, global_batches, shares, shuffled
+from landslide_scale.training.losses import segmentation_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from landslide_scale.datasets import Patches
-    from landslide_scale.spec import CalibrationMethod, TrainSpec
+    from landslide_scale.training.spec import CalibrationMethod, TrainSpec
 
 _AHEAD = 2
 """Batches read while the network works on one."""

@@ -6,14 +6,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from landslide_scale.training import (
-    Calibration,
-    Evaluation,
-    distributed,
-    evaluate,
-    optimizer_for,
-    train_epoch,
-)
+from landslide_scale.training.epochs import Calibration, Evaluation, distributed, evaluate, optimizer_for, train_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from landslide_scale.datasets import Patches
-    from landslide_scale.spec import CalibrationMethod, TrainSpec
+    from landslide_scale.training.spec import CalibrationMethod, TrainSpec
 
 
 @dataclass(frozen=True, kw_only=True)

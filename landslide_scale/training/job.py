@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from landslide_scale.config import FinetuneConfig
-from landslide_scale.dataspec import DataKind, DataSpec
+from landslide_scale.datasets.spec import DataKind, DataSpec
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.spec import InputSpec, Radiometry
-from landslide_scale.trainrun import FinetuneJob
+from landslide_scale.training.run import FinetuneJob
+from landslide_scale.training.settings import FinetuneConfig
 
 _RADIOMETRY: dict[DataKind, Radiometry] = {"chips": "boa", "landslide4sense": "l4s", "bijie": "rgb8", "pairs": "rgb8"}
 

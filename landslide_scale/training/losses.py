@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-IGNORE = 255
-"""Label of a pixel that takes no part: unobserved, uncertain, or padding."""
+from landslide_scale.label_values import IGNORE, LANDSLIDE
 
 _SMOOTH = 0.01
 """Added to both sides of the Dice ratio, as a share of the image's counted pixels (at least one pixel).
@@ -38,7 +37,7 @@ def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:
     """
     logits = logits.squeeze(1) if logits.dtype == torch.float64 else logits.squeeze(1).float()
     counted = (label != IGNORE).to(logits.dtype)
-    target = (label == 1).to(logits.dtype)
+    target = (label == LANDSLIDE).to(logits.dtype)
     return _cross_entropy(logits, target, counted) + _dice(logits, target, counted)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from landslide_scale.losses import IGNORE
+from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics import LabelledMap
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from landslide_scale.datasets import EvaluationPatches, Found
-    from landslide_scale.training import Calibration
+    from landslide_scale.training.epochs import Calibration
 
 
 class Mosaic:

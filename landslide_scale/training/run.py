@@ -15,8 +15,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from landslide_scale import checkpoint
-from landslide_scale.checkpoint import BaseWeights, ModelCard
 from landslide_scale.datasets import (
     EvaluationPatches,
     Kept,
@@ -28,15 +26,17 @@ from landslide_scale.datasets import (
     open_dataset,
     partition,
 )
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError, RunConflictError
-from landslide_scale.fitting import Epoch, Parts, TrainState
 from landslide_scale.metrics import Confusion, nan_as_null
-from landslide_scale.model import Network, build, family, parameter_counts
+from landslide_scale.model import Network, build, checkpoint, family, parameter_counts
+from landslide_scale.model.checkpoint import BaseWeights, ModelCard
 from landslide_scale.redaction import redacted
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.spec import InputSpec, ModelSpec, TrainSpec
-from landslide_scale.training import Calibration, Evaluation
+from landslide_scale.spec import InputSpec, ModelSpec
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.training.epochs import Calibration, Evaluation
+from landslide_scale.training.fitting import Epoch, Parts, TrainState
+from landslide_scale.training.spec import TrainSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

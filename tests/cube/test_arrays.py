@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from landslide_scale.bands import Reason
-from landslide_scale.composite import NEVER
-from landslide_scale.config import GridConfig
-from landslide_scale.cube import VARIABLES, Layer, Slot, objects, quantised, read, stored, write
-from landslide_scale.cube_layout import create
+from landslide_scale.bands import NEVER, Reason
+from landslide_scale.cube.arrays import VARIABLES, Layer, Slot, objects, quantised, read, stored, write
+from landslide_scale.cube.settings import GridConfig
+from landslide_scale.cube.template import create
 from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scene import Window, utc

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landslide_scale.bands import Reason
-from landslide_scale.cube import VARIABLES, Layer
-from landslide_scale.ledger import HISTOGRAM_BINS, Ledger, Record, content_hash, describe
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.cube.arrays import VARIABLES, Layer
+from landslide_scale.cube.ledger import HISTOGRAM_BINS, Ledger, Record, content_hash, describe
+from landslide_scale.storage.rundir import RunDirectory
 
 
 @pytest.fixture(params=["path", "memory"])

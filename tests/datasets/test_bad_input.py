@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from landslide_scale.console import run_guarded
-from landslide_scale.dataspec import DataSpec
-from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
-from landslide_scale.trainrun import FinetuneJob, Prepared
+from landslide_scale.datasets.spec import DataSpec
+from landslide_scale.runtime.console import run_guarded
+from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.training.run import FinetuneJob, Prepared
+from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 SIDE = 16

@@ -15,9 +15,10 @@ from rasterio.transform import from_origin
 from landslide_scale.datasets import EvaluationPatches, LocalFiles, TrainingPatches, inspect
 from landslide_scale.datasets.bijie import open_bijie
 from landslide_scale.datasets.pairs import open_pairs
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
-from landslide_scale.spec import InputSpec, TrainSpec
+from landslide_scale.spec import InputSpec
+from landslide_scale.training.spec import TrainSpec
 
 MEANING = {0: 0, 255: 1}
 SIZE = (20, 30)

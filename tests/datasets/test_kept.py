@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from landslide_scale.datasets import EvaluationPatches, Kept, Sample, TrainingPatches, inspect
-from landslide_scale.spec import InputSpec, Radiometry, TrainSpec
+from landslide_scale.spec import InputSpec, Radiometry
+from landslide_scale.training.spec import TrainSpec
 
 
 @dataclass(frozen=True)

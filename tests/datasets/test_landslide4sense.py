@@ -10,9 +10,10 @@ import pytest
 
 from landslide_scale.datasets import LocalFiles, inspect, measured, open_dataset, partition
 from landslide_scale.datasets.landslide4sense import BANDS, _array, open_landslide4sense
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
-from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.training.spec import TrainSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

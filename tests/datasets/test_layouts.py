@@ -15,7 +15,7 @@ from landslide_scale.datasets import LocalFiles, inspect, open_dataset
 from landslide_scale.datasets.chips import open_chips
 from landslide_scale.datasets.files import RemoteFiles
 from landslide_scale.datasets.pairs import open_pairs
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 

@@ -19,17 +19,18 @@ from hypothesis import strategies as st
 from PIL import Image
 from rasterio.transform import from_origin
 
-from landslide_scale.config import FinetuneConfig, parse
-from landslide_scale.console import run_guarded
 from landslide_scale.datasets import LocalFiles, measured, open_dataset
 from landslide_scale.datasets.images import Channels
 from landslide_scale.datasets.multiband import resized, stored_bands
 from landslide_scale.datasets.pairs import open_pairs
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
-from landslide_scale.jobsettings import finetune_job
+from landslide_scale.runtime.console import run_guarded
 from landslide_scale.spec import InputSpec, LandslideNetSpec
-from landslide_scale.trainrun import Prepared
+from landslide_scale.strictyaml import parse
+from landslide_scale.training.job import finetune_job
+from landslide_scale.training.run import Prepared
+from landslide_scale.training.settings import FinetuneConfig
 
 NAMES = ("blue", "green", "red", "nir08", "swir16")
 SIZE = (20, 30)

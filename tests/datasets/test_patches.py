@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from landslide_scale.datasets import EvaluationPatches, Sample, TrainingPatches, inspect
 from landslide_scale.datasets.patches import augment, cut, windows
-from landslide_scale.spec import InputSpec, Radiometry, TrainSpec
+from landslide_scale.spec import InputSpec, Radiometry
+from landslide_scale.training.spec import TrainSpec
 
 INPUTS = InputSpec.for_bands("boa", ("red", "green"))
 

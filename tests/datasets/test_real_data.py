@@ -10,9 +10,10 @@ import pytest
 
 from landslide_scale.datasets import LocalFiles, TrainingPatches, inspect, open_dataset, split
 from landslide_scale.datasets.images import ImagePairs, match_pairs
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec()
 INPUTS = InputSpec.for_bands("rgb8", MODEL.bands)

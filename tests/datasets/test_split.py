@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from landslide_scale.datasets import Found, split
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.spec import TrainSpec
+from landslide_scale.training.spec import TrainSpec
 
 SPEC = TrainSpec()
 

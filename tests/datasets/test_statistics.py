@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from landslide_scale.datasets import Sample, measured
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.model.stem import Normalise
+from landslide_scale.model.core.stem import Normalise
 from landslide_scale.spec import InputSpec, Radiometry
 
 INPUTS = InputSpec.for_bands("boa", ("nir", "red"))

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from landslide_scale.checkpoint import BaseWeights, ModelCard, restore, save
 from landslide_scale.datasets import Sample, measured, measured_terrain
 from landslide_scale.datasets.patches import TrainingPatches, augment
 from landslide_scale.datasets.sample import inspect
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.model import build
-from landslide_scale.model.stem import Normalise
-from landslide_scale.spec import InputSpec, LandslideNetSpec, Radiometry, TrainSpec
-from landslide_scale.trainrun import FinetuneJob, Prepared
+from landslide_scale.model.checkpoint import BaseWeights, ModelCard, restore, save
+from landslide_scale.model.core.stem import Normalise
+from landslide_scale.spec import InputSpec, LandslideNetSpec, Radiometry
+from landslide_scale.training.run import FinetuneJob, Prepared
+from landslide_scale.training.spec import TrainSpec
 
 BANDS = ("elevation", "red", "slope", "nir")
 INPUTS = InputSpec.for_bands("boa", BANDS)

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from landslide_scale.demo.frame import Frame
-from landslide_scale.demo.passes import PASSES
+from landslide_scale.demo.ground.frame import Frame
+from landslide_scale.demo.satellite.passes import PASSES
 from landslide_scale.demo.world import World, WorldSpec, make_world
 
 SMALL = Frame(left=728_160, top=5_106_240, width_m=7_200, height_m=4_800)

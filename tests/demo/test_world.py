@@ -12,8 +12,8 @@ from shapely.geometry import shape
 
 from landslide_scale.bands import Scl
 from landslide_scale.demo import world as world_module
-from landslide_scale.demo.frame import Frame
-from landslide_scale.demo.passes import AFTER, BEFORE, EVENT
+from landslide_scale.demo.ground.frame import Frame
+from landslide_scale.demo.satellite.passes import AFTER, BEFORE, EVENT
 from landslide_scale.demo.world import World, WorldSpec, make_world
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.scene import utc
@@ -131,7 +131,7 @@ def test_every_instant_lies_in_the_window_of_its_side_of_the_event(world: World)
 
 
 def test_tiles_of_one_pass_are_one_datatake_and_agree_where_they_overlap():
-    from landslide_scale.demo.tiles import TILES  # noqa: PLC0415
+    from landslide_scale.demo.satellite.tiles import TILES  # noqa: PLC0415
 
     west, east = TILES[:2]
     shared = shapely.intersection(west.outline, east.outline)

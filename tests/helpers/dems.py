@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import rasterio
-import scenes
+from helpers import scenes
 from numpy.typing import NDArray
 
-from landslide_scale.dem import DemTile
 from landslide_scale.scene import Access
+from landslide_scale.stac.dem import DemTile
 
 Field = NDArray[np.float64]
 Surface = Callable[[Field, Field], Field]

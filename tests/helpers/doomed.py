@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from watching import Roles, Step, Watch
+from helpers.watching import Roles, Step, Watch
 
-from landslide_scale import work
-from landslide_scale.work import Row, Task
+from landslide_scale.scan import work
+from landslide_scale.scan.work import Row, Task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,23 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from borderland import one_band_model
-from watching import Roles, Step, Watch, steps
 
-from landslide_scale import driver, layout, work
-from landslide_scale.config import ScanConfig, parse
-from landslide_scale.driver import ScanSummary, Stream
-from landslide_scale.layout import CUBE
-from landslide_scale.ledger import Ledger, Record
-from landslide_scale.predictor import Load, Predictor
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.verify import verify
-from landslide_scale.work import Row, Task
+from helpers.borderland import one_band_model
+from helpers.watching import Roles, Step, Watch, steps
+from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.scan import driver, layout, work
+from landslide_scale.scan.driver import ScanSummary, Stream
+from landslide_scale.scan.layout import CUBE
+from landslide_scale.scan.predictor import Load, Predictor
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.verify import verify
+from landslide_scale.scan.work import Row, Task
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["plainrun"])
+FORKS.set_forkserver_preload(["helpers.plainrun"])
 # The fork server finds what it imports beforehand by this alone; else every process would import torch anew.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 
 
 def silent(_: object) -> None:

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import ray
 import torch
-from borderland import one_band_model
-from doomed import PlacedStep, Plan, followed, read, write
-from plainrun import silent
+from helpers.borderland import one_band_model
+from helpers.doomed import PlacedStep, Plan, followed, read, write
+from helpers.plainrun import silent
 
-from landslide_scale import driver, work
-from landslide_scale.config import ScanConfig, parse
-from landslide_scale.driver import ScanSummary
-from landslide_scale.scan import scan
+from landslide_scale.scan import driver, work
+from landslide_scale.scan.driver import ScanSummary
+from landslide_scale.scan.engine import scan
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.strictyaml import parse
 
 
 def load(url: str, *, plan: Plan, **named: object) -> tuple[torch.nn.Module, Any]:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_scale import attempts
-from landslide_scale.attempts import bounded, name_of, naming, retrying, wait_after
 from landslide_scale.errors import PermanentReadError, TryAgainError
+from landslide_scale.imagery import attempts
+from landslide_scale.imagery.attempts import bounded, name_of, naming, retrying, wait_after
 
 
 @pytest.fixture

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from dems import SECOND, Field, degree, raster, write
+from helpers.dems import SECOND, Field, degree, raster, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 from scipy.interpolate import RegularGridInterpolator
 
-from landslide_scale.dem import DemIndex, DemTile
-from landslide_scale.elevation import read_elevation
 from landslide_scale.errors import PermanentReadError
-from landslide_scale.geotiff import MAX_SIDE
 from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.imagery.elevation import read_elevation
+from landslide_scale.imagery.geotiff import MAX_SIDE
 from landslide_scale.scene import Access
+from landslide_scale.stac.dem import DemIndex, DemTile
 
 ROUNDING_M = 1e-3
 """Tiles hold float32: half a step is 6e-5 m at 1000 m, 2.5e-4 m at 5000 m."""

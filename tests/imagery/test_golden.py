@@ -11,21 +11,22 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import shapely
+from helpers.scenes import cog, item
 from numpy.typing import NDArray
 from pyproj import Transformer
-from scenes import cog, item
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import Reason
-from landslide_scale.composite import Image
-from landslide_scale.config import CompositeConfig, GridConfig
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import PatchLattice, Zone
-from landslide_scale.items import scenes
-from landslide_scale.observe import observe
-from landslide_scale.plan import Plan, WorkUnit, make
+from landslide_scale.imagery.composite import Image
+from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.scan.plan import Plan, WorkUnit, make
 from landslide_scale.scene import Scene, Window, newest_processing, utc
-from landslide_scale.sources import CatalogConfig
+from landslide_scale.stac.items import scenes
+from landslide_scale.stac.settings import CatalogConfig
 
 Flag = Literal[True, False] | None
 Provider = Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "plain"]

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.scenes import scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Transformer
-from scenes import scene
 
-from landslide_scale import composite
-from landslide_scale import observe as module
-from landslide_scale.bands import Reason
-from landslide_scale.composite import NEVER, Image
-from landslide_scale.config import CompositeConfig
+from landslide_scale.bands import NEVER, Reason
 from landslide_scale.errors import BrokenRunError, PermanentReadError
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.observe import BYTES_PER_PIXEL, dilation_pixels, observe
+from landslide_scale.imagery import composite
+from landslide_scale.imagery import observe as module
+from landslide_scale.imagery.composite import Image
+from landslide_scale.imagery.observe import BYTES_PER_PIXEL, dilation_pixels, observe
+from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scene import Scene
 
 SIDE = 60

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from helpers.scenes import Pixels, cog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Transformer
-from scenes import Pixels, cog
 
-from landslide_scale import attempts, raster
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.raster import burn, is_native, read_classes, read_numbers
+from landslide_scale.imagery import attempts, raster
+from landslide_scale.imagery.raster import burn, is_native, read_classes, read_numbers
 
 WEST, NORTH = 499_980, 5_200_020
 ROWS, COLS = 60, 48

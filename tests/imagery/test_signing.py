@@ -11,21 +11,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.scenes import cog, item
+from helpers.webserver import Answer, Asked, Site, site
 from numpy.typing import NDArray
-from scenes import cog, item
-from webserver import Answer, Asked, Site, site
 
-from landslide_scale import attempts, signing
-from landslide_scale.config import CompositeConfig
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
-from landslide_scale.hrefs import access
-from landslide_scale.items import scenes
-from landslide_scale.observe import observe
-from landslide_scale.plan import WorkUnit
-from landslide_scale.raster import read_numbers
+from landslide_scale.imagery import attempts, signing
+from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.raster import read_numbers
+from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scene import Access
-from landslide_scale.sources import CatalogConfig
+from landslide_scale.stac.hrefs import access
+from landslide_scale.stac.items import scenes
+from landslide_scale.stac.settings import CatalogConfig
 
 LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=64)
 BOX = PixelBox(row_start=-510_000, row_stop=-509_980, col_start=50_000, col_stop=50_020)

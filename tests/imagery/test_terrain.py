@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
-from dems import SECOND, Field, degree, raster
+from helpers.dems import SECOND, Field, degree, raster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 from scipy.ndimage import correlate
 
-from landslide_scale.bands import Reason
-from landslide_scale.composite import NEVER, Image
-from landslide_scale.config import GridConfig
-from landslide_scale.dem import DemTile
+from landslide_scale.bands import NEVER, Reason
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidConfigError, PermanentReadError
 from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.imagery.composite import Image
+from landslide_scale.imagery.terrain import check_scale, slope, terrain, with_terrain
 from landslide_scale.scene import Access
-from landslide_scale.terrain import check_scale, slope, terrain, with_terrain
+from landslide_scale.stac.dem import DemTile
 
 LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=64)
 ROUGH = np.random.default_rng(5).uniform(0, 400, (40, 50))

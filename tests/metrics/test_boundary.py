@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from helpers.masks import IGNORE, made, seeds
 from hypothesis import given
 from hypothesis import strategies as st
-from made_masks import IGNORE, made, seeds
 from scipy import ndimage
 from scipy.spatial import cKDTree
 

@@ -6,9 +6,9 @@ from operator import add
 
 import numpy as np
 import pytest
+from helpers.masks import IGNORE, made, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_masks import IGNORE, made, seeds
 from sklearn.metrics import f1_score, jaccard_score
 
 from landslide_scale.metrics import LabelledMap, MapScores, judge

@@ -6,8 +6,8 @@ from collections import deque
 
 import numpy as np
 import pytest
+from helpers.masks import IGNORE, made, seeds
 from hypothesis import given
-from made_masks import IGNORE, made, seeds
 from sklearn.metrics import precision_recall_fscore_support, precision_score, recall_score
 
 from landslide_scale.metrics import Components, Matches, ObjectMatches, SizeClass, by_size, match_pixels

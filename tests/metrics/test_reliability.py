@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from helpers.masks import IGNORE, made, seeds
 from hypothesis import given
-from made_masks import IGNORE, made, seeds
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss

@@ -12,14 +12,14 @@ import safetensors.torch
 import torch
 from torchvision.models import resnet18
 
-from landslide_scale.checkpoint import BaseWeights, ModelCard, fingerprint, read_card, restore, save
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.model import LandslideNet, build, random_base
+from landslide_scale.model.checkpoint import BaseWeights, ModelCard, fingerprint, read_card, restore, save
+from landslide_scale.model.landslidenet.sam import sam_parts
 from landslide_scale.model.presets import PAPER
-from landslide_scale.model.sam import sam_parts
 from landslide_scale.model.weights import load_classifier
 from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec, TuningSpec
-from landslide_scale.storage import file_sha256
+from landslide_scale.storage.files import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import torch
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.model import load_base
 from landslide_scale.redaction import redacted
-from landslide_scale.storage import file_sha256
+from landslide_scale.storage.files import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from landslide_scale import config as configuration
-from landslide_scale.benchmark.settings import BenchmarkConfig
-from landslide_scale.benchmark.trials import trials
 from landslide_scale.model.presets import PAPER, TABLE_3
+from landslide_scale.paper.settings import BenchmarkConfig
+from landslide_scale.paper.trials import trials
 from landslide_scale.spec import LandslideNetSpec
+from landslide_scale.strictyaml import load
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "benchmark"
 DATA = "/data"
 
 
 def committed(name: str) -> BenchmarkConfig:
-    return configuration.load(BenchmarkConfig, CONFIGS / f"{name}.yaml")
+    return load(BenchmarkConfig, CONFIGS / f"{name}.yaml")
 
 
 @pytest.mark.parametrize("name", ["bijie", "paper", "tuning"])

@@ -5,8 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from landslide_scale.benchmark.figures import Example, comparison, errors, shown, sizes_figure
-from landslide_scale.benchmark.tables import Spread, Table
+from landslide_scale.paper.figures import Example, comparison, errors, shown, sizes_figure
+from landslide_scale.paper.tables import Spread, Table
 
 
 def test_every_pixel_is_coloured_by_what_became_of_it():

@@ -13,13 +13,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from landslide_scale.benchmark.protocols import EXAMPLES, judge
-from landslide_scale.checkpoint import BaseWeights, ModelCard, save
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import build
-from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
-from landslide_scale.trainrun import CHECKPOINT, FinetuneJob
+from landslide_scale.model.checkpoint import BaseWeights, ModelCard, save
+from landslide_scale.paper.protocols import EXAMPLES, judge
+from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.training.run import CHECKPOINT, FinetuneJob
+from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 INPUTS = InputSpec.for_bands("rgb8", MODEL.bands)

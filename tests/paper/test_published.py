@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from landslide_scale.benchmark.published import SIZES, TABLES, PublishedScores
+from landslide_scale.paper.published import SIZES, TABLES, PublishedScores
 
 ROWS = [(kind, name, row) for kind, table in TABLES.items() for name, row in table.rows.items()]
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from landslide_scale import config as configuration
-from landslide_scale.benchmark.settings import BenchmarkConfig
-from landslide_scale.benchmark.trials import trials
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.paper.settings import BenchmarkConfig
+from landslide_scale.paper.trials import trials
+from landslide_scale.strictyaml import parse
 
 TINY = {"sam": "vit_t", "upsample": 1}
 
@@ -22,7 +22,7 @@ def settings(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 YAML
 
 
 def test_every_model_is_trained_with_every_seed_and_the_same_settings():
-    found = trials(configuration.parse(BenchmarkConfig, settings(seeds=[3, 4])))
+    found = trials(parse(BenchmarkConfig, settings(seeds=[3, 4])))
     assert [trial.name for trial in found] == [
         "bijie-landslidenet-frozen-3",
         "bijie-landslidenet-trained-3",
@@ -50,12 +50,12 @@ def test_every_model_is_trained_with_every_seed_and_the_same_settings():
 )
 def test_bad_settings_are_refused_by_key(changes: dict[str, Any], names: str):
     with pytest.raises(InvalidConfigError, match=names):
-        trials(configuration.parse(BenchmarkConfig, settings(**changes)))
+        trials(parse(BenchmarkConfig, settings(**changes)))
 
 
 def test_a_path_may_name_an_environment_variable(monkeypatch: pytest.MonkeyPatch):
     wanted = settings(datasets={"bijie": {"kind": "bijie", "path": "$LANDSLIDES/bijie"}})
-    config = configuration.parse(BenchmarkConfig, wanted)
+    config = parse(BenchmarkConfig, wanted)
     monkeypatch.setenv("LANDSLIDES", "/data/of")
     assert trials(config)[0].job.data.path == "/data/of/bijie"
     monkeypatch.delenv("LANDSLIDES")

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
-from landslide_scale import config as configuration
-from landslide_scale.benchmark.settings import BenchmarkConfig
-from landslide_scale.benchmark.study import BenchmarkSummary, run_benchmark
 from landslide_scale.errors import InvalidDatasetError, RunConflictError
-from landslide_scale.session import session
+from landslide_scale.paper.settings import BenchmarkConfig
+from landslide_scale.paper.study import BenchmarkSummary, run_benchmark
+from landslide_scale.runtime.session import session
+from landslide_scale.strictyaml import parse
 
 TINY = {"sam": "vit_t", "upsample": 1}
 
@@ -39,7 +39,7 @@ def benchmark(wanted: dict[str, Any], *, resume: bool = False, stop_at: str = "n
         if stop_at in line:
             raise KeyboardInterrupt
 
-    config = configuration.parse(BenchmarkConfig, wanted)
+    config = parse(BenchmarkConfig, wanted)
     return run_benchmark(config, resume=resume, progress=progress)
 
 

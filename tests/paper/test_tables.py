@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from landslide_scale.benchmark.tables import PROTOCOLS, Spread, score_tables, size_table, write_tables
-from landslide_scale.benchmark.trials import Judged, TrialResult
 from landslide_scale.metrics import Confusion
+from landslide_scale.paper.tables import PROTOCOLS, Spread, score_tables, size_table, write_tables
+from landslide_scale.paper.trials import Judged, TrialResult
 
 
 def result(model: str = "UNet", seed: int = 0, tp: int = 60, **changes: object) -> TrialResult:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.config import RegionConfig
 from landslide_scale.errors import InvalidRegionError
-from landslide_scale.region import area_km2, load, read_polygons, widen
+from landslide_scale.region.polygons import area_km2, load, read_polygons, widen
+from landslide_scale.region.settings import RegionConfig
 
 SQUARE = shapely.box(14.0, 46.0, 15.0, 47.0)
 BOW_TIE = shapely.Polygon([(14, 46), (15, 47), (15, 46), (14, 47)])

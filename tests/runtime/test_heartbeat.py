@@ -4,8 +4,8 @@ import queue
 
 import pytest
 
-from landslide_scale import heartbeat
-from landslide_scale.heartbeat import patiently
+from landslide_scale.runtime import heartbeat
+from landslide_scale.runtime.heartbeat import patiently
 
 
 def test_what_is_there_is_given_at_once_and_nothing_is_said():

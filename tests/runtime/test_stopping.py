@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from borderland import configured, served, untrained
+from helpers.borderland import configured, served, untrained
 from PIL import Image
 
-from landslide_scale.console import run_guarded
-from landslide_scale.stopping import AbandonedError, Terminated, abandon, terminable
+from landslide_scale.runtime.console import run_guarded
+from landslide_scale.runtime.stopping import AbandonedError, Terminated, abandon, terminable
 
 TINY = {"sam": "vit_t", "upsample": 1}
 TRAIN = {"epochs": 10_000, "batch": 4, "patch": 32, "precision": "float32"}

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from borderland import configured, served, snapshot, untrained
-from plainrun import in_a_process, plain_append, plain_scan
-from watching import Step
+from helpers.borderland import configured, served, snapshot, untrained
+from helpers.plainrun import in_a_process, plain_append, plain_scan
+from helpers.watching import Step
 
+from landslide_scale.cube.ledger import Ledger
 from landslide_scale.errors import InvalidCatalogError, RunConflictError
-from landslide_scale.ledger import Ledger
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.survey import load_items
+from landslide_scale.scan.survey import load_items
+from landslide_scale.storage.rundir import RunDirectory
 
 EARLY = {"start": "2023-08-01", "end": "2023-08-05"}
 LATE = {"start": "2023-08-05", "end": "2023-08-20"}

@@ -12,18 +12,20 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 import rasterio
-from borderland import configured, untrained
-from faultserver import FaultServer, fault_server
+from helpers.borderland import configured, untrained
+from helpers.faultserver import FaultServer, fault_server
+from helpers.plainrun import plain_scan, silent
+from helpers.scenes import COLLECTION, cog, item
 from numpy.typing import NDArray
-from plainrun import plain_scan, silent
 from pyproj import Transformer
-from scenes import COLLECTION, cog, item
 
-from landslide_scale import driver, raster
-from landslide_scale.config import ScanConfig, parse
-from landslide_scale.demo.stac_server import serve
-from landslide_scale.geotiff import Source
+from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.grid import PixelBox
+from landslide_scale.imagery import raster
+from landslide_scale.imagery.geotiff import Source
+from landslide_scale.scan import driver
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.strictyaml import parse
 
 WEST, NORTH, SIDE = 500_000, 5_100_000, 2000
 BLOCK = 512

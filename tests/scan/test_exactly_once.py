@@ -20,17 +20,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from numpy.typing import NDArray
 
-from landslide_scale import cube_layout, layout, work
 from landslide_scale.bands import Reason
-from landslide_scale.config import ScanConfig, parse
-from landslide_scale.cube import VARIABLES
+from landslide_scale.cube import template
+from landslide_scale.cube.arrays import VARIABLES
+from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.grid import Block, Lattice, PatchLattice, Zone
-from landslide_scale.layout import CUBE, Layout
-from landslide_scale.ledger import Ledger, Record
-from landslide_scale.plan import WorkUnit, extents
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.scan import layout, work
+from landslide_scale.scan.layout import CUBE, Layout
+from landslide_scale.scan.plan import WorkUnit, extents
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.verify import changed, verify
 from landslide_scale.scene import Window, utc
-from landslide_scale.verify import changed, verify
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 SIDE = 32
 LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=SIDE)
@@ -134,7 +136,7 @@ class Scan(RuleBasedStateMachine):
         self.run.note(settings=config.settings())
         layout.keep(self.run, self.planned)
         self.run.remove_partial_files()
-        cube_layout.create(
+        template.create(
             self.run.at(CUBE), extents(self.planned), config.windows, config.grid, sharded=True, attributes={}
         )
         for unit in self.planned:

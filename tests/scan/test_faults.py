@@ -20,23 +20,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from borderland import COLLECTION, assert_same_cubes, border_tiles, configured, untrained, write_item
-from faultserver import Fault, FaultServer, fault_server
-from plainrun import plain_scan
-from scenes import cog
-from webserver import Answer, Asked, site
+from helpers.borderland import COLLECTION, assert_same_cubes, border_tiles, configured, untrained, write_item
+from helpers.faultserver import Fault, FaultServer, fault_server
+from helpers.plainrun import plain_scan
+from helpers.scenes import cog
+from helpers.webserver import Answer, Asked, site
 
-from landslide_scale import attempts, faces, geotiff
-from landslide_scale.demo.stac_server import serve
-from landslide_scale.driver import ScanSummary
+from landslide_scale import commands
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.hrefs import access
-from landslide_scale.ledger import Ledger
-from landslide_scale.raster import read_numbers
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.imagery import attempts, geotiff
+from landslide_scale.imagery.raster import read_numbers
+from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scene import Access
-from landslide_scale.sources import CatalogConfig
+from landslide_scale.stac.hrefs import access
+from landslide_scale.stac.settings import CatalogConfig
+from landslide_scale.storage.rundir import RunDirectory
 
 SMALL = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}}
 QUICK = {"GDAL_HTTP_LOW_SPEED_TIME": 1, "GDAL_HTTP_TIMEOUT": 2}
@@ -227,8 +228,8 @@ def test_the_command_ends_with_3_and_says_what_is_missing_in_one_line(
 ):
     settings, path = without_an_asset.settings(tmp_path / "run"), tmp_path / "scan.yaml"
     path.write_text(json.dumps(settings))
-    monkeypatch.setattr(faces, "run_scan", lambda *_, **__: plain_scan(settings))
-    assert faces.scan(path, resume=False) == 3
+    monkeypatch.setattr(commands, "run_scan", lambda *_, **__: plain_scan(settings))
+    assert commands.scan(path, resume=False) == 3
     said = [line for line in capsys.readouterr().out.splitlines() if "404" in line]
     assert len(said) == 1
     assert said[0].startswith("failed ")

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from borderland import assert_same_cubes, configured, one_band_model, served, untrained
-from plainrun import plain_scan
-from watching import Roles
+from helpers.borderland import assert_same_cubes, configured, one_band_model, served, untrained
+from helpers.plainrun import plain_scan
+from helpers.watching import Roles
 
-from landslide_scale.config import ScanConfig, parse
 from landslide_scale.errors import BrokenRunError
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.scan import scan
-from landslide_scale.storage import write_whole
+from landslide_scale.scan.engine import scan
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.storage.files import write_whole
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 
 @pytest.fixture(scope="module")

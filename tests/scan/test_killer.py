@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from borderland import assert_same_cubes, configured, served, untrained
-from plainrun import assert_exactly_once, in_a_process
-from watching import Step
+from helpers.borderland import assert_same_cubes, configured, served, untrained
+from helpers.plainrun import assert_exactly_once, in_a_process
+from helpers.watching import Step
 
 ROLES = ("driver", "reader", "predictor", "writer")
 SEEDS = [pytest.param(seed, marks=() if seed < 20 else pytest.mark.slow) for seed in range(200)]

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from borderland import assert_same_cubes, configured, served, untrained
-from doomed import Plan
-from plainrun import FORKS, assert_exactly_once, in_a_process, plain_scan
+from helpers.borderland import assert_same_cubes, configured, served, untrained
+from helpers.doomed import Plan
+from helpers.plainrun import FORKS, assert_exactly_once, in_a_process, plain_scan
+from helpers.raykill import carried_out, drive, driven, in_flight, placed_steps
+from helpers.watching import Step
 from ray.cluster_utils import Cluster
-from raykill import carried_out, drive, driven, in_flight, placed_steps
-from watching import Step
 
-from landslide_scale import driver
+from landslide_scale.scan import driver
 
 pytestmark = pytest.mark.ray
 

@@ -14,16 +14,18 @@ import numpy as np
 import psutil
 import pytest
 import shapely
-from borderland import configured, one_band_model, untrained
+from helpers.borderland import configured, one_band_model, untrained
+from helpers.scenes import COLLECTION, cog, item, scene
 from pyproj import Transformer
-from scenes import COLLECTION, cog, item, scene
 
-from landslide_scale.config import CompositeConfig, ScanConfig, parse
-from landslide_scale.demo.stac_server import serve
+from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.grid import Lattice, PixelBox, Zone, project
-from landslide_scale.observe import observe, planned_bytes
-from landslide_scale.scan import scan
+from landslide_scale.imagery.observe import observe, planned_bytes
+from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.scan.engine import scan
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Scene
+from landslide_scale.strictyaml import parse
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.config import CompositeConfig, GridConfig
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import Lattice, PatchLattice, PixelBox, Zone
-from landslide_scale.observe import dilation_pixels
-from landslide_scale.plan import Plan, SceneIndex, WorkUnit, make
+from landslide_scale.imagery.observe import dilation_pixels
+from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.scan.plan import Plan, SceneIndex, WorkUnit, make
 from landslide_scale.scene import Scene, Window, utc
 
 GRID = GridConfig(resolution=100, block=64, chunk=32)

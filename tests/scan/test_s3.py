@@ -16,17 +16,18 @@ from typing import Any
 import pytest
 import s3fs
 import xarray as xr
-from borderland import configured, one_band_model, served, untrained
-from plainrun import FORKS, plain_append, plain_scan, watched_in
-from s3 import Proxy, Request, moto, proxied, settle
+from helpers.borderland import configured, one_band_model, served, untrained
+from helpers.plainrun import FORKS, plain_append, plain_scan, watched_in
+from helpers.s3 import Proxy, Request, moto, proxied, settle
 
-from landslide_scale import layout
-from landslide_scale.config import ScanConfig, parse
 from landslide_scale.errors import BrokenRunError, RunConflictError
-from landslide_scale.lease import held, holder
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.scan import scan
-from landslide_scale.verify import verify
+from landslide_scale.scan import layout
+from landslide_scale.scan.engine import scan
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.verify import verify
+from landslide_scale.storage.lease import held, holder
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 SMALL = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}}
 

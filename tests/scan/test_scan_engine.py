@@ -17,7 +17,7 @@ import psutil
 import pytest
 import ray
 import xarray as xr
-from borderland import (
+from helpers.borderland import (
     COLLECTION,
     SIDE,
     Tile,
@@ -32,16 +32,18 @@ from borderland import (
 )
 from pyproj import Transformer
 
-from landslide_scale import cube, region
 from landslide_scale.bands import Reason
-from landslide_scale.config import ScanConfig, parse
-from landslide_scale.demo.stac_server import serve
+from landslide_scale.cube import arrays
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, RunConflictError
-from landslide_scale.ledger import Ledger
+from landslide_scale.region import polygons
 from landslide_scale.reports import scan_report
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.scan import scan
+from landslide_scale.scan.engine import scan
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.spec import ConvNetSpec
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 pytestmark = pytest.mark.ray
 
@@ -112,7 +114,7 @@ def test_a_one_band_model_gives_a_cube_equal_to_that_band_across_zones_and_overl
             found = int(group.probability[row, col])
             known = expected_reflectance(tiles, epsg, float(group.x[col]), float(group.y[row]))
             if known is None:
-                assert found == cube.PROBABILITY_FILL
+                assert found == arrays.PROBABILITY_FILL
                 assert int(group.reason[row, col]) in {Reason.NO_DATA, Reason.CLOUD}
                 seen["unobserved"] += 1
             elif known[1]:
@@ -131,7 +133,7 @@ def test_no_ground_is_scanned_twice_and_the_ledger_names_resampled_scenes(
     summary = scan(config, load=one_band_model())
     records = Ledger(RunDirectory(str(tmp_path / "run"))).records()
     # Each pixel's centre lies in one zone's strip; the ellipsoid and UTM's scale differ by less than 0.2 %.
-    assert summary.km2 == pytest.approx(region.area_km2(region.load(config.region)), rel=0.01)
+    assert summary.km2 == pytest.approx(polygons.area_km2(polygons.load(config.region)), rel=0.01)
     resampled = {entry["id"] for record in records.values() for entry in record.scenes if entry["resampled"]}
     assert {"b", "d"} <= resampled <= {"a", "b", "c", "d"}
     assert all(entry["offset"] == -1000 for record in records.values() for entry in record.scenes)
@@ -154,7 +156,7 @@ def test_any_split_into_blocks_gives_the_same_map(
     for epsg in (32633, 32634):
         one, two = xr.align(maps[0][epsg], maps[1][epsg], join="inner")
         assert one.sizes["x"] > 150
-        assert (one.probability != cube.PROBABILITY_FILL).sum() > 10_000
+        assert (one.probability != arrays.PROBABILITY_FILL).sum() > 10_000
         for variable in ("probability", "clear_count", "observed_on", "reason"):
             np.testing.assert_array_equal(one[variable].to_numpy(), two[variable].to_numpy())
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from borderland import configured, served, untrained
+from helpers.borderland import configured, served, untrained
+from helpers.plainrun import plain_append, plain_scan
 from PIL import Image
-from plainrun import plain_append, plain_scan
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
-from landslide_scale.ledger import Ledger, Record
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.status import lines, status
+from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.scan.status import lines, status
+from landslide_scale.storage.rundir import RunDirectory
 
 
 @pytest.fixture(scope="module")

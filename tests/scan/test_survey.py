@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 import shapely
-from scenes import COLLECTION, item
+from helpers.scenes import COLLECTION, item
 
-from landslide_scale.demo.stac_server import serve
+from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError
-from landslide_scale.frozen import freeze, load_items
-from landslide_scale.items import scenes
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.scan.survey import find
 from landslide_scale.scene import Window, utc
-from landslide_scale.sources import CatalogConfig
-from landslide_scale.survey import find
+from landslide_scale.stac.frozen import freeze, load_items
+from landslide_scale.stac.items import scenes
+from landslide_scale.stac.settings import CatalogConfig
+from landslide_scale.storage.rundir import RunDirectory
 
 AUGUST = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))
 MAY = Window(start=utc("2023-05-01"), end=utc("2023-06-01"))

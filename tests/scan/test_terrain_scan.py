@@ -16,35 +16,39 @@ import shapely
 import torch
 import xarray as xr
 import yaml
-from borderland import BORDER, border_tiles, configured, untrained, write_item
-from borderland import COLLECTION as SCENES
-from dems import COLLECTION, SECOND, Field, centres, degree, item
-from plainrun import Roles, engine, plain_append, silent
+from helpers.borderland import BORDER, border_tiles, configured, untrained, write_item
+from helpers.borderland import COLLECTION as SCENES
+from helpers.dems import COLLECTION, SECOND, Field, centres, degree, item
+from helpers.plainrun import Roles, engine, plain_append, silent
 from pyproj import Transformer
 from scipy.interpolate import RegularGridInterpolator
 
-from landslide_scale import driver, faces
+from landslide_scale import commands
 from landslide_scale.bands import Reason
-from landslide_scale.checkpoint import ModelCard, read_card, restore, save
-from landslide_scale.chips import _index, _make, _Task, make_chips
-from landslide_scale.config import ChipsConfig, ScanConfig, parse
-from landslide_scale.cube import PROBABILITY_FILL
+from landslide_scale.cube.arrays import PROBABILITY_FILL
+from landslide_scale.cube.ledger import Ledger
 from landslide_scale.datasets import files_at
 from landslide_scale.datasets.chips import INDEX, open_chips
-from landslide_scale.dataspec import DataSpec
-from landslide_scale.demo.stac_server import serve
-from landslide_scale.driver import ScanSummary
+from landslide_scale.datasets.spec import DataSpec
+from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, InvalidConfigError, RunConflictError
-from landslide_scale.fitting import fit
-from landslide_scale.ledger import Ledger
-from landslide_scale.losses import IGNORE
-from landslide_scale.plan import WorkUnit
-from landslide_scale.predictor import Load
-from landslide_scale.region import read_polygons
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
-from landslide_scale.survey import chips_plan, survey
-from landslide_scale.trainrun import FinetuneJob, Prepared
+from landslide_scale.label_values import IGNORE
+from landslide_scale.labels.chips import _index, _make, _Task, make_chips
+from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.model.checkpoint import ModelCard, read_card, restore, save
+from landslide_scale.region.polygons import read_polygons
+from landslide_scale.scan import driver
+from landslide_scale.scan.driver import ScanSummary
+from landslide_scale.scan.plan import WorkUnit
+from landslide_scale.scan.predictor import Load
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.survey import chips_plan, survey
+from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
+from landslide_scale.training.fitting import fit
+from landslide_scale.training.run import FinetuneJob, Prepared
+from landslide_scale.training.spec import TrainSpec
 
 BANDS = ("red", "slope", "elevation")
 WIDE = 4 * SECOND
@@ -194,7 +198,7 @@ def test_ground_without_a_tile_has_no_probability_and_says_no_data(
     }
     path = tmp_path / "scan.yaml"
     path.write_text(yaml.safe_dump(world.settings(tmp_path / "planned", checkpoint, dem="half")))
-    assert faces.plan(path) == 0
+    assert commands.plan(path) == 0
     assert "elevation: 1 tiles, at most 0.00 GB" in capsys.readouterr().out
     assert not (tmp_path / "planned").exists()
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from borderland import assert_same_cubes, configured, served, snapshot, untrained
-from plainrun import plain_scan
+from helpers.borderland import assert_same_cubes, configured, served, snapshot, untrained
+from helpers.plainrun import plain_scan
 
-from landslide_scale import layout
+from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidInputError, RunConflictError
-from landslide_scale.lease import held
-from landslide_scale.ledger import Ledger, Record
 from landslide_scale.reports import verify_report
-from landslide_scale.rundir import RunDirectory
-from landslide_scale.verify import Verdict, changed, verify
+from landslide_scale.scan import layout
+from landslide_scale.scan.verify import Verdict, changed, verify
+from landslide_scale.storage.lease import held
+from landslide_scale.storage.rundir import RunDirectory
 
 
 @pytest.fixture(scope="module")

@@ -10,24 +10,28 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import shapely
-from scenes import cog, item
+from helpers.scenes import cog, item
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale import cube_layout, plan, work
-from landslide_scale.config import CompositeConfig, GridConfig, ScanConfig, parse
-from landslide_scale.frozen import freeze, load_items
+from landslide_scale.cube import template
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import PatchLattice
-from landslide_scale.items import asks_for_a_witness, scenes, with_evidence
-from landslide_scale.ledger import Ledger
-from landslide_scale.observe import observe
-from landslide_scale.plan import Plan
-from landslide_scale.radiometry import Evidence
-from landslide_scale.raster import read_sample
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.raster import read_sample
+from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.scan import plan, work
+from landslide_scale.scan.plan import Plan
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.survey import judged
+from landslide_scale.scan.work import CUBE, Task
 from landslide_scale.scene import Window, utc
-from landslide_scale.sources import CatalogConfig
-from landslide_scale.survey import judged
-from landslide_scale.work import CUBE, Task
+from landslide_scale.stac.frozen import freeze, load_items
+from landslide_scale.stac.items import asks_for_a_witness, scenes, with_evidence
+from landslide_scale.stac.radiometry import Evidence
+from landslide_scale.stac.settings import CatalogConfig
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 Truth = Literal[True, False]
 FLAG = "earthsearch:boa_offset_applied"
@@ -152,7 +156,7 @@ def test_the_record_of_a_unit_names_the_scene_that_it_did_not_use(tmp_path: Path
         "output": {"run": str(run)},
     }
     asked = parse(ScanConfig, settings)
-    cube_layout.create(run.at(CUBE), result.extents, result.windows, asked.grid, sharded=True, attributes={})
+    template.create(run.at(CUBE), result.extents, result.windows, asked.grid, sharded=True, attributes={})
     task = Task(
         config=asked,
         run=run,
@@ -176,7 +180,7 @@ def test_a_sample_of_a_file_without_small_overviews_is_not_taken(tmp_path: Path,
     found = read_sample(path)
     assert found is not None
     assert found.shape == (512, 512)
-    monkeypatch.setattr("landslide_scale.raster.LARGEST_SAMPLED", 599)
+    monkeypatch.setattr("landslide_scale.imagery.raster.LARGEST_SAMPLED", 599)
     assert read_sample(path) is None
 
 

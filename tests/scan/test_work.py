@@ -11,25 +11,26 @@ import numpy as np
 import pytest
 import shapely
 import torch
+from helpers.scenes import scene
 from numpy.typing import NDArray
 from pyproj import Transformer
-from scenes import scene
 from torch import nn
 
-from landslide_scale import cube, cube_layout, plan, work
-from landslide_scale.bands import Reason
-from landslide_scale.checkpoint import BaseWeights, ModelCard
-from landslide_scale.composite import NEVER
-from landslide_scale.config import ScanConfig, parse
-from landslide_scale.cube import Layer
+from landslide_scale.bands import NEVER, Reason
+from landslide_scale.cube import arrays, template
+from landslide_scale.cube.arrays import Layer
+from landslide_scale.cube.ledger import Ledger, Record, content_hash
 from landslide_scale.errors import TryAgainError
 from landslide_scale.grid import PatchLattice, PixelBox
-from landslide_scale.ledger import Ledger, Record, content_hash
-from landslide_scale.plan import Plan, WorkUnit
-from landslide_scale.predictor import Predictor, observed_box, shown
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.model.checkpoint import BaseWeights, ModelCard
+from landslide_scale.scan import plan, work
+from landslide_scale.scan.plan import Plan, WorkUnit
+from landslide_scale.scan.predictor import Predictor, observed_box, shown
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Scene
 from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 NORTH = 5_100_000
 SIDE = 160
@@ -123,7 +124,7 @@ def begun(run: str, scenes: Sequence[Scene], region: shapely.Polygon) -> tuple[w
         composite=chosen.composite,
         patches=PATCHES,
     )
-    cube_layout.create(f"{run}/{work.CUBE}", made.extents, made.windows, chosen.grid, sharded=True, attributes={})
+    template.create(f"{run}/{work.CUBE}", made.extents, made.windows, chosen.grid, sharded=True, attributes={})
     task = work.Task(
         config=chosen,
         run=RunDirectory(run),
@@ -165,10 +166,10 @@ def cube_of(task: work.Task, made: Plan) -> dict[int, tuple[PixelBox, Layer]]:
     """What every zone's group holds, put together from its blocks."""
     found: dict[int, tuple[PixelBox, Layer]] = {}
     for lattice, extent in made.extents.items():
-        whole = {v.name: np.full(extent.shape, v.fill, v.dtype) for v in cube.VARIABLES}
+        whole = {v.name: np.full(extent.shape, v.fill, v.dtype) for v in arrays.VARIABLES}
         for unit in made.units:
             if unit.lattice == lattice:
-                layer = cube.read(task.slot(unit))
+                layer = arrays.read(task.slot(unit))
                 for name, values in whole.items():
                     values[unit.box.within(extent)] = getattr(layer, name)
         found[lattice.zone.epsg] = extent, Layer(**whole)
@@ -212,7 +213,7 @@ def test_a_record_tells_what_was_written(tmp_path: Path, tiles: list[Scene]):
     records = run_all(task, made.units)
     assert Ledger(task.run).records() == records
     for unit in made.units:
-        record, layer = records[unit.id], cube.read(task.slot(unit))
+        record, layer = records[unit.id], arrays.read(task.slot(unit))
         inside = unit.lattice.inside(unit.box, task.ground)
         observed = layer.reason == Reason.OBSERVED
         assert record.sha256 == content_hash(layer)
@@ -274,7 +275,7 @@ def test_a_failure_that_may_pass_is_marked_and_does_not_touch_the_units_beside_i
     records = run_all(task, made.units)
     assert [name for name, record in records.items() if record.state == "failed"] == [unit.id]
     assert records[unit.id].retry
-    assert cube.read(task.slot(unit)).probability.min() == 255
+    assert arrays.read(task.slot(unit)).probability.min() == 255
     monkeypatch.undo()
     again = run_all(task, [unit])
     assert again[unit.id].state == "written"
@@ -298,7 +299,7 @@ def test_a_unit_without_scenes_is_empty_and_says_so(tmp_path: Path):
     record = run_all(task, [unit])[unit.id]
     assert (record.state, record.done, record.clear_fraction) == ("empty", True, 0)
     assert record.km2 > 0
-    layer = cube.read(task.slot(unit))
+    layer = arrays.read(task.slot(unit))
     inside = unit.lattice.inside(unit.box, task.ground)
     assert (layer.reason[inside] == Reason.NO_DATA).all()
     assert (layer.reason[~inside] == Reason.NOT_SCANNED).all()

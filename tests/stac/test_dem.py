@@ -11,25 +11,27 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import shapely
-from dems import COLLECTION, SECOND, Field, item, write
-from scenes import COLLECTION as SCENES
-from scenes import item as scene_item
-from webserver import Answer, Site, site
+from helpers.dems import COLLECTION, SECOND, Field, item, write
+from helpers.scenes import COLLECTION as SCENES
+from helpers.scenes import item as scene_item
+from helpers.webserver import Answer, Site, site
 
-from landslide_scale import attempts
-from landslide_scale.catalog import search_anytime
-from landslide_scale.config import ChipsConfig, ScanConfig, parse
-from landslide_scale.dem import DemTile, tiles
-from landslide_scale.demo.stac_server import serve
-from landslide_scale.elevation import read_elevation
+from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidConfigError, PermanentReadError
-from landslide_scale.frozen import DEM, freeze, load_items
 from landslide_scale.grid import Lattice, Zone
-from landslide_scale.hrefs import access
-from landslide_scale.providers import DEM_PROFILES
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.imagery import attempts
+from landslide_scale.imagery.elevation import read_elevation
+from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Access
-from landslide_scale.sources import DemConfig
+from landslide_scale.stac.dem import DemTile, tiles
+from landslide_scale.stac.frozen import DEM, freeze, load_items
+from landslide_scale.stac.hrefs import access
+from landslide_scale.stac.providers import DEM_PROFILES
+from landslide_scale.stac.search import search_anytime
+from landslide_scale.stac.settings import DemConfig
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 Profile = Literal["earth-search", "planetary-computer", "plain"]
 NAME = "Copernicus_DSM_COG_10_N46_00_E015_00_DEM"

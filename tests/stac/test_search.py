@@ -10,17 +10,17 @@ from typing import Any, Literal
 
 import pytest
 import shapely
+from helpers.scenes import COLLECTION, item
 from hypothesis import given
 from hypothesis import strategies as st
-from scenes import COLLECTION, item
 
 from landslide_scale.bands import BAND_NAMES
-from landslide_scale.catalog import search
-from landslide_scale.demo.stac_server import serve
+from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidConfigError
-from landslide_scale.items import footprint, scenes, sensed
 from landslide_scale.scene import Scene, Window, newest_processing, utc
-from landslide_scale.sources import CatalogConfig
+from landslide_scale.stac.items import footprint, scenes, sensed
+from landslide_scale.stac.search import search
+from landslide_scale.stac.settings import CatalogConfig
 
 AUGUST = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))
 AREA = shapely.box(15.0, 46.0, 16.0, 47.0)

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from landslide_scale.errors import BrokenRunError, RunConflictError
-from landslide_scale.lease import Holder, Lease, held, holder
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.storage.lease import Holder, Lease, held, holder
+from landslide_scale.storage.rundir import RunDirectory
 
 LIFE = 0.6
 HOLD = (
     "import sys, threading\n"
-    "from landslide_scale.lease import held\n"
-    "from landslide_scale.rundir import RunDirectory\n"
+    "from landslide_scale.storage.lease import held\n"
+    "from landslide_scale.storage.rundir import RunDirectory\n"
     "with held(RunDirectory(sys.argv[1])):\n"
     "    print('held', flush=True)\n"
     "    threading.Event().wait()\n"

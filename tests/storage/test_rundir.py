@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
-from landslide_scale.rundir import RunDirectory
+from landslide_scale.storage.rundir import RunDirectory
 
 SETTINGS = {"grid": {"resolution": 10, "crs": None}, "windows": [{"start": "2023-08-01T00:00:00Z"}]}
 
@@ -165,7 +165,7 @@ def test_a_writer_killed_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_pa
     run.write("a.json", b"old" * 1000)
     script = (
         "import sys, os, signal, threading, time\n"
-        "from landslide_scale.rundir import RunDirectory\n"
+        "from landslide_scale.storage.rundir import RunDirectory\n"
         "run = RunDirectory(sys.argv[1])\n"
         "threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
         "while True: run.write('a.json', b'new' * 1_000_000); run.write('a.json', b'old' * 1000)\n"

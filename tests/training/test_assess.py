@@ -10,16 +10,17 @@ import pytest
 import yaml
 from PIL import Image
 
-from landslide_scale.assess import Assessment, evaluate_checkpoint
-from landslide_scale.checkpoint import BaseWeights, ModelCard, save
+from landslide_scale.commands import evaluate
 from landslide_scale.datasets import inspect, open_dataset
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.datasets.split import partition
-from landslide_scale.dataspec import DataSpec
-from landslide_scale.faces import evaluate
 from landslide_scale.metrics import nan_as_null
 from landslide_scale.model import build, random_base
+from landslide_scale.model.checkpoint import BaseWeights, ModelCard, save
 from landslide_scale.reports import map_lines
-from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.training.assess import Assessment, evaluate_checkpoint
+from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 INPUTS = InputSpec.for_bands("rgb8", MODEL.bands)

@@ -14,9 +14,9 @@ from torch import nn
 
 from landslide_scale.datasets import Sample
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.fitting import Parts, fit, score
-from landslide_scale.model.batchnorm import share_batch_norm
-from landslide_scale.spec import TrainSpec
+from landslide_scale.model.core.batchnorm import share_batch_norm
+from landslide_scale.training.fitting import Parts, fit, score
+from landslide_scale.training.spec import TrainSpec
 
 SPEC = TrainSpec(epochs=2, batch=4, patch=16, precision="float32", learning_rate=1e-3)
 

@@ -12,19 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from landslide_scale.batches import Workers, global_batches, shares, shuffled
 from landslide_scale.datasets import Sample
 from landslide_scale.errors import BrokenRunError, InvalidDatasetError
-from landslide_scale.fitting import Parts, TrainState, fit, score, trained_tensors
 from landslide_scale.metrics import LogitHistogram
-from landslide_scale.spec import TrainSpec
-from landslide_scale.training import (
-    Calibration,
-    evaluate,
-    learning_rate,
-    optimizer_for,
-    train_epoch,
-)
+from landslide_scale.training.batches import Workers, global_batches, shares, shuffled
+from landslide_scale.training.epochs import Calibration, evaluate, learning_rate, optimizer_for, train_epoch
+from landslide_scale.training.fitting import Parts, TrainState, fit, score, trained_tensors
+from landslide_scale.training.spec import TrainSpec
 
 SPEC = TrainSpec(epochs=4, batch=4, patch=16, precision="float32", learning_rate=1e-2)
 

@@ -14,9 +14,7 @@ import ray.train
 import torch
 from torchvision.models import resnet18
 
-from landslide_scale.assess import evaluate_checkpoint
-from landslide_scale.checkpoint import restore
-from landslide_scale.dataspec import DataSpec
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import (
     BrokenRunError,
     InvalidCheckpointError,
@@ -24,14 +22,17 @@ from landslide_scale.errors import (
     InvalidDatasetError,
     RunConflictError,
 )
-from landslide_scale.finetune import _cause, finetune
-from landslide_scale.fitting import TrainState, fit, score
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import counts_line
-from landslide_scale.session import session
-from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec, TrainSpec
-from landslide_scale.storage import file_sha256
-from landslide_scale.trainrun import FinetuneJob, FinetuneResult, Prepared, TrainRun
+from landslide_scale.model.checkpoint import restore
+from landslide_scale.runtime.session import session
+from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec
+from landslide_scale.storage.files import file_sha256
+from landslide_scale.training.assess import evaluate_checkpoint
+from landslide_scale.training.engine import _cause, finetune
+from landslide_scale.training.fitting import TrainState, fit, score
+from landslide_scale.training.run import FinetuneJob, FinetuneResult, Prepared, TrainRun
+from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landslide_scale.losses import segmentation_loss
+from landslide_scale.training.losses import segmentation_loss
 
 
 def brute_force(logits: np.ndarray, label: np.ndarray) -> float:

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from landslide_scale.checkpoint import restore
-from landslide_scale.dataspec import DataSpec
-from landslide_scale.fitting import Epoch, TrainState
+from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.metrics import Confusion, LogitHistogram
-from landslide_scale.spec import InputSpec, LandslideNetSpec, TrainSpec
-from landslide_scale.training import Calibration, Evaluation
-from landslide_scale.trainrun import FinetuneJob, TrainRun, scores
+from landslide_scale.model.checkpoint import restore
+from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.training.epochs import Calibration, Evaluation
+from landslide_scale.training.fitting import Epoch, TrainState
+from landslide_scale.training.run import FinetuneJob, TrainRun, scores
+from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 
@@ -93,7 +94,7 @@ def test_the_best_epoch_is_what_is_kept(tmp_path: Path):
 
 
 def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("landslide_scale.trainrun._POLL_S", 0.02)
+    monkeypatch.setattr("landslide_scale.training.run._POLL_S", 0.02)
     job = job_at(str(tmp_path))
     run, net, lines = TrainRun(job), job.build(), list[str]()
     run.folder.claim("finetune", job.settings, resume=False)

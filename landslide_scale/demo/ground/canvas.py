@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from shapely import Polygon
 
-from landslide_scale.demo.frame import Frame
-from landslide_scale.demo.noise import Field
+from landslide_scale.demo.ground.frame import Frame
+from landslide_scale.demo.ground.noise import Field
 
 Window = tuple[slice, slice]
 

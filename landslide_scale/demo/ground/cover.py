@@ -7,10 +7,10 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_scale.demo.frame import CELL_M, FINE_M, Frame
-from landslide_scale.demo.noise import Field, fractal, rank, stream
-from landslide_scale.demo.parcels import Parcels, make_parcels
-from landslide_scale.demo.terrain import Terrain
+from landslide_scale.demo.ground.frame import CELL_M, FINE_M, Frame
+from landslide_scale.demo.ground.noise import Field, fractal, rank, stream
+from landslide_scale.demo.ground.parcels import Parcels, make_parcels
+from landslide_scale.demo.ground.terrain import Terrain
 
 Classes = NDArray[np.uint8]
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from landslide_scale.demo.frame import CELL_M
-from landslide_scale.demo.noise import Field
+from landslide_scale.demo.ground.frame import CELL_M
+from landslide_scale.demo.ground.noise import Field
 
 _SKY = 0.22  # share of light that comes from the sky and reaches ground turned away from the sun
 _SHADOW_STEP = 2  # cells: shadows are cast on a 20 m raster

@@ -8,11 +8,11 @@ from scipy import ndimage, sparse
 from shapely import Polygon
 from shapely.affinity import rotate, translate
 
-from landslide_scale.demo.canvas import block_mean, draw_lines, inside
-from landslide_scale.demo.cover import Classes, Cover, settled
-from landslide_scale.demo.frame import CELL_M, FINE_M, TRUTH_M, Frame
-from landslide_scale.demo.noise import Field, fractal, stream
-from landslide_scale.demo.terrain import Terrain
+from landslide_scale.demo.ground.canvas import block_mean, draw_lines, inside
+from landslide_scale.demo.ground.cover import Classes, Cover, settled
+from landslide_scale.demo.ground.frame import CELL_M, FINE_M, TRUTH_M, Frame
+from landslide_scale.demo.ground.noise import Field, fractal, stream
+from landslide_scale.demo.ground.terrain import Terrain
 
 _ROAD_CELL = 8  # terrain cells: roads are routed on an 80 m raster
 _GRADE = 0.08  # rise over run a road builder accepts before detours pay

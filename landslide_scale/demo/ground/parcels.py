@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from landslide_scale.demo.frame import FINE_M, Frame
-from landslide_scale.demo.noise import Field, stream
+from landslide_scale.demo.ground.frame import FINE_M, Frame
+from landslide_scale.demo.ground.noise import Field, stream
 
 _DISTRICTS_PER_KM2 = 0.34
 _DISTRICT_CELL_M = 20

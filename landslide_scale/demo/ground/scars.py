@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from shapely import Polygon
 from shapely.affinity import scale
 
-from landslide_scale.demo.frame import CELL_M, Frame
-from landslide_scale.demo.inventory import draw_areas
-from landslide_scale.demo.noise import fractal, rank, stream
-from landslide_scale.demo.terrain import Terrain
+from landslide_scale.demo.ground.frame import CELL_M, Frame
+from landslide_scale.demo.ground.inventory import draw_areas
+from landslide_scale.demo.ground.noise import fractal, rank, stream
+from landslide_scale.demo.ground.terrain import Terrain
 from landslide_scale.errors import BrokenRunError
 
 Age = Literal["new", "old"]

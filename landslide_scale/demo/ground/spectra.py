@@ -6,8 +6,8 @@ from datetime import date
 
 import numpy as np
 
-from landslide_scale.demo.cover import Cover
-from landslide_scale.demo.noise import Field
+from landslide_scale.demo.ground.cover import Cover
+from landslide_scale.demo.ground.noise import Field
 
 BANDS = ("blue", "green", "red", "nir", "swir16")
 """Bands of the made scenes, in the order of the columns below."""

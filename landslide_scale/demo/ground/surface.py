@@ -9,12 +9,12 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_scale.demo.canvas import block_mean, cell_centres, inside
-from landslide_scale.demo.cover import BARE, Classes, Cover, bilinear_twice
-from landslide_scale.demo.frame import CELL_M, FINE_M, TRUTH_M, Frame
-from landslide_scale.demo.noise import Field, fractal, stream
-from landslide_scale.demo.scars import Scar
-from landslide_scale.demo.spectra import BANDS, HUE, ROUGHNESS, SCAR, reflectance_table
+from landslide_scale.demo.ground.canvas import block_mean, cell_centres, inside
+from landslide_scale.demo.ground.cover import BARE, Classes, Cover, bilinear_twice
+from landslide_scale.demo.ground.frame import CELL_M, FINE_M, TRUTH_M, Frame
+from landslide_scale.demo.ground.noise import Field, fractal, stream
+from landslide_scale.demo.ground.scars import Scar
+from landslide_scale.demo.ground.spectra import BANDS, HUE, ROUGHNESS, SCAR, reflectance_table
 
 _REGROWN = {"new": (0.0, 0.22), "old": (0.25, 0.60)}  # share of a scar under grass
 _TERRAIN_LEFT = 0.9  # exponent: L2A takes part of the terrain's shading out, not all of it

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from landslide_scale.demo.drainage import erode, route, upstream
-from landslide_scale.demo.frame import CELL_M, Frame
-from landslide_scale.demo.noise import Field, fractal, stream
+from landslide_scale.demo.ground.drainage import erode, route, upstream
+from landslide_scale.demo.ground.frame import CELL_M, Frame
+from landslide_scale.demo.ground.noise import Field, fractal, stream
 
 _COARSE_M = 120
 _EROSION_STEPS = 40

@@ -13,12 +13,12 @@ import shapely
 from numpy.typing import NDArray
 from shapely import Polygon
 
-from landslide_scale.demo.canvas import block_mean
-from landslide_scale.demo.frame import CELL_M, TRUTH_M, Frame, to_lonlat
-from landslide_scale.demo.scars import Scar
-from landslide_scale.demo.surface import scar_numbers
-from landslide_scale.demo.tiles import lattice_in_frame
-from landslide_scale.raster import write_cog
+from landslide_scale.demo.ground.canvas import block_mean
+from landslide_scale.demo.ground.frame import CELL_M, TRUTH_M, Frame, to_lonlat
+from landslide_scale.demo.ground.scars import Scar
+from landslide_scale.demo.ground.surface import scar_numbers
+from landslide_scale.demo.satellite.tiles import lattice_in_frame
+from landslide_scale.imagery.raster import write_cog
 
 NO_TRUTH = 255
 """Written where there is no made ground."""

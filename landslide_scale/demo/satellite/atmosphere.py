@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from landslide_scale.bands import Scl
-from landslide_scale.demo.cover import BARE, Classes, Cover
-from landslide_scale.demo.frame import CELL_M
-from landslide_scale.demo.noise import Field, fractal, rank
+from landslide_scale.demo.ground.cover import BARE, Classes, Cover
+from landslide_scale.demo.ground.frame import CELL_M
+from landslide_scale.demo.ground.noise import Field, fractal, rank
 
 _CLOUD_HEIGHT_M = 1300.0
 _BEYOND = 120  # cells of sky past each edge of the ground: more than a shadow is thrown

@@ -9,9 +9,9 @@ import shapely
 from shapely import Polygon
 
 from landslide_scale.bands import NEWER_OFFSET, QUANTIFICATION
-from landslide_scale.demo.frame import to_lonlat
-from landslide_scale.demo.passes import Pass
-from landslide_scale.demo.tiles import Tile
+from landslide_scale.demo.ground.frame import to_lonlat
+from landslide_scale.demo.satellite.passes import Pass
+from landslide_scale.demo.satellite.tiles import Tile
 
 COLLECTION = "made-sentinel-2-l2a"
 BASELINE = "05.11"

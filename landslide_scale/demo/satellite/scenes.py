@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from shapely import Polygon
 
 from landslide_scale.bands import Scl
-from landslide_scale.demo.atmosphere import Sky, classify, make_sky, through_sky
-from landslide_scale.demo.cover import bilinear_twice
-from landslide_scale.demo.frame import CELL_M, FINE_M, Frame
-from landslide_scale.demo.items import CELLS, item_id, make_item
-from landslide_scale.demo.light import illumination
-from landslide_scale.demo.noise import Field, stream
-from landslide_scale.demo.passes import Pass
-from landslide_scale.demo.sensor import Sampler, digital_numbers
-from landslide_scale.demo.spectra import BANDS
-from landslide_scale.demo.surface import Surface, reflectance
-from landslide_scale.demo.terrain import Terrain
-from landslide_scale.raster import write_cog
+from landslide_scale.demo.ground.cover import bilinear_twice
+from landslide_scale.demo.ground.frame import CELL_M, FINE_M, Frame
+from landslide_scale.demo.ground.light import illumination
+from landslide_scale.demo.ground.noise import Field, stream
+from landslide_scale.demo.ground.spectra import BANDS
+from landslide_scale.demo.ground.surface import Surface, reflectance
+from landslide_scale.demo.ground.terrain import Terrain
+from landslide_scale.demo.satellite.atmosphere import Sky, classify, make_sky, through_sky
+from landslide_scale.demo.satellite.items import CELLS, item_id, make_item
+from landslide_scale.demo.satellite.passes import Pass
+from landslide_scale.demo.satellite.sensor import Sampler, digital_numbers
+from landslide_scale.imagery.raster import write_cog
 
 _SWATH_LEAN = 0.24  # metres east per metre north: the edge of a descending orbit's swath
 _MISTAKEN_PER_PASS = 3

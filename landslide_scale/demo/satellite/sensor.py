@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from landslide_scale.bands import NEWER_OFFSET, QUANTIFICATION
-from landslide_scale.demo.canvas import block_mean
-from landslide_scale.demo.frame import FINE_M, Frame
-from landslide_scale.demo.noise import Field
-from landslide_scale.demo.tiles import TILE_M, Tile
+from landslide_scale.demo.ground.canvas import block_mean
+from landslide_scale.demo.ground.frame import FINE_M, Frame
+from landslide_scale.demo.ground.noise import Field
+from landslide_scale.demo.satellite.tiles import TILE_M, Tile
 
 NOISE = 0.0018
 """Standard deviation of a pixel's noise, reflectance."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
 from shapely import Polygon, box
 
-from landslide_scale.demo.frame import Frame
+from landslide_scale.demo.ground.frame import Frame
 
 TILE_M = 12_000
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from landslide_scale.model.crisscross import CrissCrossAttention
+from landslide_scale.model.convnets.crisscross import CrissCrossAttention
 
 _CHANNELS = 512
 _RECURRENCE = 2

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.model.stem import mixing
-from landslide_scale.model.tensors import load_exactly
+from landslide_scale.model.core.stem import mixing
+from landslide_scale.model.core.tensors import load_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +49,9 @@ def load_encoder(encoder: nn.Module, given: Mapping[str, torch.Tensor], *, name:
     """Copy published ImageNet weights into an encoder.
 
     The classifier (``fc.*`` in torchvision's files) is left out, and so are stages that the encoder has not. Where the
-    bands are not three, the first convolution is what a 1 x 1 convolution by :func:`landslide_scale.model.stem.mixing`
-    in front of it would make of it: red, green and blue are seen as before, and other bands start at zero.
+    bands are not three, the first convolution is what a 1 x 1 convolution by
+    :func:`landslide_scale.model.core.stem.mixing` in front of it would make of it: red, green and blue are seen as
+    before, and other bands start at zero.
 
     Args:
         encoder: Changed.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.model.ccnet import CCNet
-from landslide_scale.model.convencoder import drop_unused_stages, load_encoder
-from landslide_scale.model.network import Network
+from landslide_scale.model.convnets.ccnet import CCNet
+from landslide_scale.model.convnets.encoder import drop_unused_stages, load_encoder
+from landslide_scale.model.core.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

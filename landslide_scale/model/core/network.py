@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from landslide_scale.errors import InvalidConfigError, InvalidInputError
-from landslide_scale.model.stem import Normalise
-from landslide_scale.model.tensors import load_exactly
+from landslide_scale.model.core.stem import Normalise
+from landslide_scale.model.core.tensors import load_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from landslide_scale.model.attention import attention_of
+from landslide_scale.model.landslidenet.attention import attention_of
 
 if TYPE_CHECKING:
     from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from landslide_scale.model.placement import tuned_block
+from landslide_scale.model.landslidenet.placement import tuned_block
 
 if TYPE_CHECKING:
     from segment_anything.modeling import ImageEncoderViT
 
-    from landslide_scale.model.tuning import TuningLayers
+    from landslide_scale.model.landslidenet.tuning import TuningLayers
 
 
 def encode(

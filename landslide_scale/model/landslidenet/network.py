@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from landslide_scale.model.decoder import decode
-from landslide_scale.model.encoder import encode
-from landslide_scale.model.network import Network
-from landslide_scale.model.sam import SHAPES, random_base, sam_parts
-from landslide_scale.model.stem import stem
-from landslide_scale.model.tensors import load_exactly
-from landslide_scale.model.tuning import TuningLayers
+from landslide_scale.model.core.network import Network
+from landslide_scale.model.core.stem import stem
+from landslide_scale.model.core.tensors import load_exactly
+from landslide_scale.model.landslidenet.decoder import decode
+from landslide_scale.model.landslidenet.encoder import encode
+from landslide_scale.model.landslidenet.sam import SHAPES, random_base, sam_parts
+from landslide_scale.model.landslidenet.tuning import TuningLayers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from landslide_scale.model.attention import attention_branch, block_forward, mlp_branch
+from landslide_scale.model.landslidenet.attention import attention_branch, block_forward, mlp_branch
 
 if TYPE_CHECKING:
     import torch
     from segment_anything.modeling.image_encoder import Block
 
-    from landslide_scale.model.tuning import TuningLayers
+    from landslide_scale.model.landslidenet.tuning import TuningLayers
 
 
 def tuned_block(block: Block, tuning: TuningLayers, number: int, x: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.model.projection import keep_variance, projection
+from landslide_scale.model.landslidenet.projection import keep_variance, projection
 
 if TYPE_CHECKING:
     from landslide_scale.spec import TuningSpec

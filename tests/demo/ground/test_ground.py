@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 
 from landslide_scale.bands import Scl
-from landslide_scale.demo.atmosphere import Sky, classify, make_sky, through_sky
-from landslide_scale.demo.canvas import block_mean
-from landslide_scale.demo.cover import Classes, Cover, bilinear_twice, make_cover
-from landslide_scale.demo.drainage import route, upstream
-from landslide_scale.demo.frame import FINE_M, Frame
-from landslide_scale.demo.light import illumination
-from landslide_scale.demo.lookalikes import cut_forest, cut_quarries, lay_roads
-from landslide_scale.demo.noise import fractal, rank, stream
-from landslide_scale.demo.passes import PASSES
-from landslide_scale.demo.spectra import SCAR, reflectance_table
-from landslide_scale.demo.terrain import Terrain, make_terrain
+from landslide_scale.demo.ground.canvas import block_mean
+from landslide_scale.demo.ground.cover import Classes, Cover, bilinear_twice, make_cover
+from landslide_scale.demo.ground.drainage import route, upstream
+from landslide_scale.demo.ground.frame import FINE_M, Frame
+from landslide_scale.demo.ground.light import illumination
+from landslide_scale.demo.ground.lookalikes import cut_forest, cut_quarries, lay_roads
+from landslide_scale.demo.ground.noise import fractal, rank, stream
+from landslide_scale.demo.ground.spectra import SCAR, reflectance_table
+from landslide_scale.demo.ground.terrain import Terrain, make_terrain
+from landslide_scale.demo.satellite.atmosphere import Sky, classify, make_sky, through_sky
+from landslide_scale.demo.satellite.passes import PASSES
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@ import pytest
 import shapely
 from scipy import stats
 
-from landslide_scale.demo.frame import CELL_M, Frame
-from landslide_scale.demo.inventory import A_M2, LARGEST_M2, RHO, S_M2, SMALLEST_M2, draw_areas
-from landslide_scale.demo.scars import START_SLOPE, Scar, make_scars
-from landslide_scale.demo.terrain import Terrain, make_terrain
+from landslide_scale.demo.ground.frame import CELL_M, Frame
+from landslide_scale.demo.ground.inventory import A_M2, LARGEST_M2, RHO, S_M2, SMALLEST_M2, draw_areas
+from landslide_scale.demo.ground.scars import START_SLOPE, Scar, make_scars
+from landslide_scale.demo.ground.terrain import Terrain, make_terrain
 from landslide_scale.demo.world import regions
 from landslide_scale.errors import BrokenRunError, InvalidInputError
 

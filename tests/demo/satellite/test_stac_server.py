@@ -9,8 +9,8 @@ import pytest
 import shapely
 from shapely.geometry import shape
 
-from landslide_scale.demo import stac_server
-from landslide_scale.demo.stac_server import serve
+from landslide_scale.demo.satellite import stac_server
+from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.demo.world import World, catalog_server
 from landslide_scale.errors import BrokenRunError, InvalidInputError
 

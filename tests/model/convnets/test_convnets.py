@@ -8,12 +8,12 @@ from torchvision.models import resnet18, resnet34
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, InvalidInputError
 from landslide_scale.model import LandslideNet, build, counts_line, family, parameter_counts
-from landslide_scale.model.convnet import ConvNet
+from landslide_scale.model.convnets.network import ConvNet
+from landslide_scale.model.landslidenet.sam import sam_parts
 from landslide_scale.model.presets import TABLE_3, TABLE_3_MILLIONS
-from landslide_scale.model.sam import sam_parts
 from landslide_scale.model.weights import load_classifier
 from landslide_scale.spec import ConvName, ConvNetSpec, InputSpec
-from landslide_scale.storage import file_sha256
+from landslide_scale.storage.files import file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable

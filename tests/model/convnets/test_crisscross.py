@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from landslide_scale.model.crisscross import CrissCrossAttention, criss_cross
+from landslide_scale.model.convnets.crisscross import CrissCrossAttention, criss_cross
 
 
 def random(*shape: int, seed: int = 0):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from landslide_scale.model.stem import Normalise, stem
+from landslide_scale.model.core.stem import Normalise, stem
 from landslide_scale.spec import InputSpec
 
 SCALING = InputSpec(radiometry="boa", low=0.0, high=1.0, gain=10.0, mean=(2.0, 4.0), std=(2.0, 1.0))

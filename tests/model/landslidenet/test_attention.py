@@ -6,7 +6,7 @@ import pytest
 import torch
 from segment_anything.modeling.image_encoder import Attention, Block
 
-from landslide_scale.model.attention import attend, attention_of, block_forward
+from landslide_scale.model.landslidenet.attention import attend, attention_of, block_forward
 
 if TYPE_CHECKING:
     from collections.abc import Callable

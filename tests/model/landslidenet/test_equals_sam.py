@@ -11,9 +11,9 @@ from segment_anything import build_sam_vit_b
 from segment_anything.build_sam import _build_sam
 
 from landslide_scale.model import build, load_base, random_base
-from landslide_scale.model.encoder import encode, position_embedding
+from landslide_scale.model.landslidenet.encoder import encode, position_embedding
 from landslide_scale.spec import InputSpec, LandslideNetSpec
-from landslide_scale.storage import file_sha256
+from landslide_scale.storage.files import file_sha256
 
 if TYPE_CHECKING:
     from pathlib import Path

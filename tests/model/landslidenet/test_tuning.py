@@ -9,10 +9,10 @@ from torch.nn.functional import conv2d, gelu
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.model import build
-from landslide_scale.model.attention import attention_branch, block_forward
-from landslide_scale.model.placement import tuned_block
-from landslide_scale.model.projection import keep_variance
-from landslide_scale.model.tuning import TuningLayers
+from landslide_scale.model.landslidenet.attention import attention_branch, block_forward
+from landslide_scale.model.landslidenet.placement import tuned_block
+from landslide_scale.model.landslidenet.projection import keep_variance
+from landslide_scale.model.landslidenet.tuning import TuningLayers
 from landslide_scale.spec import InputSpec, LandslideNetSpec, TuningSpec
 
 if TYPE_CHECKING:

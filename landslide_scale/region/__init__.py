@@ -1,0 +1,4 @@
+"""The ground a run is about, in degrees: from a box or a file, its area, and what lies around it.
+
+Imports `storage` and the vocabulary. Begin with `settings.py`, then `load` in `polygons.py`.
+"""

@@ -1,0 +1,4 @@
+"""Processes: joining a Ray cluster, being stopped, telling silence from work, and talking to a person.
+
+Imports nothing of this package but its vocabulary; Ray is imported in `session.py` alone. Begin with `session.py`.
+"""

@@ -1,0 +1,79 @@
+"""One fine-tuning as a configuration file asks for it."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+from pydantic import Discriminator, Field
+
+from landslide_scale.datasets.spec import DataSpec
+from landslide_scale.spec import ConvName, ConvNetSpec, LandslideNetSpec
+from landslide_scale.strictyaml import Section, hidden_tag
+from landslide_scale.training.spec import TrainSpec
+
+
+class BaseWeightsConfig(Section):
+    """Official SAM weights, or ImageNet weights of a convolutional encoder, by path or URL, with their SHA-256."""
+
+    url: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class TrainCompute(Section):
+    """What fine-tuning takes of the cluster.
+
+    Attributes:
+        address: Ray cluster; by default the one of the job, else a local one.
+        workers: DDP processes.
+        gpu: One GPU per worker (nccl); otherwise CPU (gloo).
+        cpus_per_worker: Also the number of torch threads.
+        max_failures: Restarts from the last epoch before the run gives up.
+        collective_timeout_s: After which a hanging all-reduce is an error.
+    """
+
+    address: str | None = None
+    workers: int = Field(default=1, ge=1)
+    gpu: bool = False
+    cpus_per_worker: int = Field(default=1, ge=1)
+    max_failures: int = Field(default=3, ge=0)
+    collective_timeout_s: int = Field(default=600, ge=1)
+
+
+class RunConfig(Section):
+    """Where a run goes: a local path or fsspec URL."""
+
+    run: str
+
+
+_MODEL_NAMES = ("landslidenet", *get_args(ConvName))
+_LANDSLIDENET, _CONVNET = hidden_tag("landslidenet"), hidden_tag("convnet")
+
+
+def _kind_of_model(value: object) -> str | None:
+    """A model without a name is LandslideNet."""
+    first, *_ = _MODEL_NAMES
+    name = value.get("name", first) if isinstance(value, dict) else getattr(value, "name", None)
+    if name not in _MODEL_NAMES:
+        return None
+    return _LANDSLIDENET.tag if name == first else _CONVNET.tag
+
+
+ModelField = Annotated[
+    Annotated[LandslideNetSpec, _LANDSLIDENET] | Annotated[ConvNetSpec, _CONVNET],
+    Discriminator(
+        _kind_of_model,
+        custom_error_type="model_name",
+        custom_error_message=f"a section whose name is one of {', '.join(_MODEL_NAMES)}",
+    ),
+]
+
+
+class FinetuneConfig(Section):
+    """One fine-tuning."""
+
+    dataset: DataSpec
+    model: ModelField = LandslideNetSpec()
+    base_weights: BaseWeightsConfig | None = None
+    train: TrainSpec = TrainSpec()
+    compute: TrainCompute = TrainCompute()
+    output: RunConfig
