@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from landslide_scale.bands import scene_bands
 from landslide_scale.demo.run import run_demo
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.study import run_benchmark
-from landslide_scale.reports import CountProgress, ScanProgress, map_lines, scan_report, score_lines, verify_report
+from landslide_scale.reports import (
+    CountProgress,
+    ScanProgress,
+    map_lines,
+    plan_lines,
+    scan_report,
+    score_lines,
+    verify_report,
+)
 from landslide_scale.runtime.console import say
 from landslide_scale.runtime.session import session
 from landslide_scale.scan.coverage import MAPS
+from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.engine import append as append_windows
 from landslide_scale.scan.engine import scan as run_scan
-from landslide_scale.scan.plan import reader_bytes
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.status import lines
 from landslide_scale.scan.status import status as run_status
-from landslide_scale.scan.survey import survey
 from landslide_scale.scan.verify import verify as verify_run
 from landslide_scale.storage.files import write_whole
 from landslide_scale.storage.rundir import RunDirectory
@@ -37,32 +43,7 @@ INCOMPLETE = 3
 
 def plan(path: Path) -> int:
     """Print what a scan would do."""
-    wanted = load(ScanConfig, path)
-    found = survey(wanted)
-    for lattice, box in found.plan.extents.items():
-        count = sum(unit.lattice == lattice for unit in found.plan.units)
-        say(f"{lattice.zone.group}: {count} units of {lattice.block} px at {lattice.resolution} m, box {box.shape}")
-    for window in found.plan.windows:
-        scenes = sum(window.holds(scene.sensed) for scene in found.plan.scenes)
-        say(f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}: {scenes} scenes")
-    say(
-        f"region {found.km2:,.1f} km2, {len(found.plan.units)} units, {found.plan.patch_count:,} patches, "
-        f"{found.plan.bytes_to_read(len(scene_bands(found.card.model.bands))) / 1e9:.2f} GB of pixels to read "
-        "(uncompressed)"
-    )
-    bands = found.card.model.bands
-    most = max(reader_bytes(lattice, found.plan.patches, wanted.composite, bands) for lattice in found.plan.extents)
-    say(f"at most {most / 1e9:.1f} GB of memory for each reader, however many scenes there are")
-    if wanted.dem is not None:
-        without = sum(bool(unit.scenes) and not unit.dem for unit in found.plan.units)
-        say(
-            f"elevation: {len(found.plan.dem)} tiles, at most {found.plan.dem_bytes_to_read() / 1e9:.2f} GB to read "
-            f"(uncompressed); {without} units with scenes reach none"
-        )
-    for scene in found.plan.quarantined:
-        say(f"not used: scene {scene.id}: {scene.quarantine}")
-    if found.caveat:
-        say(f"caveat: {found.caveat}")
+    say("\n".join(plan_lines(prepare(load(ScanConfig, path)))))
     return 0
 
 

@@ -9,15 +9,65 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
+from landslide_scale.bands import scene_bands
+from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
-from landslide_scale.scan.driver import Progress, ScanSummary
+from landslide_scale.scan.driver import Prepared, Progress, ScanSummary
+from landslide_scale.scan.plan import Plan, reader_bytes
+from landslide_scale.scan.survey import Request
 from landslide_scale.scan.verify import Verdict
+from landslide_scale.scene import Window
 
 SPARSE_S = 30
 TERMINAL_S = 0.2
 NAMED_FINDINGS = 100
 NAMED_FAILURES = 20
 NAMED_UNITS = 3
+
+
+def plan_lines(prepared: Prepared) -> list[str]:
+    """What a scan would do."""
+    request, plan, caveat = prepared.survey.request, prepared.survey.plan, prepared.model.caveat
+    return [
+        *(_zone_line(plan, lattice, box) for lattice, box in plan.extents.items()),
+        *(_window_line(plan, window) for window in plan.windows),
+        _region_line(request, plan),
+        _memory_line(request, plan),
+        *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
+        *(f"not used: scene {scene.id}: {scene.quarantine}" for scene in plan.quarantined),
+        *([f"caveat: {caveat}"] if caveat else []),
+    ]
+
+
+def _zone_line(plan: Plan, lattice: Lattice, box: PixelBox) -> str:
+    count = sum(unit.lattice == lattice for unit in plan.units)
+    return f"{lattice.zone.group}: {count} units of {lattice.block} px at {lattice.resolution} m, box {box.shape}"
+
+
+def _window_line(plan: Plan, window: Window) -> str:
+    scenes = sum(window.holds(scene.sensed) for scene in plan.scenes)
+    return f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}: {scenes} scenes"
+
+
+def _region_line(request: Request, plan: Plan) -> str:
+    to_read = plan.bytes_to_read(len(scene_bands(request.bands)))
+    return (
+        f"region {request.km2:,.1f} km2, {len(plan.units)} units, {plan.patch_count:,} patches, "
+        f"{to_read / 1e9:.2f} GB of pixels to read (uncompressed)"
+    )
+
+
+def _memory_line(request: Request, plan: Plan) -> str:
+    most = max(reader_bytes(lattice, plan.patches, request.composite, request.bands) for lattice in plan.extents)
+    return f"at most {most / 1e9:.1f} GB of memory for each reader, however many scenes there are"
+
+
+def _elevation_line(plan: Plan) -> str:
+    without = sum(bool(unit.scenes) and not unit.dem for unit in plan.units)
+    return (
+        f"elevation: {len(plan.dem)} tiles, at most {plan.dem_bytes_to_read() / 1e9:.2f} GB to read (uncompressed); "
+        f"{without} units with scenes reach none"
+    )
 
 
 class ScanProgress:

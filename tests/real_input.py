@@ -31,9 +31,9 @@ from landslide_scale.imagery.observe import observe
 from landslide_scale.reports import ScanProgress, scan_report, score_lines
 from landslide_scale.runtime.console import run_guarded, say
 from landslide_scale.runtime.session import session
+from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.engine import scan
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scan.survey import survey
 from landslide_scale.strictyaml import parse
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.job import finetune_job
@@ -181,7 +181,7 @@ def padded(layer: xr.Dataset) -> Iterator[tuple[NDArray[np.float64], NDArray[np.
 
 
 def check_composite(config: ScanConfig, scenes: Path) -> None:
-    plan = survey(config).plan
+    plan = prepare(config).survey.plan
     unit = max(plan.units, key=lambda unit: len(unit.scenes))
     image = observe(unit.scenes, unit.lattice, unit.box, BANDS, config.composite)
     x, y = unit.lattice.centres(unit.box.pad(1))
@@ -221,7 +221,7 @@ def check_no_data(layer: xr.Dataset, scenes: Path) -> None:
 
 
 def draw(config: ScanConfig, layer: xr.Dataset, out: Path) -> None:
-    plan = survey(config).plan
+    plan = prepare(config).survey.plan
     ((lattice, extent),) = plan.extents.items()
     rgb = np.full((3, *extent.shape), np.nan, np.float32)
     for unit in plan.units:

@@ -24,10 +24,11 @@ from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.raster import read_classes
 from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics import Scores
+from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import Plan
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scan.survey import Survey, survey
+from landslide_scale.scan.survey import Survey
 from landslide_scale.stac import items
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -73,17 +74,17 @@ class _Ground:
 
 def compare(config: ScanConfig, world: World, chips: Path, picture: Path) -> Comparison:
     """Score the cube of a finished scan of the east, and write the picture of its larger zone."""
-    found = survey(config)
-    bands = found.card.model.bands
+    prepared = prepare(config)
+    found, bands, threshold = prepared.survey, prepared.model.bands, prepared.model.card.threshold
     classifier = _classifier(chips, bands)
     network, pixels = MapScore(), MapScore()
     grounds = list(_grounds(config, found.plan, bands, world))
     for ground in grounds:
-        network += score_map(ground.probability, ground.percent, ground.inside, threshold=found.card.threshold)
+        network += score_map(ground.probability, ground.percent, ground.inside, threshold=threshold)
         rival = _by_pixel(classifier, ground)
         pixels += score_map(rival, ground.percent, ground.inside, threshold=classifier.threshold)
     largest = max(grounds, key=lambda ground: ground.inside.sum())
-    _draw(largest, _seen(found, config, largest), picture, found.card.threshold)
+    _draw(largest, _seen(found, config, largest), picture, threshold)
     return Comparison(network=network, pixels=pixels, classifier=classifier)
 
 

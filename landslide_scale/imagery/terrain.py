@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import NEVER, TERRAIN_BANDS, Reason, scene_bands
-from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import Lattice, PixelBox, scales
 from landslide_scale.imagery.composite import Image
@@ -95,18 +94,18 @@ def slope(elevation: NDArray[np.float64], resolution: float) -> NDArray[np.float
     return np.where(np.isnan(z[1:-1, 1:-1]), np.nan, steepness)
 
 
-def check_scale(bands: Sequence[str], grid: GridConfig, region: BaseGeometry) -> None:
-    """Make sure that the metres of ``grid.crs`` are the ground's, where a slope is asked for.
+def check_scale(bands: Sequence[str], crs: int | None, region: BaseGeometry) -> None:
+    """Make sure that the metres of a system are the ground's, where a slope is asked for; UTM's, None, always are.
 
     Raises:
         InvalidConfigError: They are longer or shorter by more than :data:`SCALE_ERROR` somewhere in `region` (degrees).
     """
-    if "slope" not in bands or grid.crs is None:
+    if "slope" not in bands or crs is None:
         return
-    least, most = scales(grid.crs, shapely.segmentize(region, _DEGREES_PER_EDGE))
+    least, most = scales(crs, shapely.segmentize(region, _DEGREES_PER_EDGE))
     if not (1 - SCALE_ERROR <= least <= most <= 1 + SCALE_ERROR):
         raise InvalidConfigError(
-            f"EPSG:{grid.crs}, which shows a metre of this region as {least:.3f} to {most:.3f} m",
+            f"EPSG:{crs}, which shows a metre of this region as {least:.3f} to {most:.3f} m",
             expected=f"within {SCALE_ERROR:.0%} of its length, for the band slope",
             cure="Leave grid.crs out, or choose a system made for this region.",
             key="grid.crs",

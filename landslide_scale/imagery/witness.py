@@ -13,16 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from landslide_scale.errors import ReadError
 from landslide_scale.imagery.raster import read_sample
 from landslide_scale.scene import Scene
-from landslide_scale.stac.radiometry import Evidence, witness
+from landslide_scale.stac.radiometry import WITNESS_BANDS, Evidence, witness
 
-ASKED = ("blue", "red", "scl")
 AT_ONCE = 8
 
 
 def ask_pixels(scenes: Iterable[Scene]) -> Mapping[str, Evidence]:
-    """What the pixels of each scene say, by id; the scenes have the assets of ``ASKED``.
+    """What the pixels of each scene say, by id.
 
-    A scene that cannot be read has nothing to say: a unit that needs it will fail and name it.
+    A scene that cannot be read, or has no such bands, has nothing to say: a unit that needs it will fail and name it.
     """
     wanted = list(scenes)
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -30,8 +29,11 @@ def ask_pixels(scenes: Iterable[Scene]) -> Mapping[str, Evidence]:
 
 
 def _ask(scene: Scene) -> Evidence:
+    asked, known = (*WITNESS_BANDS, "scl"), dict(scene.assets)
+    if not known.keys() >= set(asked):
+        return Evidence(verdict="unclear", figures=f"no assets of {' and '.join(WITNESS_BANDS)}")
     try:
-        blue, red, classes = (read_sample(scene.href(band), scene.access) for band in ASKED)
+        blue, red, classes = (read_sample(known[band], scene.access) for band in asked)
     except ReadError as error:
         return Evidence(verdict="unclear", figures=f"not readable: {type(error).__name__}: {error.found}")
     if blue is None or red is None or classes is None:

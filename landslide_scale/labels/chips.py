@@ -21,16 +21,18 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.bands import Reason, scene_bands
 from landslide_scale.datasets.chips import INDEX, VERSION
 from landslide_scale.errors import IncompleteRunError, ReadError, RunConflictError
-from landslide_scale.grid import project
+from landslide_scale.grid import PatchLattice, project
 from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.raster import burn
+from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.imagery.terrain import with_terrain
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.settings import ChipsConfig
-from landslide_scale.region import polygons
+from landslide_scale.region.polygons import read_polygons
 from landslide_scale.runtime.session import session, settle_data
 from landslide_scale.scan.plan import Plan, WorkUnit
-from landslide_scale.scan.survey import chips_plan
+from landslide_scale.scan.settings import ScanCompute
+from landslide_scale.scan.survey import Sources, requested, searched, settled
 from landslide_scale.storage.rundir import RunDirectory
 
 LEAST_OBSERVED = 0.5
@@ -50,7 +52,10 @@ class ChipsSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    config: ChipsConfig
+    """What every worker knows: as well-known text in degrees, the labelled region and the union of its labels."""
+
+    bands: tuple[str, ...]
+    composite: CompositeConfig
     directory: RunDirectory
     region: str
     labels: str
@@ -66,21 +71,19 @@ def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda 
     directory = RunDirectory(config.directory)
     if directory.names("", ""):
         raise RunConflictError("a folder with files in it", expected="an empty one", directory=directory)
-    labels = polygons.read_polygons(config.labels)
+    labels = read_polygons(config.labels)
     plan = chips_plan(config)
     task = _Task(
-        config=config, directory=directory, region=plan.region.wkt, labels=shapely.union_all(labels.geometry).wkt
+        bands=config.bands,
+        composite=config.composite,
+        directory=directory,
+        region=plan.region.wkt,
+        labels=shapely.union_all(labels.geometry).wkt,
     )
     progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {len(labels)} polygons")
     for scene in plan.quarantined:
         progress(f"not used: scene {scene.id}: {scene.quarantine}")
-    rows = [{"unit": unit.to_json()} for unit in plan.units]
-    with session(config.compute.address):
-        settle_data()
-        made = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map(
-            partial(_make, task=task), num_cpus=config.compute.cpus_per_reader
-        )
-        found = list(made.iter_rows())
+    found = _made_on_ray(plan, task, config.compute)
     failed = [row["error"] for row in found if row["error"]]
     if failed:
         raise IncompleteRunError(f"{len(failed)} of {len(found)} chips failed", cure="; ".join(failed[:3]))
@@ -92,6 +95,35 @@ def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda 
         pixels=sum(row["pixels"] for row in found),
         landslide_pixels=sum(row["landslide_pixels"] for row in found),
     )
+
+
+def chips_plan(config: ChipsConfig) -> Plan:
+    """Blocks of one chip each over the labelled ground.
+
+    Raises:
+        InvalidInputError: Anything the user gave that does not fit; nothing has been written.
+    """
+    request = requested(
+        config.region,
+        windows=config.windows,
+        bands=config.bands,
+        patches=PatchLattice(patch=config.size, halo=0),
+        grid=config.grid.model_copy(update={"block": config.size, "chunk": config.size}),
+        composite=config.composite,
+    )
+    sources = Sources(catalog=config.catalog, dem=config.dem)
+    return settled(request, sources, searched(request, sources)).plan
+
+
+def _made_on_ray(plan: Plan, task: _Task, compute: ScanCompute) -> list[dict[str, Any]]:
+    """What became of each chip."""
+    rows = [{"unit": unit.to_json()} for unit in plan.units]
+    with session(compute.address):
+        settle_data()
+        made = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map(
+            partial(_make, task=task), num_cpus=compute.cpus_per_reader
+        )
+        return list(made.iter_rows())
 
 
 def _index(config: ChipsConfig, plan: Plan) -> dict[str, Any]:
@@ -107,9 +139,9 @@ def _index(config: ChipsConfig, plan: Plan) -> dict[str, Any]:
 
 
 def _make(row: dict[str, Any], task: _Task) -> dict[str, Any]:
-    unit, bands = WorkUnit.from_json(row["unit"]), task.config.bands
+    unit, bands = WorkUnit.from_json(row["unit"]), task.bands
     try:
-        image = observe(unit.scenes, unit.lattice, unit.box, scene_bands(bands), task.config.composite)
+        image = observe(unit.scenes, unit.lattice, unit.box, scene_bands(bands), task.composite)
         image = with_terrain(image, bands, unit.dem, unit.lattice, unit.box)
     except ReadError as error:
         return {"pixels": 0, "landslide_pixels": 0, "error": str(error.at(chip=unit.id))}

@@ -152,7 +152,7 @@ def restore(
         InvalidCheckpointError: The file or the base weights are not what they should be.
     """
     data = read_range(url, 0, None)
-    card = _card(data[_LENGTH_BYTES : _LENGTH_BYTES + _header_length(data[:_LENGTH_BYTES], url)], url)
+    card = _card(_header(data, url), url)
     try:
         state = safetensors.torch.load(data)
     except SafetensorError as error:
@@ -168,9 +168,15 @@ def restore(
     return net, card
 
 
-def fingerprint(url: str) -> str:
-    """SHA-256 of the file."""
-    return hashlib.sha256(read_range(url, 0, None)).hexdigest()
+def identified(url: str) -> tuple[ModelCard, str]:
+    """The card, and the SHA-256 of the file that it is from: one reading serves both.
+
+    Raises:
+        InvalidCheckpointError: As for :func:`read_card`.
+    """
+    _header_length(read_range(url, 0, _LENGTH_BYTES), url)  # what is no checkpoint may be large
+    data = read_range(url, 0, None)
+    return _card(_header(data, url), url), hashlib.sha256(data).hexdigest()
 
 
 def _base(card: ModelCard, base_url: str | None, cache: Path | None) -> Mapping[str, torch.Tensor]:
@@ -188,6 +194,11 @@ def _base(card: ModelCard, base_url: str | None, cache: Path | None) -> Mapping[
             cure="Use the version of torch it was trained with, or train with published base weights",
         )
     return base
+
+
+def _header(data: bytes, url: str) -> bytes:
+    """The safetensors header of a whole file."""
+    return data[_LENGTH_BYTES : _LENGTH_BYTES + _header_length(data[:_LENGTH_BYTES], url)]
 
 
 def _header_length(head: bytes, url: str) -> int:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from landslide_scale.errors import RunConflictError
-from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scan.survey import Survey, dem_items, ground_of, search, settle
+from landslide_scale.scan.survey import Found, Request, Sources, Survey, find, kept_or_searched_dem, settled
 from landslide_scale.scene import Window, utc
-from landslide_scale.stac import items
 from landslide_scale.stac.frozen import freeze, load_items, with_addresses
+from landslide_scale.stac.items import Item, sensed
 from landslide_scale.storage.rundir import RunDirectory
 
 
-def grow(config: ScanConfig, run: RunDirectory) -> Survey:
+def grow(run: RunDirectory, request: Request, sources: Sources, settings: dict[str, Any]) -> Survey:
     """Make a complete run one of more windows, which then is to be gone on with.
 
     The scenes of the windows it has stay those it was made from; those of the further ones are looked for. They are
     frozen before the settings change, so whoever comes after a crash finds either the run as it was or one that has
     all it needs.
+
+    Args:
+        run: Its folder.
+        request: Of all windows, those it has first.
+        sources: Where Items are from.
+        settings: Of the longer run.
 
     Raises:
         InvalidInputError: There is no complete run of the same settings, or no later window; nothing was written.
@@ -32,21 +38,21 @@ def grow(config: ScanConfig, run: RunDirectory) -> Survey:
             run=run,
         )
     windows = tuple(Window(start=utc(one["start"]), end=utc(one["end"])) for one in known["settings"]["windows"])
-    added = _later(windows, config.windows, run)
-    ground = ground_of(config)
-    kept = [item for item in with_addresses(load_items(run), config.catalog) if _in(windows, item)]
-    chosen = kept + [item for item in search(config, ground, added) if _in(added, item)]
-    found = settle(config, ground, chosen, dem_items(config, ground, run))
-    settings = found.settings(config)
+    added = _later(windows, request.windows, run)
     run.match("scan", settings | {"windows": known["settings"]["windows"]})
-    freeze(run, chosen)
+    found = Found(
+        frozen=_in(windows, with_addresses(load_items(run), sources.catalog)),
+        new=_in(added, find(sources.catalog, request.ground, added)),
+        dem=kept_or_searched_dem(run, request, sources),
+    )
+    survey = settled(request, sources, found)
+    freeze(run, survey.items)
     run.note(settings=settings, state="running")
-    return found
+    return survey
 
 
-def _in(windows: Sequence[Window], item: dict[str, object]) -> bool:
-    sensed = items.sensed(item)
-    return any(window.holds(sensed) for window in windows)
+def _in(windows: Sequence[Window], items: Sequence[Item]) -> tuple[Item, ...]:
+    return tuple(item for item in items if any(window.holds(sensed(item)) for window in windows))
 
 
 def _later(known: Sequence[Window], wanted: Sequence[Window], run: RunDirectory) -> tuple[Window, ...]:

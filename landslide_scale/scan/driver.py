@@ -13,15 +13,18 @@ from typing import Any
 
 from landslide_scale.cube import template
 from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.errors import InvalidConfigError
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow
 from landslide_scale.scan.layout import CUBE, Layout
+from landslide_scale.scan.model import ScanModel, fitting_model
 from landslide_scale.scan.plan import WorkUnit
-from landslide_scale.scan.settings import ScanCompute, ScanConfig
-from landslide_scale.scan.survey import Survey, survey
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
 from landslide_scale.scan.verify import changed
 from landslide_scale.scan.work import Row, Task
 from landslide_scale.stac.frozen import DEM, SCENES, freeze
+from landslide_scale.stac.settings import check_terrain
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -72,6 +75,35 @@ class ScanSummary:
 Report = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A scan that can be begun, or gone on with.
+
+    Attributes:
+        run: Where it goes.
+        model: With what.
+        survey: Over what.
+        settings: What the result depends on, files by their content.
+    """
+
+    run: RunDirectory
+    model: ScanModel
+    survey: Survey
+    settings: dict[str, Any]
+
+
+def prepare(config: ScanConfig) -> Prepared:
+    """Settle a scan; an earlier run in the same folder has frozen its scenes, and they are used again.
+
+    Raises:
+        InvalidInputError: Anything the user gave that does not fit; nothing has been written.
+    """
+    run, model = RunDirectory(config.output.run), fitting_model(config.model, config.predict)
+    request, sources = _asked(config, model)
+    survey = settled(request, sources, kept_or_searched(run, request, sources))
+    return Prepared(run=run, model=model, survey=survey, settings=_settings(config, model, request))
+
+
 def begin(config: ScanConfig, engine: Engine, *, resume: bool, progress: Report) -> ScanSummary:
     """Run a scan, or what is left of it.
 
@@ -85,11 +117,10 @@ def begin(config: ScanConfig, engine: Engine, *, resume: bool, progress: Report)
         InvalidInputError: The configuration or something it names does not fit; nothing was written.
         BrokenRunError: The run cannot go on; ``resume`` continues it.
     """
-    found = survey(config)
-    run = RunDirectory(config.output.run)
-    with held(run) as lease:
-        run.claim("scan", found.settings(config), resume=resume)
-        return _finish(config, found, lease, engine, progress)
+    prepared = prepare(config)
+    with held(prepared.run) as lease:
+        prepared.run.claim("scan", prepared.settings, resume=resume)
+        return _finish(config, prepared, lease, engine, progress)
 
 
 def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSummary:
@@ -99,23 +130,47 @@ def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSumma
         InvalidInputError: There is no complete run of the same settings, or no later window; nothing was written.
         BrokenRunError: The run cannot go on; :func:`begin` continues it by ``resume``.
     """
-    run = RunDirectory(config.output.run)
+    run, model = RunDirectory(config.output.run), fitting_model(config.model, config.predict)
+    request, sources = _asked(config, model)
+    settings = _settings(config, model, request)
     with held(run) as lease:
-        found = grow(config, run)
-        return _finish(config, found, lease, engine, progress)
+        survey = grow(run, request, sources, settings)
+        prepared = Prepared(run=run, model=model, survey=survey, settings=settings)
+        return _finish(config, prepared, lease, engine, progress)
 
 
-def _finish(config: ScanConfig, found: Survey, lease: Lease, engine: Engine, progress: Report) -> ScanSummary:
-    run, ledger = lease.run, Ledger(lease.run)
-    _lay_out(config, found, run)
-    known = _current(found, config, ledger, run)
+def _asked(config: ScanConfig, model: ScanModel) -> tuple[Request, Sources]:
+    """What is to be observed for a model, and where it is looked for."""
+    try:
+        check_terrain(model.bands, config.dem)
+    except InvalidConfigError as error:
+        raise error.at(file=config.model.checkpoint) from error
+    request = requested(
+        config.region,
+        windows=config.windows,
+        bands=model.bands,
+        patches=model.patches,
+        grid=config.grid,
+        composite=config.composite,
+    )
+    return request, Sources(catalog=config.catalog, dem=config.dem)
+
+
+def _settings(config: ScanConfig, model: ScanModel, request: Request) -> dict[str, Any]:
+    return config.settings() | {"checkpoint_sha256": model.sha256, "region_sha256": request.ground_sha256}
+
+
+def _finish(config: ScanConfig, prepared: Prepared, lease: Lease, engine: Engine, progress: Report) -> ScanSummary:
+    run, units, ledger = prepared.run, prepared.survey.plan.units, Ledger(prepared.run)
+    _lay_out(prepared, with_dem=config.dem is not None, sharded=config.output.sharded)
+    known = _current(prepared, ledger, side=config.grid.block if config.output.sharded else config.grid.chunk)
     records = {name: record for name, record in known.items() if record.done}
-    left = [unit for unit in found.plan.units if unit.id not in records]
-    report = _Reporter(len(found.plan.units), records, progress)
+    left = [unit for unit in units if unit.id not in records]
+    report = _Reporter(len(units), records, progress)
     loose: list[Record] = []
     if left:
-        with engine(_task(config, found, run)) as stream:
-            for record in _passes(left, known, stream, config.compute):
+        with engine(_task(prepared)) as stream:
+            for record in _passes(left, known, stream, config.compute.attempts):
                 lease.check()
                 records[record.unit] = record
                 report(record)
@@ -125,81 +180,76 @@ def _finish(config: ScanConfig, found: Survey, lease: Lease, engine: Engine, pro
                     loose = []
     ledger.compact()
     run.remove_partial_files()  # of writers that died and whose work another one did
-    summary = _summary(run, found, records)
+    summary = _summary(prepared, records)
     run.note(state="complete" if summary.complete else "incomplete", summary=_facts(summary))
     return summary
 
 
-def _lay_out(config: ScanConfig, found: Survey, run: RunDirectory) -> None:
+def _lay_out(prepared: Prepared, *, with_dem: bool, sharded: bool) -> None:
     """Everything the driver writes before any worker does; repeated on a resumed run, to the same result."""
-    if config.dem is not None and not run.exists(DEM):
-        freeze(run, found.dem, DEM)
+    run, model, survey, plan = prepared.run, prepared.model, prepared.survey, prepared.survey.plan
+    if with_dem and not run.exists(DEM):
+        freeze(run, survey.dem, DEM)
     if not run.exists(SCENES):
-        freeze(run, found.items)
-    layout.keep(run, found.plan.units)
+        freeze(run, survey.items)
+    layout.keep(run, plan.units)
     run.remove_partial_files()
     template.create(
         run.at(CUBE),
-        found.plan.extents,
-        found.plan.windows,
-        config.grid,
-        sharded=config.output.sharded,
+        plan.extents,
+        plan.windows,
+        survey.request.grid,
+        sharded=sharded,
         attributes={
             "title": "Landslide probability",
             "source": "Sentinel-2 L2A",
-            "checkpoint_sha256": found.checkpoint_sha256,
-            "threshold": found.card.threshold,
-            "caveat": found.caveat,
-            "training": found.card.provenance,
+            "checkpoint_sha256": model.sha256,
+            "threshold": model.card.threshold,
+            "caveat": model.caveat,
+            "training": model.card.provenance,
         },
     )
     run.note(
-        caveat=found.caveat,
-        units=len(found.plan.units),
-        scenes=len(found.plan.scenes),
-        quarantined={scene.id: scene.quarantine for scene in found.plan.quarantined},
-        region_km2=found.km2,
-        **({"dem": [tile.id for tile in found.plan.dem]} if config.dem is not None else {}),
+        caveat=model.caveat,
+        units=len(plan.units),
+        scenes=len(plan.scenes),
+        quarantined={scene.id: scene.quarantine for scene in plan.quarantined},
+        region_km2=survey.request.km2,
+        **({"dem": [tile.id for tile in plan.dem]} if with_dem else {}),
     )
 
 
-def _current(found: Survey, config: ScanConfig, ledger: Ledger, run: RunDirectory) -> dict[str, Record]:
-    """What the ledger says of every unit, once it speaks of what is stored."""
+def _current(prepared: Prepared, ledger: Ledger, *, side: int) -> dict[str, Record]:
+    """What the ledger says of every unit, once it speaks of what is stored as objects of `side` pixels."""
     ledger.compact()
-    records = ledger.records()
-    laid = Layout(
-        run=run,
-        places=found.plan.units,
-        windows=found.plan.windows,
-        side=config.grid.block if config.output.sharded else config.grid.chunk,
-    )
+    records, plan = ledger.records(), prepared.survey.plan
+    laid = Layout(run=prepared.run, places=plan.units, windows=plan.windows, side=side)
     broken = changed(laid, records)
     for record in broken:
         ledger.add(record)
     return records | {record.unit: record for record in broken}
 
 
-def _task(config: ScanConfig, found: Survey, run: RunDirectory) -> Task:
+def _task(prepared: Prepared) -> Task:
+    request, plan = prepared.survey.request, prepared.survey.plan
     return Task(
-        config=config,
-        run=run,
-        region=found.plan.region.wkt,
-        bands=found.card.model.bands,
-        patches=found.plan.patches,
-        extents=tuple(found.plan.extents.items()),
+        run=prepared.run,
+        region=plan.region.wkt,
+        bands=request.bands,
+        composite=request.composite,
+        patches=plan.patches,
+        extents=tuple(plan.extents.items()),
     )
 
 
-def _passes(
-    units: Sequence[WorkUnit], known: Mapping[str, Record], stream: Stream, compute: ScanCompute
-) -> Iterator[Record]:
-    """Records of the units; failed ones are tried again in a later pass."""
+def _passes(units: Sequence[WorkUnit], known: Mapping[str, Record], stream: Stream, attempts: int) -> Iterator[Record]:
+    """Records of the units; failed ones are tried again in a later pass, `attempts` passes at most."""
     left = {unit.id: unit for unit in units}
     before = {name: known[name].attempts for name in left if name in known}
-    for number in range(1, compute.attempts + 1):
+    for number in range(1, attempts + 1):
         rows = [{"unit": unit.to_json(), "attempt": before.get(name, 0) + number} for name, unit in left.items()]
         for record in stream(rows):
-            tries = compute.attempts if record.retry else min(compute.attempts, TRIES_OF_A_PERMANENT_FAILURE)
+            tries = attempts if record.retry else min(attempts, TRIES_OF_A_PERMANENT_FAILURE)
             if record.done or number >= tries:
                 del left[record.unit]
                 yield record
@@ -229,21 +279,22 @@ class _Reporter:
         )
 
 
-def _summary(run: RunDirectory, found: Survey, records: dict[str, Record]) -> ScanSummary:
+def _summary(prepared: Prepared, records: dict[str, Record]) -> ScanSummary:
+    plan = prepared.survey.plan
     states = [record.state for record in records.values()]
     of_units = list(records.values())
     return ScanSummary(
-        run=str(run),
-        units=len(found.plan.units),
+        run=str(prepared.run),
+        units=len(plan.units),
         written=states.count("written"),
         empty=states.count("empty"),
-        failed=len(found.plan.units) - states.count("written") - states.count("empty"),
+        failed=len(plan.units) - states.count("written") - states.count("empty"),
         km2=sum(record.km2 for record in of_units),
         observed_km2=sum(record.km2 * record.clear_fraction for record in of_units),
         landslide_km2=sum(record.landslide_km2 for record in of_units),
         errors=tuple(f"{record.unit}: {record.error}" for record in of_units if not record.done),
-        caveat=found.caveat,
-        quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in found.plan.quarantined),
+        caveat=prepared.model.caveat,
+        quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy
@@ -20,9 +22,9 @@ from landslide_scale.runtime.heartbeat import patiently
 from landslide_scale.runtime.session import session, settle_data
 from landslide_scale.runtime.stopping import AbandonedError, abandon
 from landslide_scale.scan import driver, work
-from landslide_scale.scan.driver import Report, ScanSummary, Stream
+from landslide_scale.scan.driver import Engine, Report, ScanSummary, Stream
 from landslide_scale.scan.predictor import Load, Predictor
-from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.settings import PredictConfig, ScanCompute, ScanConfig
 from landslide_scale.scan.work import Row, Task
 
 log = logging.getLogger(__name__)
@@ -34,8 +36,21 @@ UNITS_PER_CALL = 2
 """Units that one call of the predictor takes: patches fill its batches across them."""
 
 
+Restore = Callable[..., tuple[Any, Any]]
+"""From a checkpoint's URL and its base weights' to a network and its card."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prediction:
+    """How the middle step of a scan is done, and what of the cluster all its steps take."""
+
+    load: Load
+    settings: PredictConfig
+    compute: ScanCompute
+
+
 def scan(
-    config: ScanConfig, *, resume: bool = False, progress: Report = lambda _: None, load: Load = restore
+    config: ScanConfig, *, resume: bool = False, progress: Report = lambda _: None, load: Restore = restore
 ) -> ScanSummary:
     """Run a scan on the cluster, or what is left of it; see :func:`driver.begin`.
 
@@ -45,39 +60,47 @@ def scan(
         progress: Called whenever units have ended.
         load: How the checkpoint becomes a network and its card; it crosses processes.
     """
-    return driver.begin(config, partial(_on_ray, load=load), resume=resume, progress=progress)
+    return driver.begin(config, _engine(config, load), resume=resume, progress=progress)
 
 
-def append(config: ScanConfig, *, progress: Report = lambda _: None, load: Load = restore) -> ScanSummary:
+def append(config: ScanConfig, *, progress: Report = lambda _: None, load: Restore = restore) -> ScanSummary:
     """Add the configuration's further windows to a complete scan; see :func:`driver.append`."""
-    return driver.append(config, partial(_on_ray, load=load), progress=progress)
+    return driver.append(config, _engine(config, load), progress=progress)
+
+
+def _engine(config: ScanConfig, load: Restore) -> Engine:
+    loaded = partial(load, config.model.checkpoint, base_url=config.model.base_weights)
+    how = _Prediction(load=loaded, settings=config.predict, compute=config.compute)
+    return partial(_on_ray, how=how)
 
 
 @contextmanager
-def _on_ray(task: Task, load: Load) -> Iterator[Stream]:
-    with session(task.config.compute.address):
-        yield partial(_stream, task=task, load=load)
+def _on_ray(task: Task, how: _Prediction) -> Iterator[Stream]:
+    with session(how.compute.address):
+        yield partial(_stream, task=task, how=how)
 
 
-def _stream(rows: Sequence[Row], task: Task, load: Load) -> Iterator[Record]:
+def _stream(rows: Sequence[Row], task: Task, how: _Prediction) -> Iterator[Record]:
     """One pass over units on the cluster, in the order they end.
 
     Raises:
         BrokenRunError: A step failed in a way that is no unit's own, or nothing has ended for too long.
     """
     ended: queue.Queue[Record | Exception | None] = queue.Queue()
-    pump = threading.Thread(target=_pump, args=(rows, task, load, ended), daemon=True)
+    pump = threading.Thread(target=_pump, args=(rows, task, how, ended), daemon=True)
     pump.start()
     try:
-        yield from _records(ended, len(rows), task)
+        yield from _records(ended, len(rows), task, limit=how.compute.no_progress_s)
     finally:
         # Left before its end, Ray Data would go on after Ray's, and start or join another cluster to do so.
         abandon(pump, patience_s=PATIENCE_S)
 
 
-def _records(ended: queue.Queue[Record | Exception | None], total: int, task: Task) -> Iterator[Record]:
+def _records(
+    ended: queue.Queue[Record | Exception | None], total: int, task: Task, *, limit: float
+) -> Iterator[Record]:
     """What the pump puts into `ended`, up to None; an exception is raised as the driver's."""
-    count, last, limit = 0, "none yet", task.config.compute.no_progress_s
+    count, last = 0, "none yet"
     while True:
         try:
             item = patiently(ended, limit_s=limit, silent=partial(_say_silence, f"{count} of {total}", last))
@@ -110,10 +133,10 @@ def _of_ours(error: BaseException | None) -> LandslideScaleError | None:
     return error
 
 
-def _pump(rows: Sequence[Row], task: Task, load: Load, ended: queue.Queue[Record | Exception | None]) -> None:
+def _pump(rows: Sequence[Row], task: Task, how: _Prediction, ended: queue.Queue[Record | Exception | None]) -> None:
     """Run the pipeline in a thread of its own, so that the driver can tell silence from work."""
     try:
-        for row in _dataset(rows, task, load).iter_rows():
+        for row in _dataset(rows, task, how).iter_rows():
             ended.put(Record.from_json(row["record"]))
         ended.put(None)
     except (RayError, RuntimeError, OSError) as error:
@@ -122,14 +145,14 @@ def _pump(rows: Sequence[Row], task: Task, load: Load, ended: queue.Queue[Record
         return  # Ray Data has shut its executor down on the way here
 
 
-def _dataset(rows: Sequence[Row], task: Task, load: Load) -> ray.data.Dataset:
+def _dataset(rows: Sequence[Row], task: Task, how: _Prediction) -> ray.data.Dataset:
     settle_data()
-    compute = task.config.compute
+    compute = how.compute
     return (
         ray.data.from_items(list(rows), override_num_blocks=min(len(rows), 10_000))
         .map(partial(work.read, task=task), num_cpus=compute.cpus_per_reader, memory=task.reader_bytes)
         .map_batches(
-            _bound_predictor(task, load),
+            _bound_predictor(task, how),
             batch_size=UNITS_PER_CALL,
             batch_format="numpy",
             compute=ActorPoolStrategy(size=compute.predictors),
@@ -140,13 +163,13 @@ def _dataset(rows: Sequence[Row], task: Task, load: Load) -> ray.data.Dataset:
     )
 
 
-def _bound_predictor(task: Task, load: Load) -> type[Predictor]:
+def _bound_predictor(task: Task, how: _Prediction) -> type[Predictor]:
     """The predictor of one run: constructor arguments of an actor could be lost before it is restarted."""
-    compute = task.config.compute
+    compute = how.compute
     device, threads = "cuda" if compute.gpus_per_predictor else "cpu", max(1, round(compute.cpus_per_predictor))
 
     class BoundPredictor(Predictor):
         def __init__(self) -> None:
-            super().__init__(task, load, device, threads)
+            super().__init__(how.load, patches=task.patches, settings=how.settings, device=device, threads=threads)
 
     return BoundPredictor

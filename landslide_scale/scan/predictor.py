@@ -10,37 +10,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
-from landslide_scale.grid import PixelBox
+from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.predict import BlockPredictor, Tile
-from landslide_scale.scan.work import Row, Task
+from landslide_scale.scan.settings import PredictConfig
+from landslide_scale.scan.work import Row
 from landslide_scale.spec import REFLECTANCE_WHITE
 
-Load = Callable[..., tuple[Any, Any]]
-"""From a checkpoint's URL and its base weights' to a network and its card."""
+Load = Callable[[], tuple[Any, Any]]
+"""Gives a network and its card."""
 
 
 class Predictor:
     """Holds the model in one process and predicts batches of rows.
 
     Args:
-        task: The run.
-        load: How its checkpoint becomes a network and its card. Kept out of the task, which readers and writers get
-            too: whoever unpickles it imports torch.
+        load: How the checkpoint becomes a network and its card. It is no part of the task, which readers and writers
+            get too: whoever unpickles it imports torch.
+        patches: Where the network's squares lie.
+        settings: How it passes over a block.
         device: As torch names it.
         threads: Of torch.
     """
 
-    def __init__(self, task: Task, load: Load, device: str, threads: int) -> None:
-        config = task.config
-        net, self.card = load(config.model.checkpoint, base_url=config.model.base_weights)
-        self.task = task
+    def __init__(
+        self, load: Load, *, patches: PatchLattice, settings: PredictConfig, device: str, threads: int
+    ) -> None:
+        net, self.card = load()
+        self.patches = patches
         self.predictor = BlockPredictor(
             net,
             self.card,
-            lattice=task.patches,
-            batch=config.predict.batch,
-            precision=config.predict.precision,
+            lattice=patches,
+            batch=settings.batch,
+            precision=settings.precision,
             device=device,
             threads=threads,
         )
@@ -64,7 +67,7 @@ class Predictor:
         return kept | {"probability": np.stack(found), "predict_seconds": np.full(len(units), seconds)}
 
     def _tile(self, unit: WorkUnit, core: PixelBox, values: NDArray[np.float32]) -> Tile:
-        outer = self.task.patches.covering(unit.box)
+        outer = self.patches.covering(unit.box)
         return Tile(
             values=shown(np.asarray(values), self.card.inputs.radiometry),
             row=outer.row_start,

@@ -26,10 +26,10 @@ from landslide_scale.grid import Lattice, PatchLattice, PixelBox
 from landslide_scale.imagery.attempts import naming
 from landslide_scale.imagery.composite import Image
 from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.imagery.terrain import with_terrain
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
-from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.storage.rundir import RunDirectory
 
 Row = dict[str, Any]
@@ -40,18 +40,18 @@ class Task:
     """What every worker knows of a scan.
 
     Attributes:
-        config: The run's configuration.
         run: Its folder.
         region: Ground to be scanned, degrees, as well-known text.
         bands: Channels of the network.
+        composite: How the scenes of a window become one image.
         patches: Where its squares lie.
         extents: What each zone's group of the cube covers.
     """
 
-    config: ScanConfig
     run: RunDirectory
     region: str
     bands: tuple[str, ...]
+    composite: CompositeConfig
     patches: PatchLattice
     extents: tuple[tuple[Lattice, PixelBox], ...]
 
@@ -63,9 +63,7 @@ class Task:
     @property
     def reader_bytes(self) -> int:
         """The most memory that a process takes which observes units."""
-        return max(
-            reader_bytes(lattice, self.patches, self.config.composite, self.bands) for lattice, _ in self.extents
-        )
+        return max(reader_bytes(lattice, self.patches, self.composite, self.bands) for lattice, _ in self.extents)
 
     def slot(self, unit: WorkUnit) -> Slot:
         """Where a unit goes in the cube."""
@@ -91,7 +89,7 @@ def read(row: Row, task: Task) -> Row:
     scenes = unit.scenes if inside.any() else ()
     try:
         with naming(_names(unit)):
-            image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.config.composite)
+            image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.composite)
             image = with_terrain(image, task.bands, unit.dem, unit.lattice, outer)
     except ReadError as error:
         failure = {

@@ -18,7 +18,7 @@ from landslide_scale.grid import project, transformer
 from landslide_scale.scene import Scene, utc
 from landslide_scale.stac.hrefs import access, asset_href
 from landslide_scale.stac.providers import PROFILES
-from landslide_scale.stac.radiometry import VERDICTS, Decision, Evidence, decide, in_question
+from landslide_scale.stac.radiometry import VERDICTS, WITNESS_BANDS, Decision, Evidence, decide, in_question
 from landslide_scale.stac.settings import CatalogConfig
 
 Item = Mapping[str, Any]
@@ -32,6 +32,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,254}")
 
 def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...]) -> list[Scene]:
     """The Items under the cloud limit as scenes, with the assets of `bands` and the scene classification.
+
+    Where a catalogue's word on the offset may be wrong, the assets of the bands that can tell are there too, as far as
+    the Item has them.
 
     Raises:
         InvalidCatalogError: An Item lacks a band or a property, or points to an address that is not allowed.
@@ -63,23 +66,6 @@ def sensed(item: Item) -> datetime:
     """
     with readable(item):
         return _instant(item["properties"]["datetime"])
-
-
-def asks_for_a_witness(item: Item, config: CatalogConfig) -> bool:
-    """Whether the catalogue's word on the offset of this Item may be wrong, and its pixels have not been asked yet.
-
-    Raises:
-        InvalidCatalogError: The Item does not name its processing baseline.
-    """
-    with readable(item):
-        return PROFILES[config.profile].doubtful and in_question(_baseline(item)) and _evidence(item) is None
-
-
-def has_assets(item: Item, config: CatalogConfig, bands: Iterable[str]) -> bool:
-    """Whether an Item has an asset of each of these bands."""
-    names = _names(config)
-    with readable(item):
-        return all(names[band] in item["assets"] for band in bands)
 
 
 def with_evidence(item: Item, evidence: Evidence) -> dict[str, Any]:
@@ -132,7 +118,8 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
     properties = item["properties"]
     names = _names(config)
     epsg = _epsg(item, names["scl"])
-    decision = _decision(item, config)
+    decision, doubtful = _decision(item, config), _doubtful(item, config)
+    asked = [band for band in WITNESS_BANDS if doubtful and band not in bands and names[band] in item["assets"]]
     return Scene(
         id=item["id"],
         tile=_tile(item),
@@ -146,9 +133,10 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
         cloud_cover=_cloud_cover(item),
         offset=decision.offset,
         offset_rule=decision.rule,
-        assets=tuple((band, asset_href(item, names[band], config)) for band in bands),
+        assets=tuple((band, asset_href(item, names[band], config)) for band in (*bands, *asked)),
         access=access(config),
         quarantine=decision.quarantine,
+        doubtful=doubtful,
     )
 
 
@@ -158,6 +146,10 @@ def _decision(item: Item, config: CatalogConfig) -> Decision:
     if flagged not in {None, True, False}:
         raise _lacks(item, f"{flag} {flagged!r}", "true or false")
     return decide(_baseline(item), flag=flag, flagged=bool(flagged), evidence=_evidence(item))
+
+
+def _doubtful(item: Item, config: CatalogConfig) -> bool:
+    return PROFILES[config.profile].doubtful and in_question(_baseline(item)) and _evidence(item) is None
 
 
 def _names(config: CatalogConfig) -> dict[str, str]:

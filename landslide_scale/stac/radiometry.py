@@ -7,14 +7,14 @@ wrong, so where a provider is known for it the pixels are asked too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landslide_scale.bands import NEWER_OFFSET, Scl
-from landslide_scale.scene import FIRST_BASELINE_WITH_OFFSET
+from landslide_scale.scene import FIRST_BASELINE_WITH_OFFSET, Scene
 
 Verdict = Literal["carried", "removed", "unclear"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -22,6 +22,9 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 WITNESSES = (Scl.VEGETATION, Scl.WATER)
 """Classes whose darkest pixels are dark in blue and red everywhere. Bare ground is not: a desert scene that never had
 an offset has its 1st percentile of blue at 1010 and of red at 2111 over all pixels."""
+
+WITNESS_BANDS = ("blue", "red")
+"""Bands that are asked."""
 
 ENOUGH = 1000
 """Pixels of those classes in a sample; fewer are inconclusive."""
@@ -103,18 +106,27 @@ def decide(baseline: tuple[int, int], *, flag: str | None, flagged: bool, eviden
     version = f"baseline {baseline[0]:02d}.{baseline[1]:02d}"
     if not in_question(baseline):
         return Decision(offset=0, rule=f"{version} has no offset")
-    removed = flag is not None and flagged
-    expected: Verdict = "removed" if removed else "carried"
-    said = f"{version}, {flag} says it is in the pixels" if removed else f"{version} has an offset of {NEWER_OFFSET}"
-    offset = 0 if removed else NEWER_OFFSET
-    if evidence is None:
-        return Decision(offset=offset, rule=said)
+    if flag is not None and flagged:
+        ruled = Decision(offset=0, rule=f"{version}, {flag} says it is in the pixels")
+    else:
+        ruled = Decision(offset=NEWER_OFFSET, rule=f"{version} has an offset of {NEWER_OFFSET}")
+    return ruled if evidence is None else _weighed(ruled, evidence)
+
+
+def confronted(scene: Scene, evidence: Evidence) -> Scene:
+    """A scene whose catalogue is in doubt, once its pixels were asked."""
+    found = _weighed(Decision(offset=scene.offset, rule=scene.offset_rule), evidence)
+    return replace(scene, offset_rule=found.rule, quarantine=found.quarantine, doubtful=False)
+
+
+def _weighed(ruled: Decision, evidence: Evidence) -> Decision:
+    """The rule's decision, as far as the pixels bear it out; it leaves no offset only where that was taken off."""
     if evidence.verdict == "unclear":
-        return Decision(offset=offset, rule=f"{said}; pixels inconclusive ({evidence.figures})")
-    if evidence.verdict == expected:
-        return Decision(offset=offset, rule=f"{said}; pixels agree ({evidence.figures})")
-    against = f"{said}, but its pixels say it was {_SPOKEN[evidence.verdict]} ({evidence.figures})"
-    return Decision(offset=offset, rule=said, quarantine=against)
+        return replace(ruled, rule=f"{ruled.rule}; pixels inconclusive ({evidence.figures})")
+    if evidence.verdict == ("carried" if ruled.offset else "removed"):
+        return replace(ruled, rule=f"{ruled.rule}; pixels agree ({evidence.figures})")
+    against = f"{ruled.rule}, but its pixels say it was {_SPOKEN[evidence.verdict]} ({evidence.figures})"
+    return replace(ruled, quarantine=against)
 
 
 _SPOKEN = {"carried": "never applied", "removed": "applied already"}

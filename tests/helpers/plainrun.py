@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.scan import driver, layout, work
 from landslide_scale.scan.driver import ScanSummary, Stream
 from landslide_scale.scan.layout import CUBE
-from landslide_scale.scan.predictor import Load, Predictor
+from landslide_scale.scan.predictor import Predictor
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify
 from landslide_scale.scan.work import Row, Task
@@ -30,6 +31,10 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["helpers.plainrun"])
 # The fork server finds what it imports beforehand by this alone; else every process would import torch anew.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+
+
+Restore = Callable[..., tuple[Any, Any]]
+"""As the engine on Ray takes it; that module would import Ray."""
 
 
 def silent(_: object) -> None:
@@ -48,12 +53,13 @@ def columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def engine(roles: Roles, *, at_once: int = 2, load: Load | None = None) -> driver.Engine:
+def engine(config: ScanConfig, roles: Roles, *, at_once: int = 2, load: Restore | None = None) -> driver.Engine:
     """One unit after the other in this process, as many predicted at once as on Ray."""
 
     @contextmanager
     def carry(task: Task) -> Iterator[Stream]:
-        predictor = Predictor(task, load or one_band_model(), "cpu", 1)
+        loaded = partial(load or one_band_model(), config.model.checkpoint, base_url=config.model.base_weights)
+        predictor = Predictor(loaded, patches=task.patches, settings=config.predict, device="cpu", threads=1)
 
         def stream(rows: Sequence[Row]) -> Iterator[Record]:
             for first in range(0, len(rows), at_once):
@@ -75,11 +81,12 @@ def engine(roles: Roles, *, at_once: int = 2, load: Load | None = None) -> drive
 
 def plain_scan(settings: dict[str, Any], *, resume: bool = True, roles: Roles | None = None) -> ScanSummary:
     config = parse(ScanConfig, settings)
-    return driver.begin(config, engine(roles or Roles()), resume=resume, progress=silent)
+    return driver.begin(config, engine(config, roles or Roles()), resume=resume, progress=silent)
 
 
-def plain_append(settings: dict[str, Any], roles: Roles | None = None, load: Load | None = None) -> ScanSummary:
-    return driver.append(parse(ScanConfig, settings), engine(roles or Roles(), load=load), progress=silent)
+def plain_append(settings: dict[str, Any], roles: Roles | None = None, load: Restore | None = None) -> ScanSummary:
+    config = parse(ScanConfig, settings)
+    return driver.append(config, engine(config, roles or Roles(), load=load), progress=silent)
 
 
 def watched(settings: dict[str, Any], log: str, kill_at: int | None, action: str = "scan") -> None:

@@ -14,7 +14,7 @@ from torchvision.models import resnet18
 
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.model import LandslideNet, build, random_base
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, fingerprint, read_card, restore, save
+from landslide_scale.model.checkpoint import BaseWeights, ModelCard, identified, read_card, restore, save
 from landslide_scale.model.landslidenet.sam import sam_parts
 from landslide_scale.model.presets import PAPER
 from landslide_scale.model.weights import load_classifier
@@ -104,15 +104,15 @@ def test_file_holds_trained_tensors_only(checkpoint: Path, net: LandslideNet):
 
 def test_save_says_the_sha256_and_leaves_nothing_else(tmp_path: Path, net: LandslideNet, card: ModelCard):
     url = str(tmp_path / "new" / "net.safetensors")
-    assert save(url, net, card) == save(url, net, card) == fingerprint(url)
+    assert save(url, net, card) == save(url, net, card) == identified(url)[1]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["net.safetensors"]
 
 
 def test_checkpoint_lives_behind_a_url_too(net: LandslideNet, card: ModelCard):
     url = "memory://models/net.safetensors"
     sha256 = save(url, net, card)
-    assert sha256 == fingerprint(url) == hashlib.sha256(fsspec.filesystem("memory").cat(url)).hexdigest()
-    assert read_card(url) == restore(url)[1] == card
+    assert sha256 == identified(url)[1] == hashlib.sha256(fsspec.filesystem("memory").cat(url)).hexdigest()
+    assert read_card(url) == restore(url)[1] == identified(url)[0] == card
 
 
 def test_card_of_another_network_is_not_saved(tmp_path: Path, net: LandslideNet, card: ModelCard):
@@ -297,7 +297,7 @@ def test_other_files_are_refused(checkpoint: Path, content: bytes):
 
 
 def test_missing_file_is_refused(tmp_path: Path):
-    for read in (read_card, restore, fingerprint):
+    for read in (read_card, restore, identified):
         with pytest.raises(InvalidCheckpointError, match="cannot be read"):
             read(str(tmp_path / "none"))
 

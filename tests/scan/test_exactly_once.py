@@ -157,10 +157,10 @@ class Scan(RuleBasedStateMachine):
     @property
     def task(self) -> work.Task:
         return work.Task(
-            config=self.config(),
             run=self.run,
             region=shapely.box(14.9, 46, 15.1, 46.1).wkt,
             bands=("red",),
+            composite=self.config().composite,
             patches=PatchLattice(patch=16, halo=0),
             extents=tuple(extents(self.planned).items()),
         )

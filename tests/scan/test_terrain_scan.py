@@ -19,7 +19,7 @@ import yaml
 from helpers.borderland import BORDER, border_tiles, configured, untrained, write_item
 from helpers.borderland import COLLECTION as SCENES
 from helpers.dems import COLLECTION, SECOND, Field, centres, degree, item
-from helpers.plainrun import Roles, engine, plain_append, silent
+from helpers.plainrun import Restore, Roles, engine, plain_append, silent
 from pyproj import Transformer
 from scipy.interpolate import RegularGridInterpolator
 
@@ -33,16 +33,14 @@ from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, InvalidConfigError, RunConflictError
 from landslide_scale.label_values import IGNORE
-from landslide_scale.labels.chips import _index, _make, _Task, make_chips
+from landslide_scale.labels.chips import _index, _make, _Task, chips_plan, make_chips
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.model.checkpoint import ModelCard, read_card, restore, save
 from landslide_scale.region.polygons import read_polygons
 from landslide_scale.scan import driver
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.plan import WorkUnit
-from landslide_scale.scan.predictor import Load
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scan.survey import chips_plan, survey
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
@@ -109,9 +107,9 @@ def as_probability(url: str, **_: object) -> tuple[torch.nn.Module, ModelCard]:
     return Slope(), read_card(url)
 
 
-def scan(settings: Settings, load: Load = as_probability, *, resume: bool = False) -> ScanSummary:
+def scan(settings: Settings, load: Restore = as_probability, *, resume: bool = False) -> ScanSummary:
     config = parse(ScanConfig, settings)
-    return driver.begin(config, engine(Roles(), load=load), resume=resume, progress=silent)
+    return driver.begin(config, engine(config, Roles(), load=load), resume=resume, progress=silent)
 
 
 @pytest.fixture(scope="module")
@@ -212,8 +210,8 @@ def test_tiles_are_kept_with_the_run_and_named_in_its_records_and_the_catalogue_
     records = Ledger(RunDirectory(str(whole))).records().values()
     assert {name for record in records for name in record.dem} == set(names)
     gone = {section: settings[section] | {"url": "http://127.0.0.1:9"} for section in ("catalog", "dem")}
-    first = survey(parse(ScanConfig, settings))
-    again = survey(parse(ScanConfig, settings | gone))
+    first = driver.prepare(parse(ScanConfig, settings)).survey
+    again = driver.prepare(parse(ScanConfig, settings | gone)).survey
     assert again.plan.units == first.plan.units
     assert [tile.id for tile in again.plan.dem] == names
     assert scan(settings | gone, resume=True).complete
@@ -223,7 +221,7 @@ def test_tiles_are_kept_with_the_run_and_named_in_its_records_and_the_catalogue_
 
 
 def test_units_and_records_of_before_there_were_tiles_are_read(world: World, checkpoint: str, tmp_path: Path):
-    unit = survey(parse(ScanConfig, world.settings(tmp_path / "run", checkpoint))).plan.units[0]
+    unit = driver.prepare(parse(ScanConfig, world.settings(tmp_path / "run", checkpoint))).survey.plan.units[0]
     assert WorkUnit.from_json(unit.to_json()) == unit
     assert unit.dem
     plain = json.loads(unit.to_json())
@@ -246,7 +244,9 @@ def test_a_checkpoint_and_a_section_that_do_not_fit_are_refused_before_anything_
 ):
     def refusal(settings: Settings) -> str:
         with pytest.raises((InvalidConfigError, InvalidCheckpointError, InvalidCatalogError)) as caught:
-            survey(parse(ScanConfig, settings | {"catalog": settings["catalog"] | {"url": "http://127.0.0.1:9"}}))
+            driver.prepare(
+                parse(ScanConfig, settings | {"catalog": settings["catalog"] | {"url": "http://127.0.0.1:9"}})
+            )
         return str(caught.value)
 
     run = tmp_path / "run"
@@ -266,7 +266,7 @@ def test_a_checkpoint_and_a_section_that_do_not_fit_are_refused_before_anything_
 
 def test_a_collection_without_a_tile_on_the_ground_is_refused(world: World, checkpoint: str, tmp_path: Path):
     with pytest.raises(InvalidCatalogError, match="no tile of away"):
-        survey(parse(ScanConfig, world.settings(tmp_path / "run", checkpoint, dem="away")))
+        driver.prepare(parse(ScanConfig, world.settings(tmp_path / "run", checkpoint, dem="away")))
 
 
 def test_a_broken_tile_fails_its_units_by_name_and_no_other(world: World, checkpoint: str, tmp_path: Path):
@@ -311,7 +311,13 @@ def chips(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = chips_config(world, folder)
     plan, directory = chips_plan(config), RunDirectory(config.directory)
     labels = read_polygons(config.labels).geometry[0].wkt
-    task = _Task(config=config, directory=directory, region=plan.region.wkt, labels=labels)
+    task = _Task(
+        bands=config.bands,
+        composite=config.composite,
+        directory=directory,
+        region=plan.region.wkt,
+        labels=labels,
+    )
     made = [_make({"unit": unit.to_json()}, task) for unit in plan.units]
     assert [row["error"] for row in made if row["error"]] == []
     directory.write_json(INDEX, _index(config, plan))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +22,14 @@ from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.raster import read_sample
 from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.scan import plan, work
+from landslide_scale.scan import work
 from landslide_scale.scan.plan import Plan
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scan.survey import judged
+from landslide_scale.scan.survey import Found, Request, Sources, Survey, settled
 from landslide_scale.scan.work import CUBE, Task
 from landslide_scale.scene import Window, utc
 from landslide_scale.stac.frozen import freeze, load_items
-from landslide_scale.stac.items import asks_for_a_witness, scenes, with_evidence
+from landslide_scale.stac.items import scenes, with_evidence
 from landslide_scale.stac.radiometry import Evidence
 from landslide_scale.stac.settings import CatalogConfig
 from landslide_scale.storage.rundir import RunDirectory
@@ -45,18 +47,23 @@ def config(folder: Path) -> CatalogConfig:
     return CatalogConfig(profile="earth-search-v1", allowed_roots=(str(folder),))
 
 
-def planner(chosen: CatalogConfig, ground: BaseGeometry = GROUND, grid: GridConfig | None = None):
-    def planned(items: list[dict[str, Any]]) -> Plan:
-        return plan.make(
-            region=ground,
-            windows=[AUGUST],
-            scenes=scenes(items, chosen, ("red",)),
-            grid=grid or GridConfig(resolution=10, block=32, chunk=32),
-            composite=CompositeConfig(method="latest", dilate_m=0),
-            patches=PATCHES,
-        )
-
-    return planned
+def settle(
+    chosen: CatalogConfig,
+    new: Sequence[dict[str, Any]] = (),
+    *,
+    frozen: Sequence[dict[str, Any]] = (),
+    ground: BaseGeometry = GROUND,
+    grid: GridConfig | None = None,
+) -> Survey:
+    request = Request(
+        ground=ground,
+        windows=(AUGUST,),
+        bands=("red",),
+        patches=PATCHES,
+        grid=grid or GridConfig(resolution=10, block=32, chunk=32),
+        composite=CompositeConfig(method="latest", dilate_m=0),
+    )
+    return settled(request, Sources(catalog=chosen), Found(new=tuple(new), frozen=tuple(frozen)))
 
 
 def made(folder: Path, name: str, *, carried: bool, flag: bool, classes: int = 4, **changes: object) -> dict[str, Any]:
@@ -77,9 +84,9 @@ def test_a_scene_is_used_where_its_pixels_bear_its_catalogue_out(
     tmp_path: Path, carried: Truth, flag: Truth, offset: int, used: Truth
 ):
     chosen = config(tmp_path)
-    found = judged([made(tmp_path, "s", carried=carried, flag=flag)], chosen, planner(chosen))
-    (scene,) = scenes(found, chosen, ("red",))
-    result = planner(chosen)(found)
+    found = settle(chosen, [made(tmp_path, "s", carried=carried, flag=flag)])
+    (scene,) = scenes(found.items, chosen, ("red",))
+    result = found.plan
     assert scene.offset == offset
     assert [one.id for one in result.scenes] == (["s"] if used else [])
     assert [one.id for one in result.quarantined] == ([] if used else ["s"])
@@ -91,8 +98,7 @@ def test_a_scene_in_quarantine_gives_way_to_an_older_processing_which_is_asked_t
     chosen = config(tmp_path)
     new = made(tmp_path, "new", carried=True, flag=True)
     old = made(tmp_path, "old", carried=True, flag=False, s2__processing_baseline="04.00")
-    found = judged([new, old], chosen, planner(chosen))
-    result = planner(chosen)(found)
+    result = settle(chosen, [new, old]).plan
     assert [one.id for one in result.scenes] == ["old"]
     assert "pixels agree" in result.scenes[0].offset_rule
     assert [one.id for one in result.quarantined] == ["new"]
@@ -105,8 +111,7 @@ def test_where_the_pixels_cannot_tell_the_rule_stands_and_says_so(tmp_path: Path
     del bandless["assets"]["blue"]
     broken = made(tmp_path, "broken", carried=True, flag=True, grid__code="MGRS-33TVM")
     Path(broken["assets"]["blue"]["href"]).write_bytes(b"torn")
-    found = judged([desert, bandless, broken], chosen, planner(chosen))
-    rules = {one.id: one.offset_rule for one in planner(chosen)(found).scenes}
+    rules = {one.id: one.offset_rule for one in settle(chosen, [desert, bandless, broken]).plan.scenes}
     assert set(rules) == {"desert", "bandless", "broken"}
     assert "0 pixels of vegetation and water" in rules["desert"]
     assert "no assets of blue and red" in rules["bandless"]
@@ -115,14 +120,13 @@ def test_where_the_pixels_cannot_tell_the_rule_stands_and_says_so(tmp_path: Path
 
 def test_only_what_is_planned_and_in_doubt_is_read(tmp_path: Path):
     chosen = config(tmp_path)
-    gone = {"blue": "/nowhere/blue.tif", "red": f"{tmp_path}/red.tif", "scl": f"{tmp_path}/scl.tif"}
+    gone = {"blue": f"{tmp_path}/blue.tif", "red": f"{tmp_path}/red.tif", "scl": f"{tmp_path}/scl.tif"}
     away = item("away", assets=gone, bounds=(609_780.0, 5_090_220.0, 719_580.0, 5_200_020.0))
     old = item("old", assets=gone, s2__processing_baseline="03.01")
-    assert judged([away, old], chosen, planner(chosen)) == [away, old]
+    assert settle(chosen, [away, old]).items == (away, old)
     plain = CatalogConfig(profile="earth-search-c1", allowed_roots=(str(tmp_path),))
     new = item("new", assets=gone)
-    assert not asks_for_a_witness(new, plain)
-    assert asks_for_a_witness(new, chosen)
+    assert [one.doubtful for config in (plain, chosen) for one in scenes([new], config, ("red",))] == [False, True]
 
 
 def test_what_the_pixels_said_is_frozen_and_a_resumed_run_decides_alike_without_them(tmp_path: Path):
@@ -131,22 +135,22 @@ def test_what_the_pixels_said_is_frozen_and_a_resumed_run_decides_alike_without_
         made(tmp_path / "files", "good", carried=False, flag=True),
         made(tmp_path / "files", "bad", carried=True, flag=True, grid__code="MGRS-33TWL"),
     ]
-    found = judged(made_items, chosen, planner(chosen))
+    found = settle(chosen, made_items)
     run = RunDirectory(str(tmp_path / "run"))
-    freeze(run, found)
+    freeze(run, found.items)
     shutil.rmtree(tmp_path / "files")
     again = load_items(run)
-    assert not any(asks_for_a_witness(one, chosen) for one in again)
-    before, after = planner(chosen)(found), planner(chosen)(again)
-    assert after.scenes == before.scenes
-    assert after.quarantined == before.quarantined
+    assert not any(one.doubtful for one in scenes(again, chosen, ("red",)))
+    before, after = found.plan, settle(chosen, frozen=again).plan
+    assert [replace(one, assets=()) for one in after.scenes] == [replace(one, assets=()) for one in before.scenes]
+    assert [one.quarantine for one in after.quarantined] == [one.quarantine for one in before.quarantined]
     assert [one.id for one in after.quarantined] == ["bad"]
 
 
 def test_the_record_of_a_unit_names_the_scene_that_it_did_not_use(tmp_path: Path):
     chosen = config(tmp_path)
     bad = made(tmp_path, "bad", carried=True, flag=True)
-    result = planner(chosen)(judged([bad], chosen, planner(chosen)))
+    result = settle(chosen, [bad]).plan
     run = RunDirectory(str(tmp_path / "run"))
     settings = {
         "region": {"bbox": list(GROUND.bounds)},
@@ -158,10 +162,10 @@ def test_the_record_of_a_unit_names_the_scene_that_it_did_not_use(tmp_path: Path
     asked = parse(ScanConfig, settings)
     template.create(run.at(CUBE), result.extents, result.windows, asked.grid, sharded=True, attributes={})
     task = Task(
-        config=asked,
         run=run,
         region=result.region.wkt,
         bands=("red",),
+        composite=asked.composite,
         patches=PATCHES,
         extents=tuple(result.extents.items()),
     )
@@ -197,15 +201,15 @@ def real_items(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def real_planner(chosen: CatalogConfig):
+def settle_real(chosen: CatalogConfig, items: Sequence[dict[str, Any]]) -> Plan:
     grid = GridConfig(resolution=60, block=128, chunk=128)
-    return planner(chosen, shapely.box(15.2, 46.0, 15.6, 46.3), grid)
+    return settle(chosen, items, ground=shapely.box(15.2, 46.0, 15.6, 46.3), grid=grid).plan
 
 
 def test_real_scenes_come_out_with_the_offset_applied_once(shared_data: Path):
     folder = shared_data / "sentinel2" / "earthsearch-33T-2023-08"
     chosen = config(folder)
-    result = real_planner(chosen)(judged(real_items(folder), chosen, real_planner(chosen)))
+    result = settle_real(chosen, real_items(folder))
     assert len(result.scenes) == 7
     assert result.quarantined == ()
     assert all(one.offset == 0 and "pixels agree" in one.offset_rule for one in result.scenes)
@@ -225,7 +229,7 @@ def test_real_scenes_are_not_used_where_the_flag_is_turned_round(shared_data: Pa
     items = real_items(folder)
     for one in items:
         one["properties"][FLAG] = False
-    result = real_planner(chosen)(judged(items, chosen, real_planner(chosen)))
+    result = settle_real(chosen, items)
     assert result.scenes == ()
     assert len(result.quarantined) == 7
     assert all("applied already" in one.quarantine for one in result.quarantined)

@@ -45,8 +45,7 @@ class Band(nn.Module):
         return torch.logit(images[:, :1].clamp(1e-7, 1 - 1e-7))
 
 
-def load(checkpoint: str, *, base_url: str | None) -> tuple[nn.Module, ModelCard]:
-    assert (checkpoint, base_url) == ("band.safetensors", None)
+def load() -> tuple[nn.Module, ModelCard]:
     model = LandslideNetSpec(bands=("red",))
     base = BaseWeights(source="random:0", sha256="0" * 64)
     return Band(), ModelCard(model=model, inputs=InputSpec.for_bands("boa", model.bands), base=base)
@@ -126,10 +125,10 @@ def begun(run: str, scenes: Sequence[Scene], region: shapely.Polygon) -> tuple[w
     )
     template.create(f"{run}/{work.CUBE}", made.extents, made.windows, chosen.grid, sharded=True, attributes={})
     task = work.Task(
-        config=chosen,
         run=RunDirectory(run),
         region=region.wkt,
         bands=("red",),
+        composite=chosen.composite,
         patches=PATCHES,
         extents=tuple(made.extents.items()),
     )
@@ -149,7 +148,8 @@ def columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def run_all(task: work.Task, units: Sequence[WorkUnit], *, at_once: int = 3) -> dict[str, Record]:
-    predictor = Predictor(task, load, "cpu", 1)
+    settings = config(task.run.url).predict
+    predictor = Predictor(load, patches=PATCHES, settings=settings, device="cpu", threads=1)
     found = {}
     for first in range(0, len(units), at_once):
         rows = [work.read({"unit": unit.to_json(), "attempt": 1}, task) for unit in units[first : first + at_once]]
