@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from landslide_scale.datasets.sample import Dataset, Found
     from landslide_scale.spec import InputSpec
-    from landslide_scale.training.spec import TrainSpec
 
 _GAIN = 0.1
 _BIAS = 0.03
@@ -133,19 +132,27 @@ class TrainingPatches:
 
     @classmethod
     def of(
-        cls, dataset: Dataset, found: Mapping[str, Found], names: Sequence[str], spec: TrainSpec, inputs: InputSpec
+        cls,
+        dataset: Dataset,
+        found: Mapping[str, Found],
+        names: Sequence[str],
+        *,
+        patch: int,
+        seed: int,
+        focus: float,
+        inputs: InputSpec,
     ) -> TrainingPatches:
         """List the named images, larger ones several times."""
-        times = {n: math.ceil(found[n].height / spec.patch) * math.ceil(found[n].width / spec.patch) for n in names}
+        times = {n: math.ceil(found[n].height / patch) * math.ceil(found[n].width / patch) for n in names}
         items = tuple(name for name in names for _ in range(times[name]))
         white = _WHITE / inputs.gain
         return cls(
             dataset=dataset,
             items=items,
-            patch=spec.patch,
-            seed=spec.seed,
+            patch=patch,
+            seed=seed,
             white=white,
-            focus=spec.landslide_focus,
+            focus=focus,
             terrain=inputs.terrain,
         )
 

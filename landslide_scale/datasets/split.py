@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from landslide_scale.datasets.sample import Found
     from landslide_scale.datasets.spec import DataSpec
-    from landslide_scale.training.spec import TrainSpec
 
 _FEWEST = 3
 
@@ -34,13 +33,15 @@ class Split:
     holdout: tuple[str, ...]
 
 
-def partition(found: Mapping[str, Found], data: DataSpec, spec: TrainSpec) -> Split:
-    """Split as the data set's settings say: by seed, or as published.
+def partition(found: Mapping[str, Found], data: DataSpec, *, seed: int, holdout: float, validation: float) -> Split:
+    """Split as the data set's settings say: as published, or as :func:`split` does.
 
     Raises:
         InvalidDatasetError: A part would have no landslide to be judged by.
     """
-    return official(found) if data.split == "official" else split(found, spec)
+    return (
+        official(found) if data.split == "official" else split(found, seed=seed, holdout=holdout, validation=validation)
+    )
 
 
 def official(found: Mapping[str, Found]) -> Split:
@@ -61,11 +62,11 @@ def official(found: Mapping[str, Found]) -> Split:
     return Split(train=train, validation=validation, holdout=holdout)
 
 
-def split(found: Mapping[str, Found], spec: TrainSpec) -> Split:
+def split(found: Mapping[str, Found], *, seed: int, holdout: float, validation: float) -> Split:
     """Split by hash of seed and name: independent of the file system's order and of any library's random numbers.
 
-    Images with and without landslides are split apart, so that each part has landslides to be judged by; `holdout` of
-    each go to the holdout, and `validation` of what is left to the validation part.
+    Images with and without landslides are split apart, so that each part has landslides to be judged by; the share
+    `holdout` of each goes to the holdout, and `validation` of what is left to the validation part.
 
     Raises:
         InvalidDatasetError: Fewer than three images show a landslide.
@@ -77,14 +78,17 @@ def split(found: Mapping[str, Found], spec: TrainSpec) -> Split:
             f"{len(positive)} of {len(found)} images show a landslide",
             expected=f"at least {_FEWEST}: one to train on, one to choose by, one to score",
         )
-    parts = zip(_cut(positive, spec, least=1), _cut(negative, spec, least=0), strict=True)
-    train, validation, holdout = (tuple(sorted((*a, *b))) for a, b in parts)
-    return Split(train=train, validation=validation, holdout=holdout)
+    shares = {"holdout": holdout, "validation": validation}
+    parts = zip(_cut(positive, seed, least=1, **shares), _cut(negative, seed, least=0, **shares), strict=True)
+    learnt, chosen_by, held = (tuple(sorted((*a, *b))) for a, b in parts)
+    return Split(train=learnt, validation=chosen_by, holdout=held)
 
 
-def _cut(names: Sequence[str], spec: TrainSpec, *, least: int) -> tuple[list[str], list[str], list[str]]:
+def _cut(
+    names: Sequence[str], seed: int, *, holdout: float, validation: float, least: int
+) -> tuple[list[str], list[str], list[str]]:
     """Training, validation and holdout names; each has `least` at least."""
-    ordered = sorted(names, key=lambda name: hashlib.sha256(f"{spec.seed}\0{name}".encode()).digest())
-    held = min(max(round(len(ordered) * spec.holdout), least), len(ordered) - 2 * least)
-    chosen_by = min(max(round((len(ordered) - held) * spec.validation), least), len(ordered) - held - least)
+    ordered = sorted(names, key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())
+    held = min(max(round(len(ordered) * holdout), least), len(ordered) - 2 * least)
+    chosen_by = min(max(round((len(ordered) - held) * validation), least), len(ordered) - held - least)
     return ordered[held + chosen_by :], ordered[held : held + chosen_by], ordered[:held]

@@ -68,7 +68,7 @@ def evaluate_checkpoint(
     card = read_card(checkpoint)
     dataset = open_dataset(data, card.model, card.inputs)
     found = inspect(dataset)
-    names = partition(found, data, train).holdout if part == "holdout" else dataset.names
+    names = partition(found, data, **train.shares).holdout if part == "holdout" else dataset.names
     net, _ = restore(checkpoint, base_url=base_url)
     calibration = Calibration(threshold=card.threshold, temperature=card.temperature, bias=card.bias)
     patches = EvaluationPatches.of(dataset, found, names, train.patch)

@@ -151,7 +151,7 @@ class Prepared:
         dataset = open_dataset(job.data, job.model, job.inputs)
         found = inspect(dataset)
         try:
-            return cls(dataset=dataset, found=found, split=partition(found, job.data, job.train))
+            return cls(dataset=dataset, found=found, split=partition(found, job.data, **job.train.shares))
         except InvalidDatasetError as error:
             raise error.at(file=redacted(job.data.path)) from error
 
@@ -168,7 +168,7 @@ class Prepared:
         """Patches of each part of the split; images stay in this process's memory once read."""
         kept, patch = Kept(self.dataset), job.train.patch
         return Parts(
-            train=TrainingPatches.of(kept, self.found, self.split.train, job.train, job.inputs),
+            train=TrainingPatches.of(kept, self.found, self.split.train, **job.train.squares, inputs=job.inputs),
             validation=EvaluationPatches.of(kept, self.found, self.split.validation, patch),
             holdout=EvaluationPatches.of(kept, self.found, self.split.holdout, patch),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from landslide_scale.errors import InvalidConfigError
 
@@ -57,6 +57,16 @@ class TrainSpec:
     statistics: Literal["sam", "data"] = "sam"
     clip_norm: float = 1.0
     calibration: CalibrationMethod = "temperature"
+
+    @property
+    def shares(self) -> dict[str, Any]:
+        """How images are parted: keywords of :func:`landslide_scale.datasets.partition`."""
+        return {"seed": self.seed, "holdout": self.holdout, "validation": self.validation}
+
+    @property
+    def squares(self) -> dict[str, Any]:
+        """What is cut out of them: keywords of :meth:`landslide_scale.datasets.TrainingPatches.of`."""
+        return {"patch": self.patch, "seed": self.seed, "focus": self.landslide_focus}
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -178,7 +178,9 @@ def test_images_of_any_size_are_cut_with_every_label_on_its_own_pixel(
         pixels = zip(sample.image[:, kept].T.astype(int).tolist(), sample.label[kept].tolist(), strict=True)
         assert {(*pixel, kind) for pixel, kind in pixels} <= known
     assert counted == found["a"].counted == int((label < 2).sum())
-    squares = TrainingPatches.of(dataset, found, ("a",), TrainSpec(patch=patch), InputSpec.for_bands("rgb8", ("r",)))
+    squares = TrainingPatches.of(
+        dataset, found, ("a",), **TrainSpec(patch=patch).squares, inputs=InputSpec.for_bands("rgb8", ("r",))
+    )
     assert set(np.unique(squares.read(0, 0).label)) <= {0, 1, 255}
 
 

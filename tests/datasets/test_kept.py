@@ -56,7 +56,7 @@ def test_patches_of_kept_images_are_those_of_the_data_set():
     dataset = Counting()
     kept, found = Kept(dataset), inspect(dataset)
     spec, inputs = TrainSpec(patch=4, landslide_focus=0.5), InputSpec.for_bands("boa", dataset.bands)
-    one, two = (TrainingPatches.of(each, found, each.names, spec, inputs) for each in (dataset, kept))
+    one, two = (TrainingPatches.of(each, found, each.names, **spec.squares, inputs=inputs) for each in (dataset, kept))
     for epoch in (0, 1):
         for index in range(len(one)):
             np.testing.assert_array_equal(one.read(epoch, index).image, two.read(epoch, index).image)

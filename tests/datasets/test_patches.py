@@ -72,10 +72,12 @@ def test_a_pixel_without_data_is_ignored_whatever_its_label():
 def test_training_patches_depend_on_seed_epoch_and_index_alone():
     dataset = Made({"a": (40, 40), "b": (16, 16)})
     found = inspect(dataset)
-    first, second = (TrainingPatches.of(dataset, found, ("a", "b"), TrainSpec(patch=16), INPUTS) for _ in range(2))
+    first, second = (
+        TrainingPatches.of(dataset, found, ("a", "b"), **TrainSpec(patch=16).squares, inputs=INPUTS) for _ in range(2)
+    )
     assert first.items == ("a",) * 9 + ("b",)
     np.testing.assert_array_equal(first.read(3, 4).image, second.read(3, 4).image)
-    other = TrainingPatches.of(dataset, found, ("a", "b"), TrainSpec(patch=16, seed=1), INPUTS)
+    other = TrainingPatches.of(dataset, found, ("a", "b"), **TrainSpec(patch=16, seed=1).squares, inputs=INPUTS)
     for differs in (first.read(4, 4), first.read(3, 5), other.read(3, 4)):
         assert not np.array_equal(first.read(3, 4).image, differs.image)
 
@@ -124,7 +126,7 @@ def test_focused_squares_lie_over_landslides_and_others_anywhere():
     seen = {}
     for focus in (0.0, 1.0):
         spec = TrainSpec(patch=16, landslide_focus=focus)
-        patches = TrainingPatches.of(dataset, found, ("a",), spec, INPUTS)
+        patches = TrainingPatches.of(dataset, found, ("a",), **spec.squares, inputs=INPUTS)
         seen[focus] = np.mean([(patches.read(0, index).label == 1).any() for index in range(len(patches))])
     assert seen[1.0] == 1
     assert seen[0.0] < 0.1
@@ -139,7 +141,9 @@ def test_validation_patches_hold_landslide_as_often_as_their_images_do_whatever_
     counts = {value: int((labels == value).sum()) for value in (0, 1)}
     assert counts[1] == sum(image.landslide for image in found.values())
     assert sum(counts.values()) == sum(image.counted for image in found.values())
-    focused = TrainingPatches.of(dataset, found, dataset.names, TrainSpec(patch=16, landslide_focus=1.0), INPUTS)
+    focused = TrainingPatches.of(
+        dataset, found, dataset.names, **TrainSpec(patch=16, landslide_focus=1.0).squares, inputs=INPUTS
+    )
     squares = np.stack([focused.read(0, index).label for index in range(len(focused))])
     assert np.mean(squares[squares < 2]) > 1.2 * counts[1] / sum(counts.values())
 

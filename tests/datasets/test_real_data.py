@@ -39,9 +39,9 @@ def test_bijie_is_usable_as_published(real: Callable[[str], str]):
     assert 0.05 < fraction < 0.2
     sizes = [side for image in landslides for side in (image.height, image.width)]
     assert (min(sizes), max(sizes)) == (61, 1239)
-    parts = split(found, TrainSpec())
+    parts = split(found, **TrainSpec().shares)
     assert (len(parts.train), len(parts.validation), len(parts.holdout)) == (256, 45, 129)
-    patches = TrainingPatches.of(dataset, found, parts.train, TrainSpec(patch=224), INPUTS)
+    patches = TrainingPatches.of(dataset, found, parts.train, **TrainSpec(patch=224).squares, inputs=INPUTS)
     assert patches.read(0, 0).image.shape == (3, 224, 224)
 
 

@@ -22,31 +22,31 @@ def images(positive: int, negative: int = 0) -> dict[str, Found]:
 def test_parts_partition_the_images_whatever_their_order(positive: int, negative: int, seed: int, random: Random):
     found = images(positive, negative)
     spec = TrainSpec(seed=seed)
-    parts = split(found, spec)
+    parts = split(found, **spec.shares)
     shuffled = list(found.items())
     random.shuffle(shuffled)
-    assert split(dict(shuffled), spec) == parts
+    assert split(dict(shuffled), **spec.shares) == parts
     assert sorted((*parts.train, *parts.validation, *parts.holdout)) == sorted(found)
     for part in (parts.train, parts.validation, parts.holdout):
         assert any(found[name].landslide for name in part)
 
 
 def test_the_papers_fractions():
-    parts = split(images(700, 300), SPEC)
+    parts = split(images(700, 300), **SPEC.shares)
     assert len(parts.holdout) == 300
     assert len(parts.validation) == 106  # 15 % of the other 490 and 210: 73.5 and 31.5, each rounded to even
     assert len(parts.train) == 594
 
 
 def test_another_seed_is_another_split():
-    assert split(images(50), SPEC) != split(images(50), TrainSpec(seed=1))
+    assert split(images(50), **SPEC.shares) != split(images(50), **TrainSpec(seed=1).shares)
 
 
 def test_the_split_is_pinned():
     """Published with every run, so it must not change with a version of anything."""
-    assert split(images(6), SPEC).holdout == ("image0000", "image0002")
+    assert split(images(6), **SPEC.shares).holdout == ("image0000", "image0002")
 
 
 def test_too_few_images_are_refused():
     with pytest.raises(InvalidDatasetError, match="2 of 7 images show a landslide; expected at least 3"):
-        split(images(2, 5), SPEC)
+        split(images(2, 5), **SPEC.shares)

@@ -101,7 +101,7 @@ def test_colours_change_in_training_and_elevation_and_slope_keep_their_values():
         assert not np.array_equal(np.sort(as_before.image[band], axis=None), np.sort(sample.image[band], axis=None))
     for band in (1, 3):  # the same colours are drawn, whatever bands stand beside them
         assert np.array_equal(changed.image[band], as_before.image[band])
-    patches = TrainingPatches.of(Made(), inspect(Made()), ("a", "b"), TrainSpec(patch=16), INPUTS)
+    patches = TrainingPatches.of(Made(), inspect(Made()), ("a", "b"), **TrainSpec(patch=16).squares, inputs=INPUTS)
     known = {float(value) for name in "ab" for value in Made().read(name).image[0].ravel()}
     shown = patches.read(0, 0).image[0]
     assert {float(value) for value in shown[~np.isnan(shown)]} <= known

@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+
+from helpers.webserver import listening
 
 Fault = Literal["403", "404", "429", "500", "503", "reset", "stalled", "truncated", "silent", "dripping"]
 """What may become of a request: a status; a reset; half of the body, and then nothing more, or the end; no answer; a
@@ -164,30 +166,5 @@ def drip(handler: BaseHTTPRequestHandler, part: bytes, a_second: int) -> None:
 @contextmanager
 def fault_server(server: FaultServer) -> Iterator[FaultServer]:
     """`server` with an address, as long as the block takes."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None: ...
-
-        def do_GET(self) -> None:
-            server.handle(self)
-
-        do_HEAD = do_GET  # noqa: N815 http.server's name
-
-    class Listener(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 64
-
-        def handle_error(self, *_: object) -> None:
-            """A client that went away is no error of ours."""
-
-    with Listener(("127.0.0.1", 0), Handler) as listener:
-        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        server.address = f"http://127.0.0.1:{listener.server_port}"
-        try:
-            yield server
-        finally:
-            listener.shutdown()
-            thread.join()
+    with listening(server.handle, protocol="HTTP/1.1") as server.address:
+        yield server

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
+
+from helpers.webserver import listening
 
 SLOW_DOWN = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code>'
@@ -129,26 +131,8 @@ def respond(
 def proxied(server: str) -> Iterator[tuple[Proxy, str]]:
     """A proxy before a server, and its address."""
     proxy = Proxy(server)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def handle_any(self) -> None:
-            proxy.handle(self)
-
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815 http.server's names
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
-        listener.daemon_threads = True
-        thread = threading.Thread(target=listener.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield proxy, f"http://127.0.0.1:{listener.server_port}"
-        finally:
-            listener.shutdown()
+    with listening(proxy.handle, protocol="HTTP/1.1") as address:
+        yield proxy, address
 
 
 def settle(patch: pytest.MonkeyPatch, url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,49 +58,76 @@ class Site:
 
 
 @contextmanager
-def site(answer: Callable[[Asked], Answer], host: str = "127.0.0.1", certificate: Path | None = None) -> Iterator[Site]:
-    """A server that answers parts of what `answer` gives where a range is asked for; over TLS with a certificate."""
+def listening(
+    handle: Callable[[BaseHTTPRequestHandler], None],
+    *,
+    host: str = "127.0.0.1",
+    certificate: Path | None = None,
+    protocol: str = "HTTP/1.0",
+) -> Iterator[str]:
+    """The address of a server all of whose requests are answered by `handle`; over TLS with a certificate."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = protocol
+
         def log_message(self, *_: object) -> None: ...
 
         def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked = Asked(method=self.command, path=parts.path, query=parts.query, body=body)
-            running.asked.append(asked)
-            self.give(answer(asked))
+            handle(self)
 
-        do_HEAD = do_POST = do_GET  # noqa: N815 http.server's names
+        do_HEAD = do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 http.server's names
 
-        def give(self, found: Answer) -> None:
-            content, status, headers = found.content, found.status, dict(found.headers)
-            wanted = self.headers.get("Range")
-            if status == 200 and wanted:
-                first, last = wanted.removeprefix("bytes=").split("-")
-                content, status = content[int(first) : int(last) + 1], 206
-                headers["Content-Range"] = f"bytes {first}-{int(first) + len(content) - 1}/{len(found.content)}"
-            self.send_response(status)
-            for name, value in (headers | {"Content-Length": str(len(content))}).items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
+    class Listener(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 64
 
-    with ThreadingHTTPServer((host, 0), Handler) as server:
+        def handle_error(self, request: object, client_address: object) -> None:
+            if not isinstance(sys.exception(), ConnectionError):  # of a client that went away
+                super().handle_error(request, client_address)
+
+    with Listener((host, 0), Handler) as listener:
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        scheme = "http" if certificate is None else "https"
-        running = Site(address=f"{scheme}://{host}:{server.server_port}")
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+            listener.socket = context.wrap_socket(listener.socket, server_side=True)
+        thread = Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
-            yield running
+            yield f"{'http' if certificate is None else 'https'}://{host}:{listener.server_port}"
         finally:
-            server.shutdown()
+            listener.shutdown()
             thread.join()
+
+
+@contextmanager
+def site(answer: Callable[[Asked], Answer], host: str = "127.0.0.1", certificate: Path | None = None) -> Iterator[Site]:
+    """A server that answers parts of what `answer` gives where a range is asked for; over TLS with a certificate."""
+
+    def handle(handler: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(handler.path)
+        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        asked = Asked(method=handler.command, path=parts.path, query=parts.query, body=body)
+        running.asked.append(asked)
+        give(handler, answer(asked))
+
+    with listening(handle, host=host, certificate=certificate) as address:
+        running = Site(address=address)
+        yield running
+
+
+def give(handler: BaseHTTPRequestHandler, found: Answer) -> None:
+    content, status, headers = found.content, found.status, dict(found.headers)
+    wanted = handler.headers.get("Range")
+    if status == 200 and wanted:
+        first, last = wanted.removeprefix("bytes=").split("-")
+        content, status = content[int(first) : int(last) + 1], 206
+        headers["Content-Range"] = f"bytes {first}-{int(first) + len(content) - 1}/{len(found.content)}"
+    handler.send_response(status)
+    for name, value in (headers | {"Content-Length": str(len(content))}).items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    if handler.command != "HEAD":
+        handler.wfile.write(content)
 
 
 def certified(folder: Path, host: str = "127.0.0.1") -> Path:

@@ -3,16 +3,15 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
 import rasterio
 import shapely
 from helpers.scenes import Pixels, cog
+from helpers.webserver import listening
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -338,34 +337,13 @@ def answer(request: BaseHTTPRequestHandler, store: Store) -> None:
         request.wfile.write(part)
 
 
-@contextmanager
-def serving(store: Store) -> Iterator[Store]:
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
-
-        def do_GET(self) -> None:
-            answer(self, store)
-
-        do_HEAD = do_GET  # noqa: N815 http.server's name
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        store.address = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield store
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture
 def store(numbers: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
     made = Store()
     made.files["/numbers.tif"] = Path(numbers).read_bytes()
-    with serving(made) as running:
-        yield running
+    with listening(lambda request: answer(request, made)) as made.address:
+        yield made
 
 
 def read_all(store: Store, name: str = "/numbers.tif") -> NDArray[np.float32]:

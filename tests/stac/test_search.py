@@ -3,14 +3,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any, Literal
 
 import pytest
 import shapely
 from helpers.scenes import COLLECTION, item
+from helpers.webserver import Answer, site
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -402,36 +401,11 @@ def test_a_plain_catalogue_needs_an_address():
         search(CatalogConfig(profile="plain"), AREA, [AUGUST])
 
 
-Answer = tuple[int, str, bytes]
-
-
 @contextmanager
 def answering(answer: Callable[[str, bytes, str], Answer]) -> Iterator[str]:
     """A web server of one's own: `answer` gets path, body and the server's address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
-
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            address = f"http://127.0.0.1:{server.server_port}"
-            status, kind, content = answer(self.path, body, address)
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_GET  # noqa: N815 http.server's name
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with site(lambda asked: answer(asked.path, asked.body, running.address)) as running:
+        yield running.address
 
 
 def landing_page(address: str) -> dict[str, Any]:
@@ -441,18 +415,14 @@ def landing_page(address: str) -> dict[str, Any]:
     return root | {"links": [{"rel": "root", "href": address}, {"rel": "self", "href": address}, search_link]}
 
 
-def as_json(content: object, status: int = 200) -> Answer:
-    return status, "application/json", json.dumps(content).encode()
-
-
 NOT_STAC: dict[str, Answer] = {
-    "a page of HTML": (200, "text/html", b"<html></html>"),
-    "no text": (200, "application/json", b"\xff\xfe\x00"),
-    "a list": as_json([]),
-    "an empty object": as_json({}),
-    "a torn catalogue": as_json({"type": "Catalog"}),
-    "not found": as_json({}, 404),
-    "broken": (500, "text/html", b"oops"),
+    "a page of HTML": Answer(content=b"<html></html>", headers={"Content-Type": "text/html"}),
+    "no text": Answer(content=b"\xff\xfe\x00", headers={"Content-Type": "application/json"}),
+    "a list": Answer.of_json([]),
+    "an empty object": Answer.of_json({}),
+    "a torn catalogue": Answer.of_json({"type": "Catalog"}),
+    "not found": Answer.of_json({}, 404),
+    "broken": Answer(status=500, content=b"oops", headers={"Content-Type": "text/html"}),
 }
 
 
@@ -467,7 +437,7 @@ def test_a_catalogue_that_is_no_stac_is_refused_by_address(name: str):
 def test_an_answer_of_something_else_than_items_is_refused(features: object):
     def answer(path: str, _: bytes, address: str) -> Answer:
         page = {"type": "FeatureCollection", "features": features}
-        return as_json(page if path == "/search" else landing_page(address))
+        return Answer.of_json(page if path == "/search" else landing_page(address))
 
     with answering(answer) as url, pytest.raises(InvalidCatalogError, match="STAC API"):
         search(CatalogConfig(url=url), AREA, [AUGUST])
@@ -476,7 +446,7 @@ def test_an_answer_of_something_else_than_items_is_refused(features: object):
 def test_a_catalogue_without_search_is_refused():
     with (
         answering(
-            lambda _path, _body, address: as_json(landing_page(address) | {"conformsTo": [], "links": []})
+            lambda _path, _body, address: Answer.of_json(landing_page(address) | {"conformsTo": [], "links": []})
         ) as url,
         pytest.raises(InvalidCatalogError, match="STAC API"),
     ):
@@ -499,11 +469,11 @@ def test_keys_in_the_address_of_a_catalogue_are_not_repeated():
 def test_a_last_page_that_still_carries_a_next_link_ends_the_search():
     def answer(path: str, body: bytes, address: str) -> Answer:
         if path != "/search":
-            return as_json(landing_page(address))
+            return Answer.of_json(landing_page(address))
         page = int(json.loads(body).get("next", 0))
         link = {"rel": "next", "method": "POST", "href": f"{address}/search", "body": {"next": page + 1}, "merge": True}
         features = [item(f"S2A_{page}")] if page < 3 else []
-        return as_json({"type": "FeatureCollection", "features": features, "links": [link]})
+        return Answer.of_json({"type": "FeatureCollection", "features": features, "links": [link]})
 
     with answering(answer) as url:
         found = search(CatalogConfig(url=url, profile="plain"), AREA, [AUGUST])

@@ -65,7 +65,7 @@ def assessed(pairs: Path, checkpoint: str) -> Assessment:
 def test_whole_images_hold_the_pixels_that_their_windows_counted(pairs: Path, assessed: Assessment):
     data = DataSpec(kind="pairs", path=str(pairs))
     found = inspect(open_dataset(data, MODEL, INPUTS))
-    names = partition(found, data, TRAIN).holdout
+    names = partition(found, data, **TRAIN.shares).holdout
     assert assessed.maps.confusion == assessed.confusion
     assert assessed.maps.images == assessed.images == len(names)
     assert sum(vars(assessed.confusion).values()) == sum(found[name].height * found[name].width for name in names)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyproj
 from numpy.typing import NDArray
+from scipy.interpolate import RectBivariateSpline
 from shapely import Polygon, box, segmentize, transform
 
 CELL_M = 10
@@ -67,3 +68,30 @@ def to_lonlat(polygon: Polygon, epsg: int, *, step_m: float | None = None) -> Po
     change = pyproj.Transformer.from_crs(epsg, 4326, always_xy=True).transform
     dense = polygon if step_m is None else segmentize(polygon, step_m)
     return transform(dense, lambda points: np.column_stack(change(points[:, 0], points[:, 1])))
+
+
+_NODES = 33
+
+
+def lattice_in_frame(
+    frame: Frame, epsg: int, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coordinates x and y in the frame's CRS of the points of a lattice in another, (rows, columns) each.
+
+    The projection is computed exactly at 33 x 33 nodes and by cubic spline between; over a tile the two differ by
+    less than a millimetre.
+
+    Args:
+        frame: Whose CRS the answer is in.
+        epsg: CRS of the lattice.
+        x: (columns,) ascending metres.
+        y: (rows,) descending metres.
+    """
+    if epsg == frame.epsg:
+        there_x, there_y = np.meshgrid(x, y)
+        return there_x, there_y
+    node_x, node_y = np.linspace(x[0], x[-1], _NODES), np.linspace(y[-1], y[0], _NODES)
+    change = pyproj.Transformer.from_crs(epsg, frame.epsg, always_xy=True)
+    exact = change.transform(*np.meshgrid(node_x, node_y))
+    splined = [RectBivariateSpline(node_y, node_x, values)(y[::-1], x)[::-1] for values in exact]
+    return splined[0], splined[1]

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from landslide_scale.demo.ground.frame import CELL_M, FINE_M, Frame
+from landslide_scale.demo.ground.frame import CELL_M, FINE_M, Frame, lattice_in_frame
 from landslide_scale.demo.satellite.passes import PASSES
 from landslide_scale.demo.satellite.sensor import Sampler, digital_numbers
-from landslide_scale.demo.satellite.tiles import TILE_M, TILES, Tile, lattice_in_frame
+from landslide_scale.demo.satellite.tiles import TILE_M, TILES, Tile
 
 
 def test_every_pass_is_off_by_half_a_pixel_in_one_direction_or_both():
