@@ -34,9 +34,8 @@ from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import load
 from landslide_scale.training.assess import evaluate_checkpoint
 from landslide_scale.training.engine import finetune as run_finetune
-from landslide_scale.training.job import finetune_job
 from landslide_scale.training.run import CHECKPOINT
-from landslide_scale.training.settings import FinetuneConfig
+from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
 INCOMPLETE = 3
 

@@ -36,8 +36,7 @@ from landslide_scale.scan.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import parse
 from landslide_scale.training.engine import finetune
-from landslide_scale.training.job import finetune_job
-from landslide_scale.training.settings import FinetuneConfig
+from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
 SCENES = Path("sentinel2", "earthsearch-33T-2023-08")
 BANDS = ("red", "green", "blue")

@@ -48,7 +48,7 @@ ONLY_IN = {
 }
 """Each of these libraries is imported in the named packages and modules alone."""
 
-NOT_TORCH_ALONE = {"training.engine", "training.settings", "training.job"}
+NOT_TORCH_ALONE = {"training.engine", "training.settings"}
 TORCH_ALONE = ("model", "metrics", "datasets", "training", "scan.predict")
 WITHOUT = ("pydantic", "yaml", "ray", "rasterio", "geopandas", "zarr", "xarray", "pyproj", "shapely")
 

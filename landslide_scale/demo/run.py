@@ -25,8 +25,7 @@ from landslide_scale.scan.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import C, load
 from landslide_scale.training.engine import finetune
-from landslide_scale.training.job import finetune_job
-from landslide_scale.training.settings import FinetuneConfig
+from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
 BANDS = ("nir", "red", "green")
 """Colour infrared: what tells bare ground from plants, in the three channels SAM takes."""

@@ -29,7 +29,8 @@ from landslide_scale.paper.tables import PAPER
 from landslide_scale.paper.trials import Judged
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, evaluate
-from landslide_scale.training.run import CHECKPOINT, FinetuneJob
+from landslide_scale.training.job import FinetuneJob
+from landslide_scale.training.run import CHECKPOINT
 
 EXAMPLES = "examples.npz"
 _NON_LANDSLIDE = "non-landslide/"

@@ -21,7 +21,7 @@ from landslide_scale.redaction import redacted
 from landslide_scale.runtime.session import session
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.engine import finetune
-from landslide_scale.training.run import FinetuneJob, Prepared
+from landslide_scale.training.job import FinetuneJob, Prepared
 
 _RESULT = "result.json"
 Say = Callable[[str], None]

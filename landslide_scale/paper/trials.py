@@ -9,9 +9,8 @@ from typing import Any
 
 from landslide_scale.metrics import LEAST, Confusion, MapScores, SizeClass, nan_as_null
 from landslide_scale.paper.settings import BenchmarkConfig, slug
-from landslide_scale.training.job import finetune_job
-from landslide_scale.training.run import FinetuneJob
-from landslide_scale.training.settings import FinetuneConfig, RunConfig
+from landslide_scale.training.job import FinetuneJob
+from landslide_scale.training.settings import FinetuneConfig, RunConfig, finetune_job
 
 
 @dataclass(frozen=True, kw_only=True)

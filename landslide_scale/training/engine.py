@@ -17,7 +17,8 @@ from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.model import counts_line
 from landslide_scale.redaction import redacted
 from landslide_scale.training.fitting import TrainState, fit, score
-from landslide_scale.training.run import FinetuneJob, FinetuneResult, Prepared, TrainRun
+from landslide_scale.training.job import FinetuneJob, Prepared
+from landslide_scale.training.run import FinetuneResult, TrainRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable

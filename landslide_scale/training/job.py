@@ -1,50 +1,159 @@
-"""A fine-tuning's configuration as what the training side takes."""
+"""One fine-tuning as a value: what is to be trained on what, and its data once opened, checked and split."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from landslide_scale.datasets.spec import DataKind, DataSpec
-from landslide_scale.errors import InvalidConfigError
-from landslide_scale.spec import InputSpec, Radiometry
-from landslide_scale.training.run import FinetuneJob
-from landslide_scale.training.settings import FinetuneConfig
+from landslide_scale.datasets import (
+    EvaluationPatches,
+    Kept,
+    Split,
+    TrainingPatches,
+    inspect,
+    measured,
+    measured_terrain,
+    open_dataset,
+    partition,
+)
+from landslide_scale.datasets.spec import DataSpec
+from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
+from landslide_scale.model import Network, build, family
+from landslide_scale.model.checkpoint import BaseWeights
+from landslide_scale.redaction import redacted
+from landslide_scale.spec import InputSpec, ModelSpec
+from landslide_scale.training.fitting import Parts
+from landslide_scale.training.spec import TrainSpec
 
-_RADIOMETRY: dict[DataKind, Radiometry] = {"chips": "boa", "landslide4sense": "l4s", "bijie": "rgb8", "pairs": "rgb8"}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from landslide_scale.datasets import Dataset, Found
 
 
-def finetune_job(config: FinetuneConfig) -> FinetuneJob:
-    """The configuration as what the training side takes.
+@dataclass(frozen=True, kw_only=True)
+class FinetuneJob:
+    """One fine-tuning.
 
-    Raises:
-        InvalidConfigError: A value does not fit another, or the data set's path names a variable that is not set.
+    Attributes:
+        data: Images and masks. Every machine must reach its path.
+        model: The network.
+        inputs: Scaling of its input; its radiometry is the data's. `Prepared.settled` measures it where asked to.
+        train: How it is trained.
+        output: Path or fsspec URL of the run's folder. Every machine must reach it.
+        base_url: SAM weights in the official format, or for a convolutional network its encoder's as an ImageNet
+            classifier; None for random ones from `train.seed`.
+        base_sha256: Of that file.
+        workers: DDP processes, at most `train.batch`.
+        gpu: One GPU for each (nccl); else CPU (gloo).
+        cpus_per_worker: Reserved for each, and its torch threads.
+        max_failures: Restarts from the last epoch before the run gives up.
+        collective_timeout_s: After which a hanging all-reduce is an error.
     """
-    base = config.base_weights
-    return FinetuneJob(
-        data=_located(config.dataset),
-        model=config.model,
-        inputs=InputSpec.for_bands(_radiometry(config.dataset), config.model.bands),
-        train=config.train,
-        output=config.output.run,
-        base_url=base.url if base else None,
-        base_sha256=base.sha256 if base else None,
-        **config.compute.model_dump(exclude={"address"}),
-    )
+
+    data: DataSpec
+    model: ModelSpec
+    inputs: InputSpec
+    train: TrainSpec
+    output: str
+    base_url: str | None = None
+    base_sha256: str | None = None
+    workers: int = 1
+    gpu: bool = False
+    cpus_per_worker: int = 1
+    max_failures: int = 3
+    collective_timeout_s: int = 600
+
+    def __post_init__(self) -> None:
+        # Ray moves its workers to another working directory.
+        object.__setattr__(self, "output", _absolute(self.output))
+        object.__setattr__(self, "data", DataSpec(**vars(self.data) | {"path": _absolute(self.data.path)}))
+        if (self.base_url is None) != (self.base_sha256 is None):
+            raise InvalidConfigError("one of base_url and base_sha256", expected="both or neither", key="base_weights")
+        if not 1 <= self.workers <= self.train.batch:
+            raise InvalidConfigError(
+                str(self.workers), expected=f"1 to {self.train.batch}, the global batch", key="compute.workers"
+            )
+        side, multiple = self.train.patch * self.model.upsample, self.model.multiple
+        if side % multiple:
+            raise InvalidConfigError(
+                f"{self.train.patch} px, {side} once enlarged", expected=f"a multiple of {multiple}", key="train.patch"
+            )
+        if self.train.batch < self.model.least_batch:
+            raise InvalidConfigError(
+                f"{self.train.batch} with {self.model.name}",
+                expected=f"{self.model.least_batch} or more, for its batch normalisation",
+                key="train.batch",
+            )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the result, as JSON; a resume must have the same. Workers and machines do not decide it."""
+        base = None if self.base_url is None else {"url": redacted(self.base_url), "sha256": self.base_sha256}
+        values = {key: asdict(getattr(self, key)) for key in ("model", "inputs", "train")} | {
+            "data": self.data.settings
+        }
+        values["data"]["path"] = redacted(self.data.path)
+        if not self.inputs.terrain:
+            del values["inputs"]["terrain"]  # so that runs begun before there was this go on
+        settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
+        return settings
+
+    def build(self) -> Network:
+        """The network before training, on the CPU."""
+        base = None if self.base_url is None else family(self.model).load_base(self.base_url, self.base_sha256, None)
+        gradients = self.train.checkpoint_gradients
+        return build(self.model, self.inputs, base=base, seed=self.train.seed, checkpoint_gradients=gradients)
+
+    def base(self) -> BaseWeights:
+        """What the network stands on."""
+        if self.base_url is None or self.base_sha256 is None:
+            return BaseWeights.random(self.model, self.train.seed)
+        return BaseWeights(source=self.base_url, sha256=self.base_sha256)
 
 
-def _radiometry(data: DataSpec) -> Radiometry:
-    return data.radiometry or _RADIOMETRY[data.kind]
+def _absolute(path: str) -> str:
+    return path if "://" in path else str(Path(path).absolute())
 
 
-def _located(data: DataSpec) -> DataSpec:
-    """With environment variables in its path (``$NAME``, ``${NAME}``) put in."""
-    path = os.path.expandvars(data.path)
-    if "$" in path:
-        raise InvalidConfigError(
-            data.path,
-            expected="environment variables that are set",
-            key="dataset.path",
-            cure="Set it, or write the path.",
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Data that was opened, checked and split."""
+
+    dataset: Dataset
+    found: Mapping[str, Found]
+    split: Split
+
+    @classmethod
+    def of(cls, job: FinetuneJob) -> Prepared:
+        """Open every image and mask, and split.
+
+        Raises:
+            InvalidDatasetError: Naming the file at fault.
+        """
+        dataset = open_dataset(job.data, job.model, job.inputs)
+        found = inspect(dataset)
+        try:
+            return cls(dataset=dataset, found=found, split=partition(found, job.data, **job.train.shares))
+        except InvalidDatasetError as error:
+            raise error.at(file=redacted(job.data.path)) from error
+
+    def settled(self, job: FinetuneJob) -> FinetuneJob:
+        """The job with the scaling of its input as ``train.statistics`` asks for.
+
+        Raises:
+            InvalidDatasetError: The training part has no such statistics.
+        """
+        measure = measured_terrain if job.train.statistics == "sam" else measured
+        return replace(job, inputs=measure(self.dataset, self.split.train, job.inputs))
+
+    def parts(self, job: FinetuneJob) -> Parts:
+        """Patches of each part of the split; images stay in this process's memory once read."""
+        kept, patch = Kept(self.dataset), job.train.patch
+        return Parts(
+            train=TrainingPatches.of(kept, self.found, self.split.train, **job.train.squares, inputs=job.inputs),
+            validation=EvaluationPatches.of(kept, self.found, self.split.validation, patch),
+            holdout=EvaluationPatches.of(kept, self.found, self.split.holdout, patch),
         )
-    return replace(data, path=path)

@@ -1,14 +1,18 @@
-"""One fine-tuning as a configuration file asks for it."""
+"""One fine-tuning as a configuration file asks for it, and as the training takes it."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import Annotated, get_args
 
 from pydantic import Discriminator, Field
 
-from landslide_scale.datasets.spec import DataSpec
-from landslide_scale.spec import ConvName, ConvNetSpec, LandslideNetSpec
+from landslide_scale.datasets.spec import DataKind, DataSpec
+from landslide_scale.errors import InvalidConfigError
+from landslide_scale.spec import ConvName, ConvNetSpec, InputSpec, LandslideNetSpec, Radiometry
 from landslide_scale.strictyaml import Section, hidden_tag
+from landslide_scale.training.job import FinetuneJob
 from landslide_scale.training.spec import TrainSpec
 
 
@@ -77,3 +81,42 @@ class FinetuneConfig(Section):
     train: TrainSpec = TrainSpec()
     compute: TrainCompute = TrainCompute()
     output: RunConfig
+
+
+_RADIOMETRY: dict[DataKind, Radiometry] = {"chips": "boa", "landslide4sense": "l4s", "bijie": "rgb8", "pairs": "rgb8"}
+
+
+def finetune_job(config: FinetuneConfig) -> FinetuneJob:
+    """The configuration as what the training takes.
+
+    Raises:
+        InvalidConfigError: A value does not fit another, or the data set's path names a variable that is not set.
+    """
+    base = config.base_weights
+    return FinetuneJob(
+        data=_located(config.dataset),
+        model=config.model,
+        inputs=InputSpec.for_bands(_radiometry(config.dataset), config.model.bands),
+        train=config.train,
+        output=config.output.run,
+        base_url=base.url if base else None,
+        base_sha256=base.sha256 if base else None,
+        **config.compute.model_dump(exclude={"address"}),
+    )
+
+
+def _radiometry(data: DataSpec) -> Radiometry:
+    return data.radiometry or _RADIOMETRY[data.kind]
+
+
+def _located(data: DataSpec) -> DataSpec:
+    """With environment variables in its path (``$NAME``, ``${NAME}``) put in."""
+    path = os.path.expandvars(data.path)
+    if "$" in path:
+        raise InvalidConfigError(
+            data.path,
+            expected="environment variables that are set",
+            key="dataset.path",
+            cure="Set it, or write the path.",
+        )
+    return replace(data, path=path)

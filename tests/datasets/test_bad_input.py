@@ -13,7 +13,7 @@ from PIL import Image
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.runtime.console import run_guarded
 from landslide_scale.spec import InputSpec, LandslideNetSpec
-from landslide_scale.training.run import FinetuneJob, Prepared
+from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)

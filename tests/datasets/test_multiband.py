@@ -28,9 +28,8 @@ from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.runtime.console import run_guarded
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.strictyaml import parse
-from landslide_scale.training.job import finetune_job
-from landslide_scale.training.run import Prepared
-from landslide_scale.training.settings import FinetuneConfig
+from landslide_scale.training.job import Prepared
+from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
 NAMES = ("blue", "green", "red", "nir08", "swir16")
 SIZE = (20, 30)

@@ -19,7 +19,7 @@ from landslide_scale.model import build
 from landslide_scale.model.checkpoint import BaseWeights, ModelCard, restore, save
 from landslide_scale.model.core.stem import Normalise
 from landslide_scale.spec import InputSpec, LandslideNetSpec, Radiometry
-from landslide_scale.training.run import FinetuneJob, Prepared
+from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.spec import TrainSpec
 
 BANDS = ("elevation", "red", "slope", "nir")

@@ -19,7 +19,8 @@ from landslide_scale.model import build
 from landslide_scale.model.checkpoint import BaseWeights, ModelCard, save
 from landslide_scale.paper.protocols import EXAMPLES, judge
 from landslide_scale.spec import InputSpec, LandslideNetSpec
-from landslide_scale.training.run import CHECKPOINT, FinetuneJob
+from landslide_scale.training.job import FinetuneJob
+from landslide_scale.training.run import CHECKPOINT
 from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)

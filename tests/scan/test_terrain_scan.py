@@ -45,7 +45,7 @@ from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 from landslide_scale.training.fitting import fit
-from landslide_scale.training.run import FinetuneJob, Prepared
+from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.spec import TrainSpec
 
 BANDS = ("red", "slope", "elevation")

@@ -31,7 +31,8 @@ from landslide_scale.storage.files import file_sha256
 from landslide_scale.training.assess import evaluate_checkpoint
 from landslide_scale.training.engine import _cause, finetune
 from landslide_scale.training.fitting import TrainState, fit, score
-from landslide_scale.training.run import FinetuneJob, FinetuneResult, Prepared, TrainRun
+from landslide_scale.training.job import FinetuneJob, Prepared
+from landslide_scale.training.run import FinetuneResult, TrainRun
 from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)

@@ -14,7 +14,8 @@ from landslide_scale.model.checkpoint import restore
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
-from landslide_scale.training.run import FinetuneJob, TrainRun, scores
+from landslide_scale.training.job import FinetuneJob
+from landslide_scale.training.run import TrainRun, scores
 from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
