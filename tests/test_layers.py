@@ -210,6 +210,18 @@ def test_nothing_but_the_commands_imports_the_made_world():
     assert {name for name in users if not name.startswith("demo")} == {"commands"}
 
 
+@pytest.mark.parametrize(
+    ("whole", "users"),
+    [
+        ("scan.settings.ScanConfig", {"scan.driver", "scan.engine", "demo.run", "demo.compare", "commands"}),
+        ("labels.settings.ChipsConfig", {"labels.chips", "demo.run", "commands"}),
+        ("training.settings.FinetuneConfig", {"paper.trials", "demo.run", "commands"}),
+    ],
+)
+def test_a_whole_configuration_goes_no_further_than_where_it_is_taken_apart(whole: str, users: set[str]):
+    assert {name for name, of in TREE.imports.items() if f"{PACKAGE}.{whole}" in of} == users
+
+
 @pytest.mark.parametrize("library", ONLY_IN)
 def test_a_library_is_imported_only_where_it_has_its_place(library: str):
     users = {name for name, of in TREE.imports.items() if any(full.split(".")[0] == library for full in of)}
