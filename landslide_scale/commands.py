@@ -1,4 +1,4 @@
-"""What each command does: one function for the command line and the job entry points; returns the exit code."""
+"""What each command does: one function each for the command line, which the jobs call too; returns the exit code."""
 
 from __future__ import annotations
 

@@ -318,3 +318,19 @@ def test_a_configuration_crosses_processes_and_cannot_be_changed():
     assert copy.deepcopy(config) == config
     with pytest.raises(ValueError, match="frozen"):
         config.grid.block = 1  # type: ignore[misc]
+
+
+def test_a_run_goes_on_under_the_rules_it_was_begun_under(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        "landslide_scale.scan.settings.BEFORE", {("composite", "min_clear"): 7, ("dem", "asset"): "old"}
+    )
+    plain, stated = scan_content(), scan_content() | {"composite": {"min_clear": 1}}
+    new, known = parse(ScanConfig, plain), {"composite": {"method": "median"}}
+    assert new.settings()["composite"]["min_clear"] == 1
+    begun = new.as_begun(known)
+    assert begun.composite.min_clear == 7
+    assert "min_clear" not in begun.settings()["composite"]
+    assert begun.as_begun(begun.settings()) == begun
+    assert parse(ScanConfig, stated).as_begun(known).composite.min_clear == 1
+    assert new.as_begun({"composite": {"min_clear": 1}}) == new
+    assert new.as_begun({"composite": "of something else"}) == new

@@ -37,3 +37,7 @@ class CubeConfig(Section):
 
     run: str
     sharded: bool = True
+
+    def side(self, grid: GridConfig) -> int:
+        """Of the ground that one stored object holds, in pixels."""
+        return grid.block if self.sharded else grid.chunk

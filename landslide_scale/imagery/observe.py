@@ -7,7 +7,6 @@ datatake is in memory at a time; what a composite keeps of each is composite.py'
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,19 +14,17 @@ from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
-from landslide_scale.bands import DILATED_CLASSES, QUANTIFICATION, Reason, Scl, reasons
+from landslide_scale.bands import QUANTIFICATION, Reason, Scl
 from landslide_scale.errors import ReadError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.imagery.composite import HELD_BYTES, STRIP_BYTES, Image, Observation, compositing
+from landslide_scale.imagery.mask import dilation_pixels, masked
 from landslide_scale.imagery.raster import is_native, read_classes, read_numbers
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scene import Scene
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DILATED_ROWS = 512
-"""Rows of a mask that are dilated at a time: the distances of one pixel take some fifty bytes."""
 
 BYTES_PER_PIXEL = 48
 """Of what is held of one observation and of the image beside their reflectance, most of it for a moment."""
@@ -63,11 +60,6 @@ def planned_bytes(box: PixelBox, bands: int) -> int:
     return rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL) + held + BYTES_BESIDE
 
 
-def dilation_pixels(config: CompositeConfig, lattice: Lattice) -> int:
-    """Pixels around a box that can cast cloud or shadow into it."""
-    return math.ceil(config.dilate_m / lattice.resolution)
-
-
 def _takes(scenes: Sequence[Scene]) -> list[list[Scene]]:
     """The scenes of each datatake, newest first."""
     ordered = sorted(scenes, key=lambda scene: (scene.datatake, scene.tile, scene.datastrip, scene.id))
@@ -101,7 +93,7 @@ def _observation(
     classes, owner = _mosaic(members, lattice, outer)
     if not classes.any():
         return None
-    reason = _dilated(classes, reasons(classes, config.clear), config.dilate_m / lattice.resolution)
+    reason = masked(classes, config, lattice)
     inner = box.within(outer)
     reason, owner = reason[inner].copy(), owner[inner].copy()
     clear = (reason == Reason.OBSERVED) & wanted
@@ -129,28 +121,6 @@ def _mosaic(members: Sequence[Scene], lattice: Lattice, box: PixelBox) -> tuple[
         taken = lacking & (found != Scl.NO_DATA)
         classes[taken], owner[taken] = found[taken], index
     return classes, owner
-
-
-def _dilated(classes: NDArray[np.uint8], reason: NDArray[np.uint8], radius: float) -> NDArray[np.uint8]:
-    """`reason` with clear pixels within `radius` pixels (closed, centre to centre) of cloud or shadow taken out."""
-    out = reason.copy()
-    clear = reason == Reason.OBSERVED
-    shadows = (Scl.CLOUD_SHADOW,)
-    clouds = tuple(scene_class for scene_class in DILATED_CLASSES if scene_class not in shadows)
-    for members, why in ((shadows, Reason.CLOUD_SHADOW), (clouds, Reason.CLOUD)):
-        out[clear & _near(np.isin(classes, members), radius)] = why
-    return out
-
-
-def _near(seeds: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
-    """Where (H, W) a seed lies within `radius` pixels, closed, centre to centre; by strips of rows."""
-    out, reach = np.zeros(seeds.shape, bool), math.ceil(radius)
-    for top in range(0, len(seeds), DILATED_ROWS):
-        low, stop = max(0, top - reach), min(top + DILATED_ROWS, len(seeds))
-        around = seeds[low : stop + reach]
-        if around.any():
-            out[top:stop] = distance_transform_edt(~around)[top - low : stop - low] <= radius
-    return out
 
 
 def _clear_parts(

@@ -80,16 +80,21 @@ class Prepared:
     """A scan that can be begun, or gone on with.
 
     Attributes:
+        config: As asked for, under the rules that its run was begun under.
         run: Where it goes.
         model: With what.
         survey: Over what.
-        settings: What the result depends on, files by their content.
     """
 
+    config: ScanConfig
     run: RunDirectory
     model: ScanModel
     survey: Survey
-    settings: dict[str, Any]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on, files by their content."""
+        return _settings(self.config, self.model, self.survey.request)
 
 
 def prepare(config: ScanConfig) -> Prepared:
@@ -98,10 +103,13 @@ def prepare(config: ScanConfig) -> Prepared:
     Raises:
         InvalidInputError: Anything the user gave that does not fit; nothing has been written.
     """
-    run, model = RunDirectory(config.output.run), fitting_model(config.model, config.predict)
+    run = RunDirectory(config.output.run)
+    if run.exists("run.json"):
+        config = config.as_begun(run.claimed()["settings"])
+    model = fitting_model(config.model, config.predict)
     request, sources = _asked(config, model)
     survey = settled(request, sources, kept_or_searched(run, request, sources))
-    return Prepared(run=run, model=model, survey=survey, settings=_settings(config, model, request))
+    return Prepared(config=config, run=run, model=model, survey=survey)
 
 
 def begin(config: ScanConfig, engine: Engine, *, resume: bool, progress: Report) -> ScanSummary:
@@ -120,7 +128,7 @@ def begin(config: ScanConfig, engine: Engine, *, resume: bool, progress: Report)
     prepared = prepare(config)
     with held(prepared.run) as lease:
         prepared.run.claim("scan", prepared.settings, resume=resume)
-        return _finish(config, prepared, lease, engine, progress)
+        return _finish(prepared, lease, engine, progress)
 
 
 def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSummary:
@@ -130,13 +138,15 @@ def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSumma
         InvalidInputError: There is no complete run of the same settings, or no later window; nothing was written.
         BrokenRunError: The run cannot go on; :func:`begin` continues it by ``resume``.
     """
-    run, model = RunDirectory(config.output.run), fitting_model(config.model, config.predict)
+    run = RunDirectory(config.output.run)
+    config = config.as_begun(run.claimed()["settings"])
+    model = fitting_model(config.model, config.predict)
     request, sources = _asked(config, model)
     settings = _settings(config, model, request)
     with held(run) as lease:
         survey = grow(run, request, sources, settings)
-        prepared = Prepared(run=run, model=model, survey=survey, settings=settings)
-        return _finish(config, prepared, lease, engine, progress)
+        prepared = Prepared(config=config, run=run, model=model, survey=survey)
+        return _finish(prepared, lease, engine, progress)
 
 
 def _asked(config: ScanConfig, model: ScanModel) -> tuple[Request, Sources]:
@@ -160,17 +170,17 @@ def _settings(config: ScanConfig, model: ScanModel, request: Request) -> dict[st
     return config.settings() | {"checkpoint_sha256": model.sha256, "region_sha256": request.ground_sha256}
 
 
-def _finish(config: ScanConfig, prepared: Prepared, lease: Lease, engine: Engine, progress: Report) -> ScanSummary:
+def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) -> ScanSummary:
     run, units, ledger = prepared.run, prepared.survey.plan.units, Ledger(prepared.run)
-    _lay_out(prepared, with_dem=config.dem is not None, sharded=config.output.sharded)
-    known = _current(prepared, ledger, side=config.grid.block if config.output.sharded else config.grid.chunk)
+    _lay_out(prepared)
+    known = _current(prepared, ledger)
     records = {name: record for name, record in known.items() if record.done}
     left = [unit for unit in units if unit.id not in records]
     report = _Reporter(len(units), records, progress)
     loose: list[Record] = []
     if left:
         with engine(_task(prepared)) as stream:
-            for record in _passes(left, known, stream, config.compute.attempts):
+            for record in _passes(left, known, stream, prepared.config.compute.attempts):
                 lease.check()
                 records[record.unit] = record
                 report(record)
@@ -185,10 +195,10 @@ def _finish(config: ScanConfig, prepared: Prepared, lease: Lease, engine: Engine
     return summary
 
 
-def _lay_out(prepared: Prepared, *, with_dem: bool, sharded: bool) -> None:
+def _lay_out(prepared: Prepared) -> None:
     """Everything the driver writes before any worker does; repeated on a resumed run, to the same result."""
     run, model, survey, plan = prepared.run, prepared.model, prepared.survey, prepared.survey.plan
-    if with_dem and not run.exists(DEM):
+    if prepared.config.dem is not None and not run.exists(DEM):
         freeze(run, survey.dem, DEM)
     if not run.exists(SCENES):
         freeze(run, survey.items)
@@ -199,7 +209,7 @@ def _lay_out(prepared: Prepared, *, with_dem: bool, sharded: bool) -> None:
         plan.extents,
         plan.windows,
         survey.request.grid,
-        sharded=sharded,
+        sharded=prepared.config.output.sharded,
         attributes={
             "title": "Landslide probability",
             "source": "Sentinel-2 L2A",
@@ -215,13 +225,14 @@ def _lay_out(prepared: Prepared, *, with_dem: bool, sharded: bool) -> None:
         scenes=len(plan.scenes),
         quarantined={scene.id: scene.quarantine for scene in plan.quarantined},
         region_km2=survey.request.km2,
-        **({"dem": [tile.id for tile in plan.dem]} if with_dem else {}),
+        **({"dem": [tile.id for tile in plan.dem]} if prepared.config.dem is not None else {}),
     )
 
 
-def _current(prepared: Prepared, ledger: Ledger, *, side: int) -> dict[str, Record]:
-    """What the ledger says of every unit, once it speaks of what is stored as objects of `side` pixels."""
+def _current(prepared: Prepared, ledger: Ledger) -> dict[str, Record]:
+    """What the ledger says of every unit, once it speaks of what is stored."""
     ledger.compact()
+    side = prepared.config.output.side(prepared.config.grid)
     records, plan = ledger.records(), prepared.survey.plan
     laid = Layout(run=prepared.run, places=plan.units, windows=plan.windows, side=side)
     broken = changed(laid, records)

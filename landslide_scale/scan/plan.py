@@ -15,7 +15,8 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.bands import scene_bands
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project
-from landslide_scale.imagery.observe import dilation_pixels, planned_bytes
+from landslide_scale.imagery.mask import dilation_pixels
+from landslide_scale.imagery.observe import planned_bytes
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scene import Scene, Window, newest_processing
 from landslide_scale.stac.dem import DemIndex, DemTile

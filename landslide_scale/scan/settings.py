@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -13,6 +14,14 @@ from landslide_scale.region.settings import RegionConfig
 from landslide_scale.spec import Radiometry
 from landslide_scale.stac.settings import CatalogConfig, DemConfig, WindowField
 from landslide_scale.strictyaml import Section
+
+BEFORE: Mapping[tuple[str, str], Any] = {
+    ("catalog", "assets"): {},
+    ("composite", "min_clear"): 1,
+    ("composite", "max_clear"): None,
+}
+"""Keys, by section, that runs were begun without, and the value of each that does what was done then. It is left out of
+what a run records, so that those runs are known again."""
 
 
 class CheckpointConfig(Section):
@@ -95,12 +104,23 @@ class ScanConfig(Section):
             "model": {"checkpoint", "base_weights"},
         }
         content: dict[str, Any] = redacted_values(self.model_dump(mode="json", exclude=places))
-        # So that runs begun before there were these keys go on.
-        if not self.catalog.assets:
-            del content["catalog"]["assets"]
-        for key, default in (("min_clear", 1), ("max_clear", None)):
-            if content["composite"][key] == default:
-                del content["composite"][key]
+        for (section, key), before in BEFORE.items():
+            if content[section] is not None and content[section][key] == before:
+                del content[section][key]
         if self.dem is None:
             del content["dem"]
         return content
+
+    def as_begun(self, settings: Mapping[str, Any]) -> ScanConfig:
+        """The same scan under the rules that a run of these `settings` was begun under.
+
+        A key that its settings do not have is one that came later: unless this configuration states it, it has the
+        value that stands for what was done before.
+        """
+        changed = self
+        for (name, key), before in BEFORE.items():
+            section = getattr(changed, name)
+            known = settings.get(name)
+            if section is not None and isinstance(known, dict) and key not in {*known, *section.model_fields_set}:
+                changed = changed.model_copy(update={name: section.model_copy(update={key: before})})
+        return changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from landslide_scale.bands import BAND_NAMES
 
@@ -44,7 +45,10 @@ class Profile(Provider):
     assets: Mapping[str, str] = field(default_factory=lambda: {band: band for band in (*BAND_NAMES, "scl")})
 
 
-PROFILES: Mapping[str, Profile] = {
+ProfileName = Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "plain"]
+"""What ``catalog.profile`` may say: each has its entry below."""
+
+PROFILES: Mapping[ProfileName, Profile] = {
     # Everything in this collection was made or remade with an offset, which is never taken off.
     "earth-search-c1": Profile(
         url="https://earth-search.aws.element84.com/v1",
@@ -87,7 +91,10 @@ _COPERNICUS = {
     name: f"https://{name}.s3.eu-central-1.amazonaws.com" for name in ("copernicus-dem-30m", "copernicus-dem-90m")
 }
 
-DEM_PROFILES: Mapping[str, DemProfile] = {
+DemName = Literal["earth-search", "planetary-computer", "plain"]
+"""What ``dem.profile`` may say: each has its entry below."""
+
+DEM_PROFILES: Mapping[DemName, DemProfile] = {
     "earth-search": DemProfile(
         url="https://earth-search.aws.element84.com/v1",
         collection="cop-dem-glo-30",

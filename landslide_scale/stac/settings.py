@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from landslide_scale.bands import TERRAIN_BANDS
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.scene import Window, utc
-from landslide_scale.stac.providers import DEM_PROFILES, PROFILES, DemProfile, Profile, Provider
+from landslide_scale.stac.providers import DEM_PROFILES, PROFILES, DemName, DemProfile, Profile, ProfileName, Provider
 from landslide_scale.strictyaml import Section
 
 AssetBand = Literal[
@@ -80,7 +80,7 @@ class CatalogConfig(SourceConfig):
     asset_key: ClassVar[str] = "catalog.assets"
     item: ClassVar[str] = "scene"
 
-    profile: Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "plain"] = "earth-search-c1"
+    profile: ProfileName = "earth-search-c1"
     assets: dict[AssetBand, str] = Field(default_factory=dict)
     max_cloud_cover: float = Field(default=100.0, ge=0, le=100)
 
@@ -102,7 +102,7 @@ class DemConfig(SourceConfig):
     asset_key: ClassVar[str] = "dem.asset"
     item: ClassVar[str] = "dem"
 
-    profile: Literal["earth-search", "planetary-computer", "plain"] = "earth-search"
+    profile: DemName = "earth-search"
     asset: str | None = None
 
     @property

@@ -21,9 +21,9 @@ from landslide_scale.bands import NEVER, Reason
 from landslide_scale.errors import BrokenRunError, PermanentReadError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.imagery import composite
-from landslide_scale.imagery import observe as module
 from landslide_scale.imagery.composite import Image
-from landslide_scale.imagery.observe import BYTES_PER_PIXEL, dilation_pixels, observe
+from landslide_scale.imagery.mask import dilation_pixels
+from landslide_scale.imagery.observe import BYTES_PER_PIXEL, observe
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scene import Scene
 
@@ -478,7 +478,7 @@ def test_bands_are_not_opened_where_nothing_is_clear(tmp_path: Path):
 def test_memory_does_not_grow_with_the_number_of_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(composite, "HELD_BYTES", 10**5)
     monkeypatch.setattr(composite, "STRIP_BYTES", 10**5)
-    monkeypatch.setattr(module, "DILATED_ROWS", 32)
+    monkeypatch.setattr("landslide_scale.imagery.mask.DILATED_ROWS", 32)
     side = 512
     box = replace(CORNER, row_stop=CORNER.row_start + side, col_stop=CORNER.col_start + side)
     generator = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import Lattice, PatchLattice, PixelBox, Zone
-from landslide_scale.imagery.observe import dilation_pixels
+from landslide_scale.imagery.mask import dilation_pixels
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scan.plan import Plan, SceneIndex, WorkUnit, make
 from landslide_scale.scene import Scene, Window, utc
