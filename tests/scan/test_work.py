@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import shapely
 import torch
+from helpers.plainrun import columns
 from helpers.scenes import scene
 from numpy.typing import NDArray
 from pyproj import Transformer
@@ -133,18 +134,6 @@ def begun(run: str, scenes: Sequence[Scene], region: shapely.Polygon) -> tuple[w
         extents=tuple(made.extents.items()),
     )
     return task, made
-
-
-def columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Rows as an engine hands them over: one array per column, ragged ones as arrays of objects."""
-    found: dict[str, Any] = {}
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        ragged = isinstance(values[0], np.ndarray) and len({value.shape for value in values}) > 1
-        column = np.empty(len(values), object) if ragged else np.array(values)
-        column[...] = values
-        found[name] = column
-    return found
 
 
 def run_all(task: work.Task, units: Sequence[WorkUnit], *, at_once: int = 3) -> dict[str, Record]:
