@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -102,7 +104,7 @@ class Scene:
         return dict(self.assets)[band]
 
 
-def newest_processing(scenes: list[Scene]) -> list[Scene]:
+def newest_processing(scenes: Iterable[Scene]) -> list[Scene]:
     """One scene for each datatake, tile and datastrip: the newest baseline, then the latest generation.
 
     Other datastrips of the same datatake and tile complement each other and are all kept. Sorted by sensing
@@ -110,10 +112,29 @@ def newest_processing(scenes: list[Scene]) -> list[Scene]:
     """
     best: dict[tuple[str, str, str], Scene] = {}
     for scene in scenes:
-        key = (scene.datatake, scene.tile, scene.datastrip)
+        key = _strip(scene)
         if key not in best or _age(scene) > _age(best[key]):
             best[key] = scene
     return sorted(best.values(), key=lambda scene: (scene.sensed, scene.tile, scene.id))
+
+
+def by_processing(scenes: Iterable[Scene]) -> list[tuple[int, Scene]]:
+    """Every scene with its place, from 0, among those of its datatake, tile and datastrip: the newest is 0.
+
+    Not all names tell two halves of a tile from two processings of one, so none is left out: what the newest has no
+    data for, the next may. In the order to take them in, which depends on the scenes alone: all of place 0 first, by
+    tile and then the newest first (names may also differ where only the processing does), then all of place 1.
+    """
+    places: Counter[tuple[str, str, str]] = Counter()
+    found: list[tuple[int, Scene]] = []
+    for scene in sorted(scenes, key=_age, reverse=True):
+        found.append((places[_strip(scene)], scene))
+        places[_strip(scene)] += 1
+    return sorted(found, key=lambda one: (one[0], one[1].tile))
+
+
+def _strip(scene: Scene) -> tuple[str, str, str]:
+    return scene.datatake, scene.tile, scene.datastrip
 
 
 def _age(scene: Scene) -> tuple[tuple[int, int], datetime, str]:

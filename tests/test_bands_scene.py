@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from datetime import UTC, datetime
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, DILATED_CLASSES, Reason, Scl, reasons
-from landslide_scale.scene import Scene, Window, newest_processing
+from landslide_scale.scene import Scene, Window, by_processing, newest_processing
 
 ALL_CODES = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -93,6 +94,16 @@ def test_a_newer_baseline_wins_over_a_later_generation_of_an_older_one():
     old = a_scene(id="old", baseline=(4, 0), generated=datetime(2024, 1, 1, tzinfo=UTC))
     new = a_scene(id="new", baseline=(5, 0), generated=datetime(2023, 9, 1, tzinfo=UTC))
     assert newest_processing([old, new]) == newest_processing([new, old]) == [new]
+
+
+def test_processings_are_ordered_the_newest_of_every_tile_first_whatever_order_they_come_in():
+    old = a_scene(id="old", baseline=(4, 0), generated=datetime(2024, 1, 1, tzinfo=UTC))
+    new = a_scene(id="new", baseline=(5, 0), generated=datetime(2023, 9, 1, tzinfo=UTC))
+    later = a_scene(id="later", baseline=(5, 0), generated=datetime(2023, 9, 2, tzinfo=UTC))
+    beside = a_scene(id="beside", tile="33TWL", baseline=(2, 0))
+    for order in permutations([old, new, later, beside]):
+        found = [(place, scene.id) for place, scene in by_processing(order)]
+        assert found == [(0, "beside"), (0, "later"), (1, "new"), (2, "old")]
 
 
 def test_tiles_and_datatakes_are_kept_apart():

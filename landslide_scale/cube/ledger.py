@@ -34,7 +34,8 @@ class Record:
         attempts: How often it was tried, over all runs of one command and its resumptions.
         error: Class and message of the last failure.
         retry: Whether that failure may pass.
-        scenes: Of each scene: id, offset and the rule behind it, whether it was resampled.
+        scenes: Of each scene: id, offset and the rule behind it, whether it was resampled, and ``filled`` of an older
+            processing that filled what a newer one has no data for.
         dem: Ids of the tiles of the elevation model that reach it.
         km2: Ground of the unit inside region and zone.
         clear_fraction: Share of that ground which was observed.

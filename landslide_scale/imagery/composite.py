@@ -38,6 +38,7 @@ class Image:
         observed_on: (H, W) uint16 days since 1970-01-01 of the newest clear observation used; 65535 where none.
         reason: (H, W) uint8 :class:`Reason`.
         resampled: Ids of scenes of another coordinate system whose pixels were used.
+        filled: Ids of older processings whose pixels were used, because a newer one has no data there.
     """
 
     values: NDArray[np.float32]
@@ -45,6 +46,7 @@ class Image:
     observed_on: NDArray[np.uint16]
     reason: NDArray[np.uint8]
     resampled: tuple[str, ...]
+    filled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,7 @@ class Observation:
         cloud_cover: (H, W) float32 percent of the scene that each clear pixel is from.
         day: Days since 1970-01-01.
         resampled: Ids of scenes of another coordinate system whose pixels are used.
+        filled: Ids of older processings whose pixels are used.
     """
 
     values: NDArray[np.float32]
@@ -66,6 +69,7 @@ class Observation:
     cloud_cover: NDArray[np.float32]
     day: int
     resampled: tuple[str, ...]
+    filled: tuple[str, ...] = ()
 
 
 class Composite:
@@ -76,6 +80,7 @@ class Composite:
         self._reason = np.full(shape, Reason.NO_DATA, np.uint8)
         self._count = np.zeros(shape, np.uint16)
         self._resampled: set[str] = set()
+        self._filled: set[str] = set()
         self._chosen: _Latest | _LeastCloudy
         if config.method == "median":
             self._chosen = _Median(shape, channels, spool)
@@ -93,6 +98,7 @@ class Composite:
         np.minimum(self._reason, seen.reason, out=self._reason)
         self._count += seen.clear
         self._resampled.update(seen.resampled)
+        self._filled.update(seen.filled)
         self._chosen.add(seen)
 
     def finish(self) -> Image:
@@ -107,6 +113,7 @@ class Composite:
             observed_on=day,
             reason=reason,
             resampled=tuple(sorted(self._resampled)),
+            filled=tuple(sorted(self._filled)),
         )
 
 

@@ -1,8 +1,8 @@
 """What the scenes of a window saw of a block: mosaic by datatake, mask, composite.
 
-One datatake is one observation of a pixel, however many tiles overlap there. Every decision is taken pixel by pixel,
-in an order fixed by the scenes and not by the block, so any split of the ground into blocks gives the same image. One
-datatake is in memory at a time; what a composite keeps of each is composite.py's concern.
+One datatake is one observation of a pixel, however many tiles and processings overlap there. Every decision is taken
+pixel by pixel, in an order fixed by the scenes and not by the block, so any split of the ground into blocks gives the
+same image. One datatake is in memory at a time; what a composite keeps of each is composite.py's concern.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from landslide_scale.imagery.composite import HELD_BYTES, STRIP_BYTES, Image, Ob
 from landslide_scale.imagery.mask import dilation_pixels, masked
 from landslide_scale.imagery.raster import is_native, read_classes, read_numbers
 from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.scene import Scene
+from landslide_scale.scene import Scene, by_processing
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,7 +43,7 @@ def observe(
         BrokenRunError: There is no room for a temporary file.
     """
     with compositing(box.shape, len(bands), config) as image:
-        for take in _takes(scenes):
+        for take in _takes(scenes, config):
             wanted = image.wanted
             if not wanted.any():
                 break
@@ -60,10 +60,12 @@ def planned_bytes(box: PixelBox, bands: int) -> int:
     return rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL) + held + BYTES_BESIDE
 
 
-def _takes(scenes: Sequence[Scene]) -> list[list[Scene]]:
-    """The scenes of each datatake, newest first."""
+def _takes(scenes: Sequence[Scene], config: CompositeConfig) -> list[list[Scene]]:
+    """The scenes of each datatake, newest first, each in the order in which they fill its mosaic."""
     ordered = sorted(scenes, key=lambda scene: (scene.datatake, scene.tile, scene.datastrip, scene.id))
     takes = [list(take) for _, take in groupby(ordered, key=lambda scene: scene.datatake)]
+    if config.processings == "ordered":
+        takes = [[scene for _, scene in by_processing(take)] for take in takes]
     return sorted(takes, key=lambda take: (_sensing_day(take), take[0].datatake), reverse=True)
 
 
@@ -101,10 +103,16 @@ def _observation(
     lost = clear & np.isnan(values[0])
     clear &= ~lost
     reason[lost] = Reason.NO_DATA
-    used = np.unique(owner[clear])
-    warped = tuple(members[index].id for index in used if not is_native(members[index].epsg, lattice))
+    used = [members[index] for index in np.unique(owner[clear])]
+    older = {scene.id for place, scene in by_processing(take) if place}
     return Observation(
-        values=values, clear=clear, reason=reason, cloud_cover=cover, day=_sensing_day(take), resampled=warped
+        values=values,
+        clear=clear,
+        reason=reason,
+        cloud_cover=cover,
+        day=_sensing_day(take),
+        resampled=tuple(scene.id for scene in used if not is_native(scene.epsg, lattice)),
+        filled=tuple(scene.id for scene in used if scene.id in older),
     )
 
 

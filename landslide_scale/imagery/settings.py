@@ -26,6 +26,8 @@ class CompositeConfig(Section):
         min_clear: A pixel with fewer clear observations is not observed (reason ``too_few_clear``).
         max_clear: At most so many clear observations of a pixel are read, the newest ones; ``clear_count`` stops
             there. By default all are.
+        processings: Of several scenes of one datatake, tile and datastrip, ``ordered``: the newest, and where it has no
+            data the next older; ``newest``: it alone, as in runs begun before there was a choice.
     """
 
     method: Literal["median", "latest", "least_cloudy"] = "median"
@@ -33,6 +35,7 @@ class CompositeConfig(Section):
     dilate_m: float = Field(default=100.0, ge=0, le=2000)
     min_clear: int = Field(default=1, ge=1, le=255)
     max_clear: int | None = Field(default=None, ge=1, le=255)
+    processings: Literal["ordered", "newest"] = "ordered"
 
     @model_validator(mode="after")
     def _possible(self) -> CompositeConfig:

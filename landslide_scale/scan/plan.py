@@ -60,7 +60,7 @@ class WorkUnit(Place):
     """What one read, one prediction and one shard per variable are about.
 
     Attributes:
-        scenes: The scenes of the window that reach what is read for it.
+        scenes: The scenes of the window that reach what is read for it, older processings among them.
         quarantined: Those that would too, but must not be used.
         dem: Tiles of the elevation model that reach what is read for it, and a pixel around that.
     """
@@ -125,11 +125,14 @@ class Plan:
         return sum(self.patches.count(unit.box) for unit in self.units if unit.scenes)
 
     def bytes_to_read(self, bands: int) -> int:
-        """Uncompressed bytes of the pixels asked for: 16 bits for each band, 8 for the scene classes."""
+        """Uncompressed bytes of the pixels asked for: 16 bits for each band, 8 for the scene classes.
+
+        Older processings are not counted: they are read only where the newest has no data.
+        """
         total = 0
         for unit in self.units:
             rows, cols = self.patches.covering(unit.box).shape
-            total += rows * cols * (2 * bands + 1) * len(unit.scenes)
+            total += rows * cols * (2 * bands + 1) * len(newest_processing(unit.scenes))
         return total
 
     def dem_bytes_to_read(self) -> int:
@@ -176,10 +179,11 @@ def make(
 ) -> Plan:
     """Every block of every zone that meets the region, for every window, with the scenes and tiles that reach it.
 
-    A quarantined scene gives way to an older processing of itself, where there is one.
+    Older processings of a scene are there beside it, for what it has no data for, or instead of it in quarantine.
     """
     known = list(scenes)
-    chosen = newest_processing([scene for scene in known if not scene.quarantine])
+    trusted = [scene for scene in known if not scene.quarantine]
+    chosen = newest_processing(trusted) if composite.processings == "newest" else trusted
     indexes = _by_window(chosen, windows)
     doubted = _by_window([scene for scene in known if scene.quarantine], windows)
     elevations = DemIndex(dem)

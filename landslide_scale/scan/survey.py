@@ -241,7 +241,7 @@ def judged(
         doubtful = [scene for scene in made.scenes if scene.id in unasked]
         if not doubtful:
             return made, said
-        # A scene that is quarantined now gives way to an older processing, which is asked in the next round.
+        # Where a processing alone is planned with, one that is quarantined now gives way to an older one, asked next.
         for name, evidence in ask_pixels(doubtful).items():
             known[name], said[name] = confronted(known[name], evidence), evidence
             unasked.remove(name)

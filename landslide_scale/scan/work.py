@@ -30,6 +30,7 @@ from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.imagery.terrain import with_terrain
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
+from landslide_scale.scene import by_processing
 from landslide_scale.storage.rundir import RunDirectory
 
 Row = dict[str, Any]
@@ -80,7 +81,8 @@ def read(row: Row, task: Task) -> Row:
 
     Returns:
         The row with ``values`` (C, H, W) float32 over ``PatchLattice.covering`` of the block; ``clear_count``,
-        ``observed_on`` and ``reason`` (B, B) of the block; ``resampled`` ids as JSON; ``error`` and ``retry``.
+        ``observed_on`` and ``reason`` (B, B) of the block; ``resampled`` and ``filled`` ids as JSON; ``error`` and
+        ``retry``.
     """
     begun = time.perf_counter()
     unit = WorkUnit.from_json(row["unit"])
@@ -118,6 +120,7 @@ def _block(image: Image, box: PixelBox, outer: PixelBox, inside: NDArray[np.bool
         "observed_on": np.where(inside, image.observed_on[cut], np.uint16(NEVER)),
         "reason": reason,
         "resampled": json.dumps(image.resampled),
+        "filled": json.dumps(image.filled),
         "error": "",
         "retry": False,
     }
@@ -131,6 +134,7 @@ def _nothing(channels: int, unit: WorkUnit) -> Row:
         "observed_on": np.full(shape, NEVER, np.uint16),
         "reason": np.full(shape, Reason.NOT_SCANNED, np.uint8),
         "resampled": "[]",
+        "filled": "[]",
     }
 
 
@@ -145,7 +149,7 @@ def write(row: Row, task: Task) -> Row:
     if known is not None:
         return {"record": known.to_json()}
     seconds = {"read": float(row["read_seconds"]), "predict": float(row["predict_seconds"])}
-    scenes = _scenes(unit, json.loads(row["resampled"]))
+    scenes = _scenes(unit, json.loads(row["resampled"]), json.loads(row["filled"]))
     tiles = tuple(tile.id for tile in unit.dem)
     record = Record(unit=unit.id, state="failed", attempts=attempt, scenes=scenes, dem=tiles)
     if row["error"]:
@@ -172,10 +176,16 @@ def _layer(row: Row) -> Layer:
     )
 
 
-def _scenes(unit: WorkUnit, resampled: list[str]) -> tuple[dict[str, Any], ...]:
-    """What a record says of each scene; a quarantined one was not used, for the reason given."""
+def _scenes(unit: WorkUnit, resampled: list[str], filled: list[str]) -> tuple[dict[str, Any], ...]:
+    """What a record says of each scene: a quarantined one was not used, for the reason given.
+
+    An older processing is there only where it filled what a newer one has no data for.
+    """
+    older = {scene.id for place, scene in by_processing(unit.scenes) if place}
     used = [
         {"id": scene.id, "offset": scene.offset, "rule": scene.offset_rule, "resampled": scene.id in resampled}
+        | ({"filled": True} if scene.id in filled else {})
         for scene in unit.scenes
+        if scene.id not in older or scene.id in filled
     ]
     return (*used, *({"id": scene.id, "quarantined": scene.quarantine} for scene in unit.quarantined))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from landslide_scale.imagery.composite import Image
 from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scan.plan import Plan, WorkUnit, make
-from landslide_scale.scene import Scene, Window, newest_processing, utc
+from landslide_scale.scene import Scene, Window, by_processing, newest_processing, utc
 from landslide_scale.stac.items import scenes
 from landslide_scale.stac.settings import CatalogConfig
 
@@ -89,19 +90,24 @@ OFFSETS = {
 FLAGS = (None, False, True)
 
 # Duplicate x half-empty tile: which Items are used, and the number of the left and right half (None: no data).
-# `main` has 3000, `regenerated` 4000, `reprocessed` 5000 (baseline 05.11, no flag), `older` 7000, `strip` 6000.
+# `main` has 3000, `regenerated` 4000, `older` 7000 (whole, of a baseline without an offset), `strip` and `half` 6000:
+# a strip's datastrip has a name of its own, a half's that of `main`.
 
 SELECTIONS: dict[tuple[str, str], tuple[set[str], int | None, int | None]] = {
     ("none", "whole"): ({"main"}, 3000, 3000),
     ("none", "half"): ({"main"}, 3000, None),
     ("none", "strips"): ({"main", "strip"}, 3000, 6000),
+    ("none", "halves"): ({"main", "half"}, 3000, 6000),
     ("older", "whole"): ({"main"}, 3000, 3000),
-    ("older", "half"): ({"main"}, 3000, None),
+    ("older", "half"): ({"main", "older"}, 3000, 7000),
     ("older", "strips"): ({"main", "strip"}, 3000, 6000),
+    ("older", "halves"): ({"main", "half"}, 3000, 6000),
     ("regenerated", "whole"): ({"regenerated"}, 4000, 4000),
     ("regenerated", "half"): ({"regenerated"}, 4000, None),
     ("regenerated", "strips"): ({"regenerated", "strip"}, 4000, 6000),
+    ("regenerated", "halves"): ({"regenerated", "half"}, 4000, 6000),
 }
+NEVER_OFFSET = {7000}
 PLACES = {"33T": (32633, 15.0, 46.0, {32633}), "antimeridian": (32601, 180.0, 66.5, {32601, 32660})}
 """Tile's system, place, and the systems of the zones whose ground it covers."""
 
@@ -146,6 +152,8 @@ class Made:
         if fill == "strips":
             other = {"s2__datastrip_id": "S2A_OPER_MSI_L2A_DS_2APS_20230818T143300_S20230810T101500_N05.09"}
             found.append(self.item("strip", 6000, "right", provider, **(said | other)))
+        if fill == "halves":
+            found.append(self.item("half", 6000, "right", provider, **said))
         return found
 
 
@@ -155,14 +163,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
     return {place: Made(folder, place) for place in PLACES} | {"folder": folder}  # type: ignore[dict-item]
 
 
-def expected_numbers(unit: WorkUnit, at: Made, left: int | None, right: int | None) -> NDArray[np.float64]:
-    """The number under every pixel's centre, NaN where there is none, point by point."""
+def expected(unit: WorkUnit, at: Made, halves: tuple[int | None, int | None], offset: int) -> NDArray[np.float32]:
+    """The reflectance under every pixel's centre, NaN where there is none, point by point."""
     x, y = np.meshgrid(*unit.lattice.centres(unit.box))
     east, north = Transformer.from_crs(unit.lattice.zone.epsg, at.epsg, always_xy=True).transform(x, y)
     col, row = (east - at.west) / 10, (at.north - north) / 10
     inside = (col >= 0) & (col < SIDE) & (row >= 0) & (row < SIDE)
-    halves = np.where(col < SIDE / 2, left or np.nan, right or np.nan)
-    return np.where(inside, halves, np.nan)
+    left, right = (
+        np.nan if number is None else number + (0 if number in NEVER_OFFSET else offset) for number in halves
+    )
+    return np.where(inside, np.where(col < SIDE / 2, left, right) / 10_000, np.nan).astype(np.float32)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -177,25 +187,28 @@ def test_every_cell_gives_its_scenes_and_its_reflectance(
     for (duplicate, fill), (used, left, right) in SELECTIONS.items():
         found = scenes(at.items(provider, baseline, flag, duplicate, fill), config, ("red",))
         plan = planned(found, around(at.epsg, at.west, at.north))
-        assert {one.id for one in plan.scenes} == used
-        assert {one.offset for one in plan.scenes} == {offset}
+        assert {one.id for one in plan.scenes} == {one.id for one in found}
+        assert {one.offset for one in plan.scenes if one.id != "older"} == {offset}
         assert {lattice.zone.epsg for lattice in plan.extents} == PLACES[place][3]
-        seen = 0
+        seen, filled = 0, set[str]()
         for unit in plan.units:
-            numbers = expected_numbers(unit, at, left, right)
-            reflectance = ((numbers + offset) / 10_000).astype(np.float32)
+            reflectance = expected(unit, at, (left, right), offset)
             got = image(unit)
             assert np.array_equal(got.values[0], reflectance, equal_nan=True), (duplicate, fill, unit.id)
-            assert np.array_equal(got.reason == Reason.OBSERVED, ~np.isnan(numbers))
+            assert np.array_equal(got.reason == Reason.OBSERVED, ~np.isnan(reflectance))
             assert (got.clear_count <= 1).all()  # overlapping products of one datatake are one observation
-            assert bool(got.resampled) is (unit.lattice.zone.epsg != at.epsg and bool((~np.isnan(numbers)).any()))
-            seen += int((~np.isnan(numbers)).sum())
+            observed = bool((~np.isnan(reflectance)).any())
+            assert bool(got.resampled) is (unit.lattice.zone.epsg != at.epsg and observed)
+            seen += int((~np.isnan(reflectance)).sum())
+            filled |= set(got.filled)
+        newest = {"regenerated"} if duplicate == "regenerated" else {"main"}
+        assert filled == used - newest - {"strip"}  # it is the newest of a datastrip of its own
         assert seen > SIDE * SIDE * (0.4 if right is None else 0.9)
 
 
 def test_the_matrix_is_whole():
-    assert len(OFFSETS) * len(FLAGS) * len(SELECTIONS) * len(PLACES) == 4 * 3 * 3 * 9 * 2
-    assert set(SELECTIONS) == set(product(("none", "older", "regenerated"), ("whole", "half", "strips")))
+    assert len(OFFSETS) * len(FLAGS) * len(SELECTIONS) * len(PLACES) == 4 * 3 * 3 * 12 * 2
+    assert set(SELECTIONS) == set(product(("none", "older", "regenerated"), ("whole", "half", "strips", "halves")))
 
 
 def test_overlapping_tiles_of_one_datatake_are_one_observation_and_two_datatakes_are_two(made: dict[str, Made]):
@@ -323,11 +336,28 @@ def test_a_real_tile_over_the_antimeridian_serves_both_sides_and_its_newer_proce
     found = scenes(pair, config, ("red",))
     (kept,) = newest_processing(found)
     assert kept.generated == max(one.generated for one in found)
+    assert [(place, one.generated) for place, one in by_processing(found)] == [
+        (place, max(one.generated for one in found) if place == 0 else min(one.generated for one in found))
+        for place in (0, 1)
+    ]
     ground = shapely.MultiPolygon([shapely.box(179.9, 66.2, 180.0, 66.25), shapely.box(-180.0, 66.2, -179.9, 66.25)])
     plan = planned(found, ground)
-    reached = {unit.lattice.zone.epsg for unit in plan.units if unit.scenes == (kept,)}
+    reached = {unit.lattice.zone.epsg for unit in plan.units if kept in unit.scenes}
     assert reached == {32601, 32660}
     assert all(unit.scenes for unit in plan.units)
+
+
+def test_two_parts_of_a_real_tile_whose_datastrip_starts_as_its_datatake_does_are_both_used(shared_data: Path):
+    content = json.loads((shared_data / "stac/items_pc/sentinel-2-l2a-pc.json").read_text(encoding="utf-8"))
+    items = [one for one in content if "_DS_MSFT_" in one["properties"]["s2:datastrip_id"]]
+    assert len(items) == 4
+    for one in items:
+        parts = scenes([one, one | {"id": f"{one['id']}_part"}], CatalogConfig(profile="planetary-computer"), ("red",))
+        started = parts[0].datatake.split("_")[1]
+        assert [part.datastrip for part in parts] == [started, started]
+        ground = shapely.geometry.shape(one["geometry"]).representative_point().buffer(1e-4)
+        year = [replace(part, sensed=part.sensed.replace(year=2023)) for part in parts]
+        assert {scene.id for scene in planned(year, ground).scenes} == {part.id for part in parts}
 
 
 def test_a_real_search_of_planetary_computer_is_one_scene_for_each_datatake_and_tile(shared_data: Path):

@@ -259,7 +259,7 @@ def test_the_order_scenes_come_in_does_not_matter(scenes_of_world: list[Scene]):
 
 @pytest.fixture(scope="module")
 def two_zones(tmp_path_factory: pytest.TempPathFactory, scenes_of_world: list[Scene]) -> list[Scene]:
-    """Own-zone tiles, some of them half empty, and a tile of zone 34 of two of their datatakes."""
+    """Own-zone tiles, some of them half empty, older processings, and a tile of zone 34 of two of their datatakes."""
     folder = tmp_path_factory.mktemp("foreign")
     west, north = foreign_corner()
     generator = np.random.default_rng(99)
@@ -278,7 +278,15 @@ def two_zones(tmp_path_factory: pytest.TempPathFactory, scenes_of_world: list[Sc
         )
         for number in (2, 14, 20)
     ]
-    return [*scenes_of_world, *foreign]
+    older = [
+        replace(
+            made(20 + tile.day, (0, 0, 60, 56), tile.day, tile.name, offset=0, cloud=15.0).write(folder),
+            id=f"older-{n}",
+        )
+        for n, tile in enumerate(TILES[2:5])
+    ]
+    older = [replace(one, baseline=(1, 0)) for one in older]
+    return [*scenes_of_world, *foreign, *older]
 
 
 def foreign_corner() -> tuple[float, float]:
@@ -305,6 +313,8 @@ def test_any_part_of_the_ground_gives_the_same_bytes(two_zones: list[Scene], dat
         assert getattr(found, name).tobytes() == getattr(whole, name)[cut].tobytes()
     assert found.values.tobytes() == whole.values[:, *cut].tobytes()
     assert set(found.resampled) <= set(whole.resampled)
+    assert set(found.filled) <= set(whole.filled)
+    assert whole.filled
 
 
 WHOLE: dict[float, Image] = {}
@@ -341,6 +351,66 @@ def test_datastrips_of_one_datatake_complete_each_other(tmp_path: Path):
     image = observe(strips, LATTICE, CORNER, BANDS, PLAIN)
     assert (image.clear_count == 1).all()
     assert np.isfinite(image.values).all()
+
+
+HALVES = {name: np.full((20, 20), 4, np.uint8) for name in ("whole", "left", "right")}
+HALVES["left"][:, 10:], HALVES["right"][:, :10] = 0, 0
+
+
+@pytest.mark.parametrize("datastrip", ["", "20230802T100031"])
+def test_halves_of_a_tile_are_both_used_where_no_name_tells_them_apart(tmp_path: Path, datastrip: str):
+    dark = {band: np.full((20, 20), 1000, np.uint16) for band in BANDS}
+    left = one_scene(tmp_path, "left", scl=HALVES["left"], datatake="GS2B_20230802T100031_042590")
+    right = one_scene(tmp_path, "right", bands=dark, scl=HALVES["right"], datatake=left.datatake)
+    pair = [replace(one, datastrip=datastrip) for one in (left, right)]
+    for order in (pair, pair[::-1]):
+        image = observe(order, LATTICE, CORNER, BANDS, PLAIN)
+        assert (image.values[:, :, :10] == np.float32(0.5)).all()
+        assert (image.values[:, :, 10:] == np.float32(0.1)).all()
+        assert (image.clear_count == 1).all()
+
+
+def processings(folder: Path, newest: NDArray[np.uint8], *, strip: str) -> list[Scene]:
+    """Two of one tile: 0.5 of classes `newest`, and an older one of 0.1, whole, its datastrip perhaps of another name."""
+    dark = {band: np.full((20, 20), 1000, np.uint16) for band in BANDS}
+    new = one_scene(folder, "new", scl=newest)
+    old = one_scene(folder, "old", bands=dark, scl=HALVES["whole"])
+    return [replace(new, baseline=(3, 0)), replace(old, datastrip=strip or old.datastrip)]
+
+
+@pytest.mark.parametrize("strip", ["", "20230101T000000", "20240101T000000"])
+def test_an_older_processing_fills_what_the_newest_has_no_data_for_and_is_named(tmp_path: Path, strip: str):
+    image = observe(processings(tmp_path, HALVES["left"], strip=strip), LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.values[:, :, :10] == np.float32(0.5)).all()
+    assert (image.values[:, :, 10:] == np.float32(0.1)).all()
+    assert (image.clear_count == 1).all()
+    assert image.filled == (() if strip else ("old",))
+
+
+def test_a_cloud_in_the_newest_processing_is_not_filled_by_an_older_one(tmp_path: Path):
+    cloudy = np.full((20, 20), 9, np.uint8)
+    image = observe(processings(tmp_path, cloudy, strip=""), LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.reason == Reason.CLOUD).all()
+
+
+def test_an_older_processing_is_not_opened_where_the_newest_lacks_nothing(tmp_path: Path):
+    new, old = processings(tmp_path, HALVES["left"], strip="")
+    for _, path in old.assets:
+        Path(path).unlink()
+    left = replace(CORNER, col_stop=CORNER.col_start + 10)
+    assert (observe([new, old], LATTICE, left, BANDS, PLAIN).values == np.float32(0.5)).all()
+    with pytest.raises(PermanentReadError):
+        observe([new, old], LATTICE, CORNER, BANDS, PLAIN)
+
+
+def test_the_own_zones_older_processing_comes_before_a_neighbours_newest(tmp_path: Path):
+    west, north = foreign_corner()
+    bands = {band: np.full((100, 100), 7000, np.uint16) for band in BANDS}
+    classes = np.full((50, 50), 5, np.uint8)
+    foreign = one_scene(tmp_path, "foreign", bands=bands, scl=classes, west=west, north=north, epsg=32634, tile="34TCR")
+    image = observe([foreign, *processings(tmp_path, HALVES["left"], strip="")], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.values[:, :, 10:] == np.float32(0.1)).all()
+    assert (image.resampled, image.filled) == ((), ("old",))
 
 
 def test_two_satellites_of_one_day_are_two_observations(tmp_path: Path):

@@ -179,6 +179,7 @@ class Scan(RuleBasedStateMachine):
             "unit": unit.to_json(),
             "attempt": self.units[unit.id].attempt + 1,
             "resampled": "[]",
+            "filled": "[]",
             "error": error,
             "retry": False,
             "read_seconds": 0.0,

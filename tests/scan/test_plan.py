@@ -56,9 +56,14 @@ SCENES = [
 ]
 
 
-def planned(region: BaseGeometry = REGION, scenes: list[Scene] = SCENES, grid: GridConfig = GRID) -> Plan:
+def planned(
+    region: BaseGeometry = REGION,
+    scenes: list[Scene] = SCENES,
+    grid: GridConfig = GRID,
+    composite: CompositeConfig = COMPOSITE,
+) -> Plan:
     return make(
-        region=region, windows=(AUGUST, SEPTEMBER), scenes=scenes, grid=grid, composite=COMPOSITE, patches=PATCHES
+        region=region, windows=(AUGUST, SEPTEMBER), scenes=scenes, grid=grid, composite=composite, patches=PATCHES
     )
 
 
@@ -170,10 +175,19 @@ def test_a_unit_round_trips_as_text():
         assert back.box == unit.box
 
 
-def test_older_processings_are_left_out_before_anything_is_planned():
+def test_older_processings_are_planned_beside_the_newest_and_do_not_double_what_is_read():
     again = scene("33TYM", 32633, 699_960, 5_200_020)
     newer = Scene(**{**vars(again), "id": "33TYM_1", "generated": datetime(2024, 1, 1, tzinfo=UTC)})
-    assert {one.id for one in planned(scenes=[again, newer]).scenes} == {"33TYM_1"}
+    both = planned(scenes=[again, newer])
+    assert {one.id for one in both.scenes} == {"33TYM", "33TYM_1"}
+    assert both.bytes_to_read(3) == planned(scenes=[newer]).bytes_to_read(3) > 0
+
+
+def test_a_run_begun_with_the_newest_processing_alone_goes_on_with_it():
+    again = scene("33TYM", 32633, 699_960, 5_200_020)
+    newer = Scene(**{**vars(again), "id": "33TYM_1", "generated": datetime(2024, 1, 1, tzinfo=UTC)})
+    alone = planned(scenes=[again, newer], composite=CompositeConfig(processings="newest"))
+    assert {one.id for one in alone.scenes} == {"33TYM_1"}
 
 
 def test_one_lattice_for_all_ground_when_asked_for():

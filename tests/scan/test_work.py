@@ -12,7 +12,7 @@ import pytest
 import shapely
 import torch
 from helpers.plainrun import columns
-from helpers.scenes import scene
+from helpers.scenes import cog, scene
 from numpy.typing import NDArray
 from pyproj import Transformer
 from torch import nn
@@ -214,6 +214,28 @@ def test_a_record_tells_what_was_written(tmp_path: Path, tiles: list[Scene]):
         assert set(record.seconds) == {"read", "predict", "write"}
     resampled = {one["id"] for record in records.values() for one in record.scenes if one["resampled"]}
     assert resampled <= {"32633", "32634"}
+
+
+def test_a_record_names_an_older_processing_only_where_it_filled_something(
+    tmp_path: Path, tiles: list[Scene], made_half: str
+):
+    newest = [replace(one, baseline=(3, 0)) for one in tiles]
+    older = [replace(one, id=f"{one.id}-older") for one in tiles]
+    half = replace(newest[0], assets=(("red", newest[0].href("red")), ("scl", made_half)))
+    for found, filled in ((newest, set()), ([half, newest[1]], {f"{half.id}-older"})):
+        task, made = begun(str(tmp_path / f"run{len(filled)}"), [*found, *older], ground())
+        named = [one for record in run_all(task, made.units).values() for one in record.scenes]
+        assert {one["id"] for one in named if "older" in one["id"]} == filled
+        assert {one["id"] for one in named if one.get("filled")} == filled
+        assert {one["id"] for one in named} == {one.id for one in found} | filled
+
+
+@pytest.fixture
+def made_half(tmp_path: Path, tiles: list[Scene]) -> str:
+    """Classes of the first tile, without data in its eastern part."""
+    classes = CLASSES.copy()
+    classes[:, SIDE // 4 :] = 0
+    return cog(tmp_path / "half.tif", classes, west=tiles[0].bounds[0], north=NORTH, epsg=tiles[0].epsg)
 
 
 def test_another_number_of_units_at_a_time_gives_the_same_bytes(tmp_path: Path, tiles: list[Scene]):
