@@ -299,6 +299,8 @@ def test_settings_leave_out_where_things_are_and_where_they_are_computed():
         ("composite.dilate_m", 50.0),
         ("catalog.profile", "plain"),
         ("catalog.max_cloud_cover", 50.0),
+        ("catalog.offset", "removed"),
+        ("composite.processings", "newest"),
         ("predict.halo", 8),
         ("predict.precision", "float32"),
         ("output.sharded", False),

@@ -150,8 +150,12 @@ def _common(world: World, url: str) -> dict[str, Any]:
     """What chips and scan share: so the network is trained on just what it will see."""
     window = {"start": world.after.start.isoformat(), "end": world.after.end.isoformat()}
     catalog = {
-        "url": url, "profile": "plain", "collection": world.collection, "allowed_roots": [str(world.directory)]
-    }  # fmt: skip
+        "url": url,
+        "profile": "plain",
+        "collection": world.collection,
+        "offset": "in_numbers",  # as ESA's are made
+        "allowed_roots": [str(world.directory)],
+    }
     return {"windows": [window], "catalog": catalog}
 
 

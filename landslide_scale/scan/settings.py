@@ -17,6 +17,7 @@ from landslide_scale.strictyaml import Section
 
 BEFORE: Mapping[tuple[str, str], Any] = {
     ("catalog", "assets"): {},
+    ("catalog", "offset"): "profile",
     ("composite", "min_clear"): 1,
     ("composite", "max_clear"): None,
     ("composite", "processings"): "newest",

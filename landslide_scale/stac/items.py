@@ -16,9 +16,10 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import project, transformer
 from landslide_scale.scene import Scene, utc
+from landslide_scale.stac import offsets
 from landslide_scale.stac.hrefs import access, asset_href
 from landslide_scale.stac.providers import PROFILES
-from landslide_scale.stac.radiometry import VERDICTS, WITNESS_BANDS, Decision, Evidence, decide, in_question
+from landslide_scale.stac.radiometry import VERDICTS, WITNESS_BANDS, Evidence
 from landslide_scale.stac.settings import CatalogConfig
 
 Item = Mapping[str, Any]
@@ -118,7 +119,11 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
     properties = item["properties"]
     names = _names(config)
     epsg = _epsg(item, names["scl"])
-    decision, doubtful = _decision(item, config), _doubtful(item, config)
+    baseline, evidence = _baseline(item), _evidence(item)
+    decision, doubtful = (
+        offsets.decision(item, config, baseline, evidence),
+        offsets.doubtful(config, baseline, evidence),
+    )
     asked = [band for band in WITNESS_BANDS if doubtful and band not in bands and names[band] in item["assets"]]
     return Scene(
         id=item["id"],
@@ -128,7 +133,7 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
         sensed=sensed(item),
         datatake=checked_name(item, "datatake", _datatake(item)),
         datastrip=_datastrip(item),
-        baseline=_baseline(item),
+        baseline=baseline,
         generated=_instant(properties.get("s2:generation_time") or properties.get("created") or properties["datetime"]),
         cloud_cover=_cloud_cover(item),
         offset=decision.offset,
@@ -138,18 +143,6 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
         quarantine=decision.quarantine,
         doubtful=doubtful,
     )
-
-
-def _decision(item: Item, config: CatalogConfig) -> Decision:
-    flag = PROFILES[config.profile].offset_flag
-    flagged = item["properties"].get(flag)
-    if flagged not in {None, True, False}:
-        raise _lacks(item, f"{flag} {flagged!r}", "true or false")
-    return decide(_baseline(item), flag=flag, flagged=bool(flagged), evidence=_evidence(item))
-
-
-def _doubtful(item: Item, config: CatalogConfig) -> bool:
-    return PROFILES[config.profile].doubtful and in_question(_baseline(item)) and _evidence(item) is None
 
 
 def _names(config: CatalogConfig) -> dict[str, str]:

@@ -35,8 +35,9 @@ class Profile(Provider):
     """Sentinel-2 L2A at one provider.
 
     Attributes:
-        offset_flag: Item property that says the offset is already in the pixels; None: it never is.
-        doubtful: Whether that flag is known to be wrong at times, so that the pixels are asked.
+        offset_flag: Item property that says the offset is already in the pixels; None: it never is. Known of this
+            `url` and `collection` alone; without a `url`, of none.
+        doubtful: Whether that flag is known to be wrong at times, so that the pixels are asked even there.
         assets: Band name to asset name, the cloud mask (``scl``) among them.
     """
 

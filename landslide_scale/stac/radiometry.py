@@ -110,23 +110,27 @@ def decide(baseline: tuple[int, int], *, flag: str | None, flagged: bool, eviden
         ruled = Decision(offset=0, rule=f"{version}, {flag} says it is in the pixels")
     else:
         ruled = Decision(offset=NEWER_OFFSET, rule=f"{version} has an offset of {NEWER_OFFSET}")
-    return ruled if evidence is None else _weighed(ruled, evidence)
+    return ruled if evidence is None else weighed(ruled, evidence)
 
 
 def confronted(scene: Scene, evidence: Evidence) -> Scene:
     """A scene whose catalogue is in doubt, once its pixels were asked."""
-    found = _weighed(Decision(offset=scene.offset, rule=scene.offset_rule), evidence)
+    found = weighed(Decision(offset=scene.offset, rule=scene.offset_rule), evidence)
     return replace(scene, offset_rule=found.rule, quarantine=found.quarantine, doubtful=False)
 
 
-def _weighed(ruled: Decision, evidence: Evidence) -> Decision:
+def weighed(ruled: Decision, evidence: Evidence) -> Decision:
     """The rule's decision, as far as the pixels bear it out; it leaves no offset only where that was taken off."""
     if evidence.verdict == "unclear":
         return replace(ruled, rule=f"{ruled.rule}; pixels inconclusive ({evidence.figures})")
     if evidence.verdict == ("carried" if ruled.offset else "removed"):
         return replace(ruled, rule=f"{ruled.rule}; pixels agree ({evidence.figures})")
-    against = f"{ruled.rule}, but its pixels say it was {_SPOKEN[evidence.verdict]} ({evidence.figures})"
-    return replace(ruled, quarantine=against)
+    return against(ruled, evidence.verdict, "its pixels say", evidence.figures)
+
+
+def against(ruled: Decision, verdict: Verdict, who: str, figures: str) -> Decision:
+    """The rule's decision, not to be used because somebody says otherwise."""
+    return replace(ruled, quarantine=f"{ruled.rule}, but {who} it was {_SPOKEN[verdict]} ({figures})")
 
 
 _SPOKEN = {"carried": "never applied", "removed": "applied already"}

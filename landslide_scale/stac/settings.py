@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
@@ -33,6 +34,20 @@ def _window(value: object) -> object:
 
 WindowField = Annotated[Window, BeforeValidator(_window)]
 """A window as a configuration gives it."""
+
+
+def _offset(value: object) -> object:
+    if value is not None and not re.fullmatch(r"in_numbers|removed|profile|flag:[A-Za-z0-9_.:+-]{1,255}", str(value)):
+        raise InvalidConfigError(
+            f"{value!r}",
+            expected="in_numbers, removed or flag:PROPERTY, a property of the Items that says whether it was taken off",
+            key="catalog.offset",
+        )
+    return value
+
+
+OffsetWord = Annotated[str | None, BeforeValidator(_offset)]
+"""Who says whether the numbers of assets still carry the radiometric offset."""
 
 
 class SourceConfig(Section):
@@ -74,6 +89,11 @@ class CatalogConfig(SourceConfig):
         profile: Asset names and the rule for the radiometric offset.
         assets: Asset names by band (and ``scl``) where they differ from the profile's.
         max_cloud_cover: Percent; scenes above are not used.
+        offset: Of baseline 04.00 and later, ``in_numbers``: the radiometric offset is still to be taken off.
+            ``removed``: it was. ``flag:PROPERTY``: a property of each Item says whether it was; an Item without it is
+            not used. By default what is known of the profile's own collection, and of any other the baseline's rule,
+            which pixels are asked about. ``profile``: the profile's rule whatever else an Item says and unasked, as in
+            runs begun before there was a choice.
     """
 
     section: ClassVar[str] = "catalog"
@@ -83,11 +103,35 @@ class CatalogConfig(SourceConfig):
     profile: ProfileName = "earth-search-c1"
     assets: dict[AssetBand, str] = Field(default_factory=dict)
     max_cloud_cover: float = Field(default=100.0, ge=0, le=100)
+    offset: OffsetWord = None
 
     @property
     def provider(self) -> Profile:
         """What is known of the provider that the profile names."""
         return PROFILES[self.profile]
+
+    @property
+    def established(self) -> bool:
+        """Whether this is the very collection that the profile's rule for the offset is known of."""
+        known = self.provider
+        at_home = self.url is None or self.url.rstrip("/") == str(known.url).rstrip("/")
+        return known.url is not None and at_home and self.collection in {None, known.collection}
+
+    @property
+    def offset_flag(self) -> str | None:
+        """The property of Items that is followed, if any."""
+        if self.offset in {None, "profile"}:
+            return self.provider.offset_flag
+        return self.offset.removeprefix("flag:") if self.offset and self.offset.startswith("flag:") else None
+
+    @property
+    def offset_in_doubt(self) -> bool:
+        """Whether pixels are asked: flags are wrong at times, and so may a rule be that was made for another place."""
+        if self.offset == "profile":
+            return self.provider.doubtful
+        if self.offset is not None:
+            return self.offset_flag is not None
+        return self.provider.doubtful or not self.established
 
 
 class DemConfig(SourceConfig):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytest
@@ -27,10 +27,12 @@ from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scan.plan import Plan, WorkUnit, make
 from landslide_scale.scene import Scene, Window, by_processing, newest_processing, utc
 from landslide_scale.stac.items import scenes
+from landslide_scale.stac.providers import ProfileName
 from landslide_scale.stac.settings import CatalogConfig
 
 Flag = Literal[True, False] | None
 Provider = Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "plain"]
+Told = str | None
 
 YEAR = Window(start=utc("2023-01-01"), end=utc("2024-01-01"))
 COMPOSITE = CompositeConfig(method="latest", dilate_m=0)
@@ -70,22 +72,36 @@ def around(epsg: int, west: int, north: int) -> BaseGeometry:
     return shapely.box(*bounds)
 
 
-# Provider x baseline x flag: the offset.
+# Provider x what catalog.offset tells x baseline x flag: the offset; None: the scene is not used.
 
-OFFSETS = {
-    # provider, baseline: without the flag, flag false, flag true
-    ("earth-search-c1", "02.14"): (0, 0, 0),
-    ("earth-search-c1", "04.00"): (-1000, -1000, -1000),
-    ("earth-search-c1", "05.10"): (-1000, -1000, -1000),
-    ("earth-search-v1", "02.14"): (0, 0, 0),
-    ("earth-search-v1", "04.00"): (-1000, -1000, 0),
-    ("earth-search-v1", "05.10"): (-1000, -1000, 0),
-    ("planetary-computer", "02.14"): (0, 0, 0),
-    ("planetary-computer", "04.00"): (-1000, -1000, -1000),
-    ("planetary-computer", "05.10"): (-1000, -1000, -1000),
-    ("plain", "02.14"): (0, 0, 0),
-    ("plain", "04.00"): (-1000, -1000, -1000),
-    ("plain", "05.10"): (-1000, -1000, -1000),
+FLAG_TOLD = f"flag:{FLAG}"
+OFFSETS: dict[tuple[Provider, Told, str], tuple[int | None, int | None, int | None]] = {
+    # provider, told, baseline: without the flag, flag false, flag true
+    ("earth-search-c1", None, "02.14"): (0, 0, 0),
+    ("earth-search-c1", None, "04.00"): (-1000, -1000, None),
+    ("earth-search-c1", None, "05.10"): (-1000, -1000, None),
+    ("earth-search-c1", "removed", "05.10"): (0, None, 0),
+    ("earth-search-v1", None, "02.14"): (0, 0, 0),
+    ("earth-search-v1", None, "04.00"): (-1000, -1000, 0),
+    ("earth-search-v1", None, "05.10"): (-1000, -1000, 0),
+    ("earth-search-v1", "in_numbers", "05.10"): (-1000, -1000, None),
+    ("planetary-computer", None, "02.14"): (0, 0, 0),
+    ("planetary-computer", None, "04.00"): (-1000, -1000, None),
+    ("planetary-computer", None, "05.10"): (-1000, -1000, None),
+    ("planetary-computer", "removed", "05.10"): (0, None, 0),
+    ("plain", None, "02.14"): (0, 0, 0),
+    ("plain", None, "04.00"): (-1000, -1000, None),
+    ("plain", None, "05.10"): (-1000, -1000, None),
+    ("plain", "in_numbers", "02.14"): (0, 0, 0),
+    ("plain", "in_numbers", "04.00"): (-1000, -1000, None),
+    ("plain", "in_numbers", "05.10"): (-1000, -1000, None),
+    ("plain", "removed", "02.14"): (0, 0, 0),
+    ("plain", "removed", "04.00"): (0, None, 0),
+    ("plain", "removed", "05.10"): (0, None, 0),
+    ("plain", FLAG_TOLD, "02.14"): (0, 0, 0),
+    ("plain", FLAG_TOLD, "04.00"): (None, -1000, 0),
+    ("plain", FLAG_TOLD, "05.10"): (None, -1000, 0),
+    ("plain", "profile", "05.10"): (-1000, -1000, -1000),  # as runs begun before there was a choice
 }
 FLAGS = (None, False, True)
 
@@ -176,14 +192,22 @@ def expected(unit: WorkUnit, at: Made, halves: tuple[int | None, int | None], of
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize(("provider", "baseline"), OFFSETS)
+@pytest.mark.parametrize("cell", OFFSETS)
 @pytest.mark.parametrize("flag", FLAGS)
 def test_every_cell_gives_its_scenes_and_its_reflectance(
-    made: dict[str, Made], place: str, provider: Provider, baseline: str, flag: Flag
+    made: dict[str, Made], place: str, cell: tuple[Provider, Told, str], flag: Flag
 ):
     at, folder = made[place], str(made["folder"])
-    offset = OFFSETS[provider, baseline][FLAGS.index(flag)]
-    config = CatalogConfig(profile=provider, allowed_roots=(folder,))
+    provider, told, baseline = cell
+    offset = OFFSETS[cell][FLAGS.index(flag)]
+    config = CatalogConfig(profile=provider, offset=told, allowed_roots=(folder,))
+    if offset is None:
+        found = scenes(at.items(provider, baseline, flag, "none", "whole"), config, ("red",))
+        plan = planned(found, around(at.epsg, at.west, at.north))
+        assert [one.id for one in plan.quarantined] == ["main"]
+        assert FLAG in plan.quarantined[0].quarantine
+        assert plan.scenes == ()
+        return
     for (duplicate, fill), (used, left, right) in SELECTIONS.items():
         found = scenes(at.items(provider, baseline, flag, duplicate, fill), config, ("red",))
         plan = planned(found, around(at.epsg, at.west, at.north))
@@ -207,7 +231,10 @@ def test_every_cell_gives_its_scenes_and_its_reflectance(
 
 
 def test_the_matrix_is_whole():
-    assert len(OFFSETS) * len(FLAGS) * len(SELECTIONS) * len(PLACES) == 4 * 3 * 3 * 12 * 2
+    assert len(OFFSETS) * len(FLAGS) * len(SELECTIONS) * len(PLACES) == 25 * 3 * 12 * 2
+    untold = product(get_args(ProfileName), (None,), ("02.14", "04.00", "05.10"))
+    told = product(("plain",), ("in_numbers", "removed", FLAG_TOLD), ("02.14", "04.00", "05.10"))
+    assert {*untold, *told} <= set(OFFSETS)
     assert set(SELECTIONS) == set(product(("none", "older", "regenerated"), ("whole", "half", "strips", "halves")))
 
 

@@ -371,7 +371,7 @@ def test_halves_of_a_tile_are_both_used_where_no_name_tells_them_apart(tmp_path:
 
 
 def processings(folder: Path, newest: NDArray[np.uint8], *, strip: str) -> list[Scene]:
-    """Two of one tile: 0.5 of classes `newest`, and an older one of 0.1, whole, its datastrip perhaps of another name."""
+    """Two of one tile: 0.5 of classes `newest`, and an older one of 0.1, whole, its datastrip perhaps renamed."""
     dark = {band: np.full((20, 20), 1000, np.uint16) for band in BANDS}
     new = one_scene(folder, "new", scl=newest)
     old = one_scene(folder, "old", bands=dark, scl=HALVES["whole"])

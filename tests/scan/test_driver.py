@@ -110,8 +110,10 @@ def test_the_pixels_that_were_asked_are_those_of_new_and_doubtful_scenes_alone(
 
     monkeypatch.setitem(driver.settled.__globals__, "ask_pixels", asking)
     loading = sure(read_card(model))
-    for profile, first, later in (("plain", [], []), ("earth-search-v1", ["a", "b", "c"], ["d"])):
-        settings = configured(catalogue, model, tmp_path / profile, catalog={"profile": profile}, windows=[AUGUST])
+    told, known = {"profile": "plain", "offset": "in_numbers"}, ["a", "b", "c"]
+    cases = [(told, [], []), ({"profile": "plain"}, known, ["d"]), ({"profile": "earth-search-v1"}, known, ["d"])]
+    for number, (catalog, first, later) in enumerate(cases):
+        settings = configured(catalogue, model, tmp_path / str(number), catalog=catalog, windows=[AUGUST])
         config, longer = parse(ScanConfig, settings), parse(ScanConfig, settings | {"windows": [AUGUST, LATER]})
         asked.clear()
         driver.begin(config, engine(config, Roles(), load=loading), resume=False, progress=silent)

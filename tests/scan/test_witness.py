@@ -18,6 +18,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.cube import template
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.cube.settings import GridConfig
+from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.raster import read_sample
@@ -188,6 +189,111 @@ def test_a_sample_of_a_file_without_small_overviews_is_not_taken(tmp_path: Path,
     assert read_sample(path) is None
 
 
+# Where the rule was not established, or is told
+
+
+TOLD = {
+    # catalog.offset, what the numbers are: whether the scene is used, whether its pixels are asked
+    (None, "carried"): (True, True),
+    (None, "removed"): (False, True),
+    ("in_numbers", "carried"): (True, False),
+    ("removed", "removed"): (True, False),
+    ("removed", "carried"): (True, False),  # told is told: it is the way to overrule pixels that mislead
+    ("flag:mine:taken_off", "removed"): (True, True),
+    ("flag:mine:taken_off", "carried"): (False, True),
+    ("profile", "removed"): (True, False),
+}
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_the_pixels_of_a_plain_catalogue_are_asked_unless_it_is_told(tmp_path: Path, case: tuple[str | None, str]):
+    told, truth = case
+    used, asked = TOLD[case]
+    one = made(tmp_path, "s", carried=truth == "carried", flag=True, mine__taken_off=True)
+    del one["properties"][FLAG]
+    found = settle(CatalogConfig(profile="plain", offset=told, allowed_roots=(str(tmp_path),)), [one])
+    assert [scene.id for scene in found.plan.scenes] == (["s"] if used else [])
+    assert [scene.id for scene in found.plan.quarantined] == ([] if used else ["s"])
+    assert any("offset_verdict" in key for key in found.items[0]["properties"]) is asked
+
+
+def test_the_rule_of_a_profile_holds_for_its_own_collection_alone(tmp_path: Path):
+    home = {"profile": "earth-search-c1", "allowed_roots": (str(tmp_path),)}
+    one = item("s", assets={"red": f"{tmp_path}/red.tif", "scl": f"{tmp_path}/scl.tif"})
+    for changes, doubtful in (
+        ({}, False),
+        ({"url": "https://earth-search.aws.element84.com/v1/"}, False),
+        ({"collection": "sentinel-2-c1-l2a"}, False),
+        ({"url": "https://mirror.example/v1"}, True),
+        ({"collection": "sentinel-2-l2a"}, True),
+        ({"collection": "sentinel-2-l2a", "offset": "removed"}, False),
+        ({"url": "https://mirror.example/v1", "offset": "profile"}, False),
+    ):
+        (scene,) = scenes([one], CatalogConfig.model_validate(home | changes), ("red",))
+        assert scene.doubtful is doubtful, changes
+    old = {**one, "properties": one["properties"] | {"s2:processing_baseline": "03.01"}}
+    (scene,) = scenes([old], CatalogConfig(profile="plain", allowed_roots=(str(tmp_path),)), ("red",))
+    assert not scene.doubtful
+
+
+@pytest.mark.parametrize(
+    "name", [FLAG, "sentinel:boa_offset_applied", "boa_offset_applied", "of-mine:boa_offset_applied"]
+)
+def test_any_property_that_contradicts_the_rule_takes_the_scene_out_by_its_name(tmp_path: Path, name: str):
+    hrefs = {"red": f"{tmp_path}/red.tif", "scl": f"{tmp_path}/scl.tif"}
+    for told, said, used in (("in_numbers", True, False), ("in_numbers", False, True), ("removed", False, False),
+                             ("removed", True, True), (None, True, False), (None, False, True)):  # fmt: skip
+        one = item("s", assets=hrefs, **{name.replace(":", "__"): said})
+        (scene,) = scenes([one], CatalogConfig(profile="plain", offset=told, allowed_roots=(str(tmp_path),)), ("red",))
+        assert bool(scene.quarantine) is not used
+        assert used or name in scene.quarantine
+        assert used or "catalog.offset" in scene.quarantine
+    old = item("s", assets=hrefs, s2__processing_baseline="03.01", **{name.replace(":", "__"): True})
+    (scene,) = scenes([old], CatalogConfig(profile="plain", allowed_roots=(str(tmp_path),)), ("red",))
+    assert (scene.offset, scene.quarantine) == (0, "")
+
+
+def test_a_scene_without_the_property_that_is_to_be_followed_is_not_used(tmp_path: Path):
+    hrefs = {"red": f"{tmp_path}/red.tif", "scl": f"{tmp_path}/scl.tif"}
+    config = CatalogConfig(profile="plain", offset="flag:mine:taken_off", allowed_roots=(str(tmp_path),))
+    (scene,) = scenes([item("s", assets=hrefs)], config, ("red",))
+    assert "no property mine:taken_off" in scene.quarantine
+    with pytest.raises(InvalidCatalogError, match="true or false"):
+        scenes([item("s", assets=hrefs, mine__taken_off="yes")], config, ("red",))
+
+
+def test_a_plain_catalogue_that_is_not_told_and_whose_pixels_cannot_tell_stands_by_the_baseline_and_says_so(
+    tmp_path: Path,
+):
+    desert = made(tmp_path, "desert", carried=True, flag=False, classes=5)
+    found = settle(CatalogConfig(profile="plain", allowed_roots=(str(tmp_path),)), [desert])
+    (scene,) = found.plan.scenes
+    assert scene.offset == -1000
+    assert "catalog.offset is not told" in scene.offset_rule
+    assert "pixels inconclusive" in scene.offset_rule
+
+
+def test_a_plain_run_begun_before_there_was_a_choice_goes_on_with_its_offset_and_asks_nobody(tmp_path: Path):
+    run = RunDirectory(str(tmp_path / "run"))
+    one = made(tmp_path, "s", carried=False, flag=True)
+    freeze(run, [one])
+    settings = {
+        "region": {"bbox": list(GROUND.bounds)},
+        "windows": [{"start": "2023-08-01", "end": "2023-09-01"}],
+        "catalog": {"profile": "plain", "allowed_roots": [str(tmp_path)]},
+        "model": {"checkpoint": "none"},
+        "output": {"run": str(run)},
+    }
+    known = {"catalog": {"profile": "plain", "max_cloud_cover": 100.0, "collection": None}, "composite": {}}
+    begun = parse(ScanConfig, settings).as_begun(known)
+    for path in tmp_path.glob("*.tif"):
+        path.unlink()
+    for found in (settle(begun.catalog, frozen=load_items(run)), settle(begun.catalog, [one])):
+        (scene,) = found.plan.scenes
+        assert (scene.offset, scene.offset_rule) == (-1000, "baseline 05.09 has an offset of -1000")
+    assert "offset" not in begun.settings()["catalog"]
+
+
 # Real scenes
 
 
@@ -221,6 +327,38 @@ def test_real_scenes_come_out_with_the_offset_applied_once(shared_data: Path):
     darkest = np.nanpercentile(blue, 1)
     assert 0.01 < darkest < 0.04  # taken off twice it would lie below -0.06, never taken off above 0.11
     assert np.nanmin(blue) >= 0
+
+
+@pytest.mark.parametrize("told", ["removed", f"flag:{FLAG}"])
+def test_real_scenes_of_a_plain_catalogue_come_out_with_the_offset_applied_once_where_it_is_told(
+    shared_data: Path, told: str
+):
+    folder = shared_data / "sentinel2" / "earthsearch-33T-2023-08"
+    config = CatalogConfig(profile="plain", offset=told, allowed_roots=(str(folder),))
+    result = settle_real(config, real_items(folder))
+    assert (len(result.scenes), result.quarantined) == (7, ())
+    unit = max(result.units, key=lambda unit: len(unit.scenes))
+    blue_too = {one.id: one for one in scenes(real_items(folder), config, ("blue",))}
+    blue = observe(
+        [blue_too[one.id] for one in unit.scenes], unit.lattice, unit.box, ("blue",), CompositeConfig()
+    ).values
+    assert np.isfinite(blue).any()
+    assert np.nanmin(blue) >= 0
+
+
+@pytest.mark.parametrize("told", [None, "in_numbers", "untold, without the flag"])
+def test_no_real_scene_of_a_plain_catalogue_comes_out_with_negative_blue(shared_data: Path, told: str | None):
+    folder = shared_data / "sentinel2" / "earthsearch-33T-2023-08"
+    items, told_offset = real_items(folder), told if told == "in_numbers" else None
+    if told not in {None, "in_numbers"}:
+        for one in items:
+            del one["properties"][FLAG]
+    config = CatalogConfig(profile="plain", offset=told_offset, allowed_roots=(str(folder),))
+    result = settle_real(config, items)
+    assert result.scenes == ()
+    assert len(result.quarantined) == 7
+    said = "its pixels say" if told not in {None, "in_numbers"} else f"{FLAG} says"
+    assert all(f"{said} it was applied already" in one.quarantine for one in result.quarantined)
 
 
 def test_real_scenes_are_not_used_where_the_flag_is_turned_round(shared_data: Path):
