@@ -7,6 +7,7 @@ from abc import abstractmethod
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from landslide_scale.bands import TERRAIN_BANDS
 from landslide_scale.errors import InvalidConfigError
@@ -38,11 +39,7 @@ WindowField = Annotated[Window, BeforeValidator(_window)]
 
 def _offset(value: object) -> object:
     if value is not None and not re.fullmatch(r"in_numbers|removed|profile|flag:[A-Za-z0-9_.:+-]{1,255}", str(value)):
-        raise InvalidConfigError(
-            f"{value!r}",
-            expected="in_numbers, removed or flag:PROPERTY, a property of the Items that says whether it was taken off",
-            key="catalog.offset",
-        )
+        raise PydanticCustomError("offset", "in_numbers, removed, or flag:PROPERTY of the Items that says whether it is")
     return value
 
 
