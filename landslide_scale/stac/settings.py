@@ -39,7 +39,7 @@ WindowField = Annotated[Window, BeforeValidator(_window)]
 
 def _offset(value: object) -> object:
     if value is not None and not re.fullmatch(r"in_numbers|removed|profile|flag:[A-Za-z0-9_.:+-]{1,255}", str(value)):
-        raise PydanticCustomError("offset", "in_numbers, removed, or flag:PROPERTY of the Items that says whether it is")
+        raise PydanticCustomError("offset", "in_numbers, removed, or flag:PROPERTY of the Items that says which")
     return value
 
 
