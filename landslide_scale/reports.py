@@ -27,7 +27,7 @@ NAMED_UNITS = 3
 
 def plan_lines(prepared: Prepared) -> list[str]:
     """What a scan would do."""
-    request, plan, caveat = prepared.survey.request, prepared.survey.plan, prepared.model.caveat
+    request, plan, model = prepared.survey.request, prepared.survey.plan, prepared.model
     return [
         *(_zone_line(plan, lattice, box) for lattice, box in plan.extents.items()),
         *(_window_line(plan, window) for window in plan.windows),
@@ -35,7 +35,8 @@ def plan_lines(prepared: Prepared) -> list[str]:
         _memory_line(request, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
         *(f"not used: scene {scene.id}: {scene.quarantine}" for scene in plan.quarantined),
-        *([f"caveat: {caveat}"] if caveat else []),
+        *([f"caveat: {model.caveat}"] if model.caveat else []),
+        *([f"not known: {model.unknown}"] if model.unknown else []),
     ]
 
 
@@ -201,10 +202,11 @@ def scan_report(summary: ScanSummary) -> str:
     share = summary.observed_km2 / summary.km2 if summary.km2 else 0.0
     lines = [
         f"{summary.written} units written, {summary.empty} empty, {summary.failed} failed of {summary.units}",
-        f"{summary.km2:,.1f} km2 scanned, {share:.1%} observed; expected landslides {summary.landslide_km2:,.2f} km2",
+        f"{summary.km2:,.1f} km2 scanned, {share:.1%} observed; {summary.area_line}",
         *_failures(summary.errors),
         *(f"not used: scene {reason}" for reason in summary.quarantined[:20]),
         *([f"caveat: {summary.caveat}"] if summary.caveat else []),
+        *([f"not known: {summary.unknown}"] if summary.unknown else []),
         f"run: {summary.run}",
     ]
     return "\n".join(lines)

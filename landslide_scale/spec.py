@@ -1,4 +1,4 @@
-"""What a network is made of and how it takes pixel values, as frozen values.
+"""What a network is made of, how it takes pixel values, and what images it learns from, as frozen values.
 
 Plain dataclasses, so that they import with nothing but Python and NumPy on a GPU machine, read from YAML
 through ``training/settings.py`` and travel in a checkpoint's JSON metadata.
@@ -216,3 +216,27 @@ class InputSpec:
             "l4s": (0.0, _L4S_HIGH, other[0]),
         }[radiometry]
         return cls(radiometry=radiometry, low=low, high=high, gain=gain, mean=mean, std=std, terrain=terrain)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFacts:
+    """What is known of the images that a network learns from, or is shown; None where nobody says.
+
+    Attributes:
+        resolution: Metres of ground per pixel, above 0, as the network is shown them.
+        method, clear, dilate_m: How scenes became one image, as in a configuration's ``composite``.
+        dem: Collection that elevation and slope are from, where they are among the bands.
+        fair_share: Whether the images are a fair sample of some ground, so that landslides are as frequent among their
+            pixels as there; False where they were picked for what they show.
+    """
+
+    resolution: float | None = None
+    method: str | None = None
+    clear: tuple[int, ...] | None = None
+    dilate_m: float | None = None
+    dem: str | None = None
+    fair_share: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.resolution is not None and not 0 < self.resolution < math.inf:
+            raise InvalidConfigError(f"resolution {self.resolution}", expected="metres per pixel, above 0")

@@ -227,7 +227,7 @@ def test_the_specs_of_model_and_training_are_read_as_sections():
         FinetuneConfig,
         finetune_content(model={"sam": "vit_t", "tuning": {"width": 8}, "bands": ["nir"]}, train={"epochs": 3}),
     )
-    assert (config.train.calibration, config.dataset.split) == ("temperature", "seeded")
+    assert (config.train.calibration, config.dataset.split) == (None, "seeded")
     assert (config.model.sam, config.model.tuning.width, config.model.bands) == ("vit_t", 8, ("nir",))
     assert (config.train.epochs, config.train.batch) == (3, 8)
 

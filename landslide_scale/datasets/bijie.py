@@ -36,4 +36,12 @@ def open_bijie(
         need_names(tuple(found), expected=f"images in {folder}", file=files.where(folder))
         pairs |= {f"non-landslide/{name}": Pair(image=path, mask=None) for name, path in found.items()}
     need_names(tuple(pairs), expected="PNG images in landslide/image", file=files.where("landslide/image"))
-    return ImagePairs(files=files, pairs=pairs, meaning=_MEANING, bands=bands, resolution=_METRES, resize=resize)
+    return ImagePairs(
+        files=files,
+        pairs=pairs,
+        meaning=_MEANING,
+        bands=bands,
+        resolution=_METRES,
+        resize=resize,
+        fair_share=False,  # each was cut around a landslide, or where there is none
+    )

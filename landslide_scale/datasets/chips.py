@@ -1,8 +1,11 @@
 """Training chips as ``landslide-scale chips`` writes them: ``chips.json`` and one ``NAME.npz`` per chip.
 
 ``chips.json`` is ``{"version": 1, "bands": [...], "radiometry": "boa", "resolution": 10.0, "size": N}``, with bands of
-elevation also ``"dem": [...]``, the tiles they are from. An npz holds ``image`` float32 (C, N, N), NaN where there is
-no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
+elevation also ``"dem": [...]``, the tiles they are from. Later chips say too how their pixels were made, ``"composite":
+{"method": ..., "clear": [...], "dilate_m": ...}``, ``"windows": N`` and ``"dem_source": {"profile": ..., "collection":
+...}``, and that they are all of a labelled region, ``"fair_share": true``.
+
+An npz holds ``image`` float32 (C, N, N), NaN where there is no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
 """
 
 from __future__ import annotations
@@ -10,18 +13,20 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import threading
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from landslide_scale.bands import TERRAIN_BANDS
 from landslide_scale.datasets.sample import LABELS, Sample, need_names
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.spec import Radiometry
+from landslide_scale.spec import ImageFacts, Radiometry
 
 if TYPE_CHECKING:
     from landslide_scale.datasets.files import Files
@@ -48,12 +53,14 @@ class ChipIndex:
         radiometry: Units of the image.
         resolution: Metres per pixel.
         size: Pixels per side.
+        facts: What else it says, the resolution again among it.
     """
 
     bands: tuple[str, ...]
     radiometry: Radiometry
     resolution: float
     size: int
+    facts: ImageFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +83,16 @@ class Chips:
     def radiometry(self) -> Radiometry:
         """Of all chips."""
         return self.index.radiometry
+
+    @property
+    def facts(self) -> ImageFacts:
+        """Of all chips; of an elevation model only where a chosen band is from it."""
+        facts = self.index.facts
+        return facts if set(self.bands) & set(TERRAIN_BANDS) else replace(facts, dem=None)
+
+    def place(self, name: str) -> str:
+        """The block of the lattice: its chips of several windows differ in ``-tN-`` alone."""
+        return re.sub(r"-t\d+-", "-", name)
 
     def read(self, name: str) -> Sample:
         """Open one chip, with the chosen bands."""
@@ -156,6 +173,7 @@ def read_index(files: Files) -> ChipIndex:
         version = found.get("version") if isinstance(found, dict) else type(found).__name__
         raise InvalidDatasetError(f"version {version}", expected=f"{VERSION}", file=where)
     wrong = [key for key, right in _RULES.items() if not right(found.get(key))]
+    wrong += [key for key, right in _LATER.items() if key in found and not right(found[key])]
     if wrong:
         raise InvalidDatasetError(f"{wrong[0]} {found.get(wrong[0])!r}", expected=f"{_EXPECTED[wrong[0]]}", file=where)
     return ChipIndex(
@@ -163,6 +181,20 @@ def read_index(files: Files) -> ChipIndex:
         radiometry=found["radiometry"],
         resolution=float(found["resolution"]),
         size=found["size"],
+        facts=_facts(found),
+    )
+
+
+def _facts(found: dict[str, Any]) -> ImageFacts:
+    """What an index says of how pixels were made; chips made before it was kept say their resolution alone."""
+    composite, dem = found.get("composite", {}), found.get("dem_source", {})
+    return ImageFacts(
+        resolution=float(found["resolution"]),
+        method=composite.get("method"),
+        clear=tuple(composite["clear"]) if "clear" in composite else None,
+        dilate_m=float(composite["dilate_m"]) if "dilate_m" in composite else None,
+        dem=dem.get("collection"),
+        fair_share=found.get("fair_share"),
     )
 
 
@@ -171,11 +203,30 @@ def _is_bands(value: object) -> bool:
     return named and isinstance(value, list) and len(set(value)) == len(value)
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_composite(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    clear = value.get("clear", [])
+    named = isinstance(value.get("method", ""), str) and _is_number(value.get("dilate_m", 0))
+    return named and isinstance(clear, list) and all(type(one) is int for one in clear)
+
+
+def _is_source(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(key, ""), str) for key in ("profile", "collection"))
+
+
 _EXPECTED = {
     "bands": "a list of band names, each once",
     "radiometry": f"one of {', '.join(get_args(Radiometry))}",
     "resolution": "metres per pixel, more than 0",
     "size": "pixels per side, 1 or more",
+    "composite": "method, clear classes and dilate_m, as in a configuration",
+    "dem_source": "profile and collection, by name",
+    "fair_share": "true or false",
 }
 _RULES: dict[str, Callable[[Any], bool]] = {
     "bands": _is_bands,
@@ -183,3 +234,9 @@ _RULES: dict[str, Callable[[Any], bool]] = {
     "resolution": lambda value: isinstance(value, int | float) and value > 0,
     "size": lambda value: isinstance(value, int) and value > 0,
 }
+_LATER: dict[str, Callable[[Any], bool]] = {
+    "composite": _is_composite,
+    "dem_source": _is_source,
+    "fair_share": lambda value: isinstance(value, bool),
+}
+"""Of keys that older chips lack."""

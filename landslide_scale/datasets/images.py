@@ -13,6 +13,7 @@ from landslide_scale.datasets import multiband, pictures
 from landslide_scale.datasets.sample import Sample
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.label_values import IGNORE
+from landslide_scale.spec import ImageFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +97,7 @@ class ImagePairs:
         channels: What the files hold; None for 8-bit red, green and blue.
         resolution: Metres per pixel as stored, or None where nobody knows.
         resize: Side all are resized to, or None.
+        fair_share: Whether they are a fair sample of some ground; None where nobody knows.
     """
 
     files: Files
@@ -105,6 +107,7 @@ class ImagePairs:
     channels: Channels | None = None
     resolution: float | None = None
     resize: int | None = None
+    fair_share: bool | None = None
 
     def __post_init__(self) -> None:
         missing = [band for band in self.bands if band not in self._stored]
@@ -122,6 +125,15 @@ class ImagePairs:
     def radiometry(self) -> Radiometry:
         """As the channels say; else display values, 0 to 255."""
         return self.channels.radiometry if self.channels else "rgb8"
+
+    @property
+    def facts(self) -> ImageFacts:
+        """Of the files; how their pixels were made, nobody says."""
+        return ImageFacts(resolution=self.resolution, fair_share=self.fair_share)
+
+    def place(self, name: str) -> str:
+        """Each image is taken for a place of its own."""
+        return name
 
     @property
     def _stored(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from landslide_scale.datasets.sample import Dataset, Sample
-    from landslide_scale.spec import Radiometry
+    from landslide_scale.spec import ImageFacts, Radiometry
 
 BUDGET = 2_000_000_000
 """Bytes of decoded images that one process keeps."""
@@ -44,6 +44,15 @@ class Kept:
     def radiometry(self) -> Radiometry:
         """As the data set's."""
         return self._dataset.radiometry
+
+    @property
+    def facts(self) -> ImageFacts:
+        """As the data set's."""
+        return self._dataset.facts
+
+    def place(self, name: str) -> str:
+        """As the data set's."""
+        return self._dataset.place(name)
 
     def read(self, name: str) -> Sample:
         """One image and its label, not to be written to; errors as the data set's."""

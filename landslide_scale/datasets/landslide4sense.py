@@ -18,6 +18,7 @@ import numpy as np
 
 from landslide_scale.datasets.sample import Sample, need_names
 from landslide_scale.errors import InvalidDatasetError
+from landslide_scale.spec import ImageFacts
 
 if TYPE_CHECKING:
     from landslide_scale.datasets.files import Files
@@ -36,7 +37,8 @@ _LATER_MASKS = (
     "The competition's release had no masks here, a later one has: download that, or take TrainData alone, "
     "by its own dataset.path and dataset.split: seeded"
 )
-_PIXEL_M2 = 100.0
+_METRES = 10.0
+_PIXEL_M2 = _METRES**2
 _MOST_PIXELS = 100_000_000
 _NAME = re.compile(r"(image|mask)_(\d+)\.h5")
 _SHOWN = 3
@@ -60,6 +62,15 @@ class Landslide4Sense:
     def radiometry(self) -> Radiometry:
         """Values over the mean of their band."""
         return "l4s"
+
+    @property
+    def facts(self) -> ImageFacts:
+        """How its squares were picked out of four regions is not published, so neither is whose share they are."""
+        return ImageFacts(resolution=_METRES)
+
+    def place(self, name: str) -> str:
+        """Where its squares lie was not published: each is taken for a place of its own."""
+        return name
 
     def read(self, name: str) -> Sample:
         """Open one image with the chosen bands, and its mask."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from landslide_scale.spec import Radiometry
+    from landslide_scale.spec import ImageFacts, Radiometry
 
 LABELS = (0, 1, IGNORE)
 """Background, landslide, ignored."""
@@ -72,6 +72,15 @@ class Dataset(Protocol):
     @property
     def radiometry(self) -> Radiometry:
         """Units of the images."""
+        ...
+
+    @property
+    def facts(self) -> ImageFacts:
+        """What else is known of the images, as stored; what resizing makes of their resolution, `Found` says."""
+        ...
+
+    def place(self, name: str) -> str:
+        """Name of the ground that an image shows: several images may show the same."""
         ...
 
     def read(self, name: str) -> Sample:

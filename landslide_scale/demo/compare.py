@@ -49,6 +49,11 @@ class Comparison:
     pixels: MapScore
     classifier: PixelClassifier
 
+    @property
+    def landslide_km2(self) -> float:
+        """What of the observed ground is landslide; pixels are 10 m."""
+        return (self.network.confusion.tp + self.network.confusion.fn) * 1e-4
+
     def lines(self) -> list[str]:
         """As text."""
         own, rival = self.network.confusion.landslide, self.pixels.confusion.landslide

@@ -20,7 +20,7 @@ from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_wo
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.runtime.session import session
-from landslide_scale.scan.driver import Progress
+from landslide_scale.scan.driver import Progress, ScanSummary
 from landslide_scale.scan.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import C, load
@@ -88,11 +88,12 @@ def run_demo(directory: Path, *, seed: int, progress: Say) -> DemoResult:
         with watch("finetune"):
             _finetune(directory, progress)
         with watch("scan"):
-            settings = _scan(directory, world, url, progress)
+            settings, summary = _scan(directory, world, url, progress)
         with watch("score"):
             comparison = compare(settings, world, directory / "chips", directory / "quicklook.png")
     for line in comparison.lines():
         progress(line)
+    progress(f"{summary.area_line}; {comparison.landslide_km2:.2f} km2 of the observed ground are landslide")
     progress(f"picture: {directory / 'quicklook.png'}; cube: {directory / 'scan' / 'cube.zarr'}")
     progress("seconds: " + ", ".join(f"{step} {spent:.0f}" for step, spent in watch.seconds.items()))
     return DemoResult(comparison=comparison, quicklook=directory / "quicklook.png", seconds=dict(watch.seconds))
@@ -127,7 +128,7 @@ def _finetune(directory: Path, progress: Say) -> None:
     finetune(job, resume=(directory / "finetune" / "run.json").exists(), progress=progress)
 
 
-def _scan(directory: Path, world: World, url: str, progress: Say) -> ScanConfig:
+def _scan(directory: Path, world: World, url: str, progress: Say) -> tuple[ScanConfig, ScanSummary]:
     settings = {
         "region": {"file": str(world.region("east"))},
         **_common(world, url),
@@ -142,8 +143,8 @@ def _scan(directory: Path, world: World, url: str, progress: Say) -> ScanConfig:
     def say(done: Progress) -> None:
         progress(f"{done.done}/{done.total} units, {done.km2:.0f} km2")
 
-    scan(wanted, resume=(directory / "scan" / "run.json").exists(), progress=say)
-    return wanted
+    summary = scan(wanted, resume=(directory / "scan" / "run.json").exists(), progress=say)
+    return wanted, summary
 
 
 def _common(world: World, url: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.region.polygons import read_polygons
 from landslide_scale.runtime.session import session, settle_data
+from landslide_scale.scan.model import observed_as
 from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.settings import ScanCompute
 from landslide_scale.scan.survey import Sources, requested, searched, settled
@@ -127,14 +128,22 @@ def _made_on_ray(plan: Plan, task: _Task, compute: ScanCompute) -> list[dict[str
 
 
 def _index(config: ChipsConfig, plan: Plan) -> dict[str, Any]:
-    """What all chips have in common, and the tiles that their elevations are from."""
-    dem = {"dem": [tile.id for tile in plan.dem]} if config.dem is not None else {}
+    """What all chips have in common, how their pixels were made, and the tiles that their elevations are from."""
+    facts, dem = observed_as(config.grid, config.composite, config.dem), {}
+    if config.dem is not None:
+        dem = {
+            "dem": [tile.id for tile in plan.dem],
+            "dem_source": {"profile": config.dem.profile, "collection": facts.dem},
+        }
     return {
         "version": VERSION,
         "bands": list(config.bands),
         "radiometry": "boa",
-        "resolution": float(config.grid.resolution),
+        "resolution": facts.resolution,
         "size": config.size,
+        "composite": {"method": facts.method, "clear": list(facts.clear or ()), "dilate_m": facts.dilate_m},
+        "windows": len(config.windows),
+        "fair_share": True,  # every block of a region whose labels are complete
     } | dem
 
 

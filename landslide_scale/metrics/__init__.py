@@ -6,6 +6,7 @@ what is predicted there changes nothing, and beside them there is no border.
 
 from __future__ import annotations
 
+from landslide_scale.metrics.areas import AreaRatio, area_line, assumption
 from landslide_scale.metrics.boundary import boundary, match_boundaries, match_pixels
 from landslide_scale.metrics.components import Components
 from landslide_scale.metrics.confusion import Confusion, Scores
@@ -20,6 +21,7 @@ from landslide_scale.metrics.sizes import SizeClass, by_size
 
 __all__ = [
     "LEAST",
+    "AreaRatio",
     "Components",
     "Confusion",
     "LabelledMap",
@@ -31,6 +33,8 @@ __all__ = [
     "Reliability",
     "Scores",
     "SizeClass",
+    "area_line",
+    "assumption",
     "boundary",
     "by_size",
     "fit_logistic",

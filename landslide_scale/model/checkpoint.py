@@ -18,11 +18,12 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
+from landslide_scale.metrics import AreaRatio
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.core.tensors import state_sha256
 from landslide_scale.model.values import value_from_json
 from landslide_scale.redaction import redacted
-from landslide_scale.spec import InputSpec, ModelSpec
+from landslide_scale.spec import ImageFacts, InputSpec, ModelSpec
 from landslide_scale.storage.files import read_range, write_whole
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class ModelCard:
         threshold: Probability from which a pixel counts as landslide, in (0, 1).
         temperature, bias: Probability is ``sigmoid((logit + bias) / temperature)``; temperature above 0.
         prevalence: Share of landslide, 0 to 1, among the validation pixels they were fitted to; None where not known.
+        area: True over expected landslide area on the validation images; None where not known.
+        trained_on: What the images were that it learnt from and was validated on.
         base: The weights under the trained tensors, or those they began as.
         provenance: Anything worth knowing of the training, as text by name.
     """
@@ -86,6 +89,8 @@ class ModelCard:
     temperature: float = 1.0
     bias: float = 0.0
     prevalence: float | None = None
+    area: AreaRatio | None = None
+    trained_on: ImageFacts = field(default_factory=ImageFacts)
     base: BaseWeights
     provenance: dict[str, str] = field(default_factory=dict)
 
@@ -98,6 +103,8 @@ class ModelCard:
             raise InvalidCheckpointError(f"bias {self.bias}", expected="a number")
         if self.prevalence is not None and not 0 <= self.prevalence <= 1:
             raise InvalidCheckpointError(f"prevalence {self.prevalence}", expected="0 to 1, or none")
+        if self.area is not None and not self.area.possible:
+            raise InvalidCheckpointError(f"area {self.area}", expected="ratios of 0 or more, ascending, and places")
 
 
 def save(url: str, net: Network, card: ModelCard) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import ray
@@ -22,6 +22,7 @@ from landslide_scale.runtime.session import session
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.job import FinetuneJob, Prepared
+from landslide_scale.training.run import begun_calibration
 
 _RESULT = "result.json"
 Say = Callable[[str], None]
@@ -52,9 +53,10 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
             holds another benchmark.
         BrokenRunError: Workers failed too often.
     """
+    folder = RunDirectory(config.output.run)
+    config = _as_begun(config, folder)
     wanted = trials(config)
     _check(wanted)
-    folder = RunDirectory(config.output.run)
     folder.claim("benchmark", _settings(config), resume=resume)
     results = []
     with session(config.compute.address):
@@ -65,6 +67,14 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
     files = [*write_tables(tables, folder.write), *_pictures(folder, wanted, tables[-1])]
     folder.note(state="complete", files=files)
     return BenchmarkSummary(tables=tuple(tables), files=tuple(files), run=str(folder))
+
+
+def _as_begun(config: BenchmarkConfig, folder: RunDirectory) -> BenchmarkConfig:
+    """The benchmark; where it leaves ``train.calibration`` open, as the one in the folder was begun."""
+    if config.train.calibration is not None or not folder.exists("run.json"):
+        return config
+    train = replace(config.train, calibration=begun_calibration(folder))
+    return config.model_copy(update={"train": train})
 
 
 def _settings(config: BenchmarkConfig) -> dict[str, object]:

@@ -14,10 +14,11 @@ from typing import Any
 from landslide_scale.cube import template
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.metrics import AreaRatio, area_line, assumption
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow
 from landslide_scale.scan.layout import CUBE, Layout
-from landslide_scale.scan.model import ScanModel, fitting_model
+from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
@@ -52,7 +53,10 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class ScanSummary:
-    """How a scan ended: units by state; ground inside region and zones, what of it was observed; scenes not trusted."""
+    """How a scan ended: units by state; ground inside region and zones, what of it was observed; scenes not trusted.
+
+    `area` and `fair_share` are the checkpoint's, and say what the expected `landslide_km2` can be trusted for.
+    """
 
     run: str
     units: int
@@ -65,11 +69,19 @@ class ScanSummary:
     errors: tuple[str, ...]
     caveat: str
     quarantined: tuple[str, ...] = ()
+    area: AreaRatio | None = None
+    fair_share: bool | None = None
+    unknown: str = ""
 
     @property
     def complete(self) -> bool:
         """Whether every planned unit is accounted for."""
         return self.written + self.empty == self.units
+
+    @property
+    def area_line(self) -> str:
+        """The expected area of landslides with its range, and what that assumes."""
+        return area_line(self.landslide_km2, self.area, fair_share=self.fair_share)
 
 
 Report = Callable[[Progress], None]
@@ -106,7 +118,7 @@ def prepare(config: ScanConfig) -> Prepared:
     run = RunDirectory(config.output.run)
     if run.exists("run.json"):
         config = config.as_begun(run.claimed()["settings"])
-    model = fitting_model(config.model, config.predict)
+    model = _fitting(config)
     request, sources = _asked(config, model)
     survey = settled(request, sources, kept_or_searched(run, request, sources))
     return Prepared(config=config, run=run, model=model, survey=survey)
@@ -140,13 +152,18 @@ def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSumma
     """
     run = RunDirectory(config.output.run)
     config = config.as_begun(run.claimed()["settings"])
-    model = fitting_model(config.model, config.predict)
+    model = _fitting(config)
     request, sources = _asked(config, model)
     settings = _settings(config, model, request)
     with held(run) as lease:
         survey = grow(run, request, sources, settings)
         prepared = Prepared(config=config, run=run, model=model, survey=survey)
         return _finish(prepared, lease, engine, progress)
+
+
+def _fitting(config: ScanConfig) -> ScanModel:
+    """The checkpoint, which fits what it will be shown."""
+    return fitting_model(config.model, config.predict, observed_as(config.grid, config.composite, config.dem))
 
 
 def _asked(config: ScanConfig, model: ScanModel) -> tuple[Request, Sources]:
@@ -210,17 +227,10 @@ def _lay_out(prepared: Prepared) -> None:
         plan.windows,
         survey.request.grid,
         sharded=prepared.config.output.sharded,
-        attributes={
-            "title": "Landslide probability",
-            "source": "Sentinel-2 L2A",
-            "checkpoint_sha256": model.sha256,
-            "threshold": model.card.threshold,
-            "caveat": model.caveat,
-            "training": model.card.provenance,
-        },
+        attributes={"title": "Landslide probability", "source": "Sentinel-2 L2A", **model.attributes},
     )
     run.note(
-        caveat=model.caveat,
+        **model.noted,
         units=len(plan.units),
         scenes=len(plan.scenes),
         quarantined={scene.id: scene.quarantine for scene in plan.quarantined},
@@ -306,10 +316,15 @@ def _summary(prepared: Prepared, records: dict[str, Record]) -> ScanSummary:
         errors=tuple(f"{record.unit}: {record.error}" for record in of_units if not record.done),
         caveat=prepared.model.caveat,
         quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),
+        area=prepared.model.card.area,
+        fair_share=prepared.model.card.trained_on.fair_share,
+        unknown=prepared.model.unknown,
     )
 
 
 def _facts(summary: ScanSummary) -> dict[str, Any]:
-    return {
-        key: getattr(summary, key) for key in ("written", "empty", "failed", "km2", "observed_km2", "landslide_km2")
+    keys = ("written", "empty", "failed", "km2", "observed_km2", "landslide_km2")
+    return {key: getattr(summary, key) for key in keys} | {
+        "landslide_km2_range": None if summary.area is None else summary.area.around(summary.landslide_km2),
+        "landslide_km2_assumes": assumption(summary.area, fair_share=summary.fair_share),
     }

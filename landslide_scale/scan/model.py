@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
 from landslide_scale.grid import PatchLattice
+from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.model.checkpoint import ModelCard, identified
 from landslide_scale.scan.settings import CheckpointConfig, PredictConfig
+from landslide_scale.spec import ImageFacts
+from landslide_scale.stac.search import collection
+from landslide_scale.stac.settings import DemConfig
 
 NETWORK_SIDE = 448
 """Side in pixels of what the encoder sees by default: 28 of SAM's tokens, two windows of 14 without padding; a multiple
 of 32 too, for the convolutional networks."""
+
+SAME_RESOLUTION = 0.05
+"""Relative difference up to which two resolutions are one: what is left of true metres in a projection, say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,30 +35,74 @@ class ScanModel:
         sha256: Of the checkpoint file.
         patches: Where the network's squares lie.
         caveat: What every output must say of this pairing of model and data; empty where there is nothing.
+        unknown: What the checkpoint does not say and the pairing was therefore not judged by; empty where there is
+            nothing.
     """
 
     card: ModelCard
     sha256: str
     patches: PatchLattice
     caveat: str
+    unknown: str = ""
 
     @property
     def bands(self) -> tuple[str, ...]:
         """Channels of the network."""
         return self.card.model.bands
 
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What a cube says of it, as it reads back from JSON; of what it was trained on only where that is known."""
+        trained_on = json.loads(json.dumps(asdict(self.card.trained_on)))
+        said = {} if self.card.trained_on == ImageFacts() else {"trained_on": trained_on}
+        return {
+            "checkpoint_sha256": self.sha256,
+            "threshold": self.card.threshold,
+            "caveat": self.caveat,
+            "training": self.card.provenance,
+        } | said
 
-def fitting_model(checkpoint: CheckpointConfig, predict: PredictConfig) -> ScanModel:
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What a run says of it."""
+        card = self.card
+        area = None if card.area is None else asdict(card.area)
+        return {"caveat": self.caveat, "unknown": self.unknown, "trained_on": asdict(card.trained_on), "area": area}
+
+
+def observed_as(grid: GridConfig, composite: CompositeConfig, dem: DemConfig | None) -> ImageFacts:
+    """What the images of a scan, or chips, of these settings are."""
+    return ImageFacts(
+        resolution=float(grid.resolution),
+        method=composite.method,
+        clear=composite.clear,
+        dilate_m=composite.dilate_m,
+        dem=None if dem is None else collection(dem),
+    )
+
+
+def fitting_model(checkpoint: CheckpointConfig, predict: PredictConfig, shown: ImageFacts) -> ScanModel:
     """The model that a scan is to use.
+
+    Args:
+        checkpoint: Where it is, and what is accepted of it.
+        predict: How it passes over a block.
+        shown: What the scan's images are.
 
     Raises:
         InvalidCheckpointError: It is no checkpoint, or does not fit what a scan shows it.
         InvalidConfigError: The network cannot see patches of the side asked for.
     """
     card, sha256 = identified(checkpoint.checkpoint)
-    caveat = _caveat(checkpoint, card)
+    caveats = (_radiometry(checkpoint, card), _resolution(checkpoint, card, shown), _making(card.trained_on, shown))
     patches = PatchLattice(patch=_patch_side(predict.patch, card), halo=predict.halo)
-    return ScanModel(card=card, sha256=sha256, patches=patches, caveat=caveat)
+    return ScanModel(
+        card=card,
+        sha256=sha256,
+        patches=patches,
+        caveat=" ".join(caveat for caveat in caveats if caveat),
+        unknown=_unknown(card.trained_on),
+    )
 
 
 def _patch_side(asked: int | None, card: ModelCard) -> int:
@@ -62,7 +117,7 @@ def _patch_side(asked: int | None, card: ModelCard) -> int:
     return side
 
 
-def _caveat(config: CheckpointConfig, card: ModelCard) -> str:
+def _radiometry(config: CheckpointConfig, card: ModelCard) -> str:
     """Sentinel-2 L2A is surface reflectance; another radiometry is refused unless told to go on."""
     known = (*BAND_NAMES, *TERRAIN_BANDS)
     unknown = [band for band in card.model.bands if band not in known]
@@ -85,3 +140,45 @@ def _caveat(config: CheckpointConfig, card: ModelCard) -> str:
             file=config.checkpoint,
         )
     return f"The model was trained on {trained} imagery, not on surface reflectance: this is not a landslide map."
+
+
+def _resolution(config: CheckpointConfig, card: ModelCard, shown: ImageFacts) -> str:
+    """Pixels of another size are refused unless told to go on; of a size that nobody knows they are taken."""
+    trained, metres = card.trained_on.resolution, shown.resolution
+    if trained is None or metres is None or _same(trained, metres):
+        return ""
+    if config.accept_resolution is None or not _same(config.accept_resolution, trained):
+        raise InvalidCheckpointError(
+            f"trained on pixels of {trained:g} m",
+            expected=f"{metres:g} m, the grid.resolution of the scan",
+            cure=f"To go on all the same set model.accept_resolution: {trained:g}; every output will say so.",
+            file=config.checkpoint,
+        )
+    return f"The model was trained on pixels of {trained:g} m and is shown pixels of {metres:g} m."
+
+
+def _unknown(trained: ImageFacts) -> str:
+    facts = (("ground resolution", trained.resolution), ("composite", trained.method))
+    unknown = [name for name, value in facts if value is None]
+    return f"{' and '.join(unknown)} of the images that the model was trained on" if unknown else ""
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=SAME_RESOLUTION)
+
+
+def _making(trained: ImageFacts, shown: ImageFacts) -> str:
+    """How the images differ in what made them, as far as it is known of both."""
+    pairs = (
+        ("composite.method", trained.method, shown.method),
+        ("composite.clear", _listed(trained.clear), _listed(shown.clear)),
+        ("composite.dilate_m", trained.dilate_m, shown.dilate_m),
+        ("dem.collection", trained.dem, shown.dem),
+    )
+    known = [pair for pair in pairs if None not in pair]
+    differ = [f"{key} {there} (here {here})" for key, there, here in known if there != here]
+    return f"The model was trained on images made otherwise: {', '.join(differ)}." if differ else ""
+
+
+def _listed(classes: tuple[int, ...] | None) -> str | None:
+    return None if classes is None else str(sorted(set(classes)))

@@ -21,6 +21,7 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("composite", "min_clear"): 1,
     ("composite", "max_clear"): None,
     ("composite", "processings"): "newest",
+    ("model", "accept_resolution"): None,
 }
 """Keys, by section, that runs were begun without, and the value of each that does what was done then. It is left out of
 what a run records, so that those runs are known again."""
@@ -33,11 +34,13 @@ class CheckpointConfig(Section):
         checkpoint: Path or URL of a landslide_scale checkpoint.
         base_weights: Path or URL of the SAM weights it stands on, where they moved since.
         accept_radiometry: Go on although the checkpoint was trained on this other radiometry; every output says so.
+        accept_resolution: Go on although it was trained on pixels of so many metres; every output says so.
     """
 
     checkpoint: str
     base_weights: str | None = None
     accept_radiometry: Radiometry | None = None
+    accept_resolution: float | None = Field(default=None, gt=0)
 
 
 class PredictConfig(Section):

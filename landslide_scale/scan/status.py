@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from landslide_scale.cube.ledger import Ledger, Record, State
+from landslide_scale.metrics import AreaRatio, assumption
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import Layout
 from landslide_scale.storage.lease import Holder, holder
@@ -51,6 +52,7 @@ class Status:
         run: Its folder.
         state: As the driver left it.
         worker: Who is at work on it.
+        area, fair_share: Of its checkpoint: how far expected areas of landslides can be trusted; None where not known.
         rows: By window, then all.
         errors: Units by class of their error.
         seconds: By stage: sum, median and largest over the units.
@@ -63,6 +65,8 @@ class Status:
     run: str
     state: str
     worker: Holder | None
+    area: AreaRatio | None
+    fair_share: bool | None
     rows: tuple[Row, ...]
     errors: tuple[tuple[str, int], ...]
     seconds: tuple[tuple[str, float, float, float], ...]
@@ -78,7 +82,7 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
     Raises:
         InvalidInputError: It holds no scan.
     """
-    laid, records = layout.load(run), Ledger(run).records()
+    laid, records, facts = layout.load(run), Ledger(run).records(), run.read_json("run.json")
     held = list(records.values())
     done = [record for record in held if record.done]
     rows = [
@@ -89,6 +93,8 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
         run=str(run),
         state=run.claimed()["state"],
         worker=holder(run),
+        area=AreaRatio(**facts["area"]) if facts.get("area") else None,
+        fair_share=facts.get("trained_on", {}).get("fair_share"),
         rows=(*rows, _row("all", [place.id for place in laid.places], records)),
         errors=tuple(Counter(record.error.partition(":")[0] for record in held if not record.done).most_common()),
         seconds=tuple(_stage(name, done) for name in ("read", "predict", "write")) if done else (),
@@ -127,8 +133,8 @@ def _stage(name: str, records: Iterable[Record]) -> tuple[str, float, float, flo
 
 def lines(found: Status) -> list[str]:
     """The table, as text."""
-    head = ("window", "units", *STATES, "left", "km2", "clear", "landslide km2")
-    rows = [head, *(_cells(row) for row in found.rows)]
+    head = ("window", "units", *STATES, "left", "km2", "clear", "landslide km2", "range")
+    rows = [head, *(_cells(row, found.area) for row in found.rows)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     errors = ["units by error: " + ", ".join(f"{name} {count}" for name, count in found.errors)] if found.errors else []
@@ -141,6 +147,7 @@ def lines(found: Status) -> list[str]:
         f"run: {found.run}",
         f"state: {found.state}{at_work}",
         *table,
+        f"landslide km2 is expected, its range {assumption(found.area, fair_share=found.fair_share)}",
         *errors,
         *stages,
         (
@@ -151,7 +158,8 @@ def lines(found: Status) -> list[str]:
     ]
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, area: AreaRatio | None) -> tuple[str, ...]:
     clear = f"{row.observed_km2 / row.km2:.1%}" if row.km2 else "-"
     counts = (row.units, *row.states, row.left)
-    return (row.name, *map(str, counts), f"{row.km2:,.1f}", clear, f"{row.landslide_km2:,.2f}")
+    known = "-" if area is None else "{:,.2f} to {:,.2f}".format(*area.around(row.landslide_km2))
+    return (row.name, *map(str, counts), f"{row.km2:,.1f}", clear, f"{row.landslide_km2:,.2f}", known)

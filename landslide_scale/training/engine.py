@@ -18,7 +18,8 @@ from landslide_scale.model import counts_line
 from landslide_scale.redaction import redacted
 from landslide_scale.training.fitting import TrainState, fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.run import FinetuneResult, TrainRun
+from landslide_scale.training.places import area_ratio
+from landslide_scale.training.run import FinetuneResult, TrainRun, as_begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +51,10 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
             another run.
         BrokenRunError: The workers failed too often.
     """
+    job = as_begun(job)
     prepared = Prepared.of(job)
     job = prepared.settled(job)
-    net, run = job.build(), TrainRun(job)
+    net, run = job.build(), TrainRun(job, prepared.trained_on)
     run.begin(prepared, net, resume=resume)
     if (done := run.result()) is not None:
         return done
@@ -154,7 +156,8 @@ def _worker(config: dict[str, Any]) -> None:
     """One DDP process, from the last reported epoch to the score."""
     job: FinetuneJob = config["job"]
     torch.set_num_threads(job.cpus_per_worker)
-    run, parts, first = TrainRun(job), config["prepared"].parts(job), ray.train.get_context().get_world_rank() == 0
+    prepared: Prepared = config["prepared"]
+    run, parts, first = TrainRun(job, prepared.trained_on), prepared.parts(job), _is_first()
     net = job.build().to(get_device())
 
     def after_epoch(state: TrainState) -> None:
@@ -164,8 +167,13 @@ def _worker(config: dict[str, Any]) -> None:
 
     state = fit(net, parts, job.train, state=_reported(), after_epoch=after_epoch, threads=job.cpus_per_worker)
     judged = score(net, state, parts, job.train, threads=job.cpus_per_worker)
+    area = area_ratio(net, state.best_epoch.calibration, prepared, job, threads=job.cpus_per_worker)
     if first:
-        run.complete(net, state, judged)
+        run.complete(net, state, judged, area=area)
+
+
+def _is_first() -> bool:
+    return bool(ray.train.get_context().get_world_rank() == 0)
 
 
 def _report(state: TrainState, *, first: bool) -> None:

@@ -88,7 +88,7 @@ class Calibration:
     prevalence: float | None = None
 
     @classmethod
-    def fitted(cls, histogram: LogitHistogram, method: CalibrationMethod = "temperature") -> Calibration:
+    def fitted(cls, histogram: LogitHistogram, method: CalibrationMethod | None = None) -> Calibration:
         """Temperature, or temperature and bias, of least cross-entropy; and the threshold of highest expected F1.
 
         The threshold is rounded down to four digits, so that logits exactly at the chosen bin edge, frequent in bf16,
@@ -97,8 +97,8 @@ class Calibration:
         Args:
             histogram: Of all pixels of the validation images, cut as `EvaluationPatches` does: ``landslide_focus``
                 enriches training squares alone, so the share of landslide here is that of the data set. Whether it
-                is also that of the ground, only who made the data set can say.
-            method: ``platt`` fits a bias too.
+                is also that of the ground, the data set's `facts` say where they can.
+            method: ``platt`` fits a bias too; None is the temperature alone.
         """
         temperature, bias = histogram.fit_platt() if method == "platt" else (histogram.fit_temperature(), 0.0)
         probability = 1 / (1 + math.exp(-(histogram.best_logit(temperature, bias) + bias) / temperature))

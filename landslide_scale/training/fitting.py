@@ -144,7 +144,7 @@ def fit(
     return state
 
 
-def _epoch(number: int, loss: float, judged: Evaluation, method: CalibrationMethod, seconds: float) -> Epoch:
+def _epoch(number: int, loss: float, judged: Evaluation, method: CalibrationMethod | None, seconds: float) -> Epoch:
     calibration = Calibration.fitted(judged.histogram, method)
     return Epoch(
         epoch=number,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import statistics
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +25,7 @@ from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.checkpoint import BaseWeights
 from landslide_scale.redaction import redacted
-from landslide_scale.spec import InputSpec, ModelSpec
+from landslide_scale.spec import ImageFacts, InputSpec, ModelSpec
 from landslide_scale.training.fitting import Parts
 from landslide_scale.training.spec import TrainSpec
 
@@ -141,19 +143,32 @@ class Prepared:
             raise error.at(file=redacted(job.data.path)) from error
 
     def settled(self, job: FinetuneJob) -> FinetuneJob:
-        """The job with the scaling of its input as ``train.statistics`` asks for.
+        """The job with the scaling of its input as ``train.statistics`` asks for, and a calibration its images allow.
 
         Raises:
             InvalidDatasetError: The training part has no such statistics.
         """
         measure = measured_terrain if job.train.statistics == "sam" else measured
-        return replace(job, inputs=measure(self.dataset, self.split.train, job.inputs))
+        train = job.train.calibrated_for(fair_share=self.dataset.facts.fair_share)
+        return replace(job, inputs=measure(self.dataset, self.split.train, job.inputs), train=train)
+
+    @property
+    def trained_on(self) -> ImageFacts:
+        """What the images are: at the median of the training part's resolutions, which resizing makes many of one."""
+        areas = [self.found[name].pixel_m2 for name in self.split.train]
+        metres = [math.sqrt(area) for area in areas if area is not None]
+        known = round(statistics.median(metres), 6) if len(metres) == len(areas) else None
+        return replace(self.dataset.facts, resolution=known)
+
+    def validation(self, job: FinetuneJob, dataset: Dataset) -> EvaluationPatches:
+        """Windows over the validation part."""
+        return EvaluationPatches.of(dataset, self.found, self.split.validation, job.train.patch)
 
     def parts(self, job: FinetuneJob) -> Parts:
         """Patches of each part of the split; images stay in this process's memory once read."""
         kept, patch = Kept(self.dataset), job.train.patch
         return Parts(
             train=TrainingPatches.of(kept, self.found, self.split.train, **job.train.squares, inputs=job.inputs),
-            validation=EvaluationPatches.of(kept, self.found, self.split.validation, patch),
+            validation=self.validation(job, kept),
             holdout=EvaluationPatches.of(kept, self.found, self.split.holdout, patch),
         )

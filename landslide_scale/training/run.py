@@ -11,13 +11,14 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from landslide_scale.errors import RunConflictError
-from landslide_scale.metrics import Confusion, nan_as_null
+from landslide_scale.metrics import AreaRatio, Confusion, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
+from landslide_scale.spec import ImageFacts
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from landslide_scale.training.job import FinetuneJob, Prepared
+    from landslide_scale.training.spec import CalibrationMethod
 
 CHECKPOINT = "checkpoint.safetensors"
 _SPLIT = "split.json"
@@ -54,10 +56,11 @@ class TrainRun:
 
     Args:
         job: Whose folder it is.
+        trained_on: What its images are, for the card.
     """
 
-    def __init__(self, job: FinetuneJob) -> None:
-        self.job = job
+    def __init__(self, job: FinetuneJob, trained_on: ImageFacts | None = None) -> None:
+        self.job, self.trained_on = job, trained_on or ImageFacts()
         self.folder = RunDirectory(job.output)
 
     def begin(self, prepared: Prepared, net: Network, *, resume: bool) -> None:
@@ -71,7 +74,7 @@ class TrainRun:
         # Before the settings, among which measured statistics differ wherever images do.
         if known is not None and _all(known) != _all(names):
             raise self._changed("other images")
-        self.folder.claim("finetune", self.job.settings, resume=resume)
+        self.folder.claim("finetune", _as_recorded(self.job.settings, self.folder), resume=resume)
         if known is None:
             self.folder.write_json(_SPLIT, names)
         elif known != names:
@@ -97,17 +100,20 @@ class TrainRun:
             self._save(net, state)
         self.folder.note(epochs=[nan_as_null(asdict(epoch)) for epoch in state.epochs], best=state.best)
 
-    def complete(self, net: Network, state: TrainState, judged: Evaluation) -> None:
-        """Record the score of the best epoch, at which `net` is."""
-        sha256 = self._save(net, state)
-        self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=scores(judged.confusion))
+    def complete(self, net: Network, state: TrainState, judged: Evaluation, *, area: AreaRatio | None = None) -> None:
+        """Record the score of the best epoch, at which `net` is, and how far its areas are from those of validation."""
+        sha256 = self._save(net, state, area)
+        said = None if area is None else asdict(area)
+        self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=scores(judged.confusion), area=said)
 
-    def _save(self, net: Network, state: TrainState) -> str:
+    def _save(self, net: Network, state: TrainState, area: AreaRatio | None = None) -> str:
         best = state.best_epoch
         card = ModelCard(
             model=self.job.model,
             inputs=self.job.inputs,
             **asdict(best.calibration),
+            area=area,
+            trained_on=self.trained_on,
             base=self.job.base(),
             provenance={
                 "data": self.job.data.kind,
@@ -161,6 +167,41 @@ class TrainRun:
         except OSError:
             return []  # storage that is away for a moment is asked again
         return epochs
+
+
+def as_begun(job: FinetuneJob) -> FinetuneJob:
+    """The job; where it leaves ``train.calibration`` open, with the one that the run in its folder was begun with.
+
+    Runs that were begun before it could be left open took the temperature alone, on any images.
+
+    Raises:
+        RunConflictError: The folder holds something else.
+    """
+    folder = RunDirectory(job.output)
+    if job.train.calibration is not None or not folder.exists("run.json"):
+        return job
+    return replace(job, train=replace(job.train, calibration=begun_calibration(folder)))
+
+
+def begun_calibration(folder: RunDirectory) -> CalibrationMethod | None:
+    """What the run in a folder records of ``train.calibration``; where it has no such key, the temperature."""
+    method: CalibrationMethod | None = _recorded(folder).get("calibration", "temperature")
+    return method
+
+
+def _as_recorded(settings: dict[str, Any], folder: RunDirectory) -> dict[str, Any]:
+    """The settings; without the key of a temperature that the run in the folder was begun without."""
+    train = settings["train"]
+    if not folder.exists("run.json") or "calibration" in _recorded(folder) or train["calibration"] != "temperature":
+        return settings
+    return settings | {"train": {key: value for key, value in train.items() if key != "calibration"}}
+
+
+def _recorded(folder: RunDirectory) -> dict[str, Any]:
+    """What the run in a folder says of how it trains; nothing of a run of another kind."""
+    settings = folder.claimed()["settings"]
+    train = settings.get("train") if isinstance(settings, dict) else None
+    return train if isinstance(train, dict) else {}
 
 
 def _all(names: Mapping[str, list[str]]) -> list[str]:

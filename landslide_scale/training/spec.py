@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from landslide_scale.errors import InvalidConfigError
@@ -38,7 +38,8 @@ class TrainSpec:
             was used is kept in the checkpoint.
         clip_norm: Gradients are scaled down to this norm over all tensors: early steps of a dice loss are wild.
         calibration: Fitted to the validation pixels after each epoch: ``temperature`` alone, or with a bias
-            (``platt``), which makes the mean probability right where landslides are as frequent as there.
+            (``platt``), which makes the mean probability right where landslides are as frequent as there. None is
+            ``platt`` where the images are known to be a fair share of ground, else ``temperature``.
     """
 
     epochs: int = 20
@@ -56,7 +57,7 @@ class TrainSpec:
     beta2: float = 0.999
     statistics: Literal["sam", "data"] = "sam"
     clip_norm: float = 1.0
-    calibration: CalibrationMethod = "temperature"
+    calibration: CalibrationMethod | None = None
 
     @property
     def shares(self) -> dict[str, Any]:
@@ -67,6 +68,10 @@ class TrainSpec:
     def squares(self) -> dict[str, Any]:
         """What is cut out of them: keywords of :meth:`landslide_scale.datasets.TrainingPatches.of`."""
         return {"patch": self.patch, "seed": self.seed, "focus": self.landslide_focus}
+
+    def calibrated_for(self, *, fair_share: bool | None) -> TrainSpec:
+        """The same with its calibration settled, for images that are a fair share of ground, are none, or may be."""
+        return self if self.calibration else replace(self, calibration="platt" if fair_share else "temperature")
 
     def __post_init__(self) -> None:
         if self.seed < 0:

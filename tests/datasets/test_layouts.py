@@ -12,12 +12,14 @@ import pytest
 from PIL import Image
 
 from landslide_scale.datasets import LocalFiles, inspect, open_dataset
+from landslide_scale.datasets.bijie import open_bijie
 from landslide_scale.datasets.chips import open_chips
 from landslide_scale.datasets.files import RemoteFiles
+from landslide_scale.datasets.landslide4sense import Landslide4Sense
 from landslide_scale.datasets.pairs import open_pairs
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
-from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
 
 MEANING = {0: 0, 255: 1}
 INDEX = {"version": 1, "bands": ["red", "green", "blue", "nir08"], "radiometry": "boa", "resolution": 10.0, "size": 32}
@@ -293,6 +295,9 @@ def test_a_chip_without_label_is_named(chips: Path):
         ({"radiometry": "toa"}, "radiometry 'toa'; expected one of boa, rgb8, l4s"),
         ({"resolution": 0}, "resolution 0; expected metres per pixel, more than 0"),
         ({"size": "32"}, "size '32'; expected pixels per side, 1 or more"),
+        ({"composite": {"clear": "4"}}, r"composite \{'clear': '4'\}; expected method, clear classes and dilate_m"),
+        ({"dem_source": "cop-dem-glo-30"}, "dem_source 'cop-dem-glo-30'; expected profile and collection, by name"),
+        ({"fair_share": 1}, "fair_share 1; expected true or false"),
     ],
 )
 def test_a_wrong_index_is_refused(chips: Path, change: dict[str, object], message: str):
@@ -331,3 +336,41 @@ def test_an_object_store_reads_as_a_folder_does(chips: Path):
 def test_contradictory_settings_are_refused(arguments: dict[str, object]):
     with pytest.raises(InvalidConfigError, match="data"):
         DataSpec(path="x", **arguments)  # type: ignore[arg-type]
+
+
+MADE = {
+    "bands": ["red", "green", "blue", "slope"],
+    "composite": {"method": "latest", "clear": [4, 5], "dilate_m": 60.0},
+    "windows": 2,
+    "dem_source": {"profile": "plain", "collection": "cop-dem-glo-30"},
+    "fair_share": True,
+}
+
+
+def test_chips_say_what_their_pixels_are_and_older_ones_say_that_nobody_knows(chips: Path):
+    assert open_chips(LocalFiles(root=str(chips))).facts == ImageFacts(resolution=10.0)
+    (chips / "chips.json").write_text(json.dumps(INDEX | MADE))
+    known = ImageFacts(
+        resolution=10.0, method="latest", clear=(4, 5), dilate_m=60.0, dem="cop-dem-glo-30", fair_share=True
+    )
+    assert open_chips(LocalFiles(root=str(chips))).facts == known
+    without_terrain = open_chips(LocalFiles(root=str(chips)), bands=("green", "red")).facts
+    assert without_terrain == ImageFacts(resolution=10.0, method="latest", clear=(4, 5), dilate_m=60.0, fair_share=True)
+
+
+def test_chips_of_several_windows_show_one_place(chips: Path):
+    opened = open_chips(LocalFiles(root=str(chips)))
+    names = [f"EPSG_32633-t{layer}-r-2-c{col}" for layer in (0, 13) for col in (1, 2)]
+    assert [opened.place(name) for name in names] == ["EPSG_32633-r-2-c1", "EPSG_32633-r-2-c2"] * 2
+
+
+def test_other_data_sets_say_their_resolution_and_whether_they_were_picked(pairs: Path):
+    files, meaning = LocalFiles(root=str(pairs)), {0: 0, 255: 1}
+    assert open_pairs(files, meaning=meaning, resolution=3.0).facts == ImageFacts(resolution=3.0)
+    assert open_pairs(files, meaning=meaning).facts == ImageFacts()
+    (pairs / "landslide").mkdir()
+    for folder in ("image", "mask"):
+        (pairs / folder).rename(pairs / "landslide" / folder)
+    assert open_bijie(files).facts == ImageFacts(resolution=0.8, fair_share=False)
+    squares = Landslide4Sense(files=files, names=("image_1",), bands=("red",))
+    assert squares.facts == ImageFacts(resolution=10.0)

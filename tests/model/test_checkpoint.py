@@ -13,12 +13,13 @@ import torch
 from torchvision.models import resnet18
 
 from landslide_scale.errors import InvalidCheckpointError
+from landslide_scale.metrics import AreaRatio
 from landslide_scale.model import LandslideNet, build, random_base
 from landslide_scale.model.checkpoint import BaseWeights, ModelCard, identified, read_card, restore, save
 from landslide_scale.model.landslidenet.sam import sam_parts
 from landslide_scale.model.presets import PAPER
 from landslide_scale.model.weights import load_classifier
-from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec, TuningSpec
+from landslide_scale.spec import ConvNetSpec, ImageFacts, InputSpec, LandslideNetSpec, TuningSpec
 from landslide_scale.storage.files import file_sha256
 
 if TYPE_CHECKING:
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
 BANDS = ("red", "green", "blue", "nir")
 MODEL = LandslideNetSpec(sam="vit_t", tuning=TuningSpec(width=5, sharing="per_block"), bands=BANDS, upsample=2)
 INPUTS = InputSpec.for_bands("boa", BANDS)
-LEARNED = {"threshold": 0.37, "temperature": 1.3, "bias": -0.1, "prevalence": 0.023}
+LEARNED = {
+    "threshold": 0.37,
+    "temperature": 1.3,
+    "bias": -0.1,
+    "prevalence": 0.023,
+    "area": AreaRatio(low=0.7, mid=0.9, high=1.25, places=31),
+    "trained_on": ImageFacts(
+        resolution=10.0, method="median", clear=(4, 5, 6), dilate_m=100.0, dem="cop-dem-glo-30", fair_share=True
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -313,3 +323,35 @@ def test_a_card_from_before_prevalence_was_kept_reads(rewrite: Callable[..., str
 def test_a_prevalence_that_cannot_be_is_refused(rewrite: Callable[..., str], prevalence: object):
     with pytest.raises(InvalidCheckpointError, match="prevalence"):
         read_card(rewrite(lambda stored: stored | {"prevalence": prevalence}))
+
+
+def test_a_card_from_before_it_knew_its_images_reads_as_one_that_does_not_know(
+    rewrite: Callable[..., str], card: ModelCard
+):
+    def without(stored: dict[str, object]) -> None:
+        assert stored.pop("trained_on")["resolution"] == 10.0
+        assert stored.pop("area")["places"] == 31
+
+    found = read_card(rewrite(without))
+    assert found == replace(card, trained_on=ImageFacts(), area=None)
+    assert (found.trained_on.resolution, found.trained_on.fair_share) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "said"),
+    [
+        ("trained_on", {"resolution": -10.0}, "resolution -10.0; expected metres per pixel, above 0"),
+        ("trained_on", {"resolution": "10 m"}, "card.trained_on.resolution: .*expected float"),
+        ("trained_on", {"clear": [4, "5"]}, r"card.trained_on.clear\[1\]: .*'5'; expected int"),
+        ("trained_on", {"sensor": "S2"}, r"\['sensor'\]; expected only resolution, method"),
+        ("area", {"low": 2.0}, "expected ratios of 0 or more, ascending"),
+        ("area", {"low": -0.1}, "expected ratios of 0 or more, ascending"),
+        ("area", {"high": float("inf")}, "expected ratios of 0 or more, ascending"),
+        ("area", {"places": 0}, "ascending, and places"),
+    ],
+)
+def test_facts_and_ranges_that_cannot_be_are_refused(
+    rewrite: Callable[..., str], key: str, change: dict[str, object], said: str
+):
+    with pytest.raises(InvalidCheckpointError, match=said):
+        read_card(rewrite(lambda stored: stored[key].update(change)))

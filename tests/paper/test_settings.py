@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.paper.settings import BenchmarkConfig
+from landslide_scale.paper.study import _as_begun, _settings
 from landslide_scale.paper.trials import trials
+from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
 TINY = {"sam": "vit_t", "upsample": 1}
@@ -61,3 +65,19 @@ def test_a_path_may_name_an_environment_variable(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("LANDSLIDES")
     with pytest.raises(InvalidConfigError, match=r"dataset.path: \$LANDSLIDES/bijie"):
         trials(config)
+
+
+def test_a_benchmark_begun_before_goes_on_with_the_calibration_it_was_begun_with(tmp_path: Path):
+    config = parse(BenchmarkConfig, settings(output={"run": str(tmp_path)}))
+    folder = RunDirectory(str(tmp_path))
+    assert _as_begun(config, folder) == config
+    folder.claim("benchmark", _settings(config), resume=False)
+    assert _as_begun(config, folder) == config
+    facts = folder.read_json("run.json")
+    facts["settings"]["train"]["calibration"] = "temperature"
+    folder.write_json("run.json", facts)
+    begun = _as_begun(config, folder)
+    folder.claim("benchmark", _settings(begun), resume=True)
+    assert {trial.job.train.calibration for trial in trials(begun)} == {"temperature"}
+    stated = config.model_copy(update={"train": replace(config.train, calibration="platt")})
+    assert _as_begun(stated, folder) == stated

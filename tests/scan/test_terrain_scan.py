@@ -41,7 +41,7 @@ from landslide_scale.scan import driver
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 from landslide_scale.training.fitting import fit
@@ -342,6 +342,32 @@ def test_chips_hold_the_slope_and_elevation_that_a_scan_sees_and_name_their_tile
         assert (np.abs(sample.image[0] - 900) < 251)[sample.label != IGNORE].all()
         compared += int(both.sum())
     assert compared > 3000
+
+
+def test_chips_say_how_their_pixels_were_made_and_the_card_of_a_network_fitted_to_them_says_it(
+    chips: Path, world: World, tmp_path: Path
+):
+    index, config = json.loads((chips / INDEX).read_text()), chips_config(world, tmp_path)
+    assert index["composite"] == {
+        "method": config.composite.method,
+        "clear": [4, 5, 6],
+        "dilate_m": config.composite.dilate_m,
+    }
+    assert config.dem is not None
+    assert index["dem_source"] == {"profile": config.dem.profile, "collection": config.dem.collection}
+    assert (index["windows"], index["fair_share"], index["resolution"]) == (len(config.windows), True, 10.0)
+    for bands, dem in ((("red", "slope"), config.dem.collection), (("red",), None)):
+        model = LandslideNetSpec(sam="vit_t", bands=bands, upsample=1)
+        data, inputs = DataSpec(kind="chips", path=str(chips)), InputSpec.for_bands("boa", bands)
+        job = FinetuneJob(data=data, model=model, inputs=inputs, train=TrainSpec(patch=32), output="fit")
+        assert Prepared.of(job).trained_on == ImageFacts(
+            resolution=10.0,
+            method=config.composite.method,
+            clear=(4, 5, 6),
+            dilate_m=config.composite.dilate_m,
+            dem=dem,
+            fair_share=True,
+        )
 
 
 def test_a_network_fitted_to_such_chips_is_taken_by_a_scan(chips: Path, world: World, tmp_path: Path):

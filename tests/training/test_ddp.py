@@ -12,10 +12,12 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from landslide_scale.datasets import Sample
+from landslide_scale.datasets import Found, Sample
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.model.core.batchnorm import share_batch_norm
+from landslide_scale.training.epochs import evaluate
 from landslide_scale.training.fitting import Parts, fit, score
+from landslide_scale.training.places import PlaceAreas
 from landslide_scale.training.spec import TrainSpec
 
 SPEC = TrainSpec(epochs=2, batch=4, patch=16, precision="float32", learning_rate=1e-3)
@@ -29,6 +31,17 @@ class Noise:
 
     def __len__(self) -> int:
         return self.count
+
+    @property
+    def items(self) -> list[tuple[str, None]]:
+        return [(f"image{index % 3}", None) for index in range(self.count)]
+
+    @property
+    def dataset(self) -> Noise:
+        return self
+
+    def place(self, name: str) -> str:
+        return name
 
     def read(self, epoch: int, index: int) -> Sample:
         rng = np.random.default_rng((epoch, index))
@@ -69,6 +82,17 @@ class Normalised(nn.Module):
         return logits
 
 
+class Fixed(nn.Module):
+    """The same in every process to the last bit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images[:, :1] * self.scale
+
+
 NETS = {"unused": PartlyUnused, "normalised": Normalised}
 
 
@@ -79,7 +103,12 @@ def train(out: str, net: nn.Module) -> None:
     state = fit(net, parts, SPEC)
     judged = score(net, state, parts, SPEC)
     losses = [(epoch.loss, epoch.validation_loss, epoch.validation_f1) for epoch in state.epochs]
-    torch.save({"trained": state.trained, "losses": losses, "confusion": vars(judged.confusion)}, out)
+    areas = PlaceAreas(parts.validation, state.best_epoch.calibration, torch.device("cpu"))
+    evaluate(Fixed(), parts.validation, batch=4, precision="float32", seen=areas)
+    found = {f"image{number}": Found(height=16, width=16, landslide=0, counted=0) for number in range(3)}
+    said = [values.tolist() for values in areas.by_place(found)]
+    kept = {"trained": state.trained, "losses": losses, "confusion": vars(judged.confusion), "areas": said}
+    torch.save(kept, out)
 
 
 def worker(rank: int, size: int, port: int, folder: str) -> None:
@@ -135,6 +164,15 @@ def test_losses_and_counts_equal_one_process(results: dict[str, dict], name: str
         assert sum(other["confusion"].values()) == sum(alone["confusion"].values())
         assert all(abs(other["confusion"][key] - count) <= 2 for key, count in alone["confusion"].items())
     assert results[f"{name}-2-0"]["losses"] == results[f"{name}-2-1"]["losses"]
+
+
+def test_areas_by_place_are_those_of_one_process(results: dict[str, dict]):
+    (expected, true), *others = (results[f"unused-{name}"]["areas"] for name in ("1-0", "2-0", "2-1"))
+    assert min(expected) > 0
+    assert true[1] > 0
+    for other in others:
+        assert other[0] == pytest.approx(expected, rel=1e-3)  # each training has a calibration of its own
+        assert other[1] == true
 
 
 def test_a_batch_normalisation_that_does_more_is_not_shared():

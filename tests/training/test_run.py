@@ -3,19 +3,23 @@ from __future__ import annotations
 import json
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from landslide_scale.datasets.spec import DataSpec
-from landslide_scale.metrics import Confusion, LogitHistogram
-from landslide_scale.model.checkpoint import restore
-from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.errors import RunConflictError
+from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram
+from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
-from landslide_scale.training.job import FinetuneJob
-from landslide_scale.training.run import TrainRun, scores
+from landslide_scale.training.job import FinetuneJob, Prepared
+from landslide_scale.training.run import TrainRun, as_begun, scores
 from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
@@ -70,7 +74,8 @@ def test_undefined_scores_are_null_in_json():
 
 def test_the_best_epoch_is_what_is_kept(tmp_path: Path):
     job = job_at(str(tmp_path))
-    run, net = TrainRun(job), job.build()
+    images = ImageFacts(resolution=10.0, fair_share=True)
+    run, net = TrainRun(job, images), job.build()
     run.folder.claim("finetune", job.settings, resume=False)
     run.after_epoch(net, state_of(0.5))
     first = next(iter(net.trained_state().values())).clone()
@@ -81,11 +86,15 @@ def test_the_best_epoch_is_what_is_kept(tmp_path: Path):
     assert torch.equal(next(iter(kept.trained_state().values())), first)
     assert (card.threshold, card.temperature, card.provenance["epoch"]) == (0.25, 2.0, "1")
     assert (card.bias, card.prevalence) == (-0.5, 0.125)
+    assert (card.trained_on, card.area) == (images, None)
     assert run.result() is None
     json.dumps(run.folder.read_json("run.json"), allow_nan=False)
 
     judged = Evaluation(confusion=Confusion(tp=1, tn=2), histogram=LogitHistogram.empty(), loss=1.0)
-    run.complete(kept, state_of(0.5, math.nan), judged)
+    area = AreaRatio(low=0.5, mid=0.75, high=1.5, places=6)
+    run.complete(kept, state_of(0.5, math.nan), judged, area=area)
+    assert read_card(f"{tmp_path}/checkpoint.safetensors").area == area
+    assert run.folder.read_json("run.json")["area"] == {"low": 0.5, "mid": 0.75, "high": 1.5, "places": 6}
     result = run.result()
     assert result is not None
     assert result.holdout == Confusion(tp=1, tn=2)
@@ -107,3 +116,83 @@ def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.Mo
         run.after_epoch(net, state_of(0.5, 0.5, 0.625, best=9))
     assert [line[:7] for line in lines] == ["epoch 1", "epoch 2", "epoch 3"]
     assert lines[2] == "epoch 3: loss 1.5000, validation loss nan, validation F1 0.625, 3.0 s"
+
+
+def write_chips(folder: Path, **said: object) -> None:
+    folder.mkdir()
+    index = {"version": 1, "bands": ["red", "green", "blue"], "radiometry": "boa", "resolution": 20.0, "size": 16}
+    (folder / "chips.json").write_text(json.dumps(index | said))
+    for number in range(6):
+        label = (np.arange(256).reshape(16, 16) % 7 == number).astype(np.uint8)
+        np.savez_compressed(folder / f"c{number}.npz", image=np.full((3, 16, 16), 0.1, np.float32), label=label)
+
+
+def write_pictures(folder: Path) -> None:
+    """Landslide images of two sizes, as Bijie is published."""
+    for number in range(6):
+        size = (40, 40) if number % 2 else (20, 20)
+        for kind, mode in (("image", "RGB"), ("mask", "L")):
+            (folder / "landslide" / kind).mkdir(parents=True, exist_ok=True)
+            picture = Image.new(mode, size, 255 if kind == "mask" else (90, 90, 90))
+            picture.save(folder / "landslide" / kind / f"{number}.png")
+
+
+@pytest.mark.parametrize(("said", "method"), [({"fair_share": True}, "platt"), ({}, "temperature")])
+def test_a_bias_is_the_default_where_the_images_are_known_to_be_a_fair_share(
+    tmp_path: Path, said: dict[str, object], method: str
+):
+    write_chips(tmp_path / "chips", **said)
+    asked = replace(job_at(str(tmp_path / "run")), data=DataSpec(kind="chips", path=str(tmp_path / "chips")))
+    prepared = Prepared.of(asked)
+    assert prepared.settled(asked).train.calibration == method
+    assert prepared.trained_on == ImageFacts(resolution=20.0, fair_share=said.get("fair_share"))  # type: ignore[arg-type]
+    stated = replace(asked, train=replace(asked.train, calibration="temperature"))
+    assert prepared.settled(stated).train.calibration == "temperature"
+
+
+def test_images_that_were_picked_get_no_bias_and_know_the_size_of_the_pixels_that_were_shown(tmp_path: Path):
+    write_pictures(tmp_path / "bijie")
+    data = DataSpec(kind="bijie", path=str(tmp_path / "bijie"))
+    asked = replace(job_at(str(tmp_path / "run")), data=data, inputs=InputSpec.for_bands("rgb8", MODEL.bands))
+    prepared = Prepared.of(asked)
+    assert prepared.settled(asked).train.calibration == "temperature"
+    assert prepared.trained_on == ImageFacts(resolution=0.8, fair_share=False)
+    resized = Prepared.of(replace(asked, data=replace(data, resize=16)))
+    shown = [0.8 * (40 if int(name[-1]) % 2 else 20) / 16 for name in resized.split.train]
+    assert resized.trained_on.resolution == pytest.approx(np.median(shown), abs=1e-6)
+
+
+def test_a_training_begun_before_goes_on_with_the_calibration_it_was_begun_with(tmp_path: Path):
+    """One that records a temperature, and one from before there was a choice: neither knows of None."""
+    write_chips(tmp_path / "chips", fair_share=True)
+    for number, old in enumerate(({"calibration": "temperature"}, {})):
+        output = tmp_path / f"run{number}"
+        data = DataSpec(kind="chips", path=str(tmp_path / "chips"))
+        asked = replace(job_at(str(output)), data=data)
+        prepared = Prepared.of(asked)
+        settings = prepared.settled(asked).settings
+        assert settings["train"]["calibration"] == "platt"
+        del settings["train"]["calibration"]
+        settings["train"] |= old
+        TrainRun(asked).folder.claim("finetune", settings, resume=False)
+        job = prepared.settled(as_begun(asked))
+        assert job.train.calibration == "temperature"
+        TrainRun(job).begin(prepared, job.build(), resume=True)
+        assert TrainRun(job).folder.read_json("run.json")["settings"] == settings
+        stated = replace(asked, train=replace(asked.train, calibration="platt"))
+        assert as_begun(stated) == stated
+        with pytest.raises(RunConflictError, match=r"train\.calibration"):
+            TrainRun(stated).begin(prepared, job.build(), resume=True)
+
+
+def test_a_training_begun_now_goes_on_with_its_bias(tmp_path: Path):
+    write_chips(tmp_path / "chips", fair_share=True)
+    data = DataSpec(kind="chips", path=str(tmp_path / "chips"))
+    asked = replace(job_at(str(tmp_path / "run")), data=data)
+    assert as_begun(asked) == asked
+    prepared = Prepared.of(asked)
+    job = prepared.settled(asked)
+    TrainRun(job).begin(prepared, job.build(), resume=False)
+    again = prepared.settled(as_begun(asked))
+    assert again == job
+    TrainRun(again).begin(prepared, job.build(), resume=True)
