@@ -123,13 +123,15 @@ def by_processing(scenes: Iterable[Scene]) -> list[tuple[int, Scene]]:
 
     Not all names tell two halves of a tile from two processings of one, so none is left out: what the newest has no
     data for, the next may. In the order to take them in, which depends on the scenes alone: all of place 0 first, by
-    tile and then the newest first (names may also differ where only the processing does), then all of place 1.
+    tile, the newest first (names may differ where only the processing does), datastrip and id; then all of place 1.
     """
     places: Counter[tuple[str, str, str]] = Counter()
     found: list[tuple[int, Scene]] = []
     for scene in sorted(scenes, key=_age, reverse=True):
         found.append((places[_strip(scene)], scene))
         places[_strip(scene)] += 1
+    found.sort(key=lambda one: (one[1].datastrip, one[1].id))
+    found.sort(key=lambda one: _age(one[1])[:2], reverse=True)  # a stable sort, either way round
     return sorted(found, key=lambda one: (one[0], one[1].tile))
 
 

@@ -106,6 +106,11 @@ def test_processings_are_ordered_the_newest_of_every_tile_first_whatever_order_t
         assert found == [(0, "beside"), (0, "later"), (1, "new"), (2, "old")]
 
 
+def test_datastrips_made_at_one_time_are_taken_in_by_name():
+    strips = [a_scene(id=name, datastrip=name) for name in ("b", "c", "a")]
+    assert [(place, scene.id) for place, scene in by_processing(strips)] == [(0, "a"), (0, "b"), (0, "c")]
+
+
 def test_tiles_and_datatakes_are_kept_apart():
     made = [a_scene(id="a"), a_scene(id="b", tile="33TWL"), a_scene(id="c", datatake="GS2B_20230810T101031_1")]
     assert {scene.id for scene in newest_processing(made)} == {"a", "b", "c"}
