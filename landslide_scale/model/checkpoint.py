@@ -12,7 +12,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 from safetensors import SafetensorError
@@ -124,10 +124,16 @@ def save(url: str, net: Network, card: ModelCard) -> str:
     if (card.model, card.inputs) != (net.spec, net.inputs):
         raise InvalidCheckpointError("a card of another network", expected="the model and inputs of this one")
     tensors = {name: tensor.cpu().contiguous() for name, tensor in net.trained_state().items()}
-    text = json.dumps({"version": _VERSION, **asdict(card)}, allow_nan=False)
+    text = json.dumps({"version": _VERSION, **_said(card)}, allow_nan=False)
     data = safetensors.torch.save(tensors, metadata={_KEY: text})
     write_whole(url, data)
     return hashlib.sha256(data).hexdigest()
+
+
+def _said(card: ModelCard) -> dict[str, Any]:
+    """The card as JSON; without what is not known of its images, as cards were before there was room for it."""
+    unknown = {"area": card.area is None, "trained_on": card.trained_on == ImageFacts()}
+    return {key: value for key, value in asdict(card).items() if not unknown.get(key, False)}
 
 
 def read_card(url: str) -> ModelCard:

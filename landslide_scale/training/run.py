@@ -76,6 +76,7 @@ class TrainRun:
             raise self._changed("other images")
         self.folder.claim("finetune", _as_recorded(self.job.settings, self.folder), resume=resume)
         if known is None:
+            self.folder.note(trained_on=asdict(self.trained_on))
             self.folder.write_json(_SPLIT, names)
         elif known != names:
             raise self._changed("other labels")
@@ -108,12 +109,14 @@ class TrainRun:
 
     def _save(self, net: Network, state: TrainState, area: AreaRatio | None = None) -> str:
         best = state.best_epoch
+        # A run begun before cards had room for them goes on to the file it would have come to.
+        known = self._notes_its_images()
         card = ModelCard(
             model=self.job.model,
             inputs=self.job.inputs,
             **asdict(best.calibration),
-            area=area,
-            trained_on=self.trained_on,
+            area=area if known else None,
+            trained_on=self.trained_on if known else ImageFacts(),
             base=self.job.base(),
             provenance={
                 "data": self.job.data.kind,
@@ -123,6 +126,9 @@ class TrainRun:
             },
         )
         return save(self.folder.at(CHECKPOINT), net, card)
+
+    def _notes_its_images(self) -> bool:
+        return "trained_on" in self.folder.read_json("run.json")
 
     def result(self) -> FinetuneResult | None:
         """What the run came to; None while it is not complete."""

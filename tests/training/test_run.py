@@ -77,6 +77,7 @@ def test_the_best_epoch_is_what_is_kept(tmp_path: Path):
     images = ImageFacts(resolution=10.0, fair_share=True)
     run, net = TrainRun(job, images), job.build()
     run.folder.claim("finetune", job.settings, resume=False)
+    run.folder.note(trained_on={})  # as `begin` does
     run.after_epoch(net, state_of(0.5))
     first = next(iter(net.trained_state().values())).clone()
     with torch.no_grad():
@@ -196,3 +197,31 @@ def test_a_training_begun_now_goes_on_with_its_bias(tmp_path: Path):
     again = prepared.settled(as_begun(asked))
     assert again == job
     TrainRun(again).begin(prepared, job.build(), resume=True)
+
+
+def test_a_training_begun_before_comes_to_the_file_it_would_have_come_to(tmp_path: Path):
+    """Its folder notes nothing of its images, so that its card has no word of them; one begun now has."""
+    write_chips(tmp_path / "chips", fair_share=True)
+    found = {}
+    for name in ("before", "now"):
+        data = DataSpec(kind="chips", path=str(tmp_path / "chips"))
+        asked = replace(job_at(str(tmp_path / name)), data=data)
+        prepared = Prepared.of(asked)
+        job = prepared.settled(asked)
+        run, net = TrainRun(job, prepared.trained_on), job.build()
+        run.begin(prepared, net, resume=False)
+        if name == "before":
+            facts = run.folder.read_json("run.json")
+            assert facts.pop("trained_on")["resolution"] == 20.0
+            run.folder.write_json("run.json", facts)
+            run.begin(prepared, net, resume=True)
+        judged = Evaluation(confusion=Confusion(tp=1, tn=2), histogram=LogitHistogram.empty(), loss=1.0)
+        area = AreaRatio(low=0.5, mid=0.75, high=1.5, places=6)
+        run.after_epoch(net, state_of(0.5))
+        run.complete(net, state_of(0.5), judged, area=area)
+        found[name] = (tmp_path / name / "checkpoint.safetensors").read_bytes()
+    assert b"trained_on" not in found["before"]
+    assert b'\\"area\\"' not in found["before"]
+    assert b'\\"area\\"' in found["now"]
+    card = read_card(str(tmp_path / "now" / "checkpoint.safetensors"))
+    assert (card.trained_on.resolution, card.area) == (20.0, area)
