@@ -40,7 +40,9 @@ MOST_INFLATED = 8 * 2**30
 _JSON = (".json", ".geojson")
 _LINES = (".ndjson", ".jsonl", ".geojsonl")
 _PARQUET = (".parquet", ".geoparquet")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|.*://")
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*:|.*://")
+"""Of an address that is not relative, GDAL's own kinds among them: it is left as it is, to be refused as it is."""
+
 _NAMED = 3
 _TURN = 360.0
 

@@ -71,11 +71,11 @@ def few_scenes(
     thin = thin_tiles(items, ground, windows, until)
     for window in dict.fromkeys(one.window for one in thin):
         here = sorted((one for one in thin if one.window == window), key=lambda one: (one.found, one.tile))
-        more = f", and {len(here) - 1} more tiles have as few" if len(here) > 1 else ""
+        more = f" (other tiles with too few: {len(here) - 1})" if len(here) > 1 else ""
         lines.append(
             f"suspiciously few scenes in {collection(config)} from {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}: "
-            f"{here[0].found} datatakes of tile {here[0].tile}, where Sentinel-2 passes at least "
-            f"{here[0].expected:.0f} times{more}{_known_hole(window, config)}"
+            f"of tile {here[0].tile} {here[0].found} of at least {here[0].expected:.0f} datatakes that Sentinel-2's "
+            f"revisit gives{more}{_known_hole(window, config)}"
         )
     return lines
 
