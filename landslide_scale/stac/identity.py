@@ -3,8 +3,8 @@
 Each fact comes from the first source that states it: the properties that catalogues have for it, in the order below,
 and then the names that ESA gave, which hold it too: of the product, the datatake, the datastrip or the granule
 (Sentinel-2 Products Specification Document, naming conventions). Names are looked for in the properties that catalogues
-keep them in, in the Item's id, and last in its assets' addresses where those name one product. A source of another form
-states nothing; what no source states is not guessed.
+keep them in, in the Item's id, and last in its assets' addresses where those name one product. A property of the s2 or
+grid extension that is there in another form is refused, whatever a name says; what no source states is not guessed.
 """
 
 from __future__ import annotations
@@ -61,15 +61,18 @@ def baseline(item: Item) -> tuple[int, int]:
     Raises:
         InvalidCatalogError: Nothing states it.
     """
-    properties = item["properties"]
-    for key in _BASELINES:
-        if match := re.fullmatch(r"(\d\d)\.(\d\d)", str(properties.get(key))):
+    stated = {key: item["properties"][key] for key in _BASELINES if item["properties"].get(key)}
+    for key, text in stated.items():
+        if match := re.fullmatch(r"(\d\d)\.(\d\d)", str(text)):
             return int(match[1]), int(match[2])
-    for name in _names(item, "major"):
-        return int(name["major"]), int(name["minor"])
+        if key == _BASELINES[0]:  # the others have other meanings too: processing:version is of any software
+            break
+    else:
+        for name in _names(item, "major"):
+            return int(name["major"]), int(name["minor"])
     raise _unstated(
         item,
-        f"processing baseline {next((properties[key] for key in _BASELINES if key in properties), None)!r}",
+        f"processing baseline {next(iter(stated.values()), None)!r}",
         "s2:processing_baseline such as 05.09, or a product's name that holds N0509",
     )
 
@@ -83,8 +86,7 @@ def datatake(item: Item) -> str:
         InvalidCatalogError: Nothing states it.
     """
     for key in _DATATAKES:
-        stated = item["properties"].get(key)
-        if isinstance(stated, str) and stated:
+        if stated := item["properties"].get(key):
             return re.sub(r"_N\d\d\.\d\d$", "", stated)
     for name in _names(item, "take"):
         return f"G{name['satellite']}_{name['take']}"
@@ -114,7 +116,7 @@ def tile(item: Item) -> str:
     properties = item["properties"]
     codes = [str(properties[key]) for key in _TILES if properties.get(key)]
     squares = ["".join(str(properties[part]) for part in parts) for parts in _SQUARES if {*parts} <= properties.keys()]
-    for code in (*codes, *squares, *(name["tile"] for name in _names(item, "tile"))):
+    for code in codes[:1] or (*squares, *(name["tile"] for name in _names(item, "tile"))):
         if match := re.search(r"(\d{1,2})([C-X])([A-Z]{2})$", code):
             return f"{int(match[1]):02d}{match[2]}{match[3]}"
     raise _unstated(

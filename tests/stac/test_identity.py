@@ -63,8 +63,26 @@ def test_a_property_is_believed_before_a_name():
     assert (identity.satellite(made), identity.relative_orbit(made)) == ("S2C", 7)
 
 
-def test_a_property_of_another_form_states_nothing_where_a_name_does():
-    assert told(bare(PRODUCT, s2__processing_baseline=5.0, s2__datatake_id=None, grid__code="somewhere")) == WHOLE
+@pytest.mark.parametrize(
+    ("key", "value", "asked"),
+    [
+        ("s2__processing_baseline", "5.9", identity.baseline),
+        ("s2__processing_baseline", 5.0, identity.baseline),
+        ("grid__code", "somewhere", identity.tile),
+    ],
+)
+def test_a_property_that_is_there_in_another_form_is_refused_whatever_a_name_says(key: str, value: object, asked: Any):  # noqa: ANN401 a function
+    with pytest.raises(InvalidCatalogError, match=key.replace("__", ":")):
+        asked(bare(PRODUCT, **{key: value}))
+
+
+@pytest.mark.parametrize("key", ["s2__processing_baseline", "s2__datatake_id", "grid__code", "s2__product_uri"])
+def test_a_property_that_is_null_or_empty_states_nothing(key: str):
+    assert told(bare(PRODUCT, **{key: None})) == told(bare(PRODUCT, **{key: ""})) == WHOLE
+
+
+def test_a_version_of_other_software_is_no_baseline():
+    assert told(bare(PRODUCT, processing__version="2.11.0")) == WHOLE
 
 
 def test_of_the_eopf_extension_the_words_for_datatake_datastrip_and_generation_are_taken():

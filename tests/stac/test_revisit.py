@@ -109,8 +109,8 @@ def test_where_the_default_collection_is_known_to_have_a_hole_that_is_said_and_e
     (line,) = few_scenes(passes(SUMMER_18, 25), GROUND, [SUMMER_18], C1, until=NOW)
     assert line == (
         "suspiciously few scenes in sentinel-2-c1-l2a from 2018-05-01 to 2018-08-09: of tile 33TWM 4 of at least "
-        "20 datatakes that Sentinel-2's revisit gives; earth-search-c1 lacks most of 2018, 2019, 2022 (Element84/earth-search "
-        "issues 29, 49 and 70): try another profile"
+        "20 datatakes that Sentinel-2's revisit gives; earth-search-c1 lacks most of 2018, 2019, 2022 "
+        "(Element84/earth-search issues 29, 49 and 70): try another profile"
     )
     assert few_scenes(passes(SUMMER_18, 5), GROUND, [SUMMER_18], C1, until=NOW) == []
     for config, of in (

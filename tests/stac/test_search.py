@@ -138,6 +138,7 @@ def test_an_item_without_a_property_that_is_needed_is_refused_by_scene_and_prope
         ("datetime", None),
         ("datetime", "yesterday"),
         ("proj:bbox", [1, 2]),
+        ("s2:processing_baseline", 5.09),
         ("s2:datatake_id", 7),
         ("s2:generation_time", "x"),
     ],
