@@ -6,10 +6,13 @@ import math
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TextIO
 
 from landslide_scale.bands import scene_bands
+from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
 from landslide_scale.scan.driver import Prepared, Progress, ScanSummary
@@ -17,6 +20,9 @@ from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.survey import Request
 from landslide_scale.scan.verify import Verdict
 from landslide_scale.scene import Window
+from landslide_scale.stac.items import Item, left_out
+from landslide_scale.stac.revisit import few_scenes
+from landslide_scale.stac.settings import CatalogConfig
 
 SPARSE_S = 30
 TERMINAL_S = 0.2
@@ -31,6 +37,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
     return [
         *(_zone_line(plan, lattice, box) for lattice, box in plan.extents.items()),
         *(_window_line(plan, window) for window in plan.windows),
+        *_catalogue_lines(prepared),
         _region_line(request, plan),
         _memory_line(request, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
@@ -48,6 +55,23 @@ def _zone_line(plan: Plan, lattice: Lattice, box: PixelBox) -> str:
 def _window_line(plan: Plan, window: Window) -> str:
     scenes = sum(window.holds(scene.sensed) for scene in plan.scenes)
     return f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}: {scenes} scenes"
+
+
+def _catalogue_lines(prepared: Prepared) -> list[str]:
+    """What of the catalogue's answer is left out by a setting, and of which windows it holds suspiciously little."""
+    request, items, config = prepared.survey.request, prepared.survey.items, prepared.config.catalog
+    keys = Counter(key for item in items if (key := _key_against(item, config)))
+    return [
+        *(f"left out: {count} of {len(items)} scenes found, by {key}" for key, count in sorted(keys.items())),
+        *few_scenes(items, request.ground, request.windows, config, until=datetime.now(UTC)),
+    ]
+
+
+def _key_against(item: Item, config: CatalogConfig) -> str:
+    try:
+        return left_out(item, config)
+    except InvalidCatalogError:  # which is said where scenes are made of Items
+        return ""
 
 
 def _region_line(request: Request, plan: Plan) -> str:

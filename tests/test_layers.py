@@ -35,7 +35,7 @@ ONLY_IN = {
     "pyproj": {"grid", "stac.items", "region", "cube.template", "demo"},
     "pystac_client": {"stac.search"},
     "requests": {"stac.search", "imagery.signing", "imagery.network"},
-    "rustac": {"stac.frozen"},
+    "rustac": {"stac.frozen", "stac.listed"},
     "fsspec": {"storage", "region", "datasets", "training.engine"},
     "pydantic": {"strictyaml", "scan.plan"}
     | {f"{room}.settings" for room in ("region", "stac", "imagery", "cube", "scan", "labels", "training", "paper")},

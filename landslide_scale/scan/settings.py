@@ -18,6 +18,7 @@ from landslide_scale.strictyaml import Section
 BEFORE: Mapping[tuple[str, str], Any] = {
     ("catalog", "assets"): {},
     ("catalog", "offset"): "profile",
+    ("catalog", "filter"): None,
     ("composite", "min_clear"): 1,
     ("composite", "max_clear"): None,
     ("composite", "processings"): "newest",
@@ -100,7 +101,7 @@ class ScanConfig(Section):
 
         A resumed run uses its frozen scenes, and checkpoint and base weights are known by their SHA-256.
         """
-        addresses = {"url", "allowed_hosts", "allowed_roots", "signer"}
+        addresses = {"url", "items", "allowed_hosts", "allowed_roots", "buckets", "signer"}
         places: Any = {
             "compute": True,
             "output": {"run"},

@@ -6,8 +6,10 @@ A scan, its resumption, its further windows and the making of chips all walk thi
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any
 
@@ -31,8 +33,11 @@ from landslide_scale.stac.dem import DemTile, tiles
 from landslide_scale.stac.frozen import DEM, SCENES, load_items, with_addresses
 from landslide_scale.stac.items import Item, footprint, scenes, sensed, with_evidence
 from landslide_scale.stac.radiometry import Evidence, confronted
+from landslide_scale.stac.revisit import few_scenes
 from landslide_scale.stac.settings import CatalogConfig, DemConfig
 from landslide_scale.storage.rundir import RunDirectory
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +178,8 @@ def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window])
     """
     windows = tuple(windows)
     found = search.search(config, widen(ground, METRES_AROUND_REGION), windows)
+    for line in few_scenes(found, ground, windows, config, until=datetime.now(UTC)):
+        log.warning("%s", line)
     over = [sensed(item) for item in found if footprint(item).intersects(ground)]
     for window in windows:
         if not any(window.holds(instant) for instant in over):

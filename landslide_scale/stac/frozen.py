@@ -15,7 +15,7 @@ import rustac
 
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.redaction import redacted, redacted_values
-from landslide_scale.stac.items import OWN_PREFIX
+from landslide_scale.stac.items import SHORTENED
 from landslide_scale.stac.search import search_ids
 from landslide_scale.stac.settings import SourceConfig
 from landslide_scale.storage.rundir import RunDirectory
@@ -23,7 +23,6 @@ from landslide_scale.storage.rundir import RunDirectory
 SCENES = "scenes.parquet"
 DEM = "dem.parquet"
 _IMAGES = (".tif", ".tiff")
-_SHORTENED = f"{OWN_PREFIX}addresses_shortened"
 
 
 def freeze(run: RunDirectory, items: Iterable[Mapping[str, Any]], name: str = SCENES) -> None:
@@ -48,7 +47,7 @@ def with_addresses(frozen: list[dict[str, Any]], config: SourceConfig) -> list[d
     Raises:
         InvalidCatalogError: It no longer has such an Item, or has its assets elsewhere.
     """
-    shortened = [item["id"] for item in frozen if item["properties"].get(_SHORTENED)]
+    shortened = [item["id"] for item in frozen if item["properties"].get(SHORTENED)]
     if not shortened:
         return frozen
     anew = search_ids(config, shortened)
@@ -61,7 +60,7 @@ def with_addresses(frozen: list[dict[str, Any]], config: SourceConfig) -> list[d
 def _shortened(item: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = redacted_values(item)
     if any(asset["href"] != item["assets"][name]["href"] for name, asset in _images(kept)):
-        kept["properties"][_SHORTENED] = True
+        kept["properties"][SHORTENED] = True
     return kept
 
 

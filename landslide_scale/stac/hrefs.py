@@ -1,16 +1,15 @@
-"""Which addresses of a catalogue are read at all: plain HTTP on allowed hosts, plain files below allowed folders."""
+"""Which addresses of a catalogue are read at all: GeoTIFFs by plain HTTP on allowed hosts, or below allowed folders."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.scene import Access
-from landslide_scale.stac.providers import Provider
 from landslide_scale.stac.settings import SourceConfig
 
 _UNSAFE = re.compile(r"[\x00-\x20\\\x7f]")
@@ -18,15 +17,19 @@ _UNSAFE = re.compile(r"[\x00-\x20\\\x7f]")
 
 _LONGEST = 4096
 
+_TIFF = (".tif", ".tiff")
+_JPEG_2000 = (".jp2", ".j2k", ".j2c", ".jpf", ".jpx")
+
 
 def access(config: SourceConfig) -> Access:
     """What the reading of a catalogue's assets may touch."""
     provider = config.provider
     named = tuple(host.lower() for host in config.allowed_hosts)
     signing_host = urlsplit(config.signer).hostname if config.signer else None
+    bucket_hosts = tuple(dict.fromkeys(str(urlsplit(address).hostname) for address in config.buckets.values()))
     return Access(
-        hosts=(*provider.hosts, *named),
-        named=(*named, *([signing_host] if signing_host else [])),
+        hosts=(*provider.hosts, *named, *bucket_hosts),
+        named=(*named, *([signing_host] if signing_host else []), *bucket_hosts),
         signer=config.signer or provider.signer,
         signed=(*provider.hosts, *(named if config.signer else ())),
         section=config.section,
@@ -37,7 +40,7 @@ def asset_href(item: Mapping[str, Any], name: str, config: SourceConfig) -> str:
     """The address of an Item's asset: an allowed http(s) URL, or the real path of an allowed file.
 
     Raises:
-        InvalidCatalogError: There is no such asset, or its address is of another kind.
+        InvalidCatalogError: There is no such asset, it is no GeoTIFF, or its address is of another kind.
     """
     if name not in item["assets"]:
         raise InvalidCatalogError(
@@ -46,7 +49,8 @@ def asset_href(item: Mapping[str, Any], name: str, config: SourceConfig) -> str:
             cure=f"Name it under {config.asset_key} where the catalogue calls it otherwise.",
             **{config.item: item["id"]},
         )
-    href = _public_bucket(str(item["assets"][name]["href"]), config.provider)
+    href = _of_bucket(str(item["assets"][name]["href"]), config)
+    _check_format(item, href, name, config)
     if "://" not in href:
         return _local(item, href, name, config)
     parts = urlsplit(href)
@@ -58,17 +62,40 @@ def asset_href(item: Mapping[str, Any], name: str, config: SourceConfig) -> str:
         raise InvalidCatalogError(
             f"asset {name} at {parts.scheme}://{parts.hostname}",
             expected=f"http(s) on {', '.join(hosts) or f'a host of {config.section}.allowed_hosts'}",
-            cure=f"Name the host under {config.section}.allowed_hosts if you trust it.",
+            cure=f"Name the bucket, and the address it is read by, under {config.section}.buckets if you trust it."
+            if parts.scheme == "s3"
+            else f"Name the host under {config.section}.allowed_hosts if you trust it.",
             **{config.item: item["id"]},
         )
     return href
 
 
-def _public_bucket(href: str, provider: Provider) -> str:
-    """The https address of an object in one of the provider's public buckets; any other address as it is."""
-    for bucket, address in provider.buckets.items():
+def _check_format(item: Mapping[str, Any], href: str, name: str, config: SourceConfig) -> None:
+    """Refuse what no read of it can open, for every read opens GeoTIFFs and nothing else.
+
+    A name that ends as a GeoTIFF's does is believed until it is read, whatever the media type says; of any other, the
+    media type is. JPEG 2000 is not read: its codecs would have to be trusted with bytes from outside.
+    """
+    ending = PurePosixPath(urlsplit(href).path).suffix.lower()
+    kind = str(item["assets"][name].get("type") or "").lower()
+    if ending in _TIFF:
+        return
+    if ending in _JPEG_2000 or "jp2" in kind:
+        found = "JPEG 2000, which is not read"
+    elif kind and "tiff" not in kind:
+        found = f"of type {kind}"
+    else:
+        return
+    raise InvalidCatalogError(
+        f"asset {name} is {found}", expected="a GeoTIFF", cure=config.as_cogs, **{config.item: item["id"]}
+    )
+
+
+def _of_bucket(href: str, config: SourceConfig) -> str:
+    """The http(s) address of an object in a bucket whose address is known; any other address as it is."""
+    for bucket, address in {**config.provider.buckets, **config.buckets}.items():
         if href.startswith(f"s3://{bucket}/"):
-            return address + href.removeprefix(f"s3://{bucket}")
+            return address.rstrip("/") + href.removeprefix(f"s3://{bucket}")
     return href
 
 

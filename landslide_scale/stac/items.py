@@ -16,7 +16,8 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import project, transformer
 from landslide_scale.scene import Scene, utc
-from landslide_scale.stac import offsets
+from landslide_scale.stac import identity, offsets
+from landslide_scale.stac.filters import unmet
 from landslide_scale.stac.hrefs import access, asset_href
 from landslide_scale.stac.providers import PROFILES
 from landslide_scale.stac.radiometry import VERDICTS, WITNESS_BANDS, Evidence
@@ -26,13 +27,16 @@ Item = Mapping[str, Any]
 OWN_PREFIX = "landslide_scale:"
 """Of properties that this package adds to the Items it freezes; a catalogue's own of this name are not believed."""
 
+SHORTENED = f"{OWN_PREFIX}addresses_shortened"
+"""Of an Item whose addresses were frozen without their queries."""
+
 _VERDICT = f"{OWN_PREFIX}offset_verdict"
 _FIGURES = f"{OWN_PREFIX}offset_figures"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,254}")
 
 
 def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...]) -> list[Scene]:
-    """The Items under the cloud limit as scenes, with the assets of `bands` and the scene classification.
+    """The Items that are not left out as scenes, with the assets of `bands` and the scene classification.
 
     Where a catalogue's word on the offset may be wrong, the assets of the bands that can tell are there too, as far as
     the Item has them.
@@ -44,9 +48,21 @@ def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...])
     for item in items:
         with readable(item):
             checked_name(item, "id", item["id"])
-            if _cloud_cover(item) <= config.max_cloud_cover:
+            if not left_out(item, config):
                 found.append(_scene(item, config, (*bands, "scl")))
     return found
+
+
+def left_out(item: Item, config: CatalogConfig) -> str:
+    """The key that leaves an Item out, whatever its pixels are; empty where none does.
+
+    Raises:
+        InvalidCatalogError: A property that is asked for has another form.
+    """
+    with readable(item):
+        if _cloud_cover(item) > config.max_cloud_cover:
+            return "catalog.max_cloud_cover"
+        return unmet(item, config.filter)
 
 
 def footprint(item: Item) -> BaseGeometry:
@@ -116,10 +132,9 @@ def _cloud_cover(item: Item) -> float:
 
 
 def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
-    properties = item["properties"]
     names = _names(config)
     epsg = _epsg(item, names["scl"])
-    baseline, evidence = _baseline(item), _evidence(item)
+    baseline, evidence = identity.baseline(item), _evidence(item)
     decision, doubtful = (
         offsets.decision(item, config, baseline, evidence),
         offsets.doubtful(config, baseline, evidence),
@@ -127,14 +142,14 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
     asked = [band for band in WITNESS_BANDS if doubtful and band not in bands and names[band] in item["assets"]]
     return Scene(
         id=item["id"],
-        tile=_tile(item),
+        tile=identity.tile(item),
         epsg=epsg,
         bounds=_bounds(item, item["assets"].get(names["scl"], {}), epsg),
         sensed=sensed(item),
-        datatake=checked_name(item, "datatake", _datatake(item)),
+        datatake=checked_name(item, "datatake", identity.datatake(item)),
         datastrip=_datastrip(item),
         baseline=baseline,
-        generated=_instant(properties.get("s2:generation_time") or properties.get("created") or properties["datetime"]),
+        generated=_instant(identity.generated(item)),
         cloud_cover=_cloud_cover(item),
         offset=decision.offset,
         offset_rule=decision.rule,
@@ -166,39 +181,9 @@ def checked_name(item: Item, what: str, name: object, *, kind: str = "scene") ->
     return name
 
 
-def _baseline(item: Item) -> tuple[int, int]:
-    properties = item["properties"]
-    text = properties.get("s2:processing_baseline") or properties.get("processing:version")
-    match = re.fullmatch(r"(\d\d)\.(\d\d)", str(text))
-    if match is None:
-        raise _lacks(item, f"processing baseline {text!r}", "s2:processing_baseline such as 05.09")
-    return int(match[1]), int(match[2])
-
-
-def _datatake(item: Item) -> str:
-    """Without the baseline at its end, so that a reprocessing is the same datatake."""
-    properties = item["properties"]
-    if "s2:datatake_id" in properties:
-        return re.sub(r"_N\d\d\.\d\d$", "", properties["s2:datatake_id"])
-    match = re.match(r"(S2[A-D])_MSIL2A_(\d{8}T\d{6})_", str(properties.get("s2:product_uri")))
-    if match is None:
-        raise _lacks(item, "no datatake", "s2:datatake_id or s2:product_uri")
-    return f"G{match[1]}_{match[2]}"
-
-
 def _datastrip(item: Item) -> str:
-    text = str(item["properties"].get("s2:datastrip_id", ""))
-    match = re.search(r"_S(\d{8}T\d{6})_", text)
-    return match[1] if match else text and checked_name(item, "datastrip", text)
-
-
-def _tile(item: Item) -> str:
-    properties = item["properties"]
-    code = str(properties.get("grid:code") or properties.get("s2:mgrs_tile") or "")
-    match = re.search(r"(\d{1,2})([C-X])([A-Z]{2})$", code)
-    if match is None:
-        raise _lacks(item, f"grid code {code!r}", "grid:code such as MGRS-33TWM")
-    return f"{int(match[1]):02d}{match[2]}{match[3]}"
+    text = identity.datastrip(item)
+    return text and checked_name(item, "datastrip", text)
 
 
 def _epsg(item: Item, mask: str) -> int:

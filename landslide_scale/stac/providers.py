@@ -38,11 +38,14 @@ class Profile(Provider):
         offset_flag: Item property that says the offset is already in the pixels; None: it never is. Known of this
             `url` and `collection` alone; without a `url`, of none.
         doubtful: Whether that flag is known to be wrong at times, so that the pixels are asked even there.
+        lacks, lacks_source: Years of which it is known to lack most scenes, and who says so.
         assets: Band name to asset name, the cloud mask (``scl``) among them.
     """
 
     offset_flag: str | None = None
     doubtful: bool = False
+    lacks: tuple[int, ...] = ()
+    lacks_source: str = ""
     assets: Mapping[str, str] = field(default_factory=lambda: {band: band for band in (*BAND_NAMES, "scl")})
 
 
@@ -55,6 +58,8 @@ PROFILES: Mapping[ProfileName, Profile] = {
         url="https://earth-search.aws.element84.com/v1",
         collection="sentinel-2-c1-l2a",
         hosts=("e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com",),
+        lacks=(2018, 2019, 2022),
+        lacks_source="Element84/earth-search issues 29, 49 and 70",
     ),
     # Its flag is wrong for some Items of 2022 to 2025 (Element84/earth-search issues 66 and 71), and its
     # raster:bands.offset says -0.1 either way.

@@ -1,4 +1,4 @@
-"""Items from a STAC API: searched once, on the driver.
+"""Items from a STAC API, or from files in its place: searched once, on the driver.
 
 A catalogue is believed about its Items and nothing else: its links and redirects lead only to hosts that the user
 named, and its pages end where they repeat themselves.
@@ -26,6 +26,7 @@ from landslide_scale.errors import InvalidCatalogError, InvalidConfigError
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Window
 from landslide_scale.stac.items import OWN_PREFIX
+from landslide_scale.stac.listed import check_addresses_whole, find_listed
 from landslide_scale.stac.settings import SourceConfig
 
 log = logging.getLogger(__name__)
@@ -85,9 +86,13 @@ def collection(config: SourceConfig) -> str:
 
 
 def _all_of(config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    if config.items is not None:
+        return _listed(config.items, config, wanted)
     url = config.url or config.provider.url
     if url is None:
-        raise InvalidConfigError("no url", expected="the catalogue's address", key=f"{config.section}.url")
+        raise InvalidConfigError(
+            "no url", expected="the catalogue's address, or files of Items under items", key=f"{config.section}.url"
+        )
     found: dict[str, dict[str, Any]] = {}
     try:
         client = _client(url, config)
@@ -103,6 +108,13 @@ def _all_of(config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str,
     except InvalidCatalogError as error:
         raise error.at(catalogue=redacted(url)) from None
     return found
+
+
+def _listed(url: str, config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Items of files, in which this package's words are no more believed than in an API's."""
+    found = find_listed(url, collection(config), wanted, section=config.section)
+    check_addresses_whole(found.values())
+    return {name: _without_our_words(dict(item)) for name, item in found.items()}
 
 
 def _items(pages: Iterable[dict[str, Any]], wanted: str) -> Iterator[dict[str, Any]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from landslide_scale.bands import TERRAIN_BANDS
@@ -20,6 +20,9 @@ AssetBand = Literal[
     "scl",
 ]  # fmt: skip
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?$")]
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$", max_length=63)]
+BucketAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")]
+TileName = Annotated[str, Field(pattern=r"^\d\d[C-X][A-Z]{2}$")]
 SignerAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$")]
 
 
@@ -48,14 +51,18 @@ OffsetWord = Annotated[str | None, BeforeValidator(_offset)]
 
 
 class SourceConfig(Section):
-    """A collection of a STAC API, and which addresses its assets may point to.
+    """A collection of a STAC API, or Items in files, and which addresses their assets may point to.
 
     Attributes:
         url: STAC API root; by default the profile's.
+        items: Path or fsspec URL of Items to search instead of an API: a file (one Item, an ItemCollection, one Item a
+            line, stac-geoparquet), a folder of such files at any depth, or a pattern with ``*``.
         collection: Overrides the profile's collection.
         allowed_hosts: Hosts that assets may be read from, beside the profile's own; a name or a number, no port.
             Only these may be in a private network.
         allowed_roots: Local folders that assets may be read from.
+        buckets: S3 buckets that Items name by ``s3://``, and the http(s) address each is read by, without signing: of
+            the bucket itself, or of a folder of an endpoint of one's own. Its host counts as named by the user.
         signer: Where addresses are signed just before they are read, with ``{account}`` (first label of the host) and
             ``{container}`` (first folder); by default the profile's.
     """
@@ -66,17 +73,60 @@ class SourceConfig(Section):
     """The key that names assets."""
     item: ClassVar[str]
     """What an Item of it is called in messages."""
+    as_cogs: ClassVar[str]
+    """What to do where an asset is no GeoTIFF."""
 
     url: str | None = None
+    items: str | None = None
     collection: str | None = None
     allowed_hosts: tuple[HostName, ...] = ()
     allowed_roots: tuple[str, ...] = ()
+    buckets: dict[BucketName, BucketAddress] = Field(default_factory=dict)
     signer: SignerAddress | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.items is not None and self.url is not None:
+            raise InvalidConfigError(
+                "both items and url", expected="Items in files, or an API", key=f"{self.section}.items"
+            )
+        return self
 
     @property
     @abstractmethod
     def provider(self) -> Provider:
         """What is known of the provider that the profile names."""
+
+
+class SceneFilter(Section):
+    """What scenes must be to be used, by their Items' properties; one that does not say so is not used.
+
+    Attributes:
+        relative_orbits: Of these, 1 to 143: one viewing direction.
+        platforms: Of these satellites.
+        tiles: Of these MGRS tiles, as ``33TWM``.
+        min_sun_elevation: Degrees above the horizon, at least; a low sun casts long shadows.
+        max_nodata: Percent of the tile without data, at most.
+    """
+
+    relative_orbits: tuple[Annotated[int, Field(ge=1, le=143)], ...] | None = Field(default=None, min_length=1)
+    platforms: tuple[Literal["S2A", "S2B", "S2C", "S2D"], ...] | None = Field(default=None, min_length=1)
+    tiles: tuple[TileName, ...] | None = Field(default=None, min_length=1)
+    min_sun_elevation: float | None = Field(default=None, ge=0, le=90)
+    max_nodata: float | None = Field(default=None, ge=0, le=100)
+
+    @model_serializer(mode="wrap")
+    def _stated(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What a run records does not change with conditions that come later."""
+        return {key: value for key, value in whole(self).items() if value is not None}
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not any(value is not None for value in dict(self).values()):
+            raise InvalidConfigError(
+                "no condition", expected=f"one of {', '.join(type(self).model_fields)}", key="catalog.filter"
+            )
+        return self
 
 
 class CatalogConfig(SourceConfig):
@@ -85,7 +135,8 @@ class CatalogConfig(SourceConfig):
     Attributes:
         profile: Asset names and the rule for the radiometric offset.
         assets: Asset names by band (and ``scl``) where they differ from the profile's.
-        max_cloud_cover: Percent; scenes above are not used.
+        max_cloud_cover: Percent; scenes above are not used, those that do not say are.
+        filter: What else scenes must be.
         offset: Of baseline 04.00 and later, ``in_numbers``: the radiometric offset is still to be taken off.
             ``removed``: it was. ``flag:PROPERTY``: a property of each Item says whether it was; an Item without it is
             not used. By default what is known of the profile's own collection, and of any other the baseline's rule,
@@ -96,11 +147,16 @@ class CatalogConfig(SourceConfig):
     section: ClassVar[str] = "catalog"
     asset_key: ClassVar[str] = "catalog.assets"
     item: ClassVar[str] = "scene"
+    as_cogs: ClassVar[str] = (
+        "Take a profile whose catalogue has the same scenes as COGs (earth-search-c1, earth-search-v1 or "
+        "planetary-computer), or name the asset that is a GeoTIFF under catalog.assets."
+    )
 
     profile: ProfileName = "earth-search-c1"
     assets: dict[AssetBand, str] = Field(default_factory=dict)
     max_cloud_cover: float = Field(default=100.0, ge=0, le=100)
     offset: OffsetWord = None
+    filter: SceneFilter | None = None
 
     @property
     def provider(self) -> Profile:
@@ -112,7 +168,7 @@ class CatalogConfig(SourceConfig):
         """Whether this is the very collection that the profile's rule for the offset is known of."""
         known = self.provider
         at_home = self.url is None or self.url.rstrip("/") == str(known.url).rstrip("/")
-        return known.url is not None and at_home and self.collection in {None, known.collection}
+        return bool(known.url) and at_home and not self.items and self.collection in {None, known.collection}
 
     @property
     def offset_flag(self) -> str | None:
@@ -142,6 +198,7 @@ class DemConfig(SourceConfig):
     section: ClassVar[str] = "dem"
     asset_key: ClassVar[str] = "dem.asset"
     item: ClassVar[str] = "dem"
+    as_cogs: ClassVar[str] = "Name the asset that is a GeoTIFF under dem.asset."
 
     profile: DemName = "earth-search"
     asset: str | None = None

@@ -132,7 +132,7 @@ def storing(url: str) -> Iterator[None]:
     """
     try:
         yield
-    except _failures() as error:
+    except failures() as error:
         full = isinstance(error, OSError) and error.errno in _NO_ROOM
         raise BrokenRunError(
             f"{'no room is left' if full else 'the storage failed'} ({type(error).__name__}: {error})",
@@ -142,7 +142,7 @@ def storing(url: str) -> Iterator[None]:
         ) from error
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def failures() -> tuple[type[Exception], ...]:
     """What storage raises when it fails; botocore's own errors are no OSError."""
     exceptions = sys.modules.get("botocore.exceptions")
     return (OSError,) if exceptions is None else (OSError, exceptions.BotoCoreError)

@@ -319,19 +319,18 @@ REAL = {
 }  # fmt: skip
 
 REFUSED = {
-    "items_earthsearch/S2A_31NBJ_20190524_0_L2A.json": "s2:processing_baseline",  # the old catalogue
+    "items_earthsearch/S2A_31NBJ_20190524_0_L2A.json": "no asset 'red'",  # the old catalogue's names
     "items_other/cdse_S2B_T36NYH_20200322.json": "proj:code",  # another provider's names
-    "items_other/stactools_S2A_T60CWS_20240109T203651_L2A.json": "s2:datatake_id",
 }
 
 
 def recorded(path: Path) -> dict[str, Any]:
-    """The first Item of a file, relative addresses on a host of one's own."""
+    """The first Item of a file, on a host of one's own, and as if all its assets were GeoTIFFs."""
     content = json.loads(path.read_text(encoding="utf-8"))
     content = content.get("features", content) if isinstance(content, dict) else content
     found: dict[str, Any] = content[0] if isinstance(content, list) else content
     for asset in found["assets"].values():
-        href = asset["href"].replace("s3://", TRUSTED)
+        href = asset["href"].replace("s3://", TRUSTED).replace(".jp2", ".tif")
         asset["href"] = href if "://" in href else TRUSTED + href.removeprefix("./")
     return found
 
