@@ -19,6 +19,7 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("catalog", "assets"): {},
     ("composite", "min_clear"): 1,
     ("composite", "max_clear"): None,
+    ("grid", "zones"): "plain",
 }
 """Keys, by section, that runs were begun without, and the value of each that does what was done then. It is left out of
 what a run records, so that those runs are known again."""
