@@ -51,7 +51,7 @@ class Zone:
             crs = pyproj.CRS.from_epsg(epsg)
         except pyproj.exceptions.CRSError as error:
             raise InvalidConfigError(f"EPSG:{epsg}", expected="a known EPSG code", key="grid.crs") from error
-        if not crs.is_projected or crs.axis_info[0].unit_name != "metre":
+        if not crs.is_projected or {axis.unit_name for axis in crs.axis_info[:2]} != {"metre"}:
             raise InvalidConfigError(f"EPSG:{epsg} ({crs.name})", expected="a projected CRS in metres", key="grid.crs")
         return cls(epsg=epsg, ground=(Rectangle(west=-180.0, east=180.1, south=-90.0, north=POLE),))
 
@@ -82,7 +82,7 @@ class Zone:
 
     def owns(self, longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which points lie on this zone's ground."""
-        return np.any([part.holds(longitude, latitude) for part in self.ground], axis=0)
+        return np.asarray(np.any([part.holds(longitude, latitude) for part in self.ground], axis=0))
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -296,14 +296,6 @@ class PatchLattice:
 def transformer(source: int, target: int) -> pyproj.Transformer:
     """Point transformer between two EPSG codes, x or longitude first."""
     return pyproj.Transformer.from_crs(source, target, always_xy=True)
-
-
-def scales(epsg: int, geometry: BaseGeometry) -> tuple[float, float]:
-    """How long a projected system shows a metre of ground, least and most, at the vertices of `geometry` (degrees)."""
-    points = shapely.get_coordinates(geometry)
-    factors = pyproj.Proj(pyproj.CRS.from_epsg(epsg)).get_factors(points[:, 0], points[:, 1])
-    # The axes of Tissot's indicatrix.
-    return float(np.min(factors.tissot_semiminor)), float(np.max(factors.tissot_semimajor))
 
 
 def project(geometry: BaseGeometry, source: int, target: int) -> BaseGeometry:
