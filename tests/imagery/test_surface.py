@@ -40,14 +40,14 @@ def degrees_of(of: Lattice, box: PixelBox) -> tuple[Field, Field]:
 
 
 class Relief:
-    """Made ground: waves of 200 to 1500 m whose heights grow with their length, and so known slopes."""
+    """Made ground: waves of 220 to 1500 m whose heights grow with their length, and so known slopes."""
 
     def __init__(self) -> None:
         generator = np.random.default_rng(1)
-        length = np.exp(generator.uniform(np.log(200), np.log(1500), 40))
+        length = np.exp(generator.uniform(np.log(220), np.log(1500), 40))
         towards, self.phase = generator.uniform(0, 2 * np.pi, (2, 40))
         self.x, self.y = 2 * np.pi / length * np.cos(towards), 2 * np.pi / length * np.sin(towards)
-        self.height = 0.56 * length / np.sqrt((length**2 * (self.x**2 + self.y**2)).sum() / 2)
+        self.height = 0.67 * length / np.sqrt((length**2 * (self.x**2 + self.y**2)).sum() / 2)
 
     def _sum(self, x: Field, y: Field, wave: Callable[[Field], Field], heights: Field) -> Field:
         waves = zip(self.x, self.y, self.phase, heights, strict=True)
