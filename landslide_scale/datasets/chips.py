@@ -1,9 +1,9 @@
 """Training chips as ``landslide-scale chips`` writes them: ``chips.json`` and one ``NAME.npz`` per chip.
 
 ``chips.json`` is ``{"version": 1, "bands": [...], "radiometry": "boa", "resolution": 10.0, "size": N}``, with bands of
-elevation also ``"dem": [...]``, the tiles they are from, and ``"dem_interpolation"``, how they were found between pixels
-(where it is not said, bilinear). An npz holds ``image`` float32 (C, N, N), NaN where there is no data, and ``label`` uint8
-(N, N) of 0, 1 and 255.
+elevation also ``"dem": [...]``, the tiles they are from, and ``"dem_interpolation"``, how they were found between its
+pixels (where it is not said, bilinear). An npz holds ``image`` float32 (C, N, N), NaN where there is no data, and
+``label`` uint8 (N, N) of 0, 1 and 255.
 """
 
 from __future__ import annotations
