@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.zones import POLE, Rectangle, ZoneRule, utm_ground
 
 DENSIFY_DEGREES = 0.05
 """Edges of a region are cut at this length before projection: a 5 km chord leaves its curve by less than a metre."""
@@ -31,22 +32,17 @@ class Zone:
 
     Attributes:
         epsg: The lattice's coordinate reference system, in metres.
-        west, east: Longitudes owned, degrees, ``west <= longitude < east``.
-        south, north: Latitudes owned, degrees, ``south <= latitude < north``.
+        ground: The rectangles of degrees owned, disjoint.
     """
 
     epsg: int
-    west: float
-    east: float
-    south: float
-    north: float
+    ground: tuple[Rectangle, ...]
 
     @classmethod
-    def utm(cls, number: int, *, southern: bool) -> Zone:
-        """The plain six-degree strip of one hemisphere (no Norwegian or Svalbard exceptions)."""
-        west = 6.0 * number - 186.0
-        south, north = (-90.0, 0.0) if southern else (0.0, 90.1)
-        return cls(epsg=(32700 if southern else 32600) + number, west=west, east=west + 6, south=south, north=north)
+    def utm(cls, number: int, *, southern: bool, rule: ZoneRule = "published") -> Zone:
+        """One zone and hemisphere, on the ground that `rule` gives it."""
+        ground = utm_ground(number, southern=southern, rule=rule)
+        return cls(epsg=(32700 if southern else 32600) + number, ground=ground)
 
     @classmethod
     def whole(cls, epsg: int) -> Zone:
@@ -55,14 +51,14 @@ class Zone:
             crs = pyproj.CRS.from_epsg(epsg)
         except pyproj.exceptions.CRSError as error:
             raise InvalidConfigError(f"EPSG:{epsg}", expected="a known EPSG code", key="grid.crs") from error
-        if not crs.is_projected or crs.axis_info[0].unit_name != "metre":
+        if not crs.is_projected or {axis.unit_name for axis in crs.axis_info[:2]} != {"metre"}:
             raise InvalidConfigError(f"EPSG:{epsg} ({crs.name})", expected="a projected CRS in metres", key="grid.crs")
-        return cls(epsg=epsg, west=-180.0, east=180.1, south=-90.0, north=90.1)
+        return cls(epsg=epsg, ground=(Rectangle(west=-180.0, east=180.1, south=-90.0, north=POLE),))
 
     @classmethod
-    def utm_meeting(cls, region: BaseGeometry) -> tuple[Zone, ...]:
+    def utm_meeting(cls, region: BaseGeometry, rule: ZoneRule = "published") -> tuple[Zone, ...]:
         """All UTM zones whose ground meets `region` (longitude, latitude in degrees), by EPSG code."""
-        zones = (cls.utm(number, southern=southern) for southern in (False, True) for number in range(1, 61))
+        zones = (cls.utm(number, southern=south, rule=rule) for south in (False, True) for number in range(1, 61))
         return tuple(sorted(zone for zone in zones if zone.clip(region).area > 0))
 
     @property
@@ -75,14 +71,18 @@ class Zone:
         """(x0, y0) of the lattice in metres."""
         return (0, 10_000_000) if 32700 < self.epsg <= 32760 else (0, 0)  # noqa: PLR2004 the southern UTM codes
 
+    @property
+    def middle(self) -> float:
+        """Longitude halfway between the outermost meridians of its ground, degrees."""
+        return (min(part.west for part in self.ground) + max(part.east for part in self.ground)) / 2
+
     def clip(self, region: BaseGeometry) -> BaseGeometry:
         """The part of `region` (degrees) on this zone's ground."""
-        return shapely.intersection(region, shapely.box(self.west, self.south, self.east, self.north))
+        return shapely.intersection(region, shapely.union_all([part.shape for part in self.ground]))
 
     def owns(self, longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which points lie on this zone's ground."""
-        across = (longitude >= self.west) & (longitude < self.east)
-        return np.asarray(across & (latitude >= self.south) & (latitude < self.north))
+        return np.asarray(np.any([part.holds(longitude, latitude) for part in self.ground], axis=0))
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -226,7 +226,7 @@ class Lattice:
         west, south, east, north = self.bounds(box)
         ring = shapely.segmentize(shapely.box(west, south, east, north), (east - west) / 32)
         centre, _ = transformer(self.zone.epsg, 4326).transform((west + east) / 2, (south + north) / 2)
-        centre -= _turns(centre, (self.zone.west + self.zone.east) / 2)
+        centre -= _turns(centre, self.zone.middle)
 
         def in_one_piece(points: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.stack([points[:, 0] - _turns(points[:, 0], centre), points[:, 1]], axis=1)
@@ -296,14 +296,6 @@ class PatchLattice:
 def transformer(source: int, target: int) -> pyproj.Transformer:
     """Point transformer between two EPSG codes, x or longitude first."""
     return pyproj.Transformer.from_crs(source, target, always_xy=True)
-
-
-def scales(epsg: int, geometry: BaseGeometry) -> tuple[float, float]:
-    """How long a projected system shows a metre of ground, least and most, at the vertices of `geometry` (degrees)."""
-    points = shapely.get_coordinates(geometry)
-    factors = pyproj.Proj(pyproj.CRS.from_epsg(epsg)).get_factors(points[:, 0], points[:, 1])
-    # The axes of Tissot's indicatrix.
-    return float(np.min(factors.tissot_semiminor)), float(np.max(factors.tissot_semimajor))
 
 
 def project(geometry: BaseGeometry, source: int, target: int) -> BaseGeometry:

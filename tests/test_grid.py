@@ -4,6 +4,7 @@ import math
 import pickle
 
 import numpy as np
+import pyproj
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project, transformer
 from landslide_scale.region.polygons import area_km2
 from landslide_scale.scan.plan import lattices
+from landslide_scale.zones import ZoneRule
 
 RESOLUTION = 500
 GRID = GridConfig(resolution=RESOLUTION, block=32, chunk=16)
@@ -28,15 +30,39 @@ CORNERS = [
     (180.0, 65.0),  # the antimeridian, north
     (180.0, 0.0),
     (-180.0, -16.5),
-    (6.0, 61.0),  # Norway: no exception here
-    (12.0, 78.0),  # Svalbard
+    (3.0, 56.0),  # Norway: 32V and its corners, over 31V and 31U
+    (3.0, 60.5),
+    (6.0, 56.0),
+    (6.0, 64.0),
+    (3.0, 64.0),
+    (9.0, 72.0),  # Svalbard: 31X to 37X and their corners
+    (12.0, 78.0),
+    (21.0, 79.0),
+    (33.0, 72.0),
+    (42.0, 72.0),
+    (9.0, 83.7),
+    (36.0, 84.0),
     (-69.0, -54.0),
     (93.5, -83.5),
 ]
 
 
-def at(number: int, *, southern: bool = False, resolution: int = RESOLUTION, block: int = 32) -> Lattice:
-    return Lattice(zone=Zone.utm(number, southern=southern), resolution=resolution, block=block)
+RULES = st.sampled_from(["published", "plain"])
+
+
+def at(
+    number: int,
+    *,
+    southern: bool = False,
+    resolution: int = RESOLUTION,
+    block: int = 32,
+    rule: ZoneRule = "published",
+) -> Lattice:
+    return Lattice(zone=Zone.utm(number, southern=southern, rule=rule), resolution=resolution, block=block)
+
+
+def under(rule: ZoneRule) -> GridConfig:
+    return GRID.model_copy(update={"zones": rule})
 
 
 @st.composite
@@ -83,14 +109,15 @@ def owned_pixels(lattice: Lattice, region: BaseGeometry) -> set[tuple[int, int]]
     return found
 
 
-@settings(max_examples=20)
-@given(region=regions(), seed=st.integers(0, 1000))
-def test_every_pixel_centre_of_a_region_belongs_to_exactly_one_unit(region: BaseGeometry, seed: int):
-    owned = {lattice: owned_pixels(lattice, region) for lattice in lattices(region, GRID)}
+@settings(max_examples=30)
+@given(region=regions(), seed=st.integers(0, 1000), rule=RULES)
+def test_every_pixel_centre_of_a_region_belongs_to_exactly_one_unit(region: BaseGeometry, seed: int, rule: ZoneRule):
+    owned = {lattice: owned_pixels(lattice, region) for lattice in lattices(region, under(rule))}
     for longitude, latitude in points_in(region, seed, 40):
         number = min(int((longitude + 180) // 6) + 1, 60)
         holders = 0
-        for lattice in (at(number), at(number, southern=True), at(number % 60 + 1), at((number - 2) % 60 + 1)):
+        around = [at(one, rule=rule) for one in (number, number % 60 + 1, (number - 2) % 60 + 1)]
+        for lattice in (*around, at(number, southern=True)):
             block, row, col = unit_of(lattice, longitude, latitude)
             x, y = lattice.centres(lattice.box(block))
             centre = transformer(lattice.zone.epsg, 4326).transform(x[col], y[row])
@@ -103,27 +130,60 @@ def test_every_pixel_centre_of_a_region_belongs_to_exactly_one_unit(region: Base
         assert holders <= 1
 
 
-@settings(max_examples=20)
-@given(region=regions())
-def test_the_pixels_of_all_zones_together_have_the_area_of_the_region(region: BaseGeometry):
-    count = sum(len(owned_pixels(lattice, region)) for lattice in lattices(region, GRID))
+@settings(max_examples=30)
+@given(region=regions(), rule=RULES)
+def test_the_pixels_of_all_zones_together_have_the_area_of_the_region(region: BaseGeometry, rule: ZoneRule):
+    count = sum(len(owned_pixels(lattice, region)) for lattice in lattices(region, under(rule)))
     straight = shapely.segmentize(region, 0.02)  # edges are straight in degrees, not geodesics
     rim = math.sqrt(Geod(ellps="WGS84").geometry_length(region) / RESOLUTION)
     assert count * RESOLUTION**2 / 1e6 == pytest.approx(area_km2(straight), rel=2e-3, abs=3 * rim * RESOLUTION**2 / 1e6)
 
 
-@settings(max_examples=60)
+EDGES = [float(edge) for edge in (0, 3, 6, 9, 12, 18, 21, 24, 30, 33, 36, 42)]
+
+
+@settings(max_examples=150)
 @given(
-    longitude=st.floats(-180, 180) | st.sampled_from([-180.0, 180.0, 0.0, 6.0, 12.0, -6.0]),
-    latitude=st.floats(-84, 84) | st.sampled_from([0.0, -0.0, 84.0, -80.0]),
+    longitude=st.floats(-180, 180) | st.floats(-1, 43) | st.sampled_from([-180.0, 180.0, -6.0, *EDGES]),
+    latitude=st.floats(-90, 90) | st.sampled_from([0.0, -0.0, -80.0, 56.0, 64.0, 72.0, 84.0, 90.0]),
+    rule=RULES,
 )
-def test_every_point_of_the_globe_is_owned_by_exactly_one_zone(longitude: float, latitude: float):
+def test_every_point_of_the_globe_is_owned_by_exactly_one_zone(longitude: float, latitude: float, rule: ZoneRule):
     # 180 degrees east and west are one meridian: as PROJ gives it, or as the file has it, it is owned once or never.
-    zones = [Zone.utm(number, southern=southern) for number in range(1, 61) for southern in (False, True)]
+    zones = Zone.utm_meeting(shapely.box(-180, -90, 180, 90), rule)
+    assert len(zones) == 120
     owners = [zone for zone in zones if zone.owns(np.array(longitude), np.array(latitude))]
     assert len(owners) == (0 if longitude == 180 else 1)
     if owners:
         assert (owners[0].epsg > 32700) == (latitude < 0)
+
+
+TILES = {
+    "31VDH": (1.5, 59.0), "31VEH": (2.9, 59.0), "32VKM": (3.0, 59.8), "32VLN": (5.3, 60.4), "32VKH": (3.2, 56.0),
+    "31UFB": (3.2, 55.9), "31WFR": (5.0, 64.0), "32VPR": (11.9, 63.9), "33VUL": (12.0, 63.9), "31XFD": (8.9, 72.0),
+    "32WNE": (9.1, 71.9), "33XVG": (9.1, 78.0), "33XWJ": (17.0, 80.1), "33XXG": (20.9, 78.0), "35XMG": (21.0, 78.0),
+    "35XPG": (32.9, 78.0), "37XCG": (33.0, 78.0), "37XEA": (41.9, 74.0), "38XMG": (42.1, 74.0), "34WDE": (20.0, 71.9),
+    "30XWQ": (-0.1, 74.0), "32TQS": (11.9, 46.3), "19HBB": (-71.0, -36.0),
+}  # fmt: skip
+"""A point on the ground of each of these tiles: zone and latitude band by the Military Grid Reference System."""
+
+
+@pytest.mark.parametrize("tile", TILES)
+def test_the_zone_that_owns_ground_is_the_one_its_tiles_are_published_in(tile: str):
+    longitude, latitude = TILES[tile]
+    around = shapely.box(longitude, latitude, longitude + 1e-3, latitude + 1e-3)
+    (zone,) = Zone.utm_meeting(around)
+    assert zone.epsg == (32700 if tile[2] < "N" else 32600) + int(tile[:2])
+    (plain,) = Zone.utm_meeting(around, "plain")
+    assert plain.epsg % 100 == int((longitude + 180) // 6) + 1
+
+
+def test_the_metres_of_a_zone_are_the_grounds_wherever_it_owns_ground():
+    for zone in Zone.utm_meeting(shapely.box(-20, 0, 60, 84)):
+        shown = zone.clip(shapely.box(-180, 0, 180, 84))
+        points = shapely.get_coordinates(shapely.segmentize(shown, 0.5))
+        factors = pyproj.Proj(zone.epsg).get_factors(points[:, 0], points[:, 1])
+        assert np.abs(factors.meridional_scale - 1).max() < 0.0014  # of 32V at 3 E 56 N; 0.001 in a plain strip
 
 
 @settings(max_examples=20)
@@ -165,7 +225,7 @@ OVER_180 = (
 def test_the_outline_of_a_box_over_the_antimeridian_is_in_one_piece_and_holds_its_pixels(
     lattice: Lattice, longitude: float, latitude: float, rows: int, cols: int
 ):
-    north = -latitude if lattice.zone.north == 0 else latitude
+    north = -latitude if lattice.zone.epsg > 32700 else latitude
     x, y = transformer(4326, lattice.zone.epsg).transform((longitude + 360) % 360 - 180, north)
     x0, y0 = lattice.zone.origin
     row, col = int((y0 - y) // RESOLUTION), int((x - x0) // RESOLUTION)
@@ -174,7 +234,7 @@ def test_the_outline_of_a_box_over_the_antimeridian_is_in_one_piece_and_holds_it
     west, _, east, _ = outline.bounds
     assert outline.is_valid
     assert east - west < 3
-    assert abs((west + east) / 2 - (lattice.zone.west + lattice.zone.east) / 2) <= 180.1
+    assert abs((west + east) / 2 - lattice.zone.middle) <= 180.1
     found_x, found_y = np.meshgrid(*lattice.centres(box))
     longitudes, latitudes = transformer(lattice.zone.epsg, 4326).transform(found_x, found_y)
     held = [shapely.contains_xy(outline, longitudes + turn, latitudes) for turn in (-360, 0, 360)]

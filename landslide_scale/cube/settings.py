@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.strictyaml import Section
+from landslide_scale.zones import ZoneRule
 
 
 class GridConfig(Section):
@@ -16,18 +17,31 @@ class GridConfig(Section):
         block: Side of a block in pixels: one block and window is one work unit and one Zarr shard.
         chunk: Side of a Zarr chunk in pixels; divides `block`.
         crs: EPSG code of one lattice for the whole region; by default every UTM zone has its own.
+        zones: Which ground a UTM zone owns: that whose tiles are ``published`` in it (32V, 31X to 37X), or its
+            ``plain`` strip of six degrees, as in runs begun before there was a choice.
     """
 
     resolution: int = Field(default=10, ge=1, le=1000)
     block: int = Field(default=2048, ge=16, le=16384)
     chunk: int = Field(default=512, ge=16)
     crs: int | None = None
+    zones: ZoneRule = "published"
 
     @model_validator(mode="after")
     def _divides(self) -> GridConfig:
         if self.block % self.chunk:
             raise InvalidConfigError(
                 f"block {self.block}, chunk {self.chunk}", expected="a chunk that divides the block", key="grid.chunk"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_way(self) -> GridConfig:
+        if self.crs is not None and "zones" in self.model_fields_set:
+            raise InvalidConfigError(
+                f"zones {self.zones} with crs {self.crs}",
+                expected="one of them: a single lattice has no zones",
+                key="grid.zones",
             )
         return self
 

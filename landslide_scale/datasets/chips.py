@@ -1,9 +1,10 @@
 """Training chips as ``landslide-scale chips`` writes them: ``chips.json`` and one ``NAME.npz`` per chip.
 
 ``chips.json`` is ``{"version": 1, "bands": [...], "radiometry": "boa", "resolution": 10.0, "size": N}``, with bands of
-elevation also ``"dem": [...]``, the tiles they are from. Later chips say too how their pixels were made, ``"composite":
-{"method": ..., "clear": [...], "dilate_m": ...}``, ``"windows": N`` and ``"dem_source": {"profile": ..., "collection":
-...}``, and that they are all of a labelled region, ``"fair_share": true``.
+elevation also ``"dem": [...]``, the tiles they are from, and ``"dem_interpolation"``, how they were found between its
+pixels (where it is not said, bilinear). Later chips say too how their pixels were made, ``"composite": {"method": ...,
+"clear": [...], "dilate_m": ...}``, ``"windows": N`` and ``"dem_source": {"profile": ..., "collection": ...}``, and that
+they are all of a labelled region, ``"fair_share": true``.
 
 An npz holds ``image`` float32 (C, N, N), NaN where there is no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
 """

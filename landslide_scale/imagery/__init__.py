@@ -2,5 +2,6 @@
 
 Imports `stac`, `storage` and the vocabulary; rasterio is imported here alone in a scan. Begin with `observe.py`, which
 mosaics; `mask.py` says which pixels count, `composite.py` keeps what is seen, and `raster.py`, with `geotiff.py` below
-it, reads.
+it, reads. `terrain.py` adds elevation and slope, from the tiles that `elevation.py` reads and the surface that
+`surface.py` lays through them.
 """

@@ -1,44 +1,38 @@
 """Elevation on a zone's lattice, from tiles in degrees or metres that abut, overlap or leave gaps.
 
-Every pixel is interpolated bilinearly at the exact position of its centre, between the four nearest pixels of whichever
-tiles these lie in: tiles of Copernicus GLO-30 abut without a common pixel, and have other widths in the next latitude
-band, but their rows go on. So a value depends neither on the block that asks nor on where a tile ends.
+Every pixel is interpolated at the exact position of its centre, between the nearest pixels of whichever tiles these lie
+in: tiles of Copernicus GLO-30 abut without a common pixel, and have other widths in the next latitude band, but their
+rows go on. So a value depends neither on the block that asks nor on where a tile ends. ``surface.py`` has the weights.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from landslide_scale.errors import PermanentReadError, ReadError
 from landslide_scale.grid import Lattice, PixelBox, transformer
 from landslide_scale.imagery.geotiff import MAX_SIDE, opened_as, reading, storage_problem
+from landslide_scale.imagery.surface import SURFACES, Field, Pixels
 from landslide_scale.redaction import redacted
 from landslide_scale.stac.dem import COARSEST_M, DemTile
+from landslide_scale.stac.settings import Interpolation
 
 FINEST_M = 5.0
 METRES_PER_DEGREE = 111_320.0
 GROUND_M = (-1000.0, 9000.0)
 """Elevations of ground, closed: beyond them is what some files hold for no data without saying so."""
 
-LEAST_WEIGHT = 0.5
-"""A pixel has an elevation where pixels with data hold at least this much of the bilinear weight; so at the edge of all
-data it has one up to half a pixel beyond the last centre."""
-
 _KINDS = frozenset({"float32", "int16"})
-_FULL = 1 - 1e-6
 _METRES = {None, "", "m", "metre", "metres", "meter", "meters"}
 _HALF_TURN = 180.0
 _WHOLE_TURN = 360.0
-
-Field = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +80,9 @@ class DemGrid:
         return (self.north - y) / self.height - 0.5, (x - self.west) / self.width - 0.5
 
 
-def read_elevation(tiles: Iterable[DemTile], lattice: Lattice, box: PixelBox) -> Field:
+def read_elevation(
+    tiles: Iterable[DemTile], lattice: Lattice, box: PixelBox, interpolation: Interpolation = "cubic"
+) -> Field:
     """Elevation (H, W) float64, metres, at the pixel centres of `box`; NaN where no tile has data.
 
     Where tiles overlap, the first by id decides.
@@ -94,74 +90,68 @@ def read_elevation(tiles: Iterable[DemTile], lattice: Lattice, box: PixelBox) ->
     Raises:
         ReadError: A tile cannot be read, or is no elevation model; the error names it.
     """
-    centres = np.meshgrid(*lattice.centres(box))
     known: dict[int, tuple[Field, Field]] = {}
-    total, weight = np.zeros(box.shape), np.zeros(box.shape)
+    surface = SURFACES[interpolation](box.shape)
     for tile in sorted(tiles, key=lambda tile: tile.id):
-        if (weight >= _FULL).all():
+        if surface.full:
             break
-        part, share = _sampled(tile, lattice, centres, known)
-        # What is full is left alone: else the last bits of a value would depend on the tiles that a block knows.
-        taken = np.where(weight < _FULL, np.minimum(share, 1 - weight), 0.0)
-        total += part * np.divide(taken, share, out=np.zeros(box.shape), where=share > 0)
-        weight += taken
-    held = weight >= LEAST_WEIGHT
-    return np.where(held, total / np.where(held, weight, 1), np.nan)
+        surface.add(*_placed(tile, lattice, box, known, surface.reach))
+    return surface.finish()
 
 
-def _sampled(
-    tile: DemTile, lattice: Lattice, centres: Sequence[Field], known: dict[int, tuple[Field, Field]]
-) -> tuple[Field, Field]:
-    """Of each centre, the weighted sum of the tile's pixels with data, and their weight, 0 to 1.
+def _placed(
+    tile: DemTile, lattice: Lattice, box: PixelBox, known: dict[int, tuple[Field, Field]], reach: int
+) -> tuple[Field, Field, Pixels]:
+    """Where the centres of `box` lie in the tile, in rows and columns, and its pixels around them.
 
     `known` keeps the centres in each coordinate system: moving them there costs more than reading.
     """
 
-    def sample() -> tuple[Field, Field]:
+    def place() -> tuple[Field, Field, Pixels]:
         with opened_as(partial(_checked, resolution=lattice.resolution), tile.href, tile.access) as (dataset, grid):
             if grid.epsg not in known:
-                known[grid.epsg] = transformer(lattice.zone.epsg, grid.epsg).transform(centres[0], centres[1])
-            return _between(dataset, grid, *grid.place(*known[grid.epsg]))
+                x, y = np.meshgrid(*lattice.centres(box))
+                known[grid.epsg] = transformer(lattice.zone.epsg, grid.epsg).transform(x, y)
+                del x, y
+            rows, cols = grid.place(*known[grid.epsg])
+            return rows, cols, _around(dataset, grid, rows, cols, reach)
 
     try:
-        return reading(tile.href, tile.access, sample)
+        return reading(tile.href, tile.access, place)
     except ReadError as error:
         raise error.at(dem=tile.id) from error
 
 
-def _between(dataset: Any, grid: DemGrid, rows: Field, cols: Field) -> tuple[Field, Field]:  # noqa: ANN401 rasterio's
-    part, share = np.zeros(rows.shape), np.zeros(rows.shape)
-    near = (rows > -1) & (rows < grid.rows) & (cols > -1) & (cols < grid.cols)
-    if near.any():
-        rows, cols = rows[near], cols[near]
-        window = _around(rows, cols, grid)
-        values, held = _pixels(dataset, window)
-        # Integer shifts of doubles are exact, so the fraction within a pixel is the same from every block.
-        at = (rows - window.row_start, cols - window.col_start)
-        part[near] = map_coordinates(values, at, order=1, mode="grid-constant", cval=0.0)
-        share[near] = map_coordinates(held, at, order=1, mode="grid-constant", cval=0.0)
-    return part, share
-
-
-def _around(rows: Field, cols: Field, grid: DemGrid) -> PixelBox:
-    """The tile's pixels around some points, each less than a pixel outside it at most."""
-    return PixelBox(
-        row_start=max(0, math.floor(rows.min())),
-        row_stop=min(grid.rows, math.floor(rows.max()) + 2),
-        col_start=max(0, math.floor(cols.min())),
-        col_stop=min(grid.cols, math.floor(cols.max()) + 2),
+def _around(dataset: Any, grid: DemGrid, rows: Field, cols: Field, reach: int) -> Pixels:  # noqa: ANN401 rasterio's
+    """The tile's pixels around the points that any of them is less than `reach` pixels from; beyond it, no data."""
+    near = (rows > -reach) & (rows < grid.rows - 1 + reach) & (cols > -reach) & (cols < grid.cols - 1 + reach)
+    if not near.any():
+        return Pixels(row=0, col=0, values=np.zeros((0, 0), np.float32), held=np.zeros((0, 0), bool))
+    rows, cols = np.floor(rows[near]), np.floor(cols[near])
+    outer = PixelBox(
+        row_start=int(rows.min()) + 1 - reach,
+        row_stop=int(rows.max()) + 1 + reach,
+        col_start=int(cols.min()) + 1 - reach,
+        col_stop=int(cols.max()) + 1 + reach,
     )
+    del rows, cols, near
+    values, held = np.zeros(outer.shape, np.float32), np.zeros(outer.shape, bool)
+    window = outer.intersection(grid.box)
+    if window is not None:
+        inner = window.within(outer)
+        _read(dataset, window, values[inner], held[inner])
+    return Pixels(row=outer.row_start, col=outer.col_start, values=values, held=held)
 
 
-def _pixels(dataset: Any, window: PixelBox) -> tuple[Field, Field]:  # noqa: ANN401 rasterio ships no types
-    """Elevations, 0 where there are none, and 1 where there are."""
+def _read(dataset: Any, window: PixelBox, values: NDArray[np.float32], held: NDArray[np.bool_]) -> None:  # noqa: ANN401
+    """Fill in the pixels of `window` where they hold data: their elevations, and that they do."""
     rows, cols = (window.row_start, window.row_stop), (window.col_start, window.col_stop)
-    values = dataset.read(1, window=(rows, cols)).astype(np.float64)
+    found = dataset.read(1, window=(rows, cols))
     low, high = GROUND_M
-    held = (values >= low) & (values <= high)  # false for NaN
+    np.copyto(held, (found >= low) & (found <= high))  # false for NaN
     if dataset.nodata is not None:
-        held &= values != dataset.nodata
-    return np.where(held, values, 0.0), held.astype(np.float64)
+        held &= found != dataset.nodata
+    np.copyto(values, found, where=held)  # of int16, exact
 
 
 def _checked(dataset: Any, href: str, *, resolution: int) -> DemGrid:  # noqa: ANN401 rasterio ships no types

@@ -6,25 +6,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
-from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import NEVER, TERRAIN_BANDS, Reason, scene_bands
-from landslide_scale.errors import InvalidConfigError
-from landslide_scale.grid import Lattice, PixelBox, scales
+from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.imagery.composite import Image
 from landslide_scale.imagery.elevation import read_elevation
 from landslide_scale.stac.dem import DemTile
-
-SCALE_ERROR = 0.02
-"""A lattice whose metres are further from the ground's than this share gets no slope; UTM is within 0.001."""
-
-_DEGREES_PER_EDGE = 1.0
+from landslide_scale.stac.settings import Interpolation
 
 
 def with_terrain(
-    image: Image, bands: tuple[str, ...], tiles: Sequence[DemTile], lattice: Lattice, box: PixelBox
+    image: Image,
+    bands: tuple[str, ...],
+    tiles: Sequence[DemTile],
+    lattice: Lattice,
+    box: PixelBox,
+    *,
+    interpolation: Interpolation = "cubic",
 ) -> Image:
     """An image of the scenes' bands as one of all of `bands`.
 
@@ -37,6 +36,7 @@ def with_terrain(
         tiles: Of the elevation model, all that reach `box` and a pixel around it.
         lattice: Of `box`.
         box: The pixels.
+        interpolation: Of elevations, of which a slope is made too.
 
     Raises:
         ReadError: A tile cannot be read; the error names it.
@@ -46,7 +46,7 @@ def with_terrain(
         return image
     seen = image.reason == Reason.OBSERVED
     of_band = dict(zip(scene_bands(bands), image.values, strict=True))
-    of_band |= terrain(wanted, tiles, lattice, box) if seen.any() else {}
+    of_band |= terrain(wanted, tiles, lattice, box, interpolation) if seen.any() else {}
     nothing = np.full(box.shape, np.nan, np.float32)
     values = np.stack([of_band.get(band, nothing) for band in bands])
     lacking = seen & np.isnan([of_band.get(band, nothing) for band in wanted]).any(axis=0)
@@ -60,7 +60,11 @@ def with_terrain(
 
 
 def terrain(
-    bands: Sequence[str], tiles: Sequence[DemTile], lattice: Lattice, box: PixelBox
+    bands: Sequence[str],
+    tiles: Sequence[DemTile],
+    lattice: Lattice,
+    box: PixelBox,
+    interpolation: Interpolation = "cubic",
 ) -> dict[str, NDArray[np.float32]]:
     """``elevation`` (metres) and ``slope`` (degrees) of `box`, those asked for: (H, W), NaN where there is no data.
 
@@ -68,8 +72,8 @@ def terrain(
         ReadError: A tile cannot be read; the error names it.
     """
     if "slope" not in bands:
-        return {"elevation": read_elevation(tiles, lattice, box).astype(np.float32)}
-    around = read_elevation(tiles, lattice, box.pad(1))
+        return {"elevation": read_elevation(tiles, lattice, box, interpolation).astype(np.float32)}
+    around = read_elevation(tiles, lattice, box.pad(1), interpolation)
     found = {"elevation": around[1:-1, 1:-1], "slope": slope(around, lattice.resolution)}
     return {band: found[band].astype(np.float32) for band in bands}
 
@@ -92,21 +96,3 @@ def slope(elevation: NDArray[np.float64], resolution: float) -> NDArray[np.float
     right = z[:-2, 2:] + 2 * z[1:-1, 2:] + z[2:, 2:] - z[:-2, :-2] - 2 * z[1:-1, :-2] - z[2:, :-2]
     steepness = np.degrees(np.arctan(np.hypot(down, right) / (8 * resolution)))
     return np.where(np.isnan(z[1:-1, 1:-1]), np.nan, steepness)
-
-
-def check_scale(bands: Sequence[str], crs: int | None, region: BaseGeometry) -> None:
-    """Make sure that the metres of a system are the ground's, where a slope is asked for; UTM's, None, always are.
-
-    Raises:
-        InvalidConfigError: They are longer or shorter by more than :data:`SCALE_ERROR` somewhere in `region` (degrees).
-    """
-    if "slope" not in bands or crs is None:
-        return
-    least, most = scales(crs, shapely.segmentize(region, _DEGREES_PER_EDGE))
-    if not (1 - SCALE_ERROR <= least <= most <= 1 + SCALE_ERROR):
-        raise InvalidConfigError(
-            f"EPSG:{crs}, which shows a metre of this region as {least:.3f} to {most:.3f} m",
-            expected=f"within {SCALE_ERROR:.0%} of its length, for the band slope",
-            cure="Leave grid.crs out, or choose a system made for this region.",
-            key="grid.crs",
-        )

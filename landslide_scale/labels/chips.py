@@ -28,12 +28,14 @@ from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.imagery.terrain import with_terrain
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.region.metres import check_metres
 from landslide_scale.region.polygons import read_polygons
 from landslide_scale.runtime.session import session, settle_data
 from landslide_scale.scan.model import observed_as
 from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.settings import ScanCompute
 from landslide_scale.scan.survey import Sources, requested, searched, settled
+from landslide_scale.stac.settings import DemConfig, Interpolation
 from landslide_scale.storage.rundir import RunDirectory
 
 LEAST_OBSERVED = 0.5
@@ -60,6 +62,7 @@ class _Task:
     directory: RunDirectory
     region: str
     labels: str
+    interpolation: Interpolation
 
 
 def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda _: None) -> ChipsSummary:
@@ -80,6 +83,7 @@ def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda 
         directory=directory,
         region=plan.region.wkt,
         labels=shapely.union_all(labels.geometry).wkt,
+        interpolation=(config.dem or DemConfig()).interpolation,
     )
     progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {len(labels)} polygons")
     for scene in plan.quarantined:
@@ -112,6 +116,7 @@ def chips_plan(config: ChipsConfig) -> Plan:
         grid=config.grid.model_copy(update={"block": config.size, "chunk": config.size}),
         composite=config.composite,
     )
+    check_metres(config.grid.crs, request.ground)
     sources = Sources(catalog=config.catalog, dem=config.dem)
     return settled(request, sources, searched(request, sources)).plan
 
@@ -128,11 +133,13 @@ def _made_on_ray(plan: Plan, task: _Task, compute: ScanCompute) -> list[dict[str
 
 
 def _index(config: ChipsConfig, plan: Plan) -> dict[str, Any]:
-    """What all chips have in common, how their pixels were made, and the tiles that their elevations are from."""
-    facts, dem = observed_as(config.grid, config.composite, config.dem), {}
+    """What all chips have in common, how their pixels were made, and where and how their elevations were found."""
+    facts = observed_as(config.grid, config.composite, config.dem)
+    dem: dict[str, Any] = {}
     if config.dem is not None:
         dem = {
             "dem": [tile.id for tile in plan.dem],
+            "dem_interpolation": config.dem.interpolation,
             "dem_source": {"profile": config.dem.profile, "collection": facts.dem},
         }
     return {
@@ -151,7 +158,7 @@ def _make(row: dict[str, Any], task: _Task) -> dict[str, Any]:
     unit, bands = WorkUnit.from_json(row["unit"]), task.bands
     try:
         image = observe(unit.scenes, unit.lattice, unit.box, scene_bands(bands), task.composite)
-        image = with_terrain(image, bands, unit.dem, unit.lattice, unit.box)
+        image = with_terrain(image, bands, unit.dem, unit.lattice, unit.box, interpolation=task.interpolation)
     except ReadError as error:
         return {"pixels": 0, "landslide_pixels": 0, "error": str(error.at(chip=unit.id))}
     label = _label(unit, image.reason, shapely.from_wkt(task.region), shapely.from_wkt(task.labels))

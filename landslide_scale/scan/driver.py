@@ -15,6 +15,7 @@ from landslide_scale.cube import template
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.metrics import AreaRatio, area_line, assumption
+from landslide_scale.region.metres import check_metres
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow
 from landslide_scale.scan.layout import CUBE, Layout
@@ -25,7 +26,7 @@ from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_search
 from landslide_scale.scan.verify import changed
 from landslide_scale.scan.work import Row, Task
 from landslide_scale.stac.frozen import DEM, SCENES, freeze
-from landslide_scale.stac.settings import check_terrain
+from landslide_scale.stac.settings import DemConfig, check_terrain
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -116,10 +117,13 @@ def prepare(config: ScanConfig) -> Prepared:
         InvalidInputError: Anything the user gave that does not fit; nothing has been written.
     """
     run = RunDirectory(config.output.run)
-    if run.exists("run.json"):
+    begun = run.exists("run.json")
+    if begun:
         config = config.as_begun(run.claimed()["settings"])
     model = _fitting(config)
     request, sources = _asked(config, model)
+    if not begun:  # a run that counts in other metres goes on in them
+        check_metres(config.grid.crs, request.ground)
     survey = settled(request, sources, kept_or_searched(run, request, sources))
     return Prepared(config=config, run=run, model=model, survey=survey)
 
@@ -260,6 +264,7 @@ def _task(prepared: Prepared) -> Task:
         composite=request.composite,
         patches=plan.patches,
         extents=tuple(plan.extents.items()),
+        interpolation=(prepared.config.dem or DemConfig()).interpolation,
     )
 
 

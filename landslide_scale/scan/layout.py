@@ -96,5 +96,9 @@ def load(run: RunDirectory) -> Layout:
 
 
 def _lattice(epsg: int, grid: dict[str, Any]) -> Lattice:
-    zone = Zone.utm(epsg % 100, southern=epsg > _SOUTHERN_UTM) if grid["crs"] is None else Zone.whole(epsg)
+    if grid["crs"] is not None:
+        zone = Zone.whole(epsg)
+    else:
+        # Runs that say nothing of it were begun when there was one rule.
+        zone = Zone.utm(epsg % 100, southern=epsg > _SOUTHERN_UTM, rule=grid.get("zones", "plain"))
     return Lattice(zone=zone, resolution=grid["resolution"], block=grid["block"])

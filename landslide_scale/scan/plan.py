@@ -213,7 +213,7 @@ def _by_window(scenes: Sequence[Scene], windows: Sequence[Window]) -> list[Scene
 
 def lattices(region: BaseGeometry, grid: GridConfig) -> list[Lattice]:
     """The lattices of the zones that the region meets, or the one that the configuration asks for."""
-    zones = (Zone.whole(grid.crs),) if grid.crs is not None else Zone.utm_meeting(region)
+    zones = (Zone.whole(grid.crs),) if grid.crs is not None else Zone.utm_meeting(region, grid.zones)
     return [Lattice(zone=zone, resolution=grid.resolution, block=grid.block) for zone in zones]
 
 

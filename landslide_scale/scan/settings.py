@@ -23,6 +23,8 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("composite", "max_clear"): None,
     ("composite", "processings"): "newest",
     ("model", "accept_resolution"): None,
+    ("grid", "zones"): "plain",
+    ("dem", "interpolation"): "bilinear",
 }
 """Keys, by section, that runs were begun without, and the value of each that does what was done then. It is left out of
 what a run records, so that those runs are known again."""

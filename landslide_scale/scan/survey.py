@@ -21,7 +21,6 @@ from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.imagery.terrain import check_scale
 from landslide_scale.imagery.witness import ask_pixels
 from landslide_scale.region.polygons import area_km2, load, widen
 from landslide_scale.region.settings import RegionConfig
@@ -123,10 +122,9 @@ def requested(
     """A request, its region read.
 
     Raises:
-        InvalidInputError: The region cannot be read, or the grid does not fit it.
+        InvalidInputError: The region cannot be read.
     """
     ground = load(region)
-    check_scale(bands, grid.crs, ground)
     return Request(ground=ground, windows=tuple(windows), bands=bands, patches=patches, grid=grid, composite=composite)
 
 

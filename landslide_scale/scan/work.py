@@ -31,6 +31,7 @@ from landslide_scale.imagery.terrain import with_terrain
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
 from landslide_scale.scene import by_processing
+from landslide_scale.stac.settings import Interpolation
 from landslide_scale.storage.rundir import RunDirectory
 
 Row = dict[str, Any]
@@ -47,6 +48,7 @@ class Task:
         composite: How the scenes of a window become one image.
         patches: Where its squares lie.
         extents: What each zone's group of the cube covers.
+        interpolation: Of elevations, where there are any.
     """
 
     run: RunDirectory
@@ -55,6 +57,7 @@ class Task:
     composite: CompositeConfig
     patches: PatchLattice
     extents: tuple[tuple[Lattice, PixelBox], ...]
+    interpolation: Interpolation = "cubic"
 
     @cached_property
     def ground(self) -> BaseGeometry:
@@ -92,7 +95,7 @@ def read(row: Row, task: Task) -> Row:
     try:
         with naming(_names(unit)):
             image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.composite)
-            image = with_terrain(image, task.bands, unit.dem, unit.lattice, outer)
+            image = with_terrain(image, task.bands, unit.dem, unit.lattice, outer, interpolation=task.interpolation)
     except ReadError as error:
         failure = {
             "error": f"{type(error).__name__}: {error.at(unit=unit.id)}",

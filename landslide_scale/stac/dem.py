@@ -23,8 +23,8 @@ from landslide_scale.stac.settings import DemConfig
 COARSEST_M = 1000.0
 """Side of the largest pixel of an elevation model that is read."""
 
-REACH_M = 2 * COARSEST_M
-"""How far beyond its footprint a tile may have a say: neighbours are interpolated between, and footprints rounded."""
+REACH_M = 4 * COARSEST_M
+"""How far beyond its footprint a tile may have a say: three pixels on either side are heard, and footprints rounded."""
 
 _POLE = 90.0
 _TURN = 360.0

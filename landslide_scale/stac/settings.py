@@ -19,6 +19,9 @@ AssetBand = Literal[
     "coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "nir09", "swir16", "swir22",
     "scl",
 ]  # fmt: skip
+Interpolation = Literal["cubic", "bilinear"]
+"""How elevations are found between the pixels of their model."""
+
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?$")]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$", max_length=63)]
 BucketAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")]
@@ -193,6 +196,8 @@ class DemConfig(SourceConfig):
     Attributes:
         profile: Where the collection is; Copernicus GLO-30 unless `collection` says otherwise.
         asset: Overrides the profile's name of the asset that holds elevations in metres.
+        interpolation: ``cubic``, so that a slope does not jump where the model's pixels meet; ``bilinear`` as in runs,
+            chips and so checkpoints made before there was a choice.
     """
 
     section: ClassVar[str] = "dem"
@@ -202,6 +207,7 @@ class DemConfig(SourceConfig):
 
     profile: DemName = "earth-search"
     asset: str | None = None
+    interpolation: Interpolation = "cubic"
 
     @property
     def provider(self) -> DemProfile:

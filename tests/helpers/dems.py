@@ -81,6 +81,19 @@ def degree(
     return raster(folder, name, surface, shape, **corner)
 
 
+def by_keys(values: NDArray[Any], rows: Field, cols: Field) -> Field:
+    """Cubic convolution at points in rows and columns of a raster, by Keys' two polynomials of the distance."""
+
+    def weight(distance: Field) -> Field:
+        d = np.abs(distance)
+        near, far = 1.5 * d**3 - 2.5 * d**2 + 1, -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
+        return np.where(d < 1, near, np.where(d < 2, far, 0))
+
+    row, col = np.floor(rows).astype(int), np.floor(cols).astype(int)
+    around = [(row + down, col + right) for down in range(-1, 3) for right in range(-1, 3)]
+    return np.sum([weight(rows - r) * weight(cols - c) * values[r, c] for r, c in around], axis=0)
+
+
 COLLECTION = scenes.COLLECTION | {"id": "cop-dem-glo-30", "description": "Made elevations"}
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import shapely
 from helpers.dems import SECOND, Field, degree, raster
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,10 +15,10 @@ from pyproj import Transformer
 from scipy.ndimage import correlate
 
 from landslide_scale.bands import NEVER, Reason
-from landslide_scale.errors import InvalidConfigError, PermanentReadError
+from landslide_scale.errors import PermanentReadError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.imagery.composite import Image
-from landslide_scale.imagery.terrain import check_scale, slope, terrain, with_terrain
+from landslide_scale.imagery.terrain import slope, terrain, with_terrain
 from landslide_scale.scene import Access
 from landslide_scale.stac.dem import DemTile
 
@@ -184,15 +183,3 @@ def test_nothing_is_read_where_nothing_was_observed():
     with pytest.raises(PermanentReadError) as caught:
         with_terrain(observed(box), ("red", "nir", "slope"), [away], LATTICE, box)
     assert caught.value.where["dem"] == "away"
-
-
-@pytest.mark.parametrize(("epsg", "fits"), [(None, True), (32633, True), (3035, True), (3857, False), (32630, False)])
-def test_a_slope_is_not_made_from_metres_that_are_not_the_grounds(epsg: int | None, *, fits: bool):
-    region = shapely.box(14.9, 46.0, 15.4, 46.4)
-    check_scale(("red", "elevation"), epsg, region)
-    if fits:
-        check_scale(("red", "slope"), epsg, region)
-        return
-    with pytest.raises(InvalidConfigError, match=f"EPSG:{epsg}") as caught:
-        check_scale(("red", "slope"), epsg, region)
-    assert caught.value.where["key"] == "grid.crs"

@@ -16,12 +16,11 @@ import shapely
 import torch
 import xarray as xr
 import yaml
-from helpers.borderland import BORDER, border_tiles, configured, untrained, write_item
+from helpers.borderland import BORDER, assert_same_cubes, border_tiles, configured, untrained, write_item
 from helpers.borderland import COLLECTION as SCENES
-from helpers.dems import COLLECTION, SECOND, Field, centres, degree, item
+from helpers.dems import COLLECTION, SECOND, Field, by_keys, centres, degree, item
 from helpers.plainrun import Restore, Roles, engine, plain_append, silent
 from pyproj import Transformer
-from scipy.interpolate import RegularGridInterpolator
 
 from landslide_scale import commands
 from landslide_scale.bands import Reason
@@ -125,14 +124,15 @@ def group(run: Path, epsg: int) -> xr.Dataset:
 
 
 def known_slopes(cube: xr.Dataset, epsg: int) -> Field:
-    """By other means: one undivided raster of both tiles, SciPy's interpolation, Horn's letters."""
-    longitude, latitude = centres(17 - WIDE / 2, 47 + WIDE / 2, WIDE, WIDE, (900, 1800))
-    heights = hills(longitude, latitude).astype(np.float32).astype(float)
-    grid = RegularGridInterpolator((latitude[::-1, 0], longitude[0]), heights[::-1], bounds_error=False)
+    """By other means: one undivided raster of both tiles, Keys' polynomials, Horn's letters."""
+    heights = hills(*centres(17 - WIDE / 2, 47 + WIDE / 2, WIDE, WIDE, (900, 1800))).astype(np.float32).astype(float)
     x = np.concatenate([[cube.x[0] - 10], cube.x, [cube.x[-1] + 10]])
     y = np.concatenate([[cube.y[0] + 10], cube.y, [cube.y[-1] - 10]])
-    at = Transformer.from_crs(epsg, 4326, always_xy=True).transform(*np.meshgrid(x, y))
-    z = grid((at[1], at[0]))
+    longitude, latitude = Transformer.from_crs(epsg, 4326, always_xy=True).transform(*np.meshgrid(x, y))
+    rows, cols = (47 - latitude) / WIDE, (longitude - 17) / WIDE
+    known = (rows > 1) & (rows < 898) & (cols > 1) & (cols < 1798)  # the rest is fill around what was scanned
+    z = np.full(rows.shape, np.nan)
+    z[known] = by_keys(heights, rows[known], cols[known])
     a, b, c = z[:-2, :-2], z[:-2, 1:-1], z[:-2, 2:]
     d, f = z[1:-1, :-2], z[1:-1, 2:]
     g, h, i = z[2:, :-2], z[2:, 1:-1], z[2:, 2:]
@@ -189,7 +189,7 @@ def test_ground_without_a_tile_has_no_probability_and_says_no_data(
         assert (found.reason.to_numpy()[lost] == Reason.NO_DATA).all()
         assert (found.probability.to_numpy()[lost] == PROBABILITY_FILL).all()
         assert (found.clear_count.to_numpy()[lost] == 0).all()
-        inner = seen & (longitude < edge - 2 * WIDE)  # nearer, the missing tile would have been interpolated with
+        inner = seen & (longitude < edge - 4 * WIDE)  # nearer, the missing tile would have been interpolated with
         assert np.array_equal(found.probability.to_numpy()[inner], full.probability.to_numpy()[inner])
     assert {"made_N46_E017"} >= {
         name for record in Ledger(RunDirectory(str(run))).records().values() for name in record.dem
@@ -218,6 +218,25 @@ def test_tiles_are_kept_with_the_run_and_named_in_its_records_and_the_catalogue_
     for other in ({"collection": "half"}, {"asset": "other"}):
         with pytest.raises((RunConflictError, InvalidCatalogError), match=r"dem\."):
             scan(settings | {"dem": settings["dem"] | other}, resume=True)
+
+
+def test_a_run_begun_when_elevations_were_bilinear_goes_on_with_them_to_the_same_bytes(
+    world: World, whole: Path, checkpoint: str, tmp_path: Path
+):
+    stated = world.settings(tmp_path / "one", checkpoint, **FEW)
+    stated["dem"] |= {"interpolation": "bilinear"}
+    assert scan(stated).complete
+    begun = RunDirectory(str(tmp_path / "one")).read_json("run.json")["settings"]
+    assert "interpolation" not in begun["dem"]  # as then, when there was no such key
+    left = RunDirectory(str(tmp_path / "two"))
+    left.claim("scan", begun, resume=False)
+    assert scan(world.settings(tmp_path / "two", checkpoint, **FEW), resume=True).complete
+    assert_same_cubes(tmp_path / "one", tmp_path / "two")
+    assert left.read_json("run.json")["settings"] == begun
+    new = RunDirectory(str(whole)).read_json("run.json")["settings"]
+    assert new["dem"]["interpolation"] == "cubic"
+    slopes = [group(run, 32633).probability.to_numpy() for run in (tmp_path / "one", whole)]
+    assert slopes[0].size != slopes[1].size or (slopes[0] != slopes[1]).any()
 
 
 def test_units_and_records_of_before_there_were_tiles_are_read(world: World, checkpoint: str, tmp_path: Path):
@@ -260,7 +279,7 @@ def test_a_checkpoint_and_a_section_that_do_not_fit_are_refused_before_anything_
     model = {"checkpoint": normalised, "accept_radiometry": "l4s"}
     assert "radiometry l4s" in refusal(world.settings(run, normalised, model=model))
     mercator = refusal(world.settings(run, checkpoint, grid={"crs": 3857}))
-    assert all(said in mercator for said in ("grid.crs", "EPSG:3857", "slope"))
+    assert all(said in mercator for said in ("grid.crs", "EPSG:3857"))
     assert not run.exists()
 
 
@@ -317,6 +336,7 @@ def chips(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
         directory=directory,
         region=plan.region.wkt,
         labels=labels,
+        interpolation=config.dem.interpolation,
     )
     made = [_make({"unit": unit.to_json()}, task) for unit in plan.units]
     assert [row["error"] for row in made if row["error"]] == []
@@ -326,6 +346,7 @@ def chips(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_chips_hold_the_slope_and_elevation_that_a_scan_sees_and_name_their_tiles(chips: Path, whole: Path):
     assert json.loads((chips / INDEX).read_text())["dem"] == ["made_N46_E017", "made_N46_E018"]
+    assert json.loads((chips / INDEX).read_text())["dem_interpolation"] == "cubic"
     opened = open_chips(files_at(str(chips)))
     assert opened.bands == ("elevation", "red", "slope")
     compared = 0
