@@ -181,6 +181,7 @@ class Scan(RuleBasedStateMachine):
             "resampled": "[]",
             "error": error,
             "retry": False,
+            "unreadable": "{}",
             "read_seconds": 0.0,
             "predict_seconds": 0.0,
             **arrays,
