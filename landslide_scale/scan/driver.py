@@ -210,7 +210,7 @@ def _without_unreadable(
     if not found:
         return prepared, [], ""
     survey = without(before, found)
-    layers = range(len(survey.plan.windows))
+    layers = [layer for layer in range(len(before.plan.windows)) if layer not in before.plan.unseen]
     lacking = shortage(survey.plan, survey.aside.bad, prepared.config.catalog.max_bad, layers)
     if lacking:
         _keep_scenes(begun)
