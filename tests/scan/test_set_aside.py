@@ -27,15 +27,21 @@ from helpers.borderland import (
 from helpers.plainrun import plain_append, plain_scan
 
 from landslide_scale.bands import Reason
+from landslide_scale.cube import template
 from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError
+from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.labels.chips import chips_plan
+from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.reports import plan_lines, scan_report
 from landslide_scale.scan import work
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.status import lines, status
 from landslide_scale.scan.survey import without
+from landslide_scale.scene import Window, utc
 from landslide_scale.stac.aside import SetAside, keep_aside, load_aside
 from landslide_scale.stac.frozen import load_items
 from landslide_scale.storage.rundir import RunDirectory
@@ -232,6 +238,76 @@ def test_an_older_processing_takes_the_place_of_an_unreadable_scene(
     with asked_of(items | {"older": older}, folder, checkpoint, tmp_path / "older") as settings:
         assert plain_scan(settings).complete
     assert_same_cubes(run, tmp_path / "older")
+
+
+def torn(folder: Path, item: Item) -> None:
+    """A file whose header is whole, so that it opens, and whose pixels are not all there."""
+    path = Path(item["assets"]["red"]["href"])
+    content = path.read_bytes()
+    path = folder / f"torn-{path.name}"
+    path.write_bytes(content[: len(content) * 6 // 10])
+    item["assets"]["red"]["href"] = str(path)
+
+
+def test_scenes_that_turn_out_unreadable_one_after_the_other_are_all_set_aside(
+    items: dict[str, Item], folder: Path, checkpoint: str, tmp_path: Path
+):
+    for name in ("b", "d"):
+        torn(folder, items[name])
+    with asked_of(items, folder, checkpoint, tmp_path / "run") as settings:
+        summary = plain_scan(settings)
+        assert summary.complete, summary.errors
+        assert [one.partition(": band red")[0] for one in summary.quarantined] == ["b", "d"]
+        attempts = {record.attempts for record in Ledger(RunDirectory(str(tmp_path / "run"))).records().values()}
+        assert max(attempts) > 3  # two tries for the one, two for the other, and then it was done
+        settings["catalog"]["exclude"] = ["b", "d"]
+        assert plain_scan(settings | {"output": {"run": str(tmp_path / "whole")}}).complete
+    assert_same_cubes(tmp_path / "run", tmp_path / "whole")
+
+
+def test_an_older_processing_that_comes_in_is_asked_where_its_catalogue_is_in_doubt_and_what_it_said_is_kept(
+    items: dict[str, Item], folder: Path, checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """All tiles carry the offset; of the older processing the catalogue says that it was taken off."""
+    older = copy.deepcopy(items["b"]) | {"id": "b_older"}
+    older["properties"]["s2:processing_baseline"] = "04.00"
+    for one in (*items.values(), older):
+        one["properties"]["earthsearch:boa_offset_applied"] = one is older
+        one["assets"]["blue"] = dict(one["assets"]["red"])
+    torn(folder, items["b"])
+    run, profile = tmp_path / "run", {"profile": "earth-search-v1"}
+    with asked_of(items | {"older": older}, folder, checkpoint, run, catalog=profile) as settings:
+        summary = plain_scan(settings)
+        assert summary.complete, summary.errors
+        assert [one.partition(":")[0] for one in summary.quarantined] == ["b", "b_older"]
+        assert "its pixels say it was never applied" in summary.quarantined[1]
+        monkeypatch.setattr("landslide_scale.scan.survey.ask_pixels", None)  # nobody is asked again
+        assert plain_scan(settings).quarantined == summary.quarantined
+
+
+def test_chips_are_made_without_bad_items_too(items: dict[str, Item], folder: Path, checkpoint: str, tmp_path: Path):
+    without_red(items["d"])
+    with asked_of(items, folder, checkpoint, tmp_path / "run") as settings:
+        asked = {key: settings[key] for key in ("region", "windows", "catalog")}
+        config = asked | {"labels": {"file": "none"}, "bands": ["red"], "size": 96, "directory": str(tmp_path / "x")}
+        plan = chips_plan(parse(ChipsConfig, config))
+    assert [scene.id for scene in plan.scenes] == ["a", "b", "c"]
+    assert [scene.id for scene in plan.quarantined] == ["d"]
+
+
+def test_a_cube_of_before_keeps_the_reasons_it_had(tmp_path: Path):
+    grid, windows = GridConfig(block=32, chunk=32), (Window(start=utc("2023-08-01"), end=utc("2023-09-01")),)
+    lattice = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=32)
+    extents = {lattice: PixelBox(row_start=-32, row_stop=0, col_start=0, col_stop=32)}
+    url = str(tmp_path / "cube.zarr")
+    template.create(url, extents, windows, grid, sharded=True, attributes={})
+    reason = zarr.open_group(url, mode="r+")["EPSG_32633/reason"]
+    said = {"flag_values": list(range(10)), "flag_meanings": " ".join(one.name.lower() for one in list(Reason)[:10])}
+    reason.update_attributes(said)
+    further = (*windows, Window(start=utc("2023-09-01"), end=utc("2023-10-01")))
+    template.create(url, extents, further, grid, sharded=True, attributes={})
+    attributes = zarr.open_group(url, mode="r")["EPSG_32633/reason"].attrs
+    assert {name: attributes[name] for name in said} == said
 
 
 def test_what_is_set_aside_is_kept_as_it_is(items: dict[str, Item], folder: Path, checkpoint: str, tmp_path: Path):
