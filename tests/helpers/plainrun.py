@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from helpers.borderland import one_band_model
 from helpers.watching import Roles, Step, Watch, steps
+
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.scan import driver, layout, work
 from landslide_scale.scan.driver import ScanSummary

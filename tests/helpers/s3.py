@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-
 from helpers.webserver import listening
 
 SLOW_DOWN = (
