@@ -56,7 +56,8 @@ DILATED_CLASSES = (Scl.CLOUD_SHADOW, Scl.CLOUD_MEDIUM, Scl.CLOUD_HIGH)
 class Reason(IntEnum):
     """Why a pixel of the cube holds no probability; where several scenes differ, the smallest code above 0 wins.
 
-    ``TOO_FEW_CLEAR``: seen clear, but by fewer scenes than ``composite.min_clear`` asks for.
+    ``TOO_FEW_CLEAR``: seen clear, but by fewer scenes than ``composite.min_clear`` asks for. ``NO_SCENE``: of the whole
+    layer, for the catalogue has no scene of its window on this region; cubes begun before it was there lack it.
     """
 
     OBSERVED = 0
@@ -69,6 +70,7 @@ class Reason(IntEnum):
     NO_DATA = 7
     NOT_SCANNED = 8
     TOO_FEW_CLEAR = 9
+    NO_SCENE = 10
 
 
 NEVER = 65_535

@@ -15,11 +15,11 @@ from landslide_scale.bands import scene_bands
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
-from landslide_scale.scan.driver import Prepared, Progress, ScanSummary
+from landslide_scale.scan.driver import Prepared, ScanSummary
 from landslide_scale.scan.plan import Plan, reader_bytes
+from landslide_scale.scan.rounds import Progress
 from landslide_scale.scan.survey import Request
 from landslide_scale.scan.verify import Verdict
-from landslide_scale.scene import Window
 from landslide_scale.stac.items import Item, left_out
 from landslide_scale.stac.revisit import few_scenes
 from landslide_scale.stac.settings import CatalogConfig
@@ -29,6 +29,7 @@ TERMINAL_S = 0.2
 NAMED_FINDINGS = 100
 NAMED_FAILURES = 20
 NAMED_UNITS = 3
+NAMED_SCENES = 20
 
 
 def plan_lines(prepared: Prepared) -> list[str]:
@@ -36,12 +37,12 @@ def plan_lines(prepared: Prepared) -> list[str]:
     request, plan, model = prepared.survey.request, prepared.survey.plan, prepared.model
     return [
         *(_zone_line(plan, lattice, box) for lattice, box in plan.extents.items()),
-        *(_window_line(plan, window) for window in plan.windows),
+        *(_window_line(plan, layer) for layer in range(len(plan.windows))),
         *_catalogue_lines(prepared),
         _region_line(request, plan),
         _memory_line(request, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
-        *(f"not used: scene {scene.id}: {scene.quarantine}" for scene in plan.quarantined),
+        *_not_used([f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined]),
         *([f"caveat: {model.caveat}"] if model.caveat else []),
         *([f"not known: {model.unknown}"] if model.unknown else []),
     ]
@@ -52,9 +53,17 @@ def _zone_line(plan: Plan, lattice: Lattice, box: PixelBox) -> str:
     return f"{lattice.zone.group}: {count} units of {lattice.block} px at {lattice.resolution} m, box {box.shape}"
 
 
-def _window_line(plan: Plan, window: Window) -> str:
+def _window_line(plan: Plan, layer: int) -> str:
+    window = plan.windows[layer]
     scenes = sum(window.holds(scene.sensed) for scene in plan.scenes)
-    return f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}: {scenes} scenes"
+    empty = ", its layer stays empty" if layer in plan.unseen else ""
+    return f"{window.days}: {scenes} scenes{empty}"
+
+
+def _not_used(scenes: Sequence[str]) -> list[str]:
+    """Some of the scenes that are not used, with the reason of each, and how many there are."""
+    more = [f"not used: {len(scenes)} scenes in all"] if len(scenes) > NAMED_SCENES else []
+    return [*(f"not used: scene {one}" for one in scenes[:NAMED_SCENES]), *more]
 
 
 def _catalogue_lines(prepared: Prepared) -> list[str]:
@@ -228,12 +237,21 @@ def scan_report(summary: ScanSummary) -> str:
         f"{summary.written} units written, {summary.empty} empty, {summary.failed} failed of {summary.units}",
         f"{summary.km2:,.1f} km2 scanned, {share:.1%} observed; {summary.area_line}",
         *_failures(summary.errors),
-        *(f"not used: scene {reason}" for reason in summary.quarantined[:20]),
+        *_not_used(summary.quarantined),
+        *(f"no scene from {window}: its layer is empty" for window in summary.unseen),
+        *([_shortage(summary.shortage)] if summary.shortage else []),
         *([f"caveat: {summary.caveat}"] if summary.caveat else []),
         *([f"not known: {summary.unknown}"] if summary.unknown else []),
         f"run: {summary.run}",
     ]
     return "\n".join(lines)
+
+
+def _shortage(lacking: str) -> str:
+    return (
+        f"{lacking}. So many are not set aside: if their host is at fault, go on with --resume when it answers; "
+        "catalog.exclude leaves scenes out on purpose, catalog.max_bad says how many may be bad"
+    )
 
 
 def _failures(errors: Sequence[str]) -> list[str]:

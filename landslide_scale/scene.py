@@ -27,6 +27,11 @@ class Window:
                 key="windows",
             )
 
+    @property
+    def days(self) -> str:
+        """As people are told of it: the day it begins and the day it ends."""
+        return f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}"
+
     def holds(self, instant: datetime) -> bool:
         """Whether `instant` lies in the window."""
         return self.start <= instant < self.end
@@ -102,6 +107,39 @@ class Scene:
     def href(self, band: str) -> str:
         """Address of a band's asset."""
         return dict(self.assets)[band]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unused:
+    """A scene of a catalogue that is not used, as far as it is known where and when it saw what.
+
+    Attributes:
+        id: The catalogue's id, fit for a line of a log.
+        quarantine: Why it is not used.
+        sensed: Acquisition instant, UTC; None where nothing says so: it may be of any window.
+        tile: MGRS tile; empty where that is not known.
+        epsg: System of `bounds`.
+        bounds: (west, south, east, north) of its rasters, or of its footprint; all the world where nothing says so.
+    """
+
+    id: str
+    quarantine: str
+    sensed: datetime | None = None
+    tile: str = ""
+    epsg: int = 4326
+    bounds: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
+
+    @classmethod
+    def of(cls, scene: Scene) -> Unused:
+        """What is left to say of a scene in quarantine."""
+        return cls(
+            id=scene.id,
+            quarantine=scene.quarantine,
+            sensed=scene.sensed,
+            tile=scene.tile,
+            epsg=scene.epsg,
+            bounds=scene.bounds,
+        )
 
 
 def newest_processing(scenes: Iterable[Scene]) -> list[Scene]:

@@ -34,8 +34,10 @@ class Record:
         attempts: How often it was tried, over all runs of one command and its resumptions.
         error: Class and message of the last failure.
         retry: Whether that failure may pass.
+        unreadable: Scenes of which something cannot be read, for good, as far as that failure brought it to light: why,
+            by id.
         scenes: Of each scene: id, offset and the rule behind it, whether it was resampled, and ``filled`` of an older
-            processing that filled what a newer one has no data for.
+            processing that filled what a newer one has no data for; or why it was not used.
         dem: Ids of the tiles of the elevation model that reach it.
         km2: Ground of the unit inside region and zone.
         clear_fraction: Share of that ground which was observed.
@@ -51,6 +53,7 @@ class Record:
     attempts: int = 1
     error: str = ""
     retry: bool = False
+    unreadable: dict[str, str] = field(default_factory=dict)
     scenes: tuple[dict[str, Any], ...] = ()
     dem: tuple[str, ...] = ()
     km2: float = 0.0

@@ -20,8 +20,9 @@ from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_wo
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.runtime.session import session
-from landslide_scale.scan.driver import Progress, ScanSummary
+from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.engine import scan
+from landslide_scale.scan.rounds import Progress
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import C, load
 from landslide_scale.training.engine import finetune

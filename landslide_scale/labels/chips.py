@@ -88,6 +88,8 @@ def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda 
     progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {len(labels)} polygons")
     for scene in plan.quarantined:
         progress(f"not used: scene {scene.id}: {scene.quarantine}")
+    for layer in plan.unseen:
+        progress(f"no scene from {plan.windows[layer].days}: it gives no chips")
     found = _made_on_ray(plan, task, config.compute)
     failed = [row["error"] for row in found if row["error"]]
     if failed:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from landslide_scale.errors import RunConflictError
 from landslide_scale.scan.survey import Found, Request, Sources, Survey, find, kept_or_searched_dem, settled
 from landslide_scale.scene import Window, utc
+from landslide_scale.stac.aside import keep_aside, load_aside
 from landslide_scale.stac.frozen import freeze, load_items, with_addresses
-from landslide_scale.stac.items import Item, sensed
+from landslide_scale.stac.items import Item, sensed_if_said
+from landslide_scale.stac.windows import check_windows
 from landslide_scale.storage.rundir import RunDirectory
 
 
@@ -40,19 +44,28 @@ def grow(run: RunDirectory, request: Request, sources: Sources, settings: dict[s
     windows = tuple(Window(start=utc(one["start"]), end=utc(one["end"])) for one in known["settings"]["windows"])
     added = _later(windows, request.windows, run)
     run.match("scan", settings | {"windows": known["settings"]["windows"]})
+    before = load_aside(run)
     found = Found(
         frozen=_in(windows, with_addresses(load_items(run), sources.catalog)),
         new=_in(added, find(sources.catalog, request.ground, added)),
         dem=kept_or_searched_dem(run, request, sources),
+        aside=replace(before, rejected=tuple(one for one in before.rejected if _may_be_in(windows, one.sensed))),
+        searched=added,
     )
+    check_windows(sources.catalog, request.ground, request.windows, (*found.frozen, *found.new))
     survey = settled(request, sources, found)
+    keep_aside(run, survey.aside)
     freeze(run, survey.items)
     run.note(settings=settings, state="running")
     return survey
 
 
 def _in(windows: Sequence[Window], items: Sequence[Item]) -> tuple[Item, ...]:
-    return tuple(item for item in items if any(window.holds(sensed(item)) for window in windows))
+    return tuple(item for item in items if _may_be_in(windows, sensed_if_said(item)))
+
+
+def _may_be_in(windows: Sequence[Window], instant: datetime | None) -> bool:
+    return instant is None or any(window.holds(instant) for window in windows)
 
 
 def _later(known: Sequence[Window], wanted: Sequence[Window], run: RunDirectory) -> tuple[Window, ...]:

@@ -5,10 +5,9 @@ What carries units to readers, predictors and writers is passed in, and is no co
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from landslide_scale.cube import template
@@ -21,42 +20,32 @@ from landslide_scale.scan.append import grow
 from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.plan import WorkUnit
+from landslide_scale.scan.rounds import Report, Reporter, Stream, differing, passes, shortage, unreadable
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
+from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled, without
 from landslide_scale.scan.verify import changed
-from landslide_scale.scan.work import Row, Task
+from landslide_scale.scan.work import Task
+from landslide_scale.stac.aside import keep_aside
 from landslide_scale.stac.frozen import DEM, SCENES, freeze
 from landslide_scale.stac.settings import DemConfig, check_terrain
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
 
 COMPACT_EVERY = 500
-TRIES_OF_A_PERMANENT_FAILURE = 2
-"""A failure that should not pass is tried once more, in another process, because GDAL remembers failures."""
-
-Stream = Callable[[Sequence[Row]], Iterator[Record]]
-"""Has units, each with the number of its attempt, worked on; gives their records in the order they end."""
-
 Engine = Callable[[Task], AbstractContextManager[Stream]]
 """What carries a run's units to its workers, for as long as the block takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a scan is: units done of all, km2 done, seconds since it began, units done before it began."""
-
-    done: int
-    total: int
-    km2: float
-    seconds: float
-    before: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class ScanSummary:
-    """How a scan ended: units by state; ground inside region and zones, what of it was observed; scenes not trusted.
+    """How a scan ended: units by state; ground inside region and zones, what of it was observed; and what was lacking.
 
-    `area` and `fair_share` are the checkpoint's, and say what the expected `landslide_km2` can be trusted for.
+    Attributes:
+        quarantined: Scenes that were not used, and why.
+        unseen: Windows without a scene.
+        shortage: Why scenes that cannot be read were not set aside; empty where none is left in the way.
+        area, fair_share: The checkpoint's: what the expected `landslide_km2` can be trusted for.
+        unknown: What the checkpoint does not say of itself.
     """
 
     run: str
@@ -73,6 +62,8 @@ class ScanSummary:
     area: AreaRatio | None = None
     fair_share: bool | None = None
     unknown: str = ""
+    unseen: tuple[str, ...] = ()
+    shortage: str = ""
 
     @property
     def complete(self) -> bool:
@@ -83,9 +74,6 @@ class ScanSummary:
     def area_line(self) -> str:
         """The expected area of landslides with its range, and what that assumes."""
         return area_line(self.landslide_km2, self.area, fair_share=self.fair_share)
-
-
-Report = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,28 +180,77 @@ def _settings(config: ScanConfig, model: ScanModel, request: Request) -> dict[st
 
 
 def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) -> ScanSummary:
-    run, units, ledger = prepared.run, prepared.survey.plan.units, Ledger(prepared.run)
+    run, ledger = prepared.run, Ledger(prepared.run)
     _lay_out(prepared)
-    known = _current(prepared, ledger)
-    records = {name: record for name, record in known.items() if record.done}
-    left = [unit for unit in units if unit.id not in records]
-    report = _Reporter(len(units), records, progress)
-    loose: list[Record] = []
+    begun = prepared
+    records = _current(prepared, ledger)
+    left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
+    lacking = ""
     if left:
         with engine(_task(prepared)) as stream:
-            for record in _passes(left, known, stream, prepared.config.compute.attempts):
+            while left:
+                report = Reporter(len(prepared.survey.plan.units), records, progress)
+                loose: list[Record] = []
+                for record in passes(left, dict(records), stream, prepared.config.compute.attempts):
+                    lease.check()
+                    records[record.unit] = record
+                    report(record)
+                    loose.append(record)
+                    if len(loose) == COMPACT_EVERY:
+                        ledger.gather(loose)
+                        loose = []
                 lease.check()
-                records[record.unit] = record
-                report(record)
-                loose.append(record)
-                if len(loose) == COMPACT_EVERY:
-                    ledger.gather(loose)
-                    loose = []
+                prepared, left, lacking = _without_unreadable(prepared, begun, records, ledger)
     ledger.compact()
     run.remove_partial_files()  # of writers that died and whose work another one did
-    summary = _summary(prepared, records)
+    summary = _summary(prepared, records, lacking)
     run.note(state="complete" if summary.complete else "incomplete", summary=_facts(summary))
     return summary
+
+
+def _is_done(unit: WorkUnit, records: Mapping[str, Record]) -> bool:
+    return unit.id in records and records[unit.id].done
+
+
+def _without_unreadable(
+    prepared: Prepared, begun: Prepared, records: dict[str, Record], ledger: Ledger
+) -> tuple[Prepared, list[WorkUnit], str]:
+    """The scan without the scenes that failed units for good, as long as enough others are left.
+
+    This is decided when no unit is at work, from what all of them met, and kept before anything is made by it: a run
+    that is killed and gone on with comes to the same decisions, each after the same units. Once too few are left, the
+    scan is again what it was when it was `begun`: no host that is away for a while costs a scene.
+
+    Returns:
+        The scan, what of it is to be done anew or still to be done for that, and why scenes are not set aside where
+        they are too many.
+    """
+    before = prepared.survey
+    found = unreadable(records.values(), before.plan)
+    if not found:
+        return prepared, [], ""
+    survey = without(before, found)
+    layers = [layer for layer in range(len(before.plan.windows)) if layer not in before.plan.unseen]
+    lacking = shortage(survey.plan, survey.aside.bad, prepared.config.catalog.max_bad, layers)
+    if lacking:
+        _keep_scenes(begun)
+        _note_plan(begun)
+        _take_back(differing(records, begun.survey.plan.units), records, ledger)
+        return begun, [], lacking
+    prepared = replace(prepared, survey=survey)
+    _keep_scenes(prepared)
+    _note_plan(prepared)
+    used = {unit.id: unit.scenes for unit in before.plan.units}
+    others = [unit for unit in survey.plan.units if unit.scenes != used[unit.id]]
+    _take_back(differing(records, others), records, ledger)
+    return prepared, others, ""
+
+
+def _take_back(broken: Sequence[Record], records: dict[str, Record], ledger: Ledger) -> None:
+    """Keep records that take away what was said of their units."""
+    for record in broken:
+        ledger.add(record)
+        records[record.unit] = record
 
 
 def _lay_out(prepared: Prepared) -> None:
@@ -221,8 +258,7 @@ def _lay_out(prepared: Prepared) -> None:
     run, model, survey, plan = prepared.run, prepared.model, prepared.survey, prepared.survey.plan
     if prepared.config.dem is not None and not run.exists(DEM):
         freeze(run, survey.dem, DEM)
-    if not run.exists(SCENES):
-        freeze(run, survey.items)
+    _keep_scenes(prepared)
     layout.keep(run, plan.units)
     run.remove_partial_files()
     template.create(
@@ -233,26 +269,45 @@ def _lay_out(prepared: Prepared) -> None:
         sharded=prepared.config.output.sharded,
         attributes={"title": "Landslide probability", "source": "Sentinel-2 L2A", **model.attributes},
     )
-    run.note(
-        **model.noted,
+    _note_plan(prepared)
+
+
+def _keep_scenes(prepared: Prepared) -> None:
+    """Freeze the Items, and what is decided of them; the Items last where there are none yet, for they say it is done.
+
+    What was asked of pixels since is kept before the decision that it was asked for.
+    """
+    run, survey = prepared.run, prepared.survey
+    known = run.exists(SCENES)
+    if known and survey.asked:
+        freeze(run, survey.items)
+    keep_aside(run, survey.aside)
+    if not known:
+        freeze(run, survey.items)
+
+
+def _note_plan(prepared: Prepared) -> None:
+    plan = prepared.survey.plan
+    prepared.run.note(
+        **prepared.model.noted,
         units=len(plan.units),
         scenes=len(plan.scenes),
         quarantined={scene.id: scene.quarantine for scene in plan.quarantined},
-        region_km2=survey.request.km2,
+        windows_without_scenes=[plan.windows[layer].days for layer in plan.unseen],
+        region_km2=prepared.survey.request.km2,
         **({"dem": [tile.id for tile in plan.dem]} if prepared.config.dem is not None else {}),
     )
 
 
 def _current(prepared: Prepared, ledger: Ledger) -> dict[str, Record]:
-    """What the ledger says of every unit, once it speaks of what is stored."""
+    """What the ledger says of every unit, once it speaks of what is stored, and of the scenes that are planned."""
     ledger.compact()
     side = prepared.config.output.side(prepared.config.grid)
     records, plan = ledger.records(), prepared.survey.plan
     laid = Layout(run=prepared.run, places=plan.units, windows=plan.windows, side=side)
-    broken = changed(laid, records)
-    for record in broken:
-        ledger.add(record)
-    return records | {record.unit: record for record in broken}
+    _take_back(changed(laid, records), records, ledger)
+    _take_back(differing(records, plan.units), records, ledger)
+    return records
 
 
 def _task(prepared: Prepared) -> Task:
@@ -265,47 +320,11 @@ def _task(prepared: Prepared) -> Task:
         patches=plan.patches,
         extents=tuple(plan.extents.items()),
         interpolation=(prepared.config.dem or DemConfig()).interpolation,
+        bare=plan.bare if prepared.config.catalog.require == "any" else (),
     )
 
 
-def _passes(units: Sequence[WorkUnit], known: Mapping[str, Record], stream: Stream, attempts: int) -> Iterator[Record]:
-    """Records of the units; failed ones are tried again in a later pass, `attempts` passes at most."""
-    left = {unit.id: unit for unit in units}
-    before = {name: known[name].attempts for name in left if name in known}
-    for number in range(1, attempts + 1):
-        rows = [{"unit": unit.to_json(), "attempt": before.get(name, 0) + number} for name, unit in left.items()]
-        for record in stream(rows):
-            tries = attempts if record.retry else min(attempts, TRIES_OF_A_PERMANENT_FAILURE)
-            if record.done or number >= tries:
-                del left[record.unit]
-                yield record
-        if not left:
-            return
-
-
-class _Reporter:
-    """Turns ended units into progress."""
-
-    def __init__(self, total: int, before: dict[str, Record], progress: Report) -> None:
-        self._total, self._before, self._progress = total, len(before), progress
-        self._done, self._km2 = len(before), sum(record.km2 for record in before.values())
-        self._begun = time.monotonic()
-
-    def __call__(self, record: Record) -> None:
-        self._done += 1
-        self._km2 += record.km2
-        self._progress(
-            Progress(
-                done=self._done,
-                total=self._total,
-                km2=self._km2,
-                seconds=time.monotonic() - self._begun,
-                before=self._before,
-            )
-        )
-
-
-def _summary(prepared: Prepared, records: dict[str, Record]) -> ScanSummary:
+def _summary(prepared: Prepared, records: dict[str, Record], lacking: str) -> ScanSummary:
     plan = prepared.survey.plan
     states = [record.state for record in records.values()]
     of_units = list(records.values())
@@ -324,6 +343,8 @@ def _summary(prepared: Prepared, records: dict[str, Record]) -> ScanSummary:
         area=prepared.model.card.area,
         fair_share=prepared.model.card.trained_on.fair_share,
         unknown=prepared.model.unknown,
+        unseen=tuple(plan.windows[layer].days for layer in plan.unseen),
+        shortage=lacking,
     )
 
 

@@ -22,8 +22,9 @@ from landslide_scale.runtime.heartbeat import patiently
 from landslide_scale.runtime.session import session, settle_data
 from landslide_scale.runtime.stopping import AbandonedError, abandon
 from landslide_scale.scan import driver, work
-from landslide_scale.scan.driver import Engine, Report, ScanSummary, Stream
+from landslide_scale.scan.driver import Engine, ScanSummary
 from landslide_scale.scan.predictor import Load, Predictor
+from landslide_scale.scan.rounds import Report, Stream
 from landslide_scale.scan.settings import PredictConfig, ScanCompute, ScanConfig
 from landslide_scale.scan.work import Row, Task
 

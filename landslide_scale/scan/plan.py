@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import numpy as np
 import shapely
@@ -18,7 +20,7 @@ from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, p
 from landslide_scale.imagery.mask import dilation_pixels
 from landslide_scale.imagery.observe import planned_bytes
 from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.scene import Scene, Window, newest_processing
+from landslide_scale.scene import Scene, Unused, Window, newest_processing
 from landslide_scale.stac.dem import DemIndex, DemTile
 
 PROCESS_BYTES = 400 * 2**20
@@ -26,6 +28,8 @@ PROCESS_BYTES = 400 * 2**20
 
 TERRAIN_BYTES_PER_PIXEL = 160
 """Of positions, weights and elevations while a block's elevation is read."""
+
+_UNSAID = datetime.min.replace(tzinfo=UTC)
 
 METRES_AROUND_REGION = 25_000
 """How far outside the region scenes are looked for, beside what a block reads: catalogue footprints are coarse."""
@@ -61,12 +65,12 @@ class WorkUnit(Place):
 
     Attributes:
         scenes: The scenes of the window that reach what is read for it, older processings among them.
-        quarantined: Those that would too, but must not be used.
+        quarantined: Those that would too, but are not used.
         dem: Tiles of the elevation model that reach what is read for it, and a pixel around that.
     """
 
     scenes: tuple[Scene, ...]
-    quarantined: tuple[Scene, ...] = ()
+    quarantined: tuple[Unused, ...] = ()
     dem: tuple[DemTile, ...] = ()
 
     def to_json(self) -> str:
@@ -109,9 +113,19 @@ class Plan:
         return tuple(sorted({scene.id: scene for unit in self.units for scene in unit.scenes}.values(), key=_id))
 
     @cached_property
-    def quarantined(self) -> tuple[Scene, ...]:
-        """The scenes that units would read if they could be trusted, by id."""
+    def quarantined(self) -> tuple[Unused, ...]:
+        """The scenes that units would read if they could be used, by id."""
         return tuple(sorted({scene.id: scene for unit in self.units for scene in unit.quarantined}.values(), key=_id))
+
+    @cached_property
+    def unseen(self) -> tuple[int, ...]:
+        """Indexes of the windows of which no unit has a scene."""
+        return _others(self.windows, (unit.layer for unit in self.units if unit.scenes))
+
+    @cached_property
+    def bare(self) -> tuple[int, ...]:
+        """Those of which the catalogue has none either that is not used."""
+        return _others(self.windows, (unit.layer for unit in self.units if unit.scenes or unit.quarantined))
 
     @cached_property
     def dem(self) -> tuple[DemTile, ...]:
@@ -163,8 +177,13 @@ def extents(places: Iterable[Place]) -> dict[Lattice, PixelBox]:
     return found
 
 
-def _id(scene: Scene) -> str:
+def _id(scene: Scene | Unused) -> str:
     return scene.id
+
+
+def _others(windows: Sequence[Window], layers: Iterable[int]) -> tuple[int, ...]:
+    """Indexes of the windows that are not among `layers`."""
+    return tuple(sorted(set(range(len(windows))) - set(layers)))
 
 
 def make(
@@ -176,16 +195,18 @@ def make(
     composite: CompositeConfig,
     patches: PatchLattice,
     dem: Sequence[DemTile] = (),
+    unused: Sequence[Unused] = (),
 ) -> Plan:
     """Every block of every zone that meets the region, for every window, with the scenes and tiles that reach it.
 
-    Older processings of a scene are there beside it, for what it has no data for, or instead of it in quarantine.
+    Older processings of a scene are there beside it, for what it has no data for, or instead of it where it is in
+    quarantine or `unused`.
     """
     known = list(scenes)
     trusted = [scene for scene in known if not scene.quarantine]
     chosen = newest_processing(trusted) if composite.processings == "newest" else trusted
     indexes = _by_window(chosen, windows)
-    doubted = _by_window([scene for scene in known if scene.quarantine], windows)
+    doubted = _by_window([*(Unused.of(scene) for scene in known if scene.quarantine), *unused], windows)
     elevations = DemIndex(dem)
     units = []
     for lattice in lattices(region, grid):
@@ -199,16 +220,22 @@ def make(
                     block=block,
                     layer=layer,
                     scenes=used.reaching(lattice, read),
-                    quarantined=unused.reaching(lattice, read),
+                    quarantined=left.reaching(lattice, read),
                     dem=tiles,
                 )
-                for layer, (used, unused) in enumerate(zip(indexes, doubted, strict=True))
+                for layer, (used, left) in enumerate(zip(indexes, doubted, strict=True))
             ]
     return Plan(region=region, windows=tuple(windows), patches=patches, units=tuple(units))
 
 
-def _by_window(scenes: Sequence[Scene], windows: Sequence[Window]) -> list[SceneIndex]:
-    return [SceneIndex([scene for scene in scenes if window.holds(scene.sensed)]) for window in windows]
+S = TypeVar("S", Scene, Unused)
+
+
+def _by_window(scenes: Sequence[S], windows: Sequence[Window]) -> list[SceneIndex[S]]:
+    return [
+        SceneIndex([scene for scene in scenes if scene.sensed is None or window.holds(scene.sensed)])
+        for window in windows
+    ]
 
 
 def lattices(region: BaseGeometry, grid: GridConfig) -> list[Lattice]:
@@ -217,24 +244,24 @@ def lattices(region: BaseGeometry, grid: GridConfig) -> list[Lattice]:
     return [Lattice(zone=zone, resolution=grid.resolution, block=grid.block) for zone in zones]
 
 
-class SceneIndex:
-    """Finds the scenes whose rasters reach a box of pixels, whatever system they are published in."""
+class SceneIndex(Generic[S]):
+    """Finds the scenes, used or not, whose rasters reach a box of pixels, whatever system they are published in."""
 
-    def __init__(self, scenes: Sequence[Scene]) -> None:
+    def __init__(self, scenes: Sequence[S]) -> None:
         codes = sorted({scene.epsg for scene in scenes})
-        self._groups = {code: [scene for scene in scenes if scene.epsg == code] for code in codes}
-        self._trees = {
+        self._groups: dict[int, list[S]] = {code: [scene for scene in scenes if scene.epsg == code] for code in codes}
+        self._trees: dict[int, shapely.STRtree] = {
             code: shapely.STRtree([shapely.box(*scene.bounds) for scene in group])
             for code, group in self._groups.items()
         }
 
-    def reaching(self, lattice: Lattice, box: PixelBox) -> tuple[Scene, ...]:
+    def reaching(self, lattice: Lattice, box: PixelBox) -> tuple[S, ...]:
         """Scenes that meet `box`, by sensing instant, tile and id."""
         west, south, east, north = lattice.bounds(box)
         outline = shapely.segmentize(shapely.box(west, south, east, north), (east - west) / 32)
-        found: list[Scene] = []
+        found: list[S] = []
         for code, tree in self._trees.items():
             moved = outline if code == lattice.zone.epsg else project(outline, lattice.zone.epsg, code)
             if np.isfinite(moved.bounds).all():
                 found += [self._groups[code][index] for index in tree.query(moved, predicate="intersects")]
-        return tuple(sorted(found, key=lambda scene: (scene.sensed, scene.tile, scene.id)))
+        return tuple(sorted(found, key=lambda scene: (scene.sensed or _UNSAID, scene.tile, scene.id)))

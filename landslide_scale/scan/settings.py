@@ -19,6 +19,7 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("catalog", "assets"): {},
     ("catalog", "offset"): "profile",
     ("catalog", "filter"): None,
+    ("catalog", "require"): "all",
     ("composite", "min_clear"): 1,
     ("composite", "max_clear"): None,
     ("composite", "processings"): "newest",
@@ -101,13 +102,14 @@ class ScanConfig(Section):
     def settings(self) -> dict[str, Any]:
         """What the result depends on: all but where things are, and where it is computed.
 
-        A resumed run uses its frozen scenes, and checkpoint and base weights are known by their SHA-256.
+        A resumed run uses its frozen scenes, and checkpoint and base weights are known by their SHA-256. Which scenes
+        it is done without is kept with these, so that it may be given more of them.
         """
         addresses = {"url", "items", "allowed_hosts", "allowed_roots", "buckets", "signer"}
         places: Any = {
             "compute": True,
             "output": {"run"},
-            "catalog": addresses,
+            "catalog": addresses | {"exclude", "max_bad"},
             "dem": addresses,
             "model": {"checkpoint", "base_weights"},
         }

@@ -15,6 +15,7 @@ from landslide_scale.scan.layout import Layout
 from landslide_scale.storage.lease import Holder, holder
 from landslide_scale.storage.rundir import RunDirectory
 
+NAMED_SCENES = 20
 STATES: tuple[State, ...] = ("written", "empty", "failed", "broken")
 
 
@@ -58,8 +59,9 @@ class Status:
         seconds: By stage: sum, median and largest over the units.
         retried: Units done at a later attempt than the first.
         resampled: Units with scenes of a neighbouring zone.
-        doubted: Units that lack a scene because it was quarantined.
+        doubted: Units that lack a scene that is not used.
         bytes: Stored.
+        not_used: Scenes that the run is done without, each with the reason.
     """
 
     run: str
@@ -74,6 +76,7 @@ class Status:
     resampled: int
     doubted: int
     bytes: int
+    not_used: tuple[str, ...] = ()
 
 
 def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
@@ -102,6 +105,9 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
         resampled=sum(any(scene.get("resampled") for scene in record.scenes) for record in done),
         doubted=sum(any("quarantined" in scene for scene in record.scenes) for record in done),
         bytes=sum(int(one["bytes"]) for record in done for one in record.stored.values()),
+        not_used=tuple(
+            f"{name}: {reason}" for name, reason in run.read_json("run.json").get("quarantined", {}).items()
+        ),
     )
     return found, laid, records
 
@@ -154,6 +160,8 @@ def lines(found: Status) -> list[str]:
             f"{found.retried} units took more than one attempt, {found.resampled} used scenes of another zone, "
             f"{found.doubted} lack a quarantined one"
         ),
+        *(f"not used: scene {one}" for one in found.not_used[:NAMED_SCENES]),
+        *([f"not used: {len(found.not_used)} scenes in all"] if len(found.not_used) > NAMED_SCENES else []),
         f"{found.bytes / 1e6:,.1f} MB stored",
     ]
 

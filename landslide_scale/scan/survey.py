@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any
@@ -26,14 +26,24 @@ from landslide_scale.region.polygons import area_km2, load, widen
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan import plan
 from landslide_scale.scan.plan import METRES_AROUND_REGION, Plan
-from landslide_scale.scene import Scene, Window
+from landslide_scale.scan.rounds import shortage
+from landslide_scale.scene import Scene, Unused, Window
 from landslide_scale.stac import search
+from landslide_scale.stac.aside import EXCLUDED, NOTHING_ASIDE, SetAside, load_aside
 from landslide_scale.stac.dem import DemTile, tiles
 from landslide_scale.stac.frozen import DEM, SCENES, load_items, with_addresses
-from landslide_scale.stac.items import Item, footprint, scenes, sensed, with_evidence
+from landslide_scale.stac.items import (
+    Item,
+    scenes,
+    sorted_out,
+    told,
+    unused,
+    with_evidence,
+)
 from landslide_scale.stac.radiometry import Evidence, confronted
 from landslide_scale.stac.revisit import few_scenes
 from landslide_scale.stac.settings import CatalogConfig, DemConfig
+from landslide_scale.stac.windows import check_windows, no_scene
 from landslide_scale.storage.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -86,28 +96,49 @@ class Found:
         frozen: Of scenes, as an earlier run kept them, with what their pixels said: they are not asked again.
         new: Of scenes, as the catalogue gives them now.
         dem: Of the elevation model.
+        aside: Which scenes an earlier run went without.
+        searched: The windows of the new ones.
     """
 
     frozen: tuple[Item, ...] = ()
     new: tuple[Item, ...] = ()
     dem: tuple[Item, ...] = ()
+    aside: SetAside = NOTHING_ASIDE
+    searched: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Survey:
-    """Work that can be begun.
+class Known:
+    """What a plan is made of.
 
     Attributes:
         request: What was asked for.
         items: Of scenes, with what the pixels of doubtful ones say.
         dem: Of the elevation model.
-        plan: The work units.
+        scenes: What the Items are, those in quarantine too.
+        elevations: What the elevation model's are.
+        aside: Scenes that are not used, whatever they are like otherwise.
     """
 
     request: Request
     items: tuple[Item, ...]
     dem: tuple[Item, ...]
+    scenes: tuple[Scene, ...]
+    elevations: tuple[DemTile, ...]
+    aside: SetAside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey(Known):
+    """Work that can be begun.
+
+    Attributes:
+        plan: The work units.
+        asked: Whether pixels were asked just now, so that the Items say more than was kept of them.
+    """
+
     plan: Plan
+    asked: bool
 
 
 def requested(
@@ -132,10 +163,15 @@ def searched(request: Request, sources: Sources) -> Found:
     """What the catalogues have.
 
     Raises:
-        InvalidCatalogError: There is no scene of a window, or no elevation, on this ground.
+        InvalidCatalogError: There is no scene, or no elevation, on this ground.
     """
+    return _searched(request, sources, _searched_dem(sources.dem, request.ground))
+
+
+def _searched(request: Request, sources: Sources, dem: tuple[Item, ...]) -> Found:
     new = find(sources.catalog, request.ground, request.windows)
-    return Found(new=tuple(new), dem=_searched_dem(sources.dem, request.ground))
+    check_windows(sources.catalog, request.ground, request.windows, new)
+    return Found(new=tuple(new), dem=dem, searched=request.windows)
 
 
 def kept_or_searched(run: RunDirectory, request: Request, sources: Sources) -> Found:
@@ -144,11 +180,11 @@ def kept_or_searched(run: RunDirectory, request: Request, sources: Sources) -> F
     Raises:
         InvalidCatalogError: As for :func:`searched`, or a catalogue no longer has a frozen Item that is signed.
     """
+    dem = kept_or_searched_dem(run, request, sources)
     if not run.exists(SCENES):
-        new = find(sources.catalog, request.ground, request.windows)
-        return Found(new=tuple(new), dem=kept_or_searched_dem(run, request, sources))
+        return _searched(request, sources, dem)
     frozen = with_addresses(load_items(run), sources.catalog)
-    return Found(frozen=tuple(frozen), dem=kept_or_searched_dem(run, request, sources))
+    return Found(frozen=tuple(frozen), dem=dem, aside=load_aside(run))
 
 
 def kept_or_searched_dem(run: RunDirectory, request: Request, sources: Sources) -> tuple[Item, ...]:
@@ -172,37 +208,103 @@ def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window])
     """The catalogue's Items around `ground`.
 
     Raises:
-        InvalidCatalogError: There is no scene of a window on this ground.
+        InvalidCatalogError: The catalogue does not answer.
     """
     windows = tuple(windows)
     found = search.search(config, widen(ground, METRES_AROUND_REGION), windows)
     for line in few_scenes(found, ground, windows, config, until=datetime.now(UTC)):
         log.warning("%s", line)
-    over = [sensed(item) for item in found if footprint(item).intersects(ground)]
-    for window in windows:
-        if not any(window.holds(instant) for instant in over):
-            raise InvalidCatalogError(
-                f"no scene of {search.collection(config)} meets the region "
-                f"from {window.start.isoformat()} to {window.end.isoformat()}",
-                expected="at least one",
-                cure="Check region, windows and catalog.collection.",
-            )
     return found
 
 
 def settled(request: Request, sources: Sources, found: Found) -> Survey:
     """Scenes and elevation tiles of the Items, the doubtful new ones asked, and the plan of all of them.
 
+    A new Item that lacks what is read of it is set aside.
+
     Raises:
-        InvalidCatalogError: An Item lacks what is read of it, or no elevation tile meets the region.
+        InvalidCatalogError: Too few scenes are left of the windows that were searched, a frozen Item lacks what is read
+            of it, or no elevation tile meets the region.
     """
-    wanted = scene_bands(request.bands)
-    frozen = scenes(found.frozen, sources.catalog, wanted)
-    new = scenes(found.new, sources.catalog, wanted)
-    elevations = _elevations(found.dem, sources.dem, request.ground)
-    made, said = judged(frozen, new, partial(_plan, request, elevations))
-    items = [with_evidence(item, said[item["id"]]) if item["id"] in said else item for item in found.new]
-    return Survey(request=request, items=(*found.frozen, *items), dem=found.dem, plan=made)
+    catalog, bands = sources.catalog, scene_bands(request.bands)
+    out = {*catalog.exclude, *(scene.id for scene in found.aside.excluded)}
+    new = sorted_out((item for item in found.new if not _is_of(item, out)), catalog, bands)
+    excluded = [unused(item, catalog, EXCLUDED) for item in (*found.frozen, *found.new) if _is_of(item, out)]
+    aside = SetAside(
+        rejected=_each_once([*found.aside.rejected, *new.rejected]),
+        excluded=_each_once([*found.aside.excluded, *excluded]),
+        unreadable=found.aside.unreadable,
+    )
+    known = scenes((item for item in found.frozen if not _is_of(item, out)), catalog, bands)
+    survey = _surveyed(
+        Known(
+            request=request,
+            items=(*found.frozen, *new.items),
+            dem=found.dem,
+            scenes=(*_quarantined(known, aside.unreadable), *new.scenes),
+            elevations=_elevations(found.dem, sources.dem, request.ground),
+            aside=aside,
+        ),
+        new={scene.id for scene in new.scenes},
+    )
+    _check_enough(survey, catalog, found.searched)
+    return survey
+
+
+def without(survey: Survey, unreadable: Mapping[str, str]) -> Survey:
+    """The same work without further scenes, of which something cannot be read: why, by id."""
+    known = {one.name: getattr(survey, one.name) for one in fields(Known)}
+    known["aside"] = replace(survey.aside, unreadable={**survey.aside.unreadable, **unreadable})
+    known["scenes"] = _quarantined(survey.scenes, unreadable)
+    return _surveyed(Known(**known), new=())
+
+
+def _is_of(item: Item, ids: Collection[str]) -> bool:
+    return isinstance(item.get("id"), str) and item["id"] in ids
+
+
+def _each_once(found: Iterable[Unused]) -> tuple[Unused, ...]:
+    by_id = {scene.id: scene for scene in found}
+    return tuple(by_id[name] for name in sorted(by_id))
+
+
+def _quarantined(known: Iterable[Scene], reasons: Mapping[str, str]) -> tuple[Scene, ...]:
+    return tuple(replace(scene, quarantine=reasons[scene.id]) if scene.id in reasons else scene for scene in known)
+
+
+def _surveyed(known: Known, *, new: Collection[str]) -> Survey:
+    """The plan of what is known, once the scenes in doubt that it reads were asked.
+
+    Of those that are not `new`, a run asks those that it did not read before, in the place of one that is set aside. A
+    run of before any were asked goes on without.
+    """
+    asking = any(told(item) for item in known.items)
+    unasked = {scene.id for scene in known.scenes if scene.doubtful and (asking or scene.id in new)}
+    made, judged_scenes, said = judged(known.scenes, unasked, partial(_plan, known))
+    items = tuple(with_evidence(item, said[item["id"]]) if item["id"] in said else item for item in known.items)
+    now = replace(known, items=items, scenes=judged_scenes)
+    return Survey(**vars(now), plan=made, asked=bool(said))
+
+
+def _check_enough(survey: Survey, config: CatalogConfig, searched: Collection[Window]) -> None:
+    """Make sure that the windows that were searched have scenes left.
+
+    Raises:
+        InvalidCatalogError: They have not.
+    """
+    made = survey.plan
+    layers = [layer for layer, window in enumerate(made.windows) if window in searched]
+    lacking = shortage(made, survey.aside.bad, config.max_bad, layers)
+    if lacking:
+        raise InvalidCatalogError(
+            lacking,
+            expected=f"a scene in every such window, and at most {config.max_bad:.0%} that cannot be used",
+            cure="Set right what is said of it; catalog.exclude leaves scenes out on purpose, catalog.max_bad says how "
+            "many may be bad.",
+        )
+    bare = [made.windows[layer] for layer in layers if layer in made.bare]
+    if bare and (config.require == "all" or len(made.bare) == len(made.windows)):
+        raise no_scene(config, bare[0])
 
 
 def _elevations(found: Sequence[Item], config: DemConfig | None, ground: BaseGeometry) -> tuple[DemTile, ...]:
@@ -218,35 +320,41 @@ def _elevations(found: Sequence[Item], config: DemConfig | None, ground: BaseGeo
     return tuple(made)
 
 
-def _plan(request: Request, elevations: tuple[DemTile, ...], known: Sequence[Scene]) -> Plan:
+def _plan(known: Known, judged_scenes: Sequence[Scene]) -> Plan:
+    request, aside = known.request, known.aside
     return plan.make(
         region=request.ground,
         windows=request.windows,
-        scenes=known,
+        scenes=judged_scenes,
         grid=request.grid,
         composite=request.composite,
         patches=request.patches,
-        dem=elevations,
+        dem=known.elevations,
+        unused=(*aside.rejected, *aside.excluded),
     )
 
 
 def judged(
-    frozen: Sequence[Scene], new: Sequence[Scene], planned: Callable[[Sequence[Scene]], Plan]
-) -> tuple[Plan, dict[str, Evidence]]:
-    """The plan, once the pixels of those new scenes were asked that it reads and whose catalogue may be wrong.
+    scenes_known: Iterable[Scene], unasked: Iterable[str], planned: Callable[[Sequence[Scene]], Plan]
+) -> tuple[Plan, tuple[Scene, ...], dict[str, Evidence]]:
+    """The plan, once the pixels of those scenes were asked that it reads and whose catalogue may be wrong.
+
+    Args:
+        scenes_known: All of them.
+        unasked: Ids of those that are to be asked, if they are read.
+        planned: Makes the plan.
 
     Returns:
-        The plan, and what the pixels of each scene that was asked say, by its id.
+        The plan, the scenes as it has them, and what the pixels of each scene that was asked say, by its id.
     """
-    known = {scene.id: scene for scene in (*frozen, *new)}
-    unasked = {scene.id for scene in new if scene.doubtful}
-    said: dict[str, Evidence] = {}
+    known = {scene.id: scene for scene in scenes_known}
+    left, said = set(unasked), dict[str, Evidence]()
     while True:
         made = planned(list(known.values()))
-        doubtful = [scene for scene in made.scenes if scene.id in unasked]
+        doubtful = [scene for scene in made.scenes if scene.id in left]
         if not doubtful:
-            return made, said
+            return made, tuple(known.values()), said
         # Where a processing alone is planned with, one that is quarantined now gives way to an older one, asked next.
         for name, evidence in ask_pixels(doubtful).items():
             known[name], said[name] = confronted(known[name], evidence), evidence
-            unasked.remove(name)
+            left.remove(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,11 +27,12 @@ from landslide_scale.grid import Lattice, PatchLattice, PixelBox
 from landslide_scale.imagery.attempts import naming
 from landslide_scale.imagery.composite import Image
 from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.probe import is_the_scenes_own, unopenable
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.imagery.terrain import with_terrain
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
-from landslide_scale.scene import by_processing
+from landslide_scale.scene import Scene, by_processing
 from landslide_scale.stac.settings import Interpolation
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -49,6 +51,7 @@ class Task:
         patches: Where its squares lie.
         extents: What each zone's group of the cube covers.
         interpolation: Of elevations, where there are any.
+        bare: Indexes of the windows that are said to have no scene.
     """
 
     run: RunDirectory
@@ -58,6 +61,7 @@ class Task:
     patches: PatchLattice
     extents: tuple[tuple[Lattice, PixelBox], ...]
     interpolation: Interpolation = "cubic"
+    bare: tuple[int, ...] = ()
 
     @cached_property
     def ground(self) -> BaseGeometry:
@@ -84,8 +88,8 @@ def read(row: Row, task: Task) -> Row:
 
     Returns:
         The row with ``values`` (C, H, W) float32 over ``PatchLattice.covering`` of the block; ``clear_count``,
-        ``observed_on`` and ``reason`` (B, B) of the block; ``resampled`` and ``filled`` ids as JSON; ``error`` and
-        ``retry``.
+        ``observed_on`` and ``reason`` (B, B) of the block; ``resampled`` and ``filled`` ids as JSON; ``error``,
+        ``retry`` and, as JSON, ``unreadable``.
     """
     begun = time.perf_counter()
     unit = WorkUnit.from_json(row["unit"])
@@ -100,8 +104,11 @@ def read(row: Row, task: Task) -> Row:
         failure = {
             "error": f"{type(error).__name__}: {error.at(unit=unit.id)}",
             "retry": isinstance(error, TryAgainError),
+            "unreadable": json.dumps(_unreadable(error, scenes, task.bands)),
         }
         return row | _nothing(len(task.bands), unit) | failure | {"read_seconds": time.perf_counter() - begun}
+    if unit.layer in task.bare:
+        image = replace(image, reason=np.full_like(image.reason, Reason.NO_SCENE))
     return row | _block(image, unit.box, outer, inside) | {"read_seconds": time.perf_counter() - begun}
 
 
@@ -110,6 +117,22 @@ def _names(unit: WorkUnit) -> dict[str, dict[str, str]]:
     return {
         href: {"unit": unit.id, "scene": scene.id, "band": band} for scene in unit.scenes for band, href in scene.assets
     }
+
+
+def _unreadable(error: ReadError, scenes: Sequence[Scene], bands: tuple[str, ...]) -> dict[str, str]:
+    """Why, by id: the scene that failed a unit for good, and those of the others that cannot even be opened."""
+    if not is_the_scenes_own(error):
+        return {}
+    failed = error.where["scene"]
+    others = [scene for scene in scenes if scene.id != failed]
+    found = {failed: error, **unopenable(others, ("scl", *scene_bands(bands)))}
+    return {name: _said(one) for name, one in found.items()}
+
+
+def _said(error: ReadError) -> str:
+    """What is wrong with a scene, without its own name."""
+    where = {name: error.where[name] for name in ("band", "file") if name in error.where}
+    return str(ReadError(error.found, **where))
 
 
 def _block(image: Image, box: PixelBox, outer: PixelBox, inside: NDArray[np.bool_]) -> Row:
@@ -126,6 +149,7 @@ def _block(image: Image, box: PixelBox, outer: PixelBox, inside: NDArray[np.bool
         "filled": json.dumps(image.filled),
         "error": "",
         "retry": False,
+        "unreadable": "{}",
     }
 
 
@@ -156,7 +180,10 @@ def write(row: Row, task: Task) -> Row:
     tiles = tuple(tile.id for tile in unit.dem)
     record = Record(unit=unit.id, state="failed", attempts=attempt, scenes=scenes, dem=tiles)
     if row["error"]:
-        record = replace(record, error=str(row["error"]), retry=bool(row["retry"]), seconds=seconds)
+        unreadable = json.loads(row["unreadable"])
+        record = replace(
+            record, error=str(row["error"]), retry=bool(row["retry"]), unreadable=unreadable, seconds=seconds
+        )
     else:
         layer = _layer(row)
         stored = arrays.write(task.slot(unit), layer)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,8 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import project, transformer
-from landslide_scale.scene import Scene, utc
+from landslide_scale.redaction import sayable
+from landslide_scale.scene import Scene, Unused, utc
 from landslide_scale.stac import identity, offsets
 from landslide_scale.stac.filters import unmet
 from landslide_scale.stac.hrefs import access, asset_href
@@ -35,6 +37,30 @@ _FIGURES = f"{OWN_PREFIX}offset_figures"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,254}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class SortedOut:
+    """What Items came to: those that lack nothing, their scenes, and those that cannot be one, with what is wrong."""
+
+    items: tuple[Item, ...]
+    scenes: tuple[Scene, ...]
+    rejected: tuple[Unused, ...]
+
+
+def sorted_out(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...]) -> SortedOut:
+    """The Items as :func:`scenes` makes them; one that lacks something is set aside, and what is wrong said of it."""
+    sound: list[Item] = []
+    made: list[Scene] = []
+    rejected: list[Unused] = []
+    for item in items:
+        try:
+            made += scenes([item], config, bands)
+            sound.append(item)
+        except InvalidCatalogError as error:
+            plain = InvalidCatalogError(error.found, expected=error.expected, cure=error.cure)
+            rejected.append(unused(item, config, str(plain)))
+    return SortedOut(items=tuple(sound), scenes=tuple(made), rejected=tuple(rejected))
+
+
 def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...]) -> list[Scene]:
     """The Items that are not left out as scenes, with the assets of `bands` and the scene classification.
 
@@ -49,6 +75,7 @@ def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...])
         with readable(item):
             checked_name(item, "id", item["id"])
             if not left_out(item, config):
+                footprint(item)
                 found.append(_scene(item, config, (*bands, "scl")))
     return found
 
@@ -63,6 +90,23 @@ def left_out(item: Item, config: CatalogConfig) -> str:
         if _cloud_cover(item) > config.max_cloud_cover:
             return "catalog.max_cloud_cover"
         return unmet(item, config.filter)
+
+
+def unused(item: Item, config: CatalogConfig, reason: str) -> Unused:
+    """An Item of which no scene is made; whatever it does not say, it may be."""
+    name, tile = item.get("id"), ""
+    with suppress(InvalidCatalogError), readable(item):
+        tile = identity.tile(item)
+    place: dict[str, Any] = {}
+    with suppress(InvalidCatalogError), readable(item):
+        place = {"bounds": _finite(item, footprint(item).bounds)}
+    with suppress(InvalidCatalogError), readable(item):
+        mask = _names(config)["scl"]
+        epsg = _epsg(item, mask)
+        place = {"epsg": epsg, "bounds": _bounds(item, item["assets"].get(mask, {}), epsg)}
+    known = isinstance(name, str) and _NAME.fullmatch(name)
+    said = str(name) if known else sayable(repr(name)[:80])
+    return Unused(id=said, quarantine=reason, sensed=sensed_if_said(item), tile=tile, **place)
 
 
 def footprint(item: Item) -> BaseGeometry:
@@ -83,6 +127,18 @@ def sensed(item: Item) -> datetime:
     """
     with readable(item):
         return _instant(item["properties"]["datetime"])
+
+
+def sensed_if_said(item: Item) -> datetime | None:
+    """Acquisition instant, UTC; None where the Item does not say so, and may be of any window."""
+    with suppress(InvalidCatalogError):
+        return sensed(item)
+    return None
+
+
+def told(item: Item) -> bool:
+    """Whether the pixels of an Item were asked, and what they said is kept with it."""
+    return _evidence(item) is not None
 
 
 def with_evidence(item: Item, evidence: Evidence) -> dict[str, Any]:
@@ -197,7 +253,11 @@ def _epsg(item: Item, mask: str) -> int:
 
 def _bounds(item: Item, asset: Item, epsg: int) -> tuple[float, float, float, float]:
     """Extent of the rasters, not of the valid data: a pixel with data is never outside it."""
-    west, south, east, north = (float(value) for value in _stated_bounds(item, asset, epsg))
+    return _finite(item, _stated_bounds(item, asset, epsg))
+
+
+def _finite(item: Item, bounds: Iterable[Any]) -> tuple[float, float, float, float]:
+    west, south, east, north = (float(value) for value in bounds)
     if not all(map(math.isfinite, (west, south, east, north))) or west >= east or south >= north:
         raise _lacks(item, f"bounds {(west, south, east, north)}", "west < east and south < north")
     return west, south, east, north

@@ -57,7 +57,7 @@ def search(config: SourceConfig, area: BaseGeometry, windows: Iterable[Window]) 
         for part in getattr(area, "geoms", [area])
     ]
     found = _all_of(config, wanted)
-    return [found[key] for key in sorted(found)]
+    return [found[key] for key in sorted(found, key=str)]
 
 
 def search_anytime(config: SourceConfig, area: BaseGeometry) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def search_anytime(config: SourceConfig, area: BaseGeometry) -> list[dict[str, A
         InvalidCatalogError: As for :func:`search`.
     """
     found = _all_of(config, [{"bbox": part.bounds} for part in getattr(area, "geoms", [area])])
-    return [found[key] for key in sorted(found)]
+    return [found[key] for key in sorted(found, key=str)]
 
 
 def search_ids(config: SourceConfig, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -143,6 +143,8 @@ def _items(pages: Iterable[dict[str, Any]], wanted: str) -> Iterator[dict[str, A
 
 def _without_our_words(item: dict[str, Any]) -> dict[str, Any]:
     """What this package writes into frozen Items is not taken from a catalogue."""
+    if not isinstance(item.get("properties"), dict):
+        return item  # it says nothing, and will be set aside for that
     kept = {key: value for key, value in item["properties"].items() if not str(key).startswith(OWN_PREFIX)}
     return item | {"properties": kept}
 

@@ -145,6 +145,12 @@ class CatalogConfig(SourceConfig):
             not used. By default what is known of the profile's own collection, and of any other the baseline's rule,
             which pixels are asked about. ``profile``: the profile's rule whatever else an Item says and unasked, as in
             runs begun before there was a choice.
+        exclude: Ids of scenes that are left out on purpose. A run that is gone on with may be given more of them: what
+            was made with such a scene is then made anew without it. One that it was given once stays out of it.
+        max_bad: Share of the scenes that may be set aside because their Item lacks something or their pixels cannot be
+            read, 0 to 1. With more of them, something is wrong with the catalogue, the configuration or the host.
+        require: ``any``: a window without a scene becomes an empty layer, as long as not all are. ``all``: it is
+            refused.
     """
 
     section: ClassVar[str] = "catalog"
@@ -160,6 +166,9 @@ class CatalogConfig(SourceConfig):
     max_cloud_cover: float = Field(default=100.0, ge=0, le=100)
     offset: OffsetWord = None
     filter: SceneFilter | None = None
+    exclude: tuple[str, ...] = ()
+    max_bad: float = Field(default=0.5, ge=0, le=1)
+    require: Literal["any", "all"] = "any"
 
     @property
     def provider(self) -> Profile:

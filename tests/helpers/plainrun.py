@@ -18,9 +18,10 @@ from helpers.watching import Roles, Step, Watch, steps
 
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.scan import driver, layout, work
-from landslide_scale.scan.driver import ScanSummary, Stream
+from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.predictor import Predictor
+from landslide_scale.scan.rounds import Stream
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify
 from landslide_scale.scan.work import Row, Task

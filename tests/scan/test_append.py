@@ -117,14 +117,27 @@ def test_other_settings_a_run_that_is_not_complete_and_none_at_all_are_refused(
     before = snapshot(run)
     with pytest.raises(RunConflictError, match=r"composite\.dilate_m"):
         plain_append(of(settings, run, EARLY, LATE, composite={"method": "latest", "dilate_m": 20}))
-    with pytest.raises(InvalidCatalogError, match="no scene"):
-        plain_append(of(settings, run, EARLY, NEVER))
     assert snapshot(run) == before
     RunDirectory(str(run)).note(state="incomplete")
     with pytest.raises(RunConflictError, match="incomplete"):
         plain_append(of(settings, run, EARLY, LATE))
     with pytest.raises(RunConflictError, match=r"no run\.json"):
         plain_append(of(settings, tmp_path / "none", EARLY, LATE))
+
+
+def test_a_further_window_without_scenes_is_an_empty_layer_and_refused_where_all_are_required(
+    settings: Settings, run: Path, tmp_path: Path
+):
+    summary = plain_append(of(settings, run, EARLY, NEVER))
+    assert summary.complete
+    assert summary.unseen == ("2023-09-01 to 2023-10-01",)
+    required = settings | {"catalog": settings["catalog"] | {"require": "all"}}
+    strict = tmp_path / "strict"
+    assert plain_scan(of(required, strict, EARLY)).complete
+    before = snapshot(strict)
+    with pytest.raises(InvalidCatalogError, match="no scene"):
+        plain_append(of(required, strict, EARLY, NEVER))
+    assert snapshot(strict) == before
 
 
 def test_scenes_of_the_windows_there_stay_those_they_were_made_from(settings: Settings, run: Path):

@@ -182,6 +182,7 @@ class Scan(RuleBasedStateMachine):
             "filled": "[]",
             "error": error,
             "retry": False,
+            "unreadable": "{}",
             "read_seconds": 0.0,
             "predict_seconds": 0.0,
             **arrays,

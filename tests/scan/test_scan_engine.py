@@ -161,7 +161,7 @@ def test_any_split_into_blocks_gives_the_same_map(
             np.testing.assert_array_equal(one[variable].to_numpy(), two[variable].to_numpy())
 
 
-def test_a_scene_that_cannot_be_read_fails_its_units_alone_and_a_resume_finishes_them(
+def test_a_scene_that_cannot_be_read_is_set_aside_and_its_units_are_done_without_it(
     catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
 ):
     _, folder = catalogue
@@ -172,15 +172,12 @@ def test_a_scene_that_cannot_be_read_fails_its_units_alone_and_a_resume_finishes
         summary = scan(config, load=one_band_model())
     finally:
         broken.write_bytes(kept)
-    assert summary.failed > 0
-    assert summary.written > 0
-    assert summary.failed + summary.written + summary.empty == summary.units
-    assert all("scene c" in error and "band red" in error and "unit EPSG_326" in error for error in summary.errors)
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "incomplete"
-    again = scan(config, resume=True, load=one_band_model())
-    assert again.complete
-    whole = scan(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "whole")), load=one_band_model())
-    assert whole.landslide_km2 == pytest.approx(again.landslide_km2, rel=1e-12)
+    assert summary.complete, summary.errors
+    assert [one.partition(", file")[0] for one in summary.quarantined] == ["c: band red"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "complete"
+    excluding = configured(catalogue, checkpoint, tmp_path / "whole", catalog={"exclude": ["c"]})
+    whole = scan(parse(ScanConfig, excluding), load=one_band_model())
+    assert whole.landslide_km2 == pytest.approx(summary.landslide_km2, rel=1e-12)
     assert_same_cubes(tmp_path / "run", tmp_path / "whole")
 
 

@@ -15,6 +15,7 @@ from landslide_scale.scene import Window, utc
 from landslide_scale.stac.frozen import freeze, load_items
 from landslide_scale.stac.items import scenes
 from landslide_scale.stac.settings import CatalogConfig
+from landslide_scale.stac.windows import check_windows
 from landslide_scale.storage.rundir import RunDirectory
 
 AUGUST = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))
@@ -59,13 +60,17 @@ def test_frozen_real_items_give_the_same_scenes(tmp_path: Path, shared_data: Pat
     assert key == {one.id: one for one in scenes(made, TRUSTING, ("red",))}
 
 
-def test_a_window_without_any_scene_on_the_ground_is_refused_by_its_dates():
+def test_a_window_without_any_scene_is_refused_by_its_dates_where_all_are_required_or_no_window_has_one():
     beside = item("beside", bounds=(609_780.0, 5_090_220.0, 719_580.0, 5_200_020.0), sensed="2023-05-10T10:00:00Z")
     with serve([item("a"), beside], [COLLECTION]) as url:
-        config = CatalogConfig(url=url, profile="plain")
-        assert {one["id"] for one in find(config, GROUND, [AUGUST])} == {"a"}
+        found = find(CatalogConfig(url=url, profile="plain"), GROUND, [AUGUST, MAY])
+    assert {one["id"] for one in found} == {"a"}
+    found.append(beside)
+    check_windows(CatalogConfig(), GROUND, [AUGUST, MAY], found)
+    check_windows(CatalogConfig(require="all"), GROUND, [AUGUST], found)
+    for require, windows in (("all", [AUGUST, MAY]), ("any", [MAY])):
         with pytest.raises(InvalidCatalogError, match="2023-05-01"):
-            find(config, GROUND, [AUGUST, MAY])
+            check_windows(CatalogConfig(require=require), GROUND, windows, found)
 
 
 def test_scenes_just_outside_the_region_are_found_too_for_what_a_block_reads():

@@ -1,0 +1,149 @@
+"""Rounds of work: passes over units until each is done or failed, and what is decided before the next round.
+
+Which scenes are set aside is decided when no unit is at work, from what all of them met: so a run that is killed and
+gone on with comes to the same decisions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from landslide_scale.cube.ledger import Record
+from landslide_scale.scan.plan import Plan, WorkUnit
+from landslide_scale.scan.work import Row
+from landslide_scale.scene import Unused
+
+TRIES_OF_A_PERMANENT_FAILURE = 2
+"""A failure that should not pass is tried once more, in another process, because GDAL remembers failures."""
+
+Stream = Callable[[Sequence[Row]], Iterator[Record]]
+"""Has units, each with the number of its attempt, worked on; gives their records in the order they end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a scan is: units done of all, km2 done, seconds since it began, units done before it began."""
+
+    done: int
+    total: int
+    km2: float
+    seconds: float
+    before: int
+
+
+Report = Callable[[Progress], None]
+
+
+class Reporter:
+    """Turns ended units into progress.
+
+    Args:
+        total: Units of the run.
+        records: What is known of them when a round begins.
+        progress: Called whenever one has ended.
+    """
+
+    def __init__(self, total: int, records: Mapping[str, Record], progress: Report) -> None:
+        done = [record.km2 for record in records.values() if record.done]
+        self._total, self._before, self._progress = total, len(done), progress
+        self._done, self._km2 = len(done), sum(done)
+        self._begun = time.monotonic()
+
+    def __call__(self, record: Record) -> None:
+        """Say that a unit has ended."""
+        self._done += 1
+        self._km2 += record.km2
+        self._progress(
+            Progress(
+                done=self._done,
+                total=self._total,
+                km2=self._km2,
+                seconds=time.monotonic() - self._begun,
+                before=self._before,
+            )
+        )
+
+
+def passes(units: Sequence[WorkUnit], known: Mapping[str, Record], stream: Stream, attempts: int) -> Iterator[Record]:
+    """Records of the units; failed ones are tried again in a later pass, `attempts` passes at most."""
+    left = {unit.id: unit for unit in units}
+    before = {name: known[name].attempts for name in left if name in known}
+    for number in range(1, attempts + 1):
+        rows = [{"unit": unit.to_json(), "attempt": before.get(name, 0) + number} for name, unit in left.items()]
+        for record in stream(rows):
+            tries = attempts if record.retry else min(attempts, TRIES_OF_A_PERMANENT_FAILURE)
+            if record.done or number >= tries:
+                del left[record.unit]
+                yield record
+        if not left:
+            return
+
+
+def unreadable(records: Iterable[Record], plan: Plan) -> dict[str, str]:
+    """Why, by the id of each planned scene that has failed some unit for good, as its last record says."""
+    used = {scene.id for scene in plan.scenes}
+    found: dict[str, str] = {}
+    for record in records:
+        for name, reason in (record.unreadable if record.state == "failed" else {}).items():
+            if name in used:
+                found[name] = min(reason, found.get(name, reason))
+    return found
+
+
+def shortage(plan: Plan, bad: Collection[str], most: float, layers: Collection[int]) -> str:
+    """What is wrong where the scenes of some layers that are set aside for what they are like are too many.
+
+    Args:
+        plan: What is left to be done, and without which scenes.
+        bad: Ids of those scenes.
+        most: Share of them among all that would be used, 0 to 1, that is not too many.
+        layers: Indexes of windows.
+
+    Returns:
+        A clause; nothing where enough are left.
+    """
+    used, lost = _of_layers(plan, layers)
+    reasons = {scene.id: scene.quarantine for scenes in lost.values() for scene in scenes if scene.id in bad}
+    for layer in layers:
+        gone = sorted({scene.id for scene in lost[layer] if scene.sensed is not None} & reasons.keys())
+        if gone and not used[layer]:
+            window = plan.windows[layer]
+            span = window.days
+            return f"no scene is left from {span}: {len(gone)} cannot be used, {_first(gone, reasons)}"
+    count = len(reasons) + len(set().union(*used.values()))
+    if len(reasons) > most * count:
+        return f"{len(reasons)} of {count} scenes cannot be used, {_first(sorted(reasons), reasons)}"
+    return ""
+
+
+def _of_layers(plan: Plan, layers: Collection[int]) -> tuple[dict[int, set[str]], dict[int, set[Unused]]]:
+    """Ids of the scenes that units of each layer read, and the scenes that they are done without."""
+    used: dict[int, set[str]] = {layer: set() for layer in layers}
+    lost: dict[int, set[Unused]] = {layer: set() for layer in layers}
+    for unit in plan.units:
+        if unit.layer in used:
+            used[unit.layer].update(scene.id for scene in unit.scenes)
+            lost[unit.layer].update(unit.quarantined)
+    return used, lost
+
+
+def _first(names: list[str], reasons: Mapping[str, str]) -> str:
+    return f"the first of them scene {names[0]}: {reasons[names[0]]}"
+
+
+def differing(records: Mapping[str, Record], units: Iterable[WorkUnit]) -> list[Record]:
+    """Records that tell which units that are done were made of other scenes than they are planned of now."""
+    known = ((records[unit.id], {scene.id for scene in unit.scenes}) for unit in units if unit.id in records)
+    return [_broken(record, wanted) for record, wanted in known if record.done and _made_of(record) != wanted]
+
+
+def _made_of(record: Record) -> set[str]:
+    return {scene["id"] for scene in record.scenes if "quarantined" not in scene}
+
+
+def _broken(record: Record, wanted: set[str]) -> Record:
+    with_others, lacking = sorted(_made_of(record) - wanted), sorted(wanted - _made_of(record))
+    what = ", ".join([*(f"with {name}" for name in with_others[:3]), *(f"without {name}" for name in lacking[:3])])
+    return Record(unit=record.unit, state="broken", attempts=record.attempts, error=f"OtherScenes: made {what}")

@@ -1,0 +1,68 @@
+"""Scenes that a run is done without: decided once, and kept in its folder beside the Items.
+
+A scene is evidence, not a precondition: one whose Item lacks something, or of which something stays unreadable, is
+taken out, and what it would have helped to see is seen without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from landslide_scale.scene import Unused, utc
+from landslide_scale.storage.rundir import RunDirectory
+
+ASIDE = "set_aside.json"
+EXCLUDED = "left out by catalog.exclude"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAside:
+    """Scenes that are not used, whatever they are like otherwise.
+
+    Attributes:
+        rejected: Those whose Item lacks something.
+        excluded: Those that are left out on purpose.
+        unreadable: Why, by the id of each scene of which something cannot be read, for good.
+    """
+
+    rejected: tuple[Unused, ...] = ()
+    excluded: tuple[Unused, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bad(self) -> frozenset[str]:
+        """Ids of all but those that are left out on purpose."""
+        return frozenset({scene.id for scene in self.rejected} | self.unreadable.keys())
+
+
+NOTHING_ASIDE = SetAside()
+
+
+def load_aside(run: RunDirectory) -> SetAside:
+    """What was decided in a run so far."""
+    if not run.exists(ASIDE):
+        return SetAside()
+    content = run.read_json(ASIDE)
+    return SetAside(
+        rejected=tuple(map(_unused, content["rejected"])),
+        excluded=tuple(map(_unused, content["excluded"])),
+        unreadable=dict(content["unreadable"]),
+    )
+
+
+def keep_aside(run: RunDirectory, aside: SetAside) -> None:
+    """Write down what is decided, where anything is or was."""
+    if aside != load_aside(run):
+        content = asdict(aside) | {name: list(map(_plain, getattr(aside, name))) for name in ("rejected", "excluded")}
+        run.write_json(ASIDE, content)
+
+
+def _plain(scene: Unused) -> dict[str, Any]:
+    return asdict(scene) | {"sensed": scene.sensed and scene.sensed.isoformat()}
+
+
+def _unused(content: Mapping[str, Any]) -> Unused:
+    sensed = content["sensed"] and utc(content["sensed"])
+    return Unused(**{**content, "sensed": sensed, "bounds": tuple(content["bounds"])})
