@@ -29,6 +29,7 @@ from landslide_scale.scene import Scene, Window, by_processing, newest_processin
 from landslide_scale.stac.items import scenes
 from landslide_scale.stac.providers import ProfileName
 from landslide_scale.stac.settings import CatalogConfig
+from landslide_scale.zones import ZoneRule
 
 Flag = Literal[True, False] | None
 Provider = Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "plain"]
@@ -41,12 +42,12 @@ SIDE = 20
 BANDS = {"planetary-computer": ("B04", "SCL")}
 
 
-def planned(found: Sequence[Scene], ground: BaseGeometry) -> Plan:
+def planned(found: Sequence[Scene], ground: BaseGeometry, zones: ZoneRule = "published") -> Plan:
     return make(
         region=ground,
         windows=[YEAR],
         scenes=found,
-        grid=GridConfig(resolution=10, block=32, chunk=32),
+        grid=GridConfig(resolution=10, block=32, chunk=32, zones=zones),
         composite=COMPOSITE,
         patches=PatchLattice(patch=32, halo=0),
     )
@@ -256,7 +257,7 @@ def test_overlapping_tiles_of_one_datatake_are_one_observation_and_two_datatakes
 # Ground whose own zone has no tile
 
 FOREIGN = {
-    # place: own zone, system and name of the only tile, longitude, latitude
+    # place: zone whose plain strip it is, system and name of the only tile, longitude, latitude
     "Dolomites, only a 32T scene": (33, 32632, "32TQS", 12.2, 46.4),
     "Bergen": (31, 32632, "32VKM", 5.3, 60.4),
     "Svalbard, a 33X tile over strip 32": (32, 32633, "33XVG", 10.0, 78.0),
@@ -264,24 +265,38 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("name", FOREIGN)
-def test_ground_that_only_a_neighbours_tile_covers_is_observed(tmp_path: Path, name: str):
-    zone, epsg, tile, longitude, latitude = FOREIGN[name]
+def only_tile(folder: Path, name: str, zones: ZoneRule) -> Plan:
+    """Of a place of the table, whose one tile holds a reflectance of 0.2."""
+    _, epsg, tile, longitude, latitude = FOREIGN[name]
     west, north = corner(epsg, longitude, latitude)
     where = {"west": west, "north": north, "epsg": epsg}
-    red = cog(tmp_path / "red.tif", np.full((SIDE, SIDE), 3000, np.uint16), **where)
-    scl = cog(tmp_path / "scl.tif", np.full((SIDE // 2, SIDE // 2), 5, np.uint8), **where, resolution=20)
+    red = cog(folder / "red.tif", np.full((SIDE, SIDE), 3000, np.uint16), **where)
+    scl = cog(folder / "scl.tif", np.full((SIDE // 2, SIDE // 2), 5, np.uint8), **where, resolution=20)
     bounds = (west, north - 200, west + 200, north)
     one = item(name[:3], assets={"red": red, "scl": scl}, bounds=bounds, epsg=epsg, grid__code=f"MGRS-{tile}")
-    config = CatalogConfig(profile="plain", allowed_roots=(str(tmp_path),))
-    plan = planned(scenes([one], config, ("red",)), around(epsg, west, north))
-    assert {lattice.zone for lattice in plan.extents} == {Zone.utm(zone, southern=False)}
+    config = CatalogConfig(profile="plain", allowed_roots=(str(folder),))
+    return planned(scenes([one], config, ("red",)), around(epsg, west, north), zones)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_ground_that_only_a_neighbours_tile_covers_is_observed(tmp_path: Path, name: str):
+    plan = only_tile(tmp_path, name, "plain")
+    assert {lattice.zone for lattice in plan.extents} == {Zone.utm(FOREIGN[name][0], southern=False, rule="plain")}
     found = [image(unit) for unit in plan.units]
     observed = sum(int((got.reason == Reason.OBSERVED).sum()) for got in found)
     assert 0.95 * SIDE * SIDE < observed < 1.05 * SIDE * SIDE
-    assert {name for got in found for name in got.resampled} == {one["id"]}
+    assert {one for got in found for one in got.resampled} == {name[:3]}
     values = np.concatenate([got.values[~np.isnan(got.values)] for got in found])
     assert np.array_equal(np.unique(values), [np.float32(0.2)])
+
+
+@pytest.mark.parametrize("name", [name for name in FOREIGN if "Dolomites" not in name])
+def test_ground_of_norway_and_svalbard_is_read_from_its_own_tiles_as_it_is(tmp_path: Path, name: str):
+    plan = only_tile(tmp_path, name, "published")
+    assert {lattice.zone.epsg for lattice in plan.extents} == {FOREIGN[name][1]}
+    found = [image(unit) for unit in plan.units]
+    assert sum(int((got.reason == Reason.OBSERVED).sum()) for got in found) == SIDE * SIDE
+    assert [got.resampled for got in found if got.resampled] == []
 
 
 # Real Items
