@@ -1,4 +1,4 @@
-"""Which pixels of one datatake count, and why the others do not: scene classes, clouds and their shadows grown."""
+"""Which pixels of one datatake count, and why the others do not: scene classes, some of them grown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from landslide_scale.bands import DILATED_CLASSES, Reason, Scl, reasons
+from landslide_scale.bands import Reason, reasons
 from landslide_scale.grid import Lattice
 from landslide_scale.imagery.settings import CompositeConfig
 
@@ -17,23 +17,28 @@ DILATED_ROWS = 512
 
 
 def masked(classes: NDArray[np.uint8], config: CompositeConfig, lattice: Lattice) -> NDArray[np.uint8]:
-    """The :class:`Reason` of each pixel (H, W), observed where its class is clear and no cloud or shadow is near."""
-    return _dilated(classes, reasons(classes, config.clear), config.dilate_m / lattice.resolution)
+    """The :class:`Reason` of each pixel (H, W), observed where its class is clear and none that is grown is near."""
+    return _dilated(classes, reasons(classes, config.clear), config.grown, config.dilate_m / lattice.resolution)
 
 
 def dilation_pixels(config: CompositeConfig, lattice: Lattice) -> int:
-    """Pixels around a box that can cast cloud or shadow into it."""
+    """Pixels around a box whose classes reach into it."""
     return math.ceil(config.dilate_m / lattice.resolution)
 
 
-def _dilated(classes: NDArray[np.uint8], reason: NDArray[np.uint8], radius: float) -> NDArray[np.uint8]:
-    """`reason` with clear pixels within `radius` pixels (closed, centre to centre) of cloud or shadow taken out."""
+def _dilated(
+    classes: NDArray[np.uint8], reason: NDArray[np.uint8], grown: tuple[int, ...], radius: float
+) -> NDArray[np.uint8]:
+    """`reason` with clear pixels within `radius` pixels (closed, centre to centre) of a grown class taken out.
+
+    They get the reason of that class; of several the smallest.
+    """
     out = reason.copy()
     clear = reason == Reason.OBSERVED
-    shadows = (Scl.CLOUD_SHADOW,)
-    clouds = tuple(scene_class for scene_class in DILATED_CLASSES if scene_class not in shadows)
-    for members, why in ((shadows, Reason.CLOUD_SHADOW), (clouds, Reason.CLOUD)):
-        out[clear & _near(np.isin(classes, members), radius)] = why
+    why = {code: int(reasons(np.array([code], np.uint8), ())[0]) for code in grown}
+    for one in sorted(set(why.values()), reverse=True):
+        members = [code for code in grown if why[code] == one]
+        out[clear & _near(np.isin(classes, members), radius)] = one
     return out
 
 

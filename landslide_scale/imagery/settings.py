@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from landslide_scale.bands import CLEAR_CLASSES, Scl
+from landslide_scale.bands import CLEAR_CLASSES, DILATED_CLASSES, Scl
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.strictyaml import Section
 
@@ -22,7 +22,9 @@ class CompositeConfig(Section):
         method: ``median`` of the clear observations (with fewer than three, the latest), ``latest``, or
             ``least_cloudy``.
         clear: SCL classes that count as clear.
-        dilate_m: Cloud, and cloud shadow, are grown by this many metres.
+        grow: SCL classes that are grown, none of them clear; by default clouds and their shadows, as far as they are
+            not clear.
+        dilate_m: They are grown by this many metres.
         min_clear: A pixel with fewer clear observations is not observed (reason ``too_few_clear``).
         max_clear: At most so many clear observations of a pixel are read, the newest ones; ``clear_count`` stops
             there. By default all are.
@@ -30,6 +32,7 @@ class CompositeConfig(Section):
 
     method: Literal["median", "latest", "least_cloudy"] = "median"
     clear: tuple[SceneClass, ...] = Field(default=tuple(int(known) for known in CLEAR_CLASSES), min_length=1)
+    grow: tuple[SceneClass, ...] | None = None
     dilate_m: float = Field(default=100.0, ge=0, le=2000)
     min_clear: int = Field(default=1, ge=1, le=255)
     max_clear: int | None = Field(default=None, ge=1, le=255)
@@ -45,3 +48,32 @@ class CompositeConfig(Section):
                 key="composite.max_clear",
             )
         return self
+
+    @model_validator(mode="after")
+    def _effective(self) -> CompositeConfig:
+        """Refuses what is stated and can do nothing."""
+        both = sorted(set(self.grow or ()) & set(self.clear))
+        if both:
+            raise InvalidConfigError(
+                f"{both}, which composite.clear has too",
+                expected="classes that are not clear: of one that is grown nothing would be observed",
+                key="composite.grow",
+            )
+        if self.grow and not self.dilate_m:
+            raise InvalidConfigError(
+                f"{list(self.grow)} with dilate_m 0", expected="metres to grow them by", key="composite.grow"
+            )
+        if self.dilate_m and not self.grown and "dilate_m" in self.model_fields_set:
+            raise InvalidConfigError(
+                f"{self.dilate_m} with no class that is grown: clear {list(self.clear)}, grow {self.grow}",
+                expected="0, or a class in composite.grow that is not clear",
+                key="composite.dilate_m",
+            )
+        return self
+
+    @property
+    def grown(self) -> tuple[int, ...]:
+        """SCL classes that are grown."""
+        if self.grow is not None:
+            return self.grow
+        return tuple(int(known) for known in DILATED_CLASSES if known not in self.clear)

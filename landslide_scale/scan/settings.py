@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
+from pydantic_core import to_jsonable_python
 
 from landslide_scale.cube.settings import CubeConfig, GridConfig
 from landslide_scale.imagery.settings import CompositeConfig
@@ -19,6 +20,7 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("catalog", "assets"): {},
     ("composite", "min_clear"): 1,
     ("composite", "max_clear"): None,
+    ("composite", "grow"): (3, 8, 9),  # though clear
 }
 """Keys, by section, that runs were begun without, and the value of each that does what was done then. It is left out of
 what a run records, so that those runs are known again."""
@@ -105,7 +107,7 @@ class ScanConfig(Section):
         }
         content: dict[str, Any] = redacted_values(self.model_dump(mode="json", exclude=places))
         for (section, key), before in BEFORE.items():
-            if content[section] is not None and content[section][key] == before:
+            if content[section] is not None and content[section][key] == to_jsonable_python(before):
                 del content[section][key]
         if self.dem is None:
             del content["dem"]

@@ -508,3 +508,48 @@ def peak_of(work: Callable[[], object]) -> int:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
+
+
+def grown_by_hand(scl: NDArray[np.uint8], codes: tuple[int, ...], pixels: float) -> NDArray[np.bool_]:
+    """Where (H, W) any pixel of `codes` lies within `pixels`, closed."""
+    rows, cols = np.mgrid[: scl.shape[0], : scl.shape[1]]
+    out = np.zeros(scl.shape, bool)
+    for row, col in np.argwhere(np.isin(scl, codes)):
+        out |= np.hypot(rows - row, cols - col) <= pixels
+    return out
+
+
+@pytest.mark.parametrize(
+    ("clear", "grow", "grown"),
+    [
+        ((3, 4, 5, 6), None, (8, 9)),
+        ((8, 9, 4), None, (3,)),
+        ((4, 5, 6), None, (3, 8, 9)),
+        ((4, 5, 6), (9,), (9,)),
+        ((4, 5, 6), (11, 7), (11, 7)),
+        ((3, 4, 5, 6), (7,), (7,)),
+    ],
+)
+def test_what_is_grown_are_classes_that_are_grown_and_not_clear(
+    tmp_path: Path, clear: tuple[int, ...], grow: tuple[int, ...] | None, grown: tuple[int, ...]
+):
+    codes = np.random.default_rng(5).choice([3, 4, 7, 8, 9, 11], (20, 20), p=[0.02, 0.9, 0.02, 0.02, 0.02, 0.02])
+    scl = codes.astype(np.uint8)
+    stated: dict[str, object] = {} if grow is None else {"grow": grow}
+    config = CompositeConfig(clear=clear, dilate_m=20, **stated)  # type: ignore[arg-type]
+    image = observe([one_scene(tmp_path, scl=scl)], LATTICE, CORNER, BANDS, config)
+    expected = np.isin(scl, clear) & ~grown_by_hand(scl, grown, 2)
+    assert np.array_equal(image.reason == Reason.OBSERVED, expected)
+    assert expected.any()
+    assert set(np.unique(scl[expected]).tolist()) >= {code for code in clear if code in scl} - {5, 6}
+
+
+def test_clear_ground_near_a_grown_class_has_the_reason_of_that_class(tmp_path: Path):
+    scl = np.full((20, 20), 4, np.uint8)
+    scl[0, 0], scl[19, 19], scl[0, 19], scl[1, 17] = 11, 7, 3, 9
+    config = CompositeConfig(grow=(11, 7, 3, 9), dilate_m=15)
+    image = observe([one_scene(tmp_path, scl=scl)], LATTICE, CORNER, BANDS, config)
+    assert image.reason[1, 1] == Reason.SNOW
+    assert image.reason[18, 18] == Reason.UNCLASSIFIED
+    assert image.reason[1, 19] == Reason.CLOUD_SHADOW
+    assert image.reason[0, 18] == Reason.CLOUD  # both reach it
