@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from landslide_scale.bands import QUANTIFICATION, Reason, Scl
 from landslide_scale.errors import ReadError
 from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.imagery.claims import AnyButZero, Classes, Reflectance, UnaskedClasses
 from landslide_scale.imagery.composite import HELD_BYTES, STRIP_BYTES, Image, Observation, compositing
 from landslide_scale.imagery.mask import dilation_pixels, masked
 from landslide_scale.imagery.raster import is_native, read_classes, read_numbers
@@ -90,14 +91,14 @@ def _observation(
     outer = box.pad(dilation_pixels(config, lattice))
     native = [scene for scene in take if is_native(scene.epsg, lattice)]
     members = [*native, *(scene for scene in take if not is_native(scene.epsg, lattice))]
-    classes, owner = _mosaic(members, lattice, outer)
+    classes, owner = _mosaic(members, lattice, outer, config)
     if not classes.any():
         return None
     reason = masked(classes, config, lattice)
     inner = box.within(outer)
     reason, owner = reason[inner].copy(), owner[inner].copy()
     clear = (reason == Reason.OBSERVED) & wanted
-    values, cover = _reflectance(_clear_parts(members, owner, clear), lattice, box, bands)
+    values, cover = _reflectance(_clear_parts(members, owner, clear), lattice, box, bands, config)
     lost = clear & np.isnan(values[0])
     clear &= ~lost
     reason[lost] = Reason.NO_DATA
@@ -108,7 +109,9 @@ def _observation(
     )
 
 
-def _mosaic(members: Sequence[Scene], lattice: Lattice, box: PixelBox) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+def _mosaic(
+    members: Sequence[Scene], lattice: Lattice, box: PixelBox, config: CompositeConfig
+) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
     """Scene classes (H, W), and the index of the member each pixel is from: the first that has data there."""
     classes = np.zeros(box.shape, np.uint8)
     owner = np.full(box.shape, -1, np.int16)
@@ -117,7 +120,9 @@ def _mosaic(members: Sequence[Scene], lattice: Lattice, box: PixelBox) -> tuple[
         if not lacking.any():
             break
         with _naming(scene, "scl"):
-            found = read_classes(scene.href("scl"), lattice, box, scene.access)
+            stored = Classes() if config.no_data == "stated" else UnaskedClasses()
+            found = read_classes(scene.href("scl"), lattice, box, scene.access, stored).values
+        found = np.maximum(found, Scl.NO_DATA).astype(np.uint8)
         taken = lacking & (found != Scl.NO_DATA)
         classes[taken], owner[taken] = found[taken], index
     return classes, owner
@@ -132,27 +137,50 @@ def _clear_parts(
 
 
 def _reflectance(
-    parts: Sequence[tuple[Scene, NDArray[np.bool_]]], lattice: Lattice, box: PixelBox, bands: tuple[str, ...]
+    parts: Sequence[tuple[Scene, NDArray[np.bool_]]],
+    lattice: Lattice,
+    box: PixelBox,
+    bands: tuple[str, ...],
+    config: CompositeConfig,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Reflectance (C, H, W) of the clear pixels, NaN elsewhere and without data in any band; cloud cover (H, W)."""
+    """Reflectance (C, H, W) of the clear pixels, NaN elsewhere and without data; cloud cover (H, W)."""
     values = np.full((len(bands), *box.shape), np.nan, np.float32)
     cover = np.zeros(box.shape, np.float32)
+    lacking = _LACKING[config.no_data]
     for scene, mine in parts:
         part = _bounding(mine, box)
         cut = part.within(box)
-        taken, held = mine[cut], np.full(part.shape, scene.zero_is_data)
-        for band, into in zip(bands, values[:, *cut], strict=True):
-            numbers = _numbers(scene, band, lattice, part)
-            held |= numbers != 0
-            np.copyto(into, (numbers + np.float32(scene.offset)) / np.float32(QUANTIFICATION), where=taken)
-        values[:, *cut][:, taken & ~held] = np.nan
+        taken, missing = mine[cut], np.zeros((len(bands), *part.shape), bool)
+        for index, band in enumerate(bands):
+            numbers = _numbers(scene, band, lattice, part, config)
+            missing[index] = np.isnan(numbers)
+            numbers[missing[index]] = 0
+            reflectance = (numbers + np.float32(scene.offset)) / np.float32(QUANTIFICATION)
+            np.copyto(values[index, *cut], reflectance, where=taken)
+        values[:, *cut][:, taken & lacking(missing, scene)] = np.nan
         cover[mine] = scene.cloud_cover
     return values, cover
 
 
-def _numbers(scene: Scene, band: str, lattice: Lattice, box: PixelBox) -> NDArray[np.float32]:
+def _lacking_any(missing: NDArray[np.bool_], scene: Scene) -> NDArray[np.bool_]:
+    del scene
+    return np.asarray(missing.any(axis=0))
+
+
+def _lacking_all(missing: NDArray[np.bool_], scene: Scene) -> NDArray[np.bool_]:
+    return np.asarray(missing.all(axis=0) & (not scene.zero_is_data))
+
+
+_LACKING = {"stated": _lacking_any, "zeros": _lacking_all}
+"""Whether a pixel (H, W) has no data, by ``composite.no_data``, from where its bands have none (C, H, W)."""
+
+
+def _numbers(scene: Scene, band: str, lattice: Lattice, box: PixelBox, config: CompositeConfig) -> NDArray[np.float32]:
+    """Digital numbers (H, W), NaN for none."""
+    known = Reflectance(offset=scene.offset, zero=scene.zero_is_data)
     with _naming(scene, band):
-        return read_numbers(scene.href(band), lattice, box, scene.access)
+        stored = known if config.no_data == "stated" else AnyButZero()
+        return read_numbers(scene.href(band), lattice, box, scene.access, stored).values
 
 
 def _bounding(mask: NDArray[np.bool_], box: PixelBox) -> PixelBox:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from scipy.ndimage import map_coordinates
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.grid import Lattice, PixelBox, transformer
+from landslide_scale.imagery.claims import OUTSIDE, Classes, Reflectance, Stored
 from landslide_scale.imagery.geotiff import Source, opened, reading
 from landslide_scale.scene import Access
 
@@ -34,26 +36,46 @@ SAMPLED_ROWS = 256
 ANYWHERE = Access()
 """For an address that does not come from a catalogue: its own host may be read, wherever that is."""
 
+CLASSES, REFLECTANCE = Classes(), Reflectance()
 
-def read_classes(href: str, lattice: Lattice, box: PixelBox, access: Access = ANYWHERE) -> NDArray[np.uint8]:
-    """Scene classes (H, W) uint8 of `box`, nearest neighbour, 0 outside the asset.
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """What was read of an asset.
+
+    Attributes:
+        values: (H, W); scene classes int16, or digital numbers float32.
+        source: Where the asset's own pixels lie.
+    """
+
+    values: NDArray[Any]
+    source: Source
+
+
+def read_classes(
+    href: str, lattice: Lattice, box: PixelBox, access: Access = ANYWHERE, stored: Stored = CLASSES
+) -> Pixels:
+    """Scene classes (H, W) int16 of `box`, nearest neighbour, 0 for no data and -1 outside the asset.
 
     Raises:
-        ReadError: The asset cannot be read (:class:`TryAgainError` after the attempts are used up).
+        ReadError: The asset cannot be read (:class:`TryAgainError` after the attempts are used up), or says of its
+            numbers what cannot be honoured.
     """
-    return reading(href, access, lambda: _read(href, access, lattice, box, _NEAREST)).astype(np.uint8)
+    return reading(href, access, lambda: _read(href, access, lattice, box, replace(_NEAREST, stored=stored)))
 
 
-def read_numbers(href: str, lattice: Lattice, box: PixelBox, access: Access = ANYWHERE) -> NDArray[np.float32]:
-    """Digital numbers (H, W) float32 of `box`, 0 where the asset has none.
+def read_numbers(
+    href: str, lattice: Lattice, box: PixelBox, access: Access = ANYWHERE, stored: Stored = REFLECTANCE
+) -> Pixels:
+    """Digital numbers (H, W) float32 of `box`, NaN where the asset has none.
 
     Where the asset is finer than the lattice, the mean of its pixels; where it has another coordinate system,
-    bilinear; no-data (0) is left out of both.
+    bilinear; pixels without data are left out of both.
 
     Raises:
-        ReadError: The asset cannot be read (:class:`TryAgainError` after the attempts are used up).
+        ReadError: As for :func:`read_classes`.
     """
-    return reading(href, access, lambda: _read(href, access, lattice, box, _MEAN)).astype(np.float32)
+    return reading(href, access, lambda: _read(href, access, lattice, box, replace(_MEAN, stored=stored)))
 
 
 def read_sample(href: str, access: Access = ANYWHERE) -> NDArray[Any] | None:
@@ -110,17 +132,22 @@ def write_cog(
 
 @dataclass(frozen=True, kw_only=True)
 class _Resampling:
-    """How pixels of an asset become pixels of a lattice: where their edges agree, and anywhere else."""
+    """How pixels of an asset, as they are `stored`, become a lattice's: where their edges agree, and anywhere else."""
 
+    stored: Stored
     place: Callable[[NDArray[Any], int, int], NDArray[Any]]
     sample: Callable[[NDArray[Any], NDArray[np.float64], NDArray[np.float64]], NDArray[Any]]
 
 
-def _read(href: str, access: Access, lattice: Lattice, box: PixelBox, method: _Resampling) -> NDArray[Any]:
+def _read(href: str, access: Access, lattice: Lattice, box: PixelBox, method: _Resampling) -> Pixels:
     with opened(href, access) as (dataset, source):
+        method.stored.check(dataset, href)
+        window = partial(_window, dataset, source, method.stored)
         if _aligned(source, lattice):
-            return _read_native(dataset, source, lattice, box, method.place)
-        return _read_elsewhere(dataset, source, lattice, box, method.sample)
+            values = _read_native(window, source, lattice, box, method.place)
+        else:
+            values = _read_elsewhere(window, source, lattice, box, method)
+        return Pixels(values=values, source=source)
 
 
 def is_native(epsg: int, lattice: Lattice) -> bool:
@@ -137,7 +164,7 @@ def _aligned(source: Source, lattice: Lattice) -> bool:
 
 
 def _read_native(
-    dataset: Any,  # noqa: ANN401 rasterio ships no types
+    window: Callable[[PixelBox], NDArray[Any]],
     source: Source,
     lattice: Lattice,
     box: PixelBox,
@@ -154,7 +181,7 @@ def _read_native(
         col_start=(box.col_start * merge - col0) // repeat,
         col_stop=-(-(box.col_stop * merge - col0) // repeat),
     )
-    values = _window(dataset, wanted, source)
+    values = window(wanted)
     values = values.repeat(repeat, axis=0).repeat(repeat, axis=1)
     top = box.row_start * merge - row0 - wanted.row_start * repeat
     left = box.col_start * merge - col0 - wanted.col_start * repeat
@@ -169,32 +196,30 @@ def _place_nearest(values: NDArray[Any], merge: int, rows: int) -> NDArray[Any]:
 
 
 def _place_mean(values: NDArray[Any], merge: int, rows: int) -> NDArray[Any]:
-    """Mean of the pixels with data of each `merge` x `merge` cell; 0 where there is none."""
+    """Mean of the pixels with data of each `merge` x `merge` cell; NaN where there is none."""
     if merge == 1:
         return values
     cells = values.reshape(rows, merge, -1, merge).astype(np.float64)
-    count = (cells > 0).sum(axis=(1, 3))
-    return np.asarray(cells.sum(axis=(1, 3)) / np.maximum(count, 1))
+    held = np.isfinite(cells)
+    count = held.sum(axis=(1, 3))
+    total = np.where(held, cells, 0.0).sum(axis=(1, 3))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
 def _read_elsewhere(
-    dataset: Any,  # noqa: ANN401 rasterio ships no types
-    source: Source,
-    lattice: Lattice,
-    box: PixelBox,
-    sample: Callable[[NDArray[Any], NDArray[np.float64], NDArray[np.float64]], NDArray[Any]],
+    window: Callable[[PixelBox], NDArray[Any]], source: Source, lattice: Lattice, box: PixelBox, method: _Resampling
 ) -> NDArray[Any]:
     """Sample at the position of every pixel centre, found point by point; read once, sampled by strips of rows."""
-    out = np.zeros(box.shape, np.float32)
+    out = method.stored.outside(box.shape)
     common = _around(box, source, lattice).intersection(source.box)
     if common is None:
         return out
-    values = _window(dataset, common, source)
+    values = window(common)
     for top in range(box.row_start, box.row_stop, SAMPLED_ROWS):
         strip = replace(box, row_start=top, row_stop=min(top + SAMPLED_ROWS, box.row_stop))
         rows, cols = _positions(strip, source, lattice)
         # Integer shifts of doubles are exact, so the fraction within a pixel is the same from every block.
-        out[strip.within(box)] = sample(values, rows - common.row_start, cols - common.col_start)
+        out[strip.within(box)] = method.sample(values, rows - common.row_start, cols - common.col_start)
     return out
 
 
@@ -227,29 +252,35 @@ def _positions(box: PixelBox, source: Source, lattice: Lattice) -> tuple[NDArray
 
 
 def _sample_nearest(values: NDArray[Any], rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[Any]:
-    return np.asarray(map_coordinates(values, (np.floor(rows + 0.5), np.floor(cols + 0.5)), order=0, cval=0))
+    at = (np.floor(rows + 0.5), np.floor(cols + 0.5))
+    return np.asarray(map_coordinates(values, at, order=0, cval=OUTSIDE))
 
 
 def _sample_bilinear(values: NDArray[Any], rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[Any]:
-    """Bilinear over the pixels with data; a centre whose own pixel has none stays 0."""
-    numbers = values.astype(np.float64)
-    held = (numbers > 0).astype(np.float64)
-    total = map_coordinates(numbers, (rows, cols), order=1, mode="grid-constant", cval=0.0)
-    weight = map_coordinates(held, (rows, cols), order=1, mode="grid-constant", cval=0.0)
-    own = _sample_nearest(held, rows, cols) > 0
-    return np.where(own & (weight > 0), total / np.maximum(weight, 1e-12), 0.0)
+    """Bilinear over the pixels above 0; NaN where a centre's own pixel has no data, and 0 where that is 0.
+
+    Where 0 may be dark ground it is what stands beyond the edge of a swath too, so it has no weight.
+    """
+    positive = values > 0  # false for NaN
+    total = map_coordinates(
+        np.where(positive, values, 0).astype(np.float64), (rows, cols), order=1, mode="grid-constant", cval=0.0
+    )
+    weight = map_coordinates(positive.astype(np.float64), (rows, cols), order=1, mode="grid-constant", cval=0.0)
+    own = map_coordinates(values, (np.floor(rows + 0.5), np.floor(cols + 0.5)), order=0, cval=np.nan)
+    between = np.where((own > 0) & (weight > 0), total / np.maximum(weight, 1e-12), 0.0)
+    return np.where(np.isnan(own), np.nan, between).astype(np.float32)
 
 
-_NEAREST = _Resampling(place=_place_nearest, sample=_sample_nearest)
-_MEAN = _Resampling(place=_place_mean, sample=_sample_bilinear)
+_NEAREST = _Resampling(stored=CLASSES, place=_place_nearest, sample=_sample_nearest)
+_MEAN = _Resampling(stored=REFLECTANCE, place=_place_mean, sample=_sample_bilinear)
 
 
-def _window(dataset: Any, wanted: PixelBox, source: Source) -> NDArray[Any]:  # noqa: ANN401 rasterio ships no types
-    """Pixels of `wanted` (source rows and columns), 0 outside the asset."""
-    out = np.zeros(wanted.shape, dataset.dtypes[0])
+def _window(dataset: Any, source: Source, stored: Stored, wanted: PixelBox) -> NDArray[Any]:  # noqa: ANN401 rasterio's
+    """Pixels of `wanted` (source rows and columns) as they are `stored`."""
+    out = stored.outside(wanted.shape)
     common = wanted.intersection(source.box)
     if common is not None:
         height, width = common.shape
         window = RasterWindow(common.col_start, common.row_start, width, height)
-        out[common.within(wanted)] = dataset.read(1, window=window)
+        out[common.within(wanted)] = stored.taken(dataset.read(1, window=window), dataset.nodata)
     return out

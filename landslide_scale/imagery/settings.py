@@ -25,6 +25,9 @@ class CompositeConfig(Section):
         grow: SCL classes that are grown, none of them clear; by default clouds and their shadows, as far as they are
             not clear.
         dilate_m: They are grown by this many metres.
+        no_data: ``stated``: a pixel is not observed where any band has no data: a number that its file declares as
+            such, 0 (unless the provider took the offset off and stopped there), or one that no product holds.
+            ``zeros``, as runs did before: only where every band is 0, whatever files declare.
         min_clear: A pixel with fewer clear observations is not observed (reason ``too_few_clear``).
         max_clear: At most so many clear observations of a pixel are read, the newest ones; ``clear_count`` stops
             there. By default all are.
@@ -34,6 +37,7 @@ class CompositeConfig(Section):
     clear: tuple[SceneClass, ...] = Field(default=tuple(int(known) for known in CLEAR_CLASSES), min_length=1)
     grow: tuple[SceneClass, ...] | None = None
     dilate_m: float = Field(default=100.0, ge=0, le=2000)
+    no_data: Literal["stated", "zeros"] = "stated"
     min_clear: int = Field(default=1, ge=1, le=255)
     max_clear: int | None = Field(default=None, ge=1, le=255)
 

@@ -21,6 +21,7 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("composite", "min_clear"): 1,
     ("composite", "max_clear"): None,
     ("composite", "grow"): (3, 8, 9),  # though clear
+    ("composite", "no_data"): "zeros",
 }
 """Keys, by section, that runs were begun without, and the value of each that does what was done then. It is left out of
 what a run records, so that those runs are known again."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from helpers.scenes import scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,7 +127,7 @@ class Seen:
 CODES = {0: 7, 1: 6, 2: 3, 3: 2, 4: 0, 5: 0, 6: 0, 7: 5, 8: 1, 9: 1, 10: 1, 11: 4}
 
 
-def slow_observation(tiles: list[Tile], dilate_px: float) -> Seen:
+def slow_observation(tiles: list[Tile], dilate_px: float, no_data: str = "stated") -> Seen:
     """Every pixel on its own, from the first tile by name that has a class there."""
     classes = np.zeros((SIDE, SIDE), np.uint8)
     values = np.full((2, SIDE, SIDE), np.nan, np.float32)
@@ -137,7 +138,7 @@ def slow_observation(tiles: list[Tile], dilate_px: float) -> Seen:
                 at = tile.row + row, tile.col + col
                 classes[at], cloud[at] = tile.classes[row, col], tile.cloud
                 numbers = tile.numbers[:, row, col].astype(np.float32)
-                held = numbers.any()
+                held = numbers.all() if no_data == "stated" else numbers.any()
                 values[:, at[0], at[1]] = (numbers + np.float32(tile.offset)) / np.float32(10_000) if held else np.nan
     reason = np.array([CODES.get(int(code), 5) for code in classes.ravel()], np.uint8).reshape(classes.shape)
     clear = reason == 0
@@ -153,7 +154,10 @@ def slow_observation(tiles: list[Tile], dilate_px: float) -> Seen:
 
 def slow_image(config: CompositeConfig) -> Image:
     days = sorted({tile.day for tile in TILES}, reverse=True)
-    seen = [slow_observation([tile for tile in TILES if tile.day == number], config.dilate_m / 10) for number in days]
+    seen = [
+        slow_observation([tile for tile in TILES if tile.day == number], config.dilate_m / 10, config.no_data)
+        for number in days
+    ]
     values = np.full((2, SIDE, SIDE), np.nan, np.float32)
     count = np.zeros((SIDE, SIDE), np.uint8)
     newest = np.full((SIDE, SIDE), NEVER, np.uint16)
@@ -192,10 +196,11 @@ def assert_same(found: Image, expected: Image) -> None:
 
 @pytest.mark.parametrize("method", ["median", "latest", "least_cloudy"])
 @pytest.mark.parametrize("dilate_m", [0.0, 10.0, 28.3])
+@pytest.mark.parametrize("no_data", ["stated", "zeros"])
 def test_a_composite_is_exactly_what_pixel_by_pixel_arithmetic_gives(
-    scenes_of_world: list[Scene], method: str, dilate_m: float
+    scenes_of_world: list[Scene], method: str, dilate_m: float, no_data: str
 ):
-    config = CompositeConfig(method=method, dilate_m=dilate_m)  # type: ignore[arg-type]
+    config = CompositeConfig(method=method, dilate_m=dilate_m, no_data=no_data)  # type: ignore[arg-type]
     expected = slow_image(config)
     assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, config), expected)
     assert {0, 1, 7} <= set(np.unique(expected.reason).tolist())
@@ -394,16 +399,125 @@ def test_what_is_not_clear_is_no_data_for_its_own_reason(tmp_path: Path, code: i
     assert (image.observed_on == NEVER).all()
 
 
-def test_a_clear_class_with_every_band_at_0_is_no_data_but_one_band_at_0_is_valid(tmp_path: Path):
+def test_0_in_any_band_is_no_data_and_for_a_run_begun_before_only_0_in_all(tmp_path: Path):
     blue, nir = np.full((20, 20), 400, np.uint16), np.full((20, 20), 3000, np.uint16)
     blue[0], nir[0] = 0, 0
     blue[1] = 0
-    image = observe([one_scene(tmp_path, bands={"blue": blue, "nir": nir})], LATTICE, CORNER, BANDS, PLAIN)
+    dark = one_scene(tmp_path, bands={"blue": blue, "nir": nir})
+    image = observe([dark], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.reason[:2] == Reason.NO_DATA).all()
+    assert np.isnan(image.values[:, :2]).all()
+    assert (image.reason[2:] == Reason.OBSERVED).all()
+    before = observe([dark], LATTICE, CORNER, BANDS, CompositeConfig(dilate_m=0, no_data="zeros"))
+    assert (before.reason[0] == Reason.NO_DATA).all()
+    assert (before.reason[1:] == Reason.OBSERVED).all()
+    assert (before.values[0, 1] == 0).all()
+    assert (before.values[1, 1] == np.float32(0.3)).all()
+
+
+def claiming(path: str, **claims: object) -> None:
+    """The file again, with other claims, or with `values` of another type."""
+    with rasterio.open(path) as known:
+        values, profile = known.read(1), {"crs": known.crs, "transform": known.transform}
+    values = claims.pop("values", values)
+    tags = {name: claims.pop(name) for name in ("scales", "offsets") if name in claims}
+    mask = claims.pop("mask", None)
+    profile |= {"driver": "GTiff", "count": 1, "dtype": values.dtype, "nodata": claims.pop("nodata", 0)}
+    Path(path).unlink()
+    profile |= {"height": values.shape[0], "width": values.shape[1]}
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as file:
+        file.write(values, 1)
+        for name, tag in tags.items():
+            setattr(file, name, (tag,))
+        if mask is not None:
+            file.write_mask(mask)
+    assert not claims
+
+
+@pytest.mark.parametrize(
+    ("kind", "declared", "number"),
+    [
+        (np.uint16, 65535, 65535),
+        (np.uint16, 7, 7),
+        (np.int16, -9999, -9999),
+        (np.uint16, None, 0),
+        (np.uint16, None, 32768),
+        (np.uint16, None, 65535),
+        (np.int16, None, -1),
+    ],
+)
+@pytest.mark.parametrize("baseline", [(2, 14), (5, 9)])
+def test_a_number_declared_as_no_data_or_that_no_product_holds_is_no_observation(
+    tmp_path: Path, kind: type, declared: int | None, number: int, baseline: tuple[int, int]
+):
+    scene = replace(one_scene(tmp_path), baseline=baseline)  # (5, 9) without an offset: 0 may be dark ground
+    values = np.full((20, 20), 5000, kind)
+    values[3, :], values[4, :] = number, 32767
+    claiming(scene.href("nir"), values=values, nodata=declared)
+    image = observe([scene], LATTICE, CORNER, BANDS, PLAIN)
+    expected = np.full((20, 20), Reason.OBSERVED)
+    if number or not scene.zero_is_data:
+        expected[3, :] = Reason.NO_DATA
+    assert np.array_equal(image.reason, expected)
+    assert np.array_equal(np.isnan(image.values[0]), expected == Reason.NO_DATA)
+    assert (image.values[1, 4] == np.float32(3.2767)).all()
+    assert set(np.unique(image.values[0][expected == Reason.OBSERVED]).tolist()) == {0.5}
+
+
+def test_where_0_may_be_dark_ground_a_file_that_declares_0_is_not_believed(tmp_path: Path):
+    scene = replace(one_scene(tmp_path), baseline=(5, 9))
+    values = np.full((20, 20), 5000, np.uint16)
+    values[3, :] = 0
+    claiming(scene.href("blue"), values=values, nodata=0)
+    image = observe([scene], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.reason == Reason.OBSERVED).all()
+    assert (image.values[0, 3] == 0).all()
+    assert (image.values[1] == np.float32(0.5)).all()
+
+
+def test_no_data_declared_in_classes_is_no_data_and_a_number_beyond_them_is_no_class(tmp_path: Path):
+    scene = one_scene(tmp_path)
+    classes = np.full((20, 20), 4, np.uint16)
+    classes[0], classes[1] = 6, 256 + 4
+    claiming(scene.href("scl"), values=classes, nodata=6)
+    image = observe([scene], LATTICE, CORNER, BANDS, PLAIN)
     assert (image.reason[0] == Reason.NO_DATA).all()
-    assert np.isnan(image.values[:, 0]).all()
-    assert (image.reason[1:] == Reason.OBSERVED).all()
-    assert (image.values[0, 1] == 0).all()
-    assert (image.values[1, 1] == np.float32(0.3)).all()
+    assert (image.reason[1] == Reason.UNCLASSIFIED).all()
+    assert (image.reason[2:] == Reason.OBSERVED).all()
+
+
+@pytest.mark.parametrize(
+    ("band", "claims", "said"),
+    [
+        ("nir", {"scales": 0.001}, "scale 0.001 and offset 0"),
+        ("nir", {"scales": 0.0001, "offsets": 0.0}, "scale 0.0001 and offset 0 "),
+        ("nir", {"offsets": -1000.0}, "scale 1 and offset -1000"),
+        ("nir", {"mask": np.eye(20, dtype=bool)}, "a mask beside the band"),
+        ("scl", {"scales": 2.0}, "scale 2"),
+        ("scl", {"mask": np.eye(20, dtype=bool)}, "a mask beside the band"),
+        ("nir", {"values": np.full((20, 20), 0.5, np.float32)}, "float32"),
+        ("nir", {"values": np.full((20, 20), 5000, np.int32)}, "int32"),
+    ],
+)
+def test_a_claim_that_cannot_be_honoured_is_refused_by_scene_band_and_name(
+    tmp_path: Path, band: str, claims: dict[str, object], said: str
+):
+    scene = one_scene(tmp_path, offset=-1000)
+    claiming(scene.href(band), **claims)
+    with pytest.raises(PermanentReadError, match=said) as caught:
+        observe([scene], LATTICE, CORNER, BANDS, PLAIN)
+    assert (caught.value.where["scene"], caught.value.where["band"]) == ("s", band)
+    if "values" not in claims:
+        image = observe([scene], LATTICE, CORNER, BANDS, CompositeConfig(dilate_m=0, no_data="zeros"))
+        assert (image.values == np.float32(0.4)).all()  # a run begun before goes on
+
+
+def test_scale_and_offset_that_say_what_the_scene_says_are_honoured(tmp_path: Path):
+    scene = one_scene(tmp_path, offset=-1000)
+    for band in BANDS:
+        claiming(scene.href(band), scales=0.0001, offsets=-0.1)
+    image = observe([scene], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.values == np.float32(0.4)).all()
 
 
 def test_where_the_provider_took_the_offset_off_a_clear_pixel_of_zeros_is_dark_ground(tmp_path: Path):
