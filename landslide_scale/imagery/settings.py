@@ -28,6 +28,12 @@ class CompositeConfig(Section):
         no_data: ``stated``: a pixel is not observed where any band has no data: a number that its file declares as
             such, 0 (unless the provider took the offset off and stopped there), or one that no product holds.
             ``zeros``, as runs did before: only where every band is 0, whatever files declare.
+        edge_m: What is within so many metres of the edge of a datatake's swath, or of a hole in it, is not observed
+            (reason ``no_data``): there some bands end before others.
+        decided_at: ``mask``: classes and growth are decided at the mask's own pixels, and a coarser pixel is the mean
+            of its clear ground; what lies off the lattice is averaged before it is sampled. ``lattice``, as runs did
+            before: at one mask pixel for each coarser one, which is the mean of all its ground, or sampled at a point.
+        clear_share: Of the ground of a coarser pixel that is clear where the pixel counts as observed.
         min_clear: A pixel with fewer clear observations is not observed (reason ``too_few_clear``).
         max_clear: At most so many clear observations of a pixel are read, the newest ones; ``clear_count`` stops
             there. By default all are.
@@ -38,6 +44,9 @@ class CompositeConfig(Section):
     grow: tuple[SceneClass, ...] | None = None
     dilate_m: float = Field(default=100.0, ge=0, le=2000)
     no_data: Literal["stated", "zeros"] = "stated"
+    edge_m: float = Field(default=60.0, ge=0, le=2000)
+    decided_at: Literal["mask", "lattice"] = "mask"
+    clear_share: float = Field(default=0.8, gt=0, le=1)
     min_clear: int = Field(default=1, ge=1, le=255)
     max_clear: int | None = Field(default=None, ge=1, le=255)
 
@@ -66,6 +75,12 @@ class CompositeConfig(Section):
         if self.grow and not self.dilate_m:
             raise InvalidConfigError(
                 f"{list(self.grow)} with dilate_m 0", expected="metres to grow them by", key="composite.grow"
+            )
+        if self.decided_at == "lattice" and "clear_share" in self.model_fields_set:
+            raise InvalidConfigError(
+                f"{self.clear_share} with decided_at lattice",
+                expected="none: there one mask pixel decides on each pixel",
+                key="composite.clear_share",
             )
         if self.dilate_m and not self.grown and "dilate_m" in self.model_fields_set:
             raise InvalidConfigError(

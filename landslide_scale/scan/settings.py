@@ -22,6 +22,9 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("composite", "max_clear"): None,
     ("composite", "grow"): (3, 8, 9),  # though clear
     ("composite", "no_data"): "zeros",
+    ("composite", "edge_m"): 0.0,
+    ("composite", "decided_at"): "lattice",
+    ("composite", "clear_share"): 0.8,  # of no effect there
 }
 """Keys, by section, that runs were begun without, and the value of each that does what was done then. It is left out of
 what a run records, so that those runs are known again."""

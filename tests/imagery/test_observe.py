@@ -33,7 +33,7 @@ WEST, NORTH = 732_000, 5_100_000  # by the border of zones 33 and 34
 LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=32)
 WORLD = PixelBox(row_start=-NORTH // 10, row_stop=-NORTH // 10 + SIDE, col_start=WEST // 10, col_stop=WEST // 10 + SIDE)
 BANDS = ("blue", "nir")
-PLAIN = CompositeConfig(dilate_m=0)
+PLAIN = CompositeConfig(dilate_m=0, edge_m=0)
 DAY = 19_571  # 2023-08-02
 
 
@@ -127,25 +127,31 @@ class Seen:
 CODES = {0: 7, 1: 6, 2: 3, 3: 2, 4: 0, 5: 0, 6: 0, 7: 5, 8: 1, 9: 1, 10: 1, 11: 4}
 
 
-def slow_observation(tiles: list[Tile], dilate_px: float, no_data: str = "stated") -> Seen:
+def slow_observation(tiles: list[Tile], config: CompositeConfig) -> Seen:
     """Every pixel on its own, from the first tile by name that has a class there."""
     classes = np.zeros((SIDE, SIDE), np.uint8)
     values = np.full((2, SIDE, SIDE), np.nan, np.float32)
-    cloud = np.zeros((SIDE, SIDE))
+    cloud, within = np.zeros((SIDE, SIDE)), np.zeros((SIDE, SIDE), bool)
+    dilate_px, edge_px = config.dilate_m / 10, config.edge_m / 10
     for tile in sorted(tiles, key=lambda tile: tile.name, reverse=True):
         for row, col in np.ndindex(*tile.classes.shape):
+            within[tile.row + row, tile.col + col] = True
             if tile.classes[row, col]:
                 at = tile.row + row, tile.col + col
                 classes[at], cloud[at] = tile.classes[row, col], tile.cloud
                 numbers = tile.numbers[:, row, col].astype(np.float32)
-                held = numbers.all() if no_data == "stated" else numbers.any()
+                held = numbers.all() if config.no_data == "stated" else numbers.any()
                 values[:, at[0], at[1]] = (numbers + np.float32(tile.offset)) / np.float32(10_000) if held else np.nan
     reason = np.array([CODES.get(int(code), 5) for code in classes.ravel()], np.uint8).reshape(classes.shape)
     clear = reason == 0
-    for codes, why in (((3,), 2), ((8, 9), 1)):
-        seeds = np.argwhere(np.isin(classes, codes))
+    grown = (
+        (within & (classes == 0), edge_px, 7),
+        (classes == 3, dilate_px, 2),
+        (np.isin(classes, (8, 9)), dilate_px, 1),
+    )
+    for seeds, reach, why in grown:
         for row, col in np.argwhere(clear):
-            if dilate_px and ((seeds - (row, col)) ** 2).sum(axis=1).min(initial=10**9) <= dilate_px**2:
+            if reach and ((np.argwhere(seeds) - (row, col)) ** 2).sum(axis=1).min(initial=10**9) <= reach**2:
                 reason[row, col] = why
     reason[(reason == 0) & np.isnan(values[0])] = 7
     values[:, reason > 0] = np.nan
@@ -154,10 +160,7 @@ def slow_observation(tiles: list[Tile], dilate_px: float, no_data: str = "stated
 
 def slow_image(config: CompositeConfig) -> Image:
     days = sorted({tile.day for tile in TILES}, reverse=True)
-    seen = [
-        slow_observation([tile for tile in TILES if tile.day == number], config.dilate_m / 10, config.no_data)
-        for number in days
-    ]
+    seen = [slow_observation([tile for tile in TILES if tile.day == number], config) for number in days]
     values = np.full((2, SIDE, SIDE), np.nan, np.float32)
     count = np.zeros((SIDE, SIDE), np.uint8)
     newest = np.full((SIDE, SIDE), NEVER, np.uint16)
@@ -195,12 +198,14 @@ def assert_same(found: Image, expected: Image) -> None:
 
 
 @pytest.mark.parametrize("method", ["median", "latest", "least_cloudy"])
-@pytest.mark.parametrize("dilate_m", [0.0, 10.0, 28.3])
-@pytest.mark.parametrize("no_data", ["stated", "zeros"])
+@pytest.mark.parametrize(
+    ("dilate_m", "edge_m", "no_data"),
+    [(0.0, 0.0, "zeros"), (10.0, 0.0, "stated"), (28.3, 0.0, "zeros"), (0, 15, "stated")],
+)
 def test_a_composite_is_exactly_what_pixel_by_pixel_arithmetic_gives(
-    scenes_of_world: list[Scene], method: str, dilate_m: float, no_data: str
+    scenes_of_world: list[Scene], method: str, dilate_m: float, edge_m: float, no_data: str
 ):
-    config = CompositeConfig(method=method, dilate_m=dilate_m, no_data=no_data)  # type: ignore[arg-type]
+    config = CompositeConfig(method=method, dilate_m=dilate_m, edge_m=edge_m, no_data=no_data)  # type: ignore[arg-type]
     expected = slow_image(config)
     assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, config), expected)
     assert {0, 1, 7} <= set(np.unique(expected.reason).tolist())
@@ -212,7 +217,7 @@ def test_a_composite_is_exactly_what_pixel_by_pixel_arithmetic_gives(
 def test_so_does_one_with_a_least_and_a_greatest_number_of_clear_observations(
     scenes_of_world: list[Scene], method: str, least: int, most: int | None
 ):
-    config = CompositeConfig(method=method, dilate_m=10, min_clear=least, max_clear=most)  # type: ignore[arg-type]
+    config = CompositeConfig(method=method, dilate_m=10, edge_m=0, min_clear=least, max_clear=most)  # type: ignore[arg-type]
     expected = slow_image(config)
     assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, config), expected)
     assert (expected.reason == Reason.TOO_FEW_CLEAR).any() == (least > 1)
@@ -295,7 +300,7 @@ def foreign_corner() -> tuple[float, float]:
 @settings(max_examples=25)
 @given(data=st.data(), dilate_m=st.sampled_from([0.0, 35.0]))
 def test_any_part_of_the_ground_gives_the_same_bytes(two_zones: list[Scene], data: st.DataObject, dilate_m: float):
-    config = CompositeConfig(dilate_m=dilate_m)
+    config = CompositeConfig(dilate_m=dilate_m, edge_m=dilate_m / 2)
     whole = WHOLE.setdefault(dilate_m, observe(two_zones, LATTICE, WORLD, BANDS, config))
     rows = sorted(data.draw(st.lists(st.integers(0, SIDE), min_size=2, max_size=2, unique=True)))
     cols = sorted(data.draw(st.lists(st.integers(0, SIDE), min_size=2, max_size=2, unique=True)))
@@ -373,6 +378,7 @@ def test_clouds_are_grown_by_metres_on_any_lattice(tmp_path: Path):
     coarse = Lattice(zone=LATTICE.zone, resolution=20, block=32)
     assert dilation_pixels(CompositeConfig(dilate_m=100), coarse) == 5
     assert dilation_pixels(CompositeConfig(dilate_m=101), coarse) == 6
+    assert dilation_pixels(CompositeConfig(dilate_m=0, edge_m=61), coarse) == 4
 
 
 def test_a_cloud_outside_the_box_reaches_into_it(tmp_path: Path):
