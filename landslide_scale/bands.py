@@ -50,7 +50,7 @@ CLEAR_CLASSES = (Scl.VEGETATION, Scl.BARE, Scl.WATER)
 """Observed by default. Class 7 lies at the rim of clouds: 92 to 95 % of it within a pixel of cloud or shadow."""
 
 DILATED_CLASSES = (Scl.CLOUD_SHADOW, Scl.CLOUD_MEDIUM, Scl.CLOUD_HIGH)
-"""Grown by ``composite.dilate_m``, because masks miss the rims of clouds and shadows."""
+"""Grown by ``composite.dilate_m`` by default, because masks miss the rims of clouds and shadows."""
 
 
 class Reason(IntEnum):

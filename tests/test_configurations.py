@@ -327,6 +327,33 @@ def test_a_configuration_crosses_processes_and_cannot_be_changed():
         config.grid.block = 1  # type: ignore[misc]
 
 
+@pytest.mark.parametrize(
+    ("composite", "named"),
+    [
+        ({"clear": [3, 4, 8, 9], "dilate_m": 50.0}, "dilate_m"),
+        ({"grow": [], "dilate_m": 50.0}, "dilate_m"),
+        ({"grow": [8, 9], "dilate_m": 0.0}, "grow"),
+        ({"clear": [3, 4], "grow": [3, 8]}, "grow"),
+    ],
+)
+def test_growing_that_can_do_nothing_is_refused(composite: dict[str, object], named: str):
+    said = refusal(scan_content() | {"composite": composite}, ScanConfig)
+    assert f"composite.{named}" in said
+
+
+def test_growing_that_is_not_asked_for_is_not_refused():
+    for stated in ({"clear": [3, 4, 8, 9]}, {"clear": [3, 4, 8, 9], "dilate_m": 0.0}, {"grow": []}):
+        assert not parse(ScanConfig, scan_content() | {"composite": stated}).composite.grown
+
+
+def test_a_run_begun_when_clear_classes_were_grown_too_goes_on_growing_them():
+    new = parse(ScanConfig, scan_content() | {"composite": {"clear": [3, 4]}})
+    assert new.composite.grown == (8, 9)
+    begun = new.as_begun({"composite": {"clear": [3, 4], "dilate_m": 100.0}})
+    assert begun.composite.grown == (3, 8, 9)
+    assert "grow" not in begun.settings()["composite"]
+
+
 def test_a_run_goes_on_under_the_rules_it_was_begun_under(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         "landslide_scale.scan.settings.BEFORE", {("composite", "min_clear"): 7, ("dem", "asset"): "old"}

@@ -118,7 +118,7 @@ def _grounds(config: ScanConfig, plan: Plan, bands: tuple[str, ...], world: Worl
             lattice=lattice,
             values=_composite(plan, lattice, extent, bands, config),
             probability=stored.astype(np.float32),
-            percent=read_classes(str(world.fraction(lattice.zone.epsg)), lattice, extent),
+            percent=np.maximum(read_classes(str(world.fraction(lattice.zone.epsg)), lattice, extent).values, 0),
             inside=layer.reason != Reason.NOT_SCANNED,
         )
 

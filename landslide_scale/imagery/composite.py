@@ -37,7 +37,7 @@ class Image:
         clear_count: (H, W) uint8 clear observations, one per datatake; 255 means 255 or more.
         observed_on: (H, W) uint16 days since 1970-01-01 of the newest clear observation used; 65535 where none.
         reason: (H, W) uint8 :class:`Reason`.
-        resampled: Ids of scenes of another coordinate system whose pixels were used.
+        resampled: Ids of scenes of another coordinate system, or off the lattice, whose pixels were used.
         filled: Ids of older processings whose pixels were used, because a newer one has no data there.
     """
 
@@ -59,7 +59,7 @@ class Observation:
         reason: (H, W) uint8 :class:`Reason`.
         cloud_cover: (H, W) float32 percent of the scene that each clear pixel is from.
         day: Days since 1970-01-01.
-        resampled: Ids of scenes of another coordinate system whose pixels are used.
+        resampled: Ids of scenes of another coordinate system, or off the lattice, whose pixels are used.
         filled: Ids of older processings whose pixels are used.
     """
 

@@ -1,48 +1,234 @@
-"""Which pixels of one datatake count, and why the others do not: scene classes, clouds and their shadows grown."""
+"""Which pixels of one datatake count, and why the others do not: scene classes, some of them grown.
+
+On a lattice coarser than the classes this is decided at the mask's own pixels, not at one of them a cell: the lattice
+is divided into squares of which cells and mask pixels are whole multiples. Classes, growth and reflectance are found
+there, strip by strip, and gathered into cells: a cell is observed where a share of its squares is clear, and its
+reflectance is the mean of those alone. Nothing depends on where a strip, or a block, begins.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from landslide_scale.bands import DILATED_CLASSES, Reason, Scl, reasons
-from landslide_scale.grid import Lattice
+from landslide_scale.bands import Reason, Scl, reasons
+from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.imagery.geotiff import Source
 from landslide_scale.imagery.settings import CompositeConfig
 
 DILATED_ROWS = 512
 """Rows of a mask that are dilated at a time: the distances of one pixel take some fifty bytes."""
 
+DILATED_PIXELS = 2**21
+"""At most so many, where a mask is wide."""
 
-def masked(classes: NDArray[np.uint8], config: CompositeConfig, lattice: Lattice) -> NDArray[np.uint8]:
-    """The :class:`Reason` of each pixel (H, W), observed where its class is clear and no cloud or shadow is near."""
-    return _dilated(classes, reasons(classes, config.clear), config.dilate_m / lattice.resolution)
+
+FINEST_M = 5
+"""Metres; smaller squares would be many. Where only they divide both, classes are taken at the nearest pixel."""
+
+STRIP_BYTES = 512 * 2**20
+"""Of the squares of a strip, whatever their number in a cell."""
+
+SQUARE_BYTES, BAND_BYTES = 72, 5
+"""Of one square: its classes, reasons and the pixels of one band; its reflectance in each."""
+
+
+def masked(
+    classes: NDArray[np.uint8], within: NDArray[np.bool_], config: CompositeConfig, lattice: Lattice
+) -> NDArray[np.uint8]:
+    """The :class:`Reason` of each pixel (H, W), observed where its class is clear and none that is grown is near.
+
+    Args:
+        classes: Of a datatake; 0 where it has no data.
+        within: Where any of its scenes lies: a pixel without data in it is the edge of the swath, but for a hole.
+        config: What is clear, and what is grown.
+        lattice: Of these pixels.
+    """
+    reason = reasons(classes, config.clear)
+    out = _dilated(classes, reason, config.grown, config.dilate_m / lattice.resolution)
+    if config.edge_m:
+        # Of two reasons the smaller is told.
+        edge = _near(within & (classes == Scl.NO_DATA), config.edge_m / lattice.resolution)
+        out[(out == Reason.OBSERVED) & edge] = Reason.NO_DATA
+    return out
 
 
 def dilation_pixels(config: CompositeConfig, lattice: Lattice) -> int:
-    """Pixels around a box that can cast cloud or shadow into it."""
-    return math.ceil(config.dilate_m / lattice.resolution)
+    """Pixels around a box whose classes reach into it."""
+    return math.ceil(max(config.dilate_m, config.edge_m) / lattice.resolution)
 
 
-def _dilated(classes: NDArray[np.uint8], reason: NDArray[np.uint8], radius: float) -> NDArray[np.uint8]:
-    """`reason` with clear pixels within `radius` pixels (closed, centre to centre) of cloud or shadow taken out."""
+def _dilated(
+    classes: NDArray[np.uint8], reason: NDArray[np.uint8], grown: tuple[int, ...], radius: float
+) -> NDArray[np.uint8]:
+    """`reason` with clear pixels within `radius` pixels (closed, centre to centre) of a grown class taken out.
+
+    They get the reason of that class; of several the smallest.
+    """
     out = reason.copy()
     clear = reason == Reason.OBSERVED
-    shadows = (Scl.CLOUD_SHADOW,)
-    clouds = tuple(scene_class for scene_class in DILATED_CLASSES if scene_class not in shadows)
-    for members, why in ((shadows, Reason.CLOUD_SHADOW), (clouds, Reason.CLOUD)):
-        out[clear & _near(np.isin(classes, members), radius)] = why
+    why = {code: int(reasons(np.array([code], np.uint8), ())[0]) for code in grown}
+    for one in sorted(set(why.values()), reverse=True):
+        members = [code for code in grown if why[code] == one]
+        out[clear & _near(np.isin(classes, members), radius)] = one
     return out
 
 
 def _near(seeds: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     """Where (H, W) a seed lies within `radius` pixels, closed, centre to centre; by strips of rows."""
     out, reach = np.zeros(seeds.shape, bool), math.ceil(radius)
-    for top in range(0, len(seeds), DILATED_ROWS):
-        low, stop = max(0, top - reach), min(top + DILATED_ROWS, len(seeds))
+    rows = max(1, min(DILATED_ROWS, DILATED_PIXELS // max(seeds.shape[1], 1)))
+    for top in range(0, len(seeds), rows):
+        low, stop = max(0, top - reach), min(top + rows, len(seeds))
         around = seeds[low : stop + reach]
         if around.any():
             out[top:stop] = distance_transform_edt(~around)[top - low : stop - low] <= radius
+    return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One datatake over a box of pixels or of squares.
+
+    Attributes:
+        values: (C, H, W) float32 surface reflectance; NaN where not `clear`.
+        clear: (H, W) bool, where it is to be used.
+        reason: (H, W) uint8 :class:`Reason`.
+        cloud_cover: (H, W) float32 percent of the scene that each clear pixel is from.
+    """
+
+    values: NDArray[np.float32]
+    clear: NDArray[np.bool_]
+    reason: NDArray[np.uint8]
+    cloud_cover: NDArray[np.float32]
+
+    @classmethod
+    def nothing(cls, shape: tuple[int, int], bands: int) -> Seen:
+        """Ground without data."""
+        return cls(
+            values=np.full((bands, *shape), np.nan, np.float32),
+            clear=np.zeros(shape, bool),
+            reason=np.full(shape, Reason.NO_DATA, np.uint8),
+            cloud_cover=np.zeros(shape, np.float32),
+        )
+
+
+def decided_on(lattice: Lattice, source: Source) -> Lattice:
+    """The lattice of squares for the classes of `source`: `lattice` itself, or one whose pixels divide its own.
+
+    Sentinel-2's classes have 20 m and begin at multiples of that, so that all tiles have the same squares.
+    """
+    sides = [lattice.resolution, source.resolution]
+    if source.epsg == lattice.zone.epsg:
+        x0, y0 = lattice.zone.origin
+        common = _common([*sides, source.west - x0, y0 - source.north])
+        if common >= FINEST_M:
+            return replace(lattice, resolution=common)
+    common = _common(sides)
+    if common < FINEST_M:
+        parts = (part for part in range(1, lattice.resolution + 1) if lattice.resolution % part == 0)
+        common = min(side for part in parts if (side := lattice.resolution // part) >= source.resolution or part == 1)
+    return replace(lattice, resolution=common)
+
+
+def _common(lengths: Sequence[float]) -> int:
+    """The greatest common divisor of lengths in metres; 0 where any is not whole."""
+    if any(not math.isclose(length, round(length), abs_tol=1e-6) for length in lengths):
+        return 0
+    return math.gcd(*(round(length) for length in lengths))
+
+
+def strips(box: PixelBox, factor: int, bands: int) -> Iterator[PixelBox]:
+    """`box` by whole rows, so that the `factor` x `factor` squares of all pixels of a strip fit what is set aside."""
+    rows, cols = box.shape
+    size = factor * factor * cols * (SQUARE_BYTES + BAND_BYTES * bands)
+    step = rows if factor == 1 else max(1, STRIP_BYTES // size)
+    for top in range(box.row_start, box.row_stop, step):
+        yield replace(box, row_start=top, row_stop=min(top + step, box.row_stop))
+
+
+def squares(box: PixelBox, factor: int) -> PixelBox:
+    """The squares of the pixels of `box`."""
+    return PixelBox(
+        row_start=box.row_start * factor,
+        row_stop=box.row_stop * factor,
+        col_start=box.col_start * factor,
+        col_stop=box.col_stop * factor,
+    )
+
+
+def spread(cells: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
+    """Of every square what is true of its cell."""
+    return cells.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def enough(clear: NDArray[np.bool_], factor: int, share: float) -> NDArray[np.bool_]:
+    """Cells (H, W) of whose squares at least `share` are clear."""
+    return _count(clear, factor) >= math.ceil(share * factor * factor - 1e-9)
+
+
+def gathered(seen: Seen, factor: int, share: float, wanted: NDArray[np.bool_]) -> Seen:
+    """Squares as cells (H, W): observed where `share` of them is clear, used where `wanted` too.
+
+    A cell that is not observed has the commonest reason of its squares; of equals the smallest.
+    """
+    if factor == 1:
+        return seen
+    observed = enough(seen.reason == Reason.OBSERVED, factor, share)
+    clear = observed & wanted
+    count = np.maximum(_count(seen.clear, factor), 1)
+    values = np.stack([_total(np.where(seen.clear, band, 0), factor) / count for band in seen.values])
+    cover = _total(np.where(seen.clear, seen.cloud_cover, 0), factor) / count
+    return Seen(
+        values=np.where(clear, values, np.nan).astype(np.float32),
+        clear=clear,
+        reason=np.where(observed, np.uint8(Reason.OBSERVED), _commonest(seen.reason, factor)),
+        cloud_cover=cover.astype(np.float32),
+    )
+
+
+def joined(parts: Sequence[Seen]) -> Seen:
+    """Strips, from the top, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Seen(
+        values=np.concatenate([part.values for part in parts], axis=1),
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts]) for name in ("clear", "reason", "cloud_cover")
+        },
+    )
+
+
+def _commonest(reason: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    most = np.zeros((reason.shape[0] // factor, reason.shape[1] // factor), np.intp)
+    out = np.full(most.shape, Reason.NO_DATA, np.uint8)
+    for why in sorted(set(np.unique(reason).tolist()) - {int(Reason.OBSERVED)}):
+        count = _count(reason == why, factor)
+        more = count > most
+        out[more], most[more] = why, count[more]
+    return out
+
+
+def _count(squares: NDArray[np.bool_], factor: int) -> NDArray[np.intp]:
+    return _sum(squares, factor, np.dtype(np.intp))
+
+
+def _total(squares: NDArray[np.float32], factor: int) -> NDArray[np.float64]:
+    return _sum(squares, factor, np.dtype(np.float64))
+
+
+def _sum(squares: NDArray[Any], factor: int, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Of the squares of each cell, one after the other: NumPy's own order would depend on the width."""
+    of_rows = np.zeros((squares.shape[0] // factor, squares.shape[1]), kind)
+    for row in range(factor):
+        of_rows += squares[row::factor]
+    out = np.zeros((of_rows.shape[0], of_rows.shape[1] // factor), kind)
+    for col in range(factor):
+        out += of_rows[:, col::factor]
     return out

@@ -7,20 +7,17 @@ same image. One datatake is in memory at a time; what a composite keeps of each 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_scale.bands import QUANTIFICATION, Reason, Scl
-from landslide_scale.errors import ReadError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.imagery.composite import HELD_BYTES, STRIP_BYTES, Image, Observation, compositing
-from landslide_scale.imagery.mask import dilation_pixels, masked
-from landslide_scale.imagery.raster import is_native, read_classes, read_numbers
+from landslide_scale.imagery.datatake import Datatake
+from landslide_scale.imagery.mask import STRIP_BYTES as SQUARES_BYTES
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scene import Scene, by_processing
 
@@ -31,6 +28,9 @@ BYTES_PER_PIXEL = 48
 
 BYTES_BESIDE = 256 * 2**20
 """GDAL's caches, distances and warped positions of a strip, whatever the size of the box."""
+
+FINEST_MASK_M = 10
+"""Metres; the pixels of a coarser lattice are divided."""
 
 
 def observe(
@@ -53,11 +53,12 @@ def observe(
         return image.finish()
 
 
-def planned_bytes(box: PixelBox, bands: int) -> int:
+def planned_bytes(box: PixelBox, bands: int, resolution: int = FINEST_MASK_M) -> int:
     """The most memory that observing a box takes, however many scenes there are; without the process itself."""
     rows, cols = box.shape
     held = HELD_BYTES * 9 // 8 + 3 * STRIP_BYTES  # a growing buffer; a strip, picked and sorted
-    return rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL) + held + BYTES_BESIDE
+    divided = SQUARES_BYTES if resolution > FINEST_MASK_M else 0
+    return rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL) + held + divided + BYTES_BESIDE
 
 
 def _takes(scenes: Sequence[Scene], config: CompositeConfig) -> list[list[Scene]]:
@@ -89,95 +90,17 @@ def _observation(
     wanted: NDArray[np.bool_],
 ) -> Observation | None:
     """What a datatake saw of `box`, its reflectance only where `wanted` (H, W); None where it saw nothing."""
-    outer = box.pad(dilation_pixels(config, lattice))
-    native = [scene for scene in take if is_native(scene.epsg, lattice)]
-    members = [*native, *(scene for scene in take if not is_native(scene.epsg, lattice))]
-    classes, owner = _mosaic(members, lattice, outer)
-    if not classes.any():
+    found = Datatake.of(take, lattice, bands, config).over(box, wanted)
+    if found is None:
         return None
-    reason = masked(classes, config, lattice)
-    inner = box.within(outer)
-    reason, owner = reason[inner].copy(), owner[inner].copy()
-    clear = (reason == Reason.OBSERVED) & wanted
-    values, cover = _reflectance(_clear_parts(members, owner, clear), lattice, box, bands)
-    lost = clear & np.isnan(values[0])
-    clear &= ~lost
-    reason[lost] = Reason.NO_DATA
-    used = [members[index] for index in np.unique(owner[clear])]
+    seen, used, resampled = found
     older = {scene.id for place, scene in by_processing(take) if place}
     return Observation(
-        values=values,
-        clear=clear,
-        reason=reason,
-        cloud_cover=cover,
+        values=seen.values,
+        clear=seen.clear,
+        reason=seen.reason,
+        cloud_cover=seen.cloud_cover,
         day=_sensing_day(take),
-        resampled=tuple(scene.id for scene in used if not is_native(scene.epsg, lattice)),
-        filled=tuple(scene.id for scene in used if scene.id in older),
+        resampled=tuple(sorted(resampled)),
+        filled=tuple(sorted(used & older)),
     )
-
-
-def _mosaic(members: Sequence[Scene], lattice: Lattice, box: PixelBox) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
-    """Scene classes (H, W), and the index of the member each pixel is from: the first that has data there."""
-    classes = np.zeros(box.shape, np.uint8)
-    owner = np.full(box.shape, -1, np.int16)
-    for index, scene in enumerate(members):
-        lacking = classes == Scl.NO_DATA
-        if not lacking.any():
-            break
-        with _naming(scene, "scl"):
-            found = read_classes(scene.href("scl"), lattice, box, scene.access)
-        taken = lacking & (found != Scl.NO_DATA)
-        classes[taken], owner[taken] = found[taken], index
-    return classes, owner
-
-
-def _clear_parts(
-    members: Sequence[Scene], owner: NDArray[np.int16], clear: NDArray[np.bool_]
-) -> list[tuple[Scene, NDArray[np.bool_]]]:
-    """The members that any clear pixel is from, with their clear pixels (H, W)."""
-    parts = [(scene, clear & (owner == index)) for index, scene in enumerate(members)]
-    return [(scene, mine) for scene, mine in parts if mine.any()]
-
-
-def _reflectance(
-    parts: Sequence[tuple[Scene, NDArray[np.bool_]]], lattice: Lattice, box: PixelBox, bands: tuple[str, ...]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Reflectance (C, H, W) of the clear pixels, NaN elsewhere and without data in any band; cloud cover (H, W)."""
-    values = np.full((len(bands), *box.shape), np.nan, np.float32)
-    cover = np.zeros(box.shape, np.float32)
-    for scene, mine in parts:
-        part = _bounding(mine, box)
-        cut = part.within(box)
-        taken, held = mine[cut], np.full(part.shape, scene.zero_is_data)
-        for band, into in zip(bands, values[:, *cut], strict=True):
-            numbers = _numbers(scene, band, lattice, part)
-            held |= numbers != 0
-            np.copyto(into, (numbers + np.float32(scene.offset)) / np.float32(QUANTIFICATION), where=taken)
-        values[:, *cut][:, taken & ~held] = np.nan
-        cover[mine] = scene.cloud_cover
-    return values, cover
-
-
-def _numbers(scene: Scene, band: str, lattice: Lattice, box: PixelBox) -> NDArray[np.float32]:
-    with _naming(scene, band):
-        return read_numbers(scene.href(band), lattice, box, scene.access)
-
-
-def _bounding(mask: NDArray[np.bool_], box: PixelBox) -> PixelBox:
-    """The smallest box around the true pixels of a mask over `box`."""
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return PixelBox(
-        row_start=box.row_start + int(rows[0]),
-        row_stop=box.row_start + int(rows[-1]) + 1,
-        col_start=box.col_start + int(cols[0]),
-        col_stop=box.col_start + int(cols[-1]) + 1,
-    )
-
-
-@contextmanager
-def _naming(scene: Scene, band: str) -> Iterator[None]:
-    """Adds scene and band to a read error on its way up."""
-    try:
-        yield
-    except ReadError as error:
-        raise error.at(scene=scene.id, band=band) from error

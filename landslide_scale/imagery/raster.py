@@ -1,14 +1,16 @@
 """Pixels of one asset on a zone's lattice.
 
 An asset of the zone's own coordinate system is read natively: its pixels are repeated where they are coarser and
-averaged where they are finer than the lattice, never interpolated. An asset of another system is sampled at the
-exact position of every pixel centre, so that the value does not depend on which block asked for it.
+averaged where they are finer than the lattice, never interpolated. An asset of another system, or off the lattice, is
+averaged as far as whole pixels go and sampled at the exact position of every pixel centre, so that the value does not
+depend on which block asked for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 from rasterio.windows import Window as RasterWindow
-from scipy.ndimage import map_coordinates
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.grid import Lattice, PixelBox, transformer
+from landslide_scale.imagery.claims import Stored
 from landslide_scale.imagery.geotiff import Source, opened, reading
+from landslide_scale.imagery.resampling import AVERAGED, NEAREST, Resampling, mean_above_0
 from landslide_scale.scene import Access
 
 SAMPLE_SIDE = 512
@@ -35,25 +38,58 @@ ANYWHERE = Access()
 """For an address that does not come from a catalogue: its own host may be read, wherever that is."""
 
 
-def read_classes(href: str, lattice: Lattice, box: PixelBox, access: Access = ANYWHERE) -> NDArray[np.uint8]:
-    """Scene classes (H, W) uint8 of `box`, nearest neighbour, 0 outside the asset.
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """What was read of an asset.
+
+    Attributes:
+        values: (H, W); scene classes int16, or digital numbers float32.
+        source: Where the asset's own pixels lie.
+    """
+
+    values: NDArray[Any]
+    source: Source
+
+
+def source(href: str, access: Access = ANYWHERE) -> Source:
+    """Where an asset's own pixels lie.
 
     Raises:
-        ReadError: The asset cannot be read (:class:`TryAgainError` after the attempts are used up).
+        ReadError: As for :func:`read_classes`.
     """
-    return reading(href, access, lambda: _read(href, access, lattice, box, _NEAREST)).astype(np.uint8)
+
+    def look() -> Source:
+        with opened(href, access) as (_, found):
+            return found
+
+    return reading(href, access, look)
 
 
-def read_numbers(href: str, lattice: Lattice, box: PixelBox, access: Access = ANYWHERE) -> NDArray[np.float32]:
-    """Digital numbers (H, W) float32 of `box`, 0 where the asset has none.
-
-    Where the asset is finer than the lattice, the mean of its pixels; where it has another coordinate system,
-    bilinear; no-data (0) is left out of both.
+def read_classes(
+    href: str, lattice: Lattice, box: PixelBox, access: Access = ANYWHERE, method: Resampling = NEAREST
+) -> Pixels:
+    """Scene classes (H, W) int16 of `box`, nearest neighbour, 0 for no data and -1 outside the asset.
 
     Raises:
-        ReadError: The asset cannot be read (:class:`TryAgainError` after the attempts are used up).
+        ReadError: The asset cannot be read (:class:`TryAgainError` after the attempts are used up), or says of its
+            numbers what cannot be honoured.
     """
-    return reading(href, access, lambda: _read(href, access, lattice, box, _MEAN)).astype(np.float32)
+    return reading(href, access, lambda: _read(href, access, lattice, box, method))
+
+
+def read_numbers(
+    href: str, lattice: Lattice, box: PixelBox, access: Access = ANYWHERE, method: Resampling = AVERAGED
+) -> Pixels:
+    """Digital numbers (H, W) float32 of `box`, NaN where the asset has none.
+
+    Where the asset is finer than the lattice, the mean of its pixels; where it has another coordinate system, or edges
+    that do not agree, the same as far as whole pixels go (`AVERAGED`, by default), then bilinear. Pixels without data
+    are left out of both.
+
+    Raises:
+        ReadError: As for :func:`read_classes`.
+    """
+    return reading(href, access, lambda: _read(href, access, lattice, box, method))
 
 
 def read_sample(href: str, access: Access = ANYWHERE) -> NDArray[Any] | None:
@@ -108,19 +144,15 @@ def write_cog(
         target.write(values, 1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Resampling:
-    """How pixels of an asset become pixels of a lattice: where their edges agree, and anywhere else."""
-
-    place: Callable[[NDArray[Any], int, int], NDArray[Any]]
-    sample: Callable[[NDArray[Any], NDArray[np.float64], NDArray[np.float64]], NDArray[Any]]
-
-
-def _read(href: str, access: Access, lattice: Lattice, box: PixelBox, method: _Resampling) -> NDArray[Any]:
+def _read(href: str, access: Access, lattice: Lattice, box: PixelBox, method: Resampling) -> Pixels:
     with opened(href, access) as (dataset, source):
-        if _aligned(source, lattice):
-            return _read_native(dataset, source, lattice, box, method.place)
-        return _read_elsewhere(dataset, source, lattice, box, method.sample)
+        method.stored.check(dataset, href)
+        window = partial(_window, dataset, source, method.stored)
+        if fits(source, lattice):
+            values = _read_native(window, source, lattice, box, method.place)
+        else:
+            values = _read_elsewhere(window, source, lattice, box, method)
+        return Pixels(values=values, source=source)
 
 
 def is_native(epsg: int, lattice: Lattice) -> bool:
@@ -128,7 +160,7 @@ def is_native(epsg: int, lattice: Lattice) -> bool:
     return epsg == lattice.zone.epsg
 
 
-def _aligned(source: Source, lattice: Lattice) -> bool:
+def fits(source: Source, lattice: Lattice) -> bool:
     """Whether every pixel edge of the coarser of the two is one of the finer."""
     x0, y0 = lattice.zone.origin
     fine, coarse = sorted((source.resolution, float(lattice.resolution)))
@@ -137,7 +169,7 @@ def _aligned(source: Source, lattice: Lattice) -> bool:
 
 
 def _read_native(
-    dataset: Any,  # noqa: ANN401 rasterio ships no types
+    window: Callable[[PixelBox], NDArray[Any]],
     source: Source,
     lattice: Lattice,
     box: PixelBox,
@@ -154,7 +186,7 @@ def _read_native(
         col_start=(box.col_start * merge - col0) // repeat,
         col_stop=-(-(box.col_stop * merge - col0) // repeat),
     )
-    values = _window(dataset, wanted, source)
+    values = window(wanted)
     values = values.repeat(repeat, axis=0).repeat(repeat, axis=1)
     top = box.row_start * merge - row0 - wanted.row_start * repeat
     left = box.col_start * merge - col0 - wanted.col_start * repeat
@@ -162,40 +194,40 @@ def _read_native(
     return place(values[top : top + rows * merge, left : left + cols * merge], merge, rows)
 
 
-def _place_nearest(values: NDArray[Any], merge: int, rows: int) -> NDArray[Any]:
-    """Of each `merge` x `merge` cell the pixel whose upper left corner is nearest the cell's centre."""
-    del rows
-    return values[merge // 2 :: merge, merge // 2 :: merge]
-
-
-def _place_mean(values: NDArray[Any], merge: int, rows: int) -> NDArray[Any]:
-    """Mean of the pixels with data of each `merge` x `merge` cell; 0 where there is none."""
-    if merge == 1:
-        return values
-    cells = values.reshape(rows, merge, -1, merge).astype(np.float64)
-    count = (cells > 0).sum(axis=(1, 3))
-    return np.asarray(cells.sum(axis=(1, 3)) / np.maximum(count, 1))
-
-
 def _read_elsewhere(
-    dataset: Any,  # noqa: ANN401 rasterio ships no types
-    source: Source,
-    lattice: Lattice,
-    box: PixelBox,
-    sample: Callable[[NDArray[Any], NDArray[np.float64], NDArray[np.float64]], NDArray[Any]],
+    window: Callable[[PixelBox], NDArray[Any]], source: Source, lattice: Lattice, box: PixelBox, method: Resampling
 ) -> NDArray[Any]:
     """Sample at the position of every pixel centre, found point by point; read once, sampled by strips of rows."""
-    out = np.zeros(box.shape, np.float32)
-    common = _around(box, source, lattice).intersection(source.box)
+    out = method.stored.outside(box.shape)
+    merge = method.merge(lattice.resolution / source.resolution)
+    merged = _merged(source, merge)
+    common = _around(box, merged, lattice).intersection(merged.box)
     if common is None:
         return out
-    values = _window(dataset, common, source)
+    values = window(_times(common, merge))
+    if merge > 1:
+        values = mean_above_0(values, merge, common.shape[0])
     for top in range(box.row_start, box.row_stop, SAMPLED_ROWS):
         strip = replace(box, row_start=top, row_stop=min(top + SAMPLED_ROWS, box.row_stop))
-        rows, cols = _positions(strip, source, lattice)
+        rows, cols = _positions(strip, merged, lattice)
         # Integer shifts of doubles are exact, so the fraction within a pixel is the same from every block.
-        out[strip.within(box)] = sample(values, rows - common.row_start, cols - common.col_start)
+        out[strip.within(box)] = method.sample(values, rows - common.row_start, cols - common.col_start)
     return out
+
+
+def _merged(source: Source, merge: int) -> Source:
+    """The same raster in pixels of `merge` x `merge` of its own, counted from its upper left corner."""
+    rows, cols = -(-source.rows // merge), -(-source.cols // merge)
+    return replace(source, resolution=source.resolution * merge, rows=rows, cols=cols)
+
+
+def _times(box: PixelBox, factor: int) -> PixelBox:
+    return PixelBox(
+        row_start=box.row_start * factor,
+        row_stop=box.row_stop * factor,
+        col_start=box.col_start * factor,
+        col_stop=box.col_stop * factor,
+    )
 
 
 def _around(box: PixelBox, source: Source, lattice: Lattice) -> PixelBox:
@@ -226,30 +258,12 @@ def _positions(box: PixelBox, source: Source, lattice: Lattice) -> tuple[NDArray
     return (source.north - y) / source.resolution - 0.5, (x - source.west) / source.resolution - 0.5
 
 
-def _sample_nearest(values: NDArray[Any], rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[Any]:
-    return np.asarray(map_coordinates(values, (np.floor(rows + 0.5), np.floor(cols + 0.5)), order=0, cval=0))
-
-
-def _sample_bilinear(values: NDArray[Any], rows: NDArray[np.float64], cols: NDArray[np.float64]) -> NDArray[Any]:
-    """Bilinear over the pixels with data; a centre whose own pixel has none stays 0."""
-    numbers = values.astype(np.float64)
-    held = (numbers > 0).astype(np.float64)
-    total = map_coordinates(numbers, (rows, cols), order=1, mode="grid-constant", cval=0.0)
-    weight = map_coordinates(held, (rows, cols), order=1, mode="grid-constant", cval=0.0)
-    own = _sample_nearest(held, rows, cols) > 0
-    return np.where(own & (weight > 0), total / np.maximum(weight, 1e-12), 0.0)
-
-
-_NEAREST = _Resampling(place=_place_nearest, sample=_sample_nearest)
-_MEAN = _Resampling(place=_place_mean, sample=_sample_bilinear)
-
-
-def _window(dataset: Any, wanted: PixelBox, source: Source) -> NDArray[Any]:  # noqa: ANN401 rasterio ships no types
-    """Pixels of `wanted` (source rows and columns), 0 outside the asset."""
-    out = np.zeros(wanted.shape, dataset.dtypes[0])
+def _window(dataset: Any, source: Source, stored: Stored, wanted: PixelBox) -> NDArray[Any]:  # noqa: ANN401 rasterio's
+    """Pixels of `wanted` (source rows and columns) as they are `stored`."""
+    out = stored.outside(wanted.shape)
     common = wanted.intersection(source.box)
     if common is not None:
         height, width = common.shape
         window = RasterWindow(common.col_start, common.row_start, width, height)
-        out[common.within(wanted)] = dataset.read(1, window=window)
+        out[common.within(wanted)] = stored.taken(dataset.read(1, window=window), dataset.nodata)
     return out

@@ -160,7 +160,7 @@ def reader_bytes(lattice: Lattice, patches: PatchLattice, composite: CompositeCo
     box = patches.covering(lattice.box(Block(row=0, col=0))).pad(dilation_pixels(composite, lattice) + patches.stride)
     of_scenes, pixels = scene_bands(bands), math.prod(box.shape)
     terrain = 0 if of_scenes == bands else pixels * (4 * len(bands) + TERRAIN_BYTES_PER_PIXEL)
-    return planned_bytes(box, len(of_scenes)) + terrain + PROCESS_BYTES
+    return planned_bytes(box, len(of_scenes), lattice.resolution) + terrain + PROCESS_BYTES
 
 
 def extents(places: Iterable[Place]) -> dict[Lattice, PixelBox]:

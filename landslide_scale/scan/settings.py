@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
+from pydantic_core import to_jsonable_python
 
 from landslide_scale.cube.settings import CubeConfig, GridConfig
 from landslide_scale.imagery.settings import CompositeConfig
@@ -26,6 +27,11 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("model", "accept_resolution"): None,
     ("grid", "zones"): "plain",
     ("dem", "interpolation"): "bilinear",
+    ("composite", "grow"): (3, 8, 9),  # though clear
+    ("composite", "no_data"): "zeros",
+    ("composite", "edge_m"): 0.0,
+    ("composite", "decided_at"): "lattice",
+    ("composite", "clear_share"): 0.8,  # of no effect there
 }
 """Keys, by section, that runs were begun without, and the value of each that does what was done then. It is left out of
 what a run records, so that those runs are known again."""
@@ -115,7 +121,7 @@ class ScanConfig(Section):
         }
         content: dict[str, Any] = redacted_values(self.model_dump(mode="json", exclude=places))
         for (section, key), before in BEFORE.items():
-            if content[section] is not None and content[section][key] == before:
+            if content[section] is not None and content[section][key] == to_jsonable_python(before):
                 del content[section][key]
         if self.dem is None:
             del content["dem"]

@@ -36,7 +36,7 @@ Provider = Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "
 Told = str | None
 
 YEAR = Window(start=utc("2023-01-01"), end=utc("2024-01-01"))
-COMPOSITE = CompositeConfig(method="latest", dilate_m=0)
+COMPOSITE = CompositeConfig(method="latest", dilate_m=0, edge_m=0)
 FLAG = "earthsearch:boa_offset_applied"
 SIDE = 20
 BANDS = {"planetary-computer": ("B04", "SCL")}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from helpers.scenes import scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ WEST, NORTH = 732_000, 5_100_000  # by the border of zones 33 and 34
 LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=32)
 WORLD = PixelBox(row_start=-NORTH // 10, row_stop=-NORTH // 10 + SIDE, col_start=WEST // 10, col_stop=WEST // 10 + SIDE)
 BANDS = ("blue", "nir")
-PLAIN = CompositeConfig(dilate_m=0)
+PLAIN = CompositeConfig(dilate_m=0, edge_m=0)
 DAY = 19_571  # 2023-08-02
 
 
@@ -126,25 +127,31 @@ class Seen:
 CODES = {0: 7, 1: 6, 2: 3, 3: 2, 4: 0, 5: 0, 6: 0, 7: 5, 8: 1, 9: 1, 10: 1, 11: 4}
 
 
-def slow_observation(tiles: list[Tile], dilate_px: float) -> Seen:
+def slow_observation(tiles: list[Tile], config: CompositeConfig) -> Seen:
     """Every pixel on its own, from the first tile by name that has a class there."""
     classes = np.zeros((SIDE, SIDE), np.uint8)
     values = np.full((2, SIDE, SIDE), np.nan, np.float32)
-    cloud = np.zeros((SIDE, SIDE))
+    cloud, within = np.zeros((SIDE, SIDE)), np.zeros((SIDE, SIDE), bool)
+    dilate_px, edge_px = config.dilate_m / 10, config.edge_m / 10
     for tile in sorted(tiles, key=lambda tile: tile.name, reverse=True):
         for row, col in np.ndindex(*tile.classes.shape):
+            within[tile.row + row, tile.col + col] = True
             if tile.classes[row, col]:
                 at = tile.row + row, tile.col + col
                 classes[at], cloud[at] = tile.classes[row, col], tile.cloud
                 numbers = tile.numbers[:, row, col].astype(np.float32)
-                held = numbers.any()
+                held = numbers.all() if config.no_data == "stated" else numbers.any()
                 values[:, at[0], at[1]] = (numbers + np.float32(tile.offset)) / np.float32(10_000) if held else np.nan
     reason = np.array([CODES.get(int(code), 5) for code in classes.ravel()], np.uint8).reshape(classes.shape)
     clear = reason == 0
-    for codes, why in (((3,), 2), ((8, 9), 1)):
-        seeds = np.argwhere(np.isin(classes, codes))
+    grown = (
+        (within & (classes == 0), edge_px, 7),
+        (classes == 3, dilate_px, 2),
+        (np.isin(classes, (8, 9)), dilate_px, 1),
+    )
+    for seeds, reach, why in grown:
         for row, col in np.argwhere(clear):
-            if dilate_px and ((seeds - (row, col)) ** 2).sum(axis=1).min(initial=10**9) <= dilate_px**2:
+            if reach and ((np.argwhere(seeds) - (row, col)) ** 2).sum(axis=1).min(initial=10**9) <= reach**2:
                 reason[row, col] = why
     reason[(reason == 0) & np.isnan(values[0])] = 7
     values[:, reason > 0] = np.nan
@@ -153,7 +160,7 @@ def slow_observation(tiles: list[Tile], dilate_px: float) -> Seen:
 
 def slow_image(config: CompositeConfig) -> Image:
     days = sorted({tile.day for tile in TILES}, reverse=True)
-    seen = [slow_observation([tile for tile in TILES if tile.day == number], config.dilate_m / 10) for number in days]
+    seen = [slow_observation([tile for tile in TILES if tile.day == number], config) for number in days]
     values = np.full((2, SIDE, SIDE), np.nan, np.float32)
     count = np.zeros((SIDE, SIDE), np.uint8)
     newest = np.full((SIDE, SIDE), NEVER, np.uint16)
@@ -191,11 +198,14 @@ def assert_same(found: Image, expected: Image) -> None:
 
 
 @pytest.mark.parametrize("method", ["median", "latest", "least_cloudy"])
-@pytest.mark.parametrize("dilate_m", [0.0, 10.0, 28.3])
+@pytest.mark.parametrize(
+    ("dilate_m", "edge_m", "no_data"),
+    [(0.0, 0.0, "zeros"), (10.0, 0.0, "stated"), (28.3, 0.0, "zeros"), (0, 15, "stated")],
+)
 def test_a_composite_is_exactly_what_pixel_by_pixel_arithmetic_gives(
-    scenes_of_world: list[Scene], method: str, dilate_m: float
+    scenes_of_world: list[Scene], method: str, dilate_m: float, edge_m: float, no_data: str
 ):
-    config = CompositeConfig(method=method, dilate_m=dilate_m)  # type: ignore[arg-type]
+    config = CompositeConfig(method=method, dilate_m=dilate_m, edge_m=edge_m, no_data=no_data)  # type: ignore[arg-type]
     expected = slow_image(config)
     assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, config), expected)
     assert {0, 1, 7} <= set(np.unique(expected.reason).tolist())
@@ -207,7 +217,7 @@ def test_a_composite_is_exactly_what_pixel_by_pixel_arithmetic_gives(
 def test_so_does_one_with_a_least_and_a_greatest_number_of_clear_observations(
     scenes_of_world: list[Scene], method: str, least: int, most: int | None
 ):
-    config = CompositeConfig(method=method, dilate_m=10, min_clear=least, max_clear=most)  # type: ignore[arg-type]
+    config = CompositeConfig(method=method, dilate_m=10, edge_m=0, min_clear=least, max_clear=most)  # type: ignore[arg-type]
     expected = slow_image(config)
     assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, config), expected)
     assert (expected.reason == Reason.TOO_FEW_CLEAR).any() == (least > 1)
@@ -298,7 +308,7 @@ def foreign_corner() -> tuple[float, float]:
 @settings(max_examples=25)
 @given(data=st.data(), dilate_m=st.sampled_from([0.0, 35.0]))
 def test_any_part_of_the_ground_gives_the_same_bytes(two_zones: list[Scene], data: st.DataObject, dilate_m: float):
-    config = CompositeConfig(dilate_m=dilate_m)
+    config = CompositeConfig(dilate_m=dilate_m, edge_m=dilate_m / 2)
     whole = WHOLE.setdefault(dilate_m, observe(two_zones, LATTICE, WORLD, BANDS, config))
     rows = sorted(data.draw(st.lists(st.integers(0, SIDE), min_size=2, max_size=2, unique=True)))
     cols = sorted(data.draw(st.lists(st.integers(0, SIDE), min_size=2, max_size=2, unique=True)))
@@ -438,6 +448,7 @@ def test_clouds_are_grown_by_metres_on_any_lattice(tmp_path: Path):
     coarse = Lattice(zone=LATTICE.zone, resolution=20, block=32)
     assert dilation_pixels(CompositeConfig(dilate_m=100), coarse) == 5
     assert dilation_pixels(CompositeConfig(dilate_m=101), coarse) == 6
+    assert dilation_pixels(CompositeConfig(dilate_m=0, edge_m=61), coarse) == 4
 
 
 def test_a_cloud_outside_the_box_reaches_into_it(tmp_path: Path):
@@ -464,16 +475,125 @@ def test_what_is_not_clear_is_no_data_for_its_own_reason(tmp_path: Path, code: i
     assert (image.observed_on == NEVER).all()
 
 
-def test_a_clear_class_with_every_band_at_0_is_no_data_but_one_band_at_0_is_valid(tmp_path: Path):
+def test_0_in_any_band_is_no_data_and_for_a_run_begun_before_only_0_in_all(tmp_path: Path):
     blue, nir = np.full((20, 20), 400, np.uint16), np.full((20, 20), 3000, np.uint16)
     blue[0], nir[0] = 0, 0
     blue[1] = 0
-    image = observe([one_scene(tmp_path, bands={"blue": blue, "nir": nir})], LATTICE, CORNER, BANDS, PLAIN)
+    dark = one_scene(tmp_path, bands={"blue": blue, "nir": nir})
+    image = observe([dark], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.reason[:2] == Reason.NO_DATA).all()
+    assert np.isnan(image.values[:, :2]).all()
+    assert (image.reason[2:] == Reason.OBSERVED).all()
+    before = observe([dark], LATTICE, CORNER, BANDS, CompositeConfig(dilate_m=0, no_data="zeros"))
+    assert (before.reason[0] == Reason.NO_DATA).all()
+    assert (before.reason[1:] == Reason.OBSERVED).all()
+    assert (before.values[0, 1] == 0).all()
+    assert (before.values[1, 1] == np.float32(0.3)).all()
+
+
+def claiming(path: str, **claims: object) -> None:
+    """The file again, with other claims, or with `values` of another type."""
+    with rasterio.open(path) as known:
+        values, profile = known.read(1), {"crs": known.crs, "transform": known.transform}
+    values = claims.pop("values", values)
+    tags = {name: claims.pop(name) for name in ("scales", "offsets") if name in claims}
+    mask = claims.pop("mask", None)
+    profile |= {"driver": "GTiff", "count": 1, "dtype": values.dtype, "nodata": claims.pop("nodata", 0)}
+    Path(path).unlink()
+    profile |= {"height": values.shape[0], "width": values.shape[1]}
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as file:
+        file.write(values, 1)
+        for name, tag in tags.items():
+            setattr(file, name, (tag,))
+        if mask is not None:
+            file.write_mask(mask)
+    assert not claims
+
+
+@pytest.mark.parametrize(
+    ("kind", "declared", "number"),
+    [
+        (np.uint16, 65535, 65535),
+        (np.uint16, 7, 7),
+        (np.int16, -9999, -9999),
+        (np.uint16, None, 0),
+        (np.uint16, None, 32768),
+        (np.uint16, None, 65535),
+        (np.int16, None, -1),
+    ],
+)
+@pytest.mark.parametrize("baseline", [(2, 14), (5, 9)])
+def test_a_number_declared_as_no_data_or_that_no_product_holds_is_no_observation(
+    tmp_path: Path, kind: type, declared: int | None, number: int, baseline: tuple[int, int]
+):
+    scene = replace(one_scene(tmp_path), baseline=baseline)  # (5, 9) without an offset: 0 may be dark ground
+    values = np.full((20, 20), 5000, kind)
+    values[3, :], values[4, :] = number, 32767
+    claiming(scene.href("nir"), values=values, nodata=declared)
+    image = observe([scene], LATTICE, CORNER, BANDS, PLAIN)
+    expected = np.full((20, 20), Reason.OBSERVED)
+    if number or not scene.zero_is_data:
+        expected[3, :] = Reason.NO_DATA
+    assert np.array_equal(image.reason, expected)
+    assert np.array_equal(np.isnan(image.values[0]), expected == Reason.NO_DATA)
+    assert (image.values[1, 4] == np.float32(3.2767)).all()
+    assert set(np.unique(image.values[0][expected == Reason.OBSERVED]).tolist()) == {0.5}
+
+
+def test_where_0_may_be_dark_ground_a_file_that_declares_0_is_not_believed(tmp_path: Path):
+    scene = replace(one_scene(tmp_path), baseline=(5, 9))
+    values = np.full((20, 20), 5000, np.uint16)
+    values[3, :] = 0
+    claiming(scene.href("blue"), values=values, nodata=0)
+    image = observe([scene], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.reason == Reason.OBSERVED).all()
+    assert (image.values[0, 3] == 0).all()
+    assert (image.values[1] == np.float32(0.5)).all()
+
+
+def test_no_data_declared_in_classes_is_no_data_and_a_number_beyond_them_is_no_class(tmp_path: Path):
+    scene = one_scene(tmp_path)
+    classes = np.full((20, 20), 4, np.uint16)
+    classes[0], classes[1] = 6, 256 + 4
+    claiming(scene.href("scl"), values=classes, nodata=6)
+    image = observe([scene], LATTICE, CORNER, BANDS, PLAIN)
     assert (image.reason[0] == Reason.NO_DATA).all()
-    assert np.isnan(image.values[:, 0]).all()
-    assert (image.reason[1:] == Reason.OBSERVED).all()
-    assert (image.values[0, 1] == 0).all()
-    assert (image.values[1, 1] == np.float32(0.3)).all()
+    assert (image.reason[1] == Reason.UNCLASSIFIED).all()
+    assert (image.reason[2:] == Reason.OBSERVED).all()
+
+
+@pytest.mark.parametrize(
+    ("band", "claims", "said"),
+    [
+        ("nir", {"scales": 0.001}, "scale 0.001 and offset 0"),
+        ("nir", {"scales": 0.0001, "offsets": 0.0}, "scale 0.0001 and offset 0 "),
+        ("nir", {"offsets": -1000.0}, "scale 1 and offset -1000"),
+        ("nir", {"mask": np.eye(20, dtype=bool)}, "a mask beside the band"),
+        ("scl", {"scales": 2.0}, "scale 2"),
+        ("scl", {"mask": np.eye(20, dtype=bool)}, "a mask beside the band"),
+        ("nir", {"values": np.full((20, 20), 0.5, np.float32)}, "float32"),
+        ("nir", {"values": np.full((20, 20), 5000, np.int32)}, "int32"),
+    ],
+)
+def test_a_claim_that_cannot_be_honoured_is_refused_by_scene_band_and_name(
+    tmp_path: Path, band: str, claims: dict[str, object], said: str
+):
+    scene = one_scene(tmp_path, offset=-1000)
+    claiming(scene.href(band), **claims)
+    with pytest.raises(PermanentReadError, match=said) as caught:
+        observe([scene], LATTICE, CORNER, BANDS, PLAIN)
+    assert (caught.value.where["scene"], caught.value.where["band"]) == ("s", band)
+    if "values" not in claims:
+        image = observe([scene], LATTICE, CORNER, BANDS, CompositeConfig(dilate_m=0, no_data="zeros"))
+        assert (image.values == np.float32(0.4)).all()  # a run begun before goes on
+
+
+def test_scale_and_offset_that_say_what_the_scene_says_are_honoured(tmp_path: Path):
+    scene = one_scene(tmp_path, offset=-1000)
+    for band in BANDS:
+        claiming(scene.href(band), scales=0.0001, offsets=-0.1)
+    image = observe([scene], LATTICE, CORNER, BANDS, PLAIN)
+    assert (image.values == np.float32(0.4)).all()
 
 
 def test_where_the_provider_took_the_offset_off_a_clear_pixel_of_zeros_is_dark_ground(tmp_path: Path):
@@ -578,3 +698,48 @@ def peak_of(work: Callable[[], object]) -> int:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
+
+
+def grown_by_hand(scl: NDArray[np.uint8], codes: tuple[int, ...], pixels: float) -> NDArray[np.bool_]:
+    """Where (H, W) any pixel of `codes` lies within `pixels`, closed."""
+    rows, cols = np.mgrid[: scl.shape[0], : scl.shape[1]]
+    out = np.zeros(scl.shape, bool)
+    for row, col in np.argwhere(np.isin(scl, codes)):
+        out |= np.hypot(rows - row, cols - col) <= pixels
+    return out
+
+
+@pytest.mark.parametrize(
+    ("clear", "grow", "grown"),
+    [
+        ((3, 4, 5, 6), None, (8, 9)),
+        ((8, 9, 4), None, (3,)),
+        ((4, 5, 6), None, (3, 8, 9)),
+        ((4, 5, 6), (9,), (9,)),
+        ((4, 5, 6), (11, 7), (11, 7)),
+        ((3, 4, 5, 6), (7,), (7,)),
+    ],
+)
+def test_what_is_grown_are_classes_that_are_grown_and_not_clear(
+    tmp_path: Path, clear: tuple[int, ...], grow: tuple[int, ...] | None, grown: tuple[int, ...]
+):
+    codes = np.random.default_rng(5).choice([3, 4, 7, 8, 9, 11], (20, 20), p=[0.02, 0.9, 0.02, 0.02, 0.02, 0.02])
+    scl = codes.astype(np.uint8)
+    stated: dict[str, object] = {} if grow is None else {"grow": grow}
+    config = CompositeConfig(clear=clear, dilate_m=20, **stated)  # type: ignore[arg-type]
+    image = observe([one_scene(tmp_path, scl=scl)], LATTICE, CORNER, BANDS, config)
+    expected = np.isin(scl, clear) & ~grown_by_hand(scl, grown, 2)
+    assert np.array_equal(image.reason == Reason.OBSERVED, expected)
+    assert expected.any()
+    assert set(np.unique(scl[expected]).tolist()) >= {code for code in clear if code in scl} - {5, 6}
+
+
+def test_clear_ground_near_a_grown_class_has_the_reason_of_that_class(tmp_path: Path):
+    scl = np.full((20, 20), 4, np.uint8)
+    scl[0, 0], scl[19, 19], scl[0, 19], scl[1, 17] = 11, 7, 3, 9
+    config = CompositeConfig(grow=(11, 7, 3, 9), dilate_m=15)
+    image = observe([one_scene(tmp_path, scl=scl)], LATTICE, CORNER, BANDS, config)
+    assert image.reason[1, 1] == Reason.SNOW
+    assert image.reason[18, 18] == Reason.UNCLASSIFIED
+    assert image.reason[1, 19] == Reason.CLOUD_SHADOW
+    assert image.reason[0, 18] == Reason.CLOUD  # both reach it

@@ -75,7 +75,7 @@ def running(provider: Provider) -> Iterator[tuple[Site, Access]]:
 
 
 def read(found: Site, allowed: Access, name: str = "/images/red.tif") -> NDArray[np.float32]:
-    return read_numbers(found.address + name, LATTICE, BOX, allowed)
+    return read_numbers(found.address + name, LATTICE, BOX, allowed).values
 
 
 def test_an_asset_is_signed_just_before_it_is_read_and_the_signature_serves_the_whole_container(provider: Provider):

@@ -22,6 +22,7 @@ from pyproj import Transformer
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.grid import PixelBox
 from landslide_scale.imagery import raster
+from landslide_scale.imagery.claims import Stored
 from landslide_scale.imagery.geotiff import Source
 from landslide_scale.scan import driver
 from landslide_scale.scan.settings import ScanConfig
@@ -96,11 +97,13 @@ def touched(monkeypatch: pytest.MonkeyPatch) -> list[Touched]:
     found: list[Touched] = []
     window = raster._window
 
-    def noting(dataset: rasterio.DatasetReader, wanted: PixelBox, source: Source) -> NDArray[np.generic]:
+    def noting(
+        dataset: rasterio.DatasetReader, source: Source, stored: Stored, wanted: PixelBox
+    ) -> NDArray[np.generic]:
         common = wanted.intersection(source.box)
         assert common is not None
         found.append(Touched(asset=dataset.name.rpartition("/")[2], bytes=bytes_of_tiles(dataset, common)))
-        return window(dataset, wanted, source)
+        return window(dataset, source, stored, wanted)
 
     monkeypatch.setattr(raster, "_window", noting)
     return found

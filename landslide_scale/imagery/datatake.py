@@ -1,0 +1,215 @@
+"""What one datatake saw: its scenes mosaicked, masked, and their reflectance where it is clear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_scale.bands import QUANTIFICATION, Reason, Scl
+from landslide_scale.errors import PermanentReadError, ReadError
+from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.imagery.claims import OUTSIDE, AnyButZero, Classes, Reflectance, UnaskedClasses
+from landslide_scale.imagery.mask import (
+    Seen,
+    decided_on,
+    dilation_pixels,
+    enough,
+    gathered,
+    joined,
+    masked,
+    spread,
+    squares,
+    strips,
+)
+from landslide_scale.imagery.raster import Pixels, fits, is_native, read_classes, read_numbers, source
+from landslide_scale.imagery.resampling import AVERAGED, NEAREST, POINTS
+from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.redaction import redacted
+from landslide_scale.scene import Scene
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datatake:
+    """The scenes of one datatake over a lattice.
+
+    Attributes:
+        members: Those of the lattice's own system first; where they overlap, the first with data decides.
+        lattice: What is asked about are its pixels.
+        bands: What is read where it is clear.
+        config: By which rules.
+    """
+
+    members: tuple[Scene, ...]
+    lattice: Lattice
+    bands: tuple[str, ...]
+    config: CompositeConfig
+
+    @classmethod
+    def of(cls, scenes: Sequence[Scene], lattice: Lattice, bands: tuple[str, ...], config: CompositeConfig) -> Datatake:
+        """The datatake that these scenes are of, in their order."""
+        native = [scene for scene in scenes if is_native(scene.epsg, lattice)]
+        foreign = [scene for scene in scenes if not is_native(scene.epsg, lattice)]
+        return cls(members=(*native, *foreign), lattice=lattice, bands=bands, config=config)
+
+    @cached_property
+    def fine(self) -> Lattice:
+        """The squares that are decided on, see ``mask.py``."""
+        if self.config.decided_at == "lattice":
+            return self.lattice
+        first = self.members[0]
+        with _naming(first, "scl"):
+            return decided_on(self.lattice, source(first.href("scl"), first.access))
+
+    @property
+    def factor(self) -> int:
+        """Squares along the side of a pixel."""
+        return self.lattice.resolution // self.fine.resolution
+
+    def over(self, box: PixelBox, wanted: NDArray[np.bool_]) -> tuple[Seen, set[str], set[str]] | None:
+        """What it saw of `box`, its reflectance only where `wanted` (H, W); None where it saw nothing.
+
+        Returns:
+            What it saw, the ids of the scenes whose pixels are used, and of those that were resampled for that.
+
+        Raises:
+            ReadError: A scene cannot be read; the error names scene and band.
+        """
+        parts, used, resampled, any_data = [], set[str](), set[str](), False
+        for strip in strips(box, self.factor, len(self.bands)):
+            found = self._strip(strip, wanted[strip.within(box)])
+            any_data |= found is not None
+            seen, names, elsewhere = found or (Seen.nothing(strip.shape, len(self.bands)), set[str](), set[str]())
+            parts.append(seen)
+            used |= names
+            resampled |= elsewhere
+        return (joined(parts), used, resampled) if any_data else None
+
+    def _strip(self, box: PixelBox, wanted: NDArray[np.bool_]) -> tuple[Seen, set[str], set[str]] | None:
+        inner = squares(box, self.factor)
+        outer = inner.pad(dilation_pixels(self.config, self.fine))
+        classes, owner, within = self._mosaic(outer)
+        if not classes.any():
+            return None
+        reason, cut = masked(classes, within, self.config, self.fine), inner.within(outer)
+        reason, owner = reason[cut].copy(), owner[cut].copy()
+        clear = reason == Reason.OBSERVED
+        clear &= spread(wanted & enough(clear, self.factor, self.config.clear_share), self.factor)
+        values, cover, elsewhere = self._reflectance(owner, clear, inner)
+        lost = clear & np.isnan(values[0])
+        clear &= ~lost
+        reason[lost] = Reason.NO_DATA
+        seen = Seen(values=values, clear=clear, reason=reason, cloud_cover=cover)
+        seen = gathered(seen, self.factor, self.config.clear_share, wanted)
+        used = {int(index) for index in np.unique(owner[clear & spread(seen.clear, self.factor)])}
+        return seen, self._ids(used), self._ids(used & elsewhere)
+
+    def _ids(self, indexes: Iterable[int]) -> set[str]:
+        return {self.members[index].id for index in indexes}
+
+    def _mosaic(self, box: PixelBox) -> tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.bool_]]:
+        """Scene classes (H, W), the index of the first member that has data there, and where any member lies."""
+        classes = np.zeros(box.shape, np.uint8)
+        owner = np.full(box.shape, -1, np.int16)
+        within = np.zeros(box.shape, bool)
+        for index, scene in enumerate(self.members):
+            lacking = classes == Scl.NO_DATA
+            if not lacking.any():
+                break
+            found = self._classes(scene, box)
+            within |= found != OUTSIDE
+            taken = lacking & (found > Scl.NO_DATA)
+            classes[taken], owner[taken] = found[taken], index
+        return classes, owner, within
+
+    def _classes(self, scene: Scene, box: PixelBox) -> NDArray[np.int16]:
+        """Scene classes (H, W), -1 outside the scene."""
+        stored = Classes() if self.config.no_data == "stated" else UnaskedClasses()
+        with _naming(scene, "scl"):
+            found = read_classes(scene.href("scl"), self.fine, box, scene.access, NEAREST.of(stored))
+            if self.config.decided_at == "mask" and decided_on(self.lattice, found.source) != self.fine:
+                raise PermanentReadError(
+                    f"classes of {found.source.resolution:g} m at {found.source.west:g}, {found.source.north:g}",
+                    expected=f"{self.fine.resolution} m as their largest common part with the lattice of "
+                    f"{self.lattice.resolution} m, as in scene {self.members[0].id} of the same datatake",
+                    file=redacted(scene.href("scl")),
+                )
+        return found.values
+
+    def _reflectance(
+        self, owner: NDArray[np.int16], clear: NDArray[np.bool_], box: PixelBox
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], set[int]]:
+        """Reflectance (C, H, W) of clear pixels, NaN elsewhere and without data; cloud cover (H, W); the resampled."""
+        values = np.full((len(self.bands), *box.shape), np.nan, np.float32)
+        cover = np.zeros(box.shape, np.float32)
+        elsewhere = set[int]()
+        for index, scene in enumerate(self.members):
+            mine = clear & (owner == index)
+            if not mine.any():
+                continue
+            part = _bounding(mine, box)
+            cut = part.within(box)
+            taken, missing = mine[cut], np.zeros((len(self.bands), *part.shape), bool)
+            for channel, band in enumerate(self.bands):
+                found = self._numbers(scene, band, part)
+                if self._resampled(scene, found):
+                    elsewhere.add(index)
+                missing[channel] = np.isnan(found.values)
+                reflectance = found.values
+                reflectance[missing[channel]] = 0
+                reflectance += np.float32(scene.offset)
+                reflectance /= np.float32(QUANTIFICATION)
+                np.copyto(values[channel, *cut], reflectance, where=taken)
+            values[:, *cut][:, taken & _LACKING[self.config.no_data](missing, scene)] = np.nan
+            cover[mine] = scene.cloud_cover
+        return values, cover, elsewhere
+
+    def _numbers(self, scene: Scene, band: str, box: PixelBox) -> Pixels:
+        known = Reflectance(offset=scene.offset, zero=scene.zero_is_data)
+        stored = known if self.config.no_data == "stated" else AnyButZero()
+        method = AVERAGED if self.config.decided_at == "mask" else POINTS
+        with _naming(scene, band):
+            return read_numbers(scene.href(band), self.fine, box, scene.access, method.of(stored))
+
+    def _resampled(self, scene: Scene, found: Pixels) -> bool:
+        """Whether pixels of a scene were not taken whole."""
+        if self.config.decided_at == "lattice":
+            return not is_native(scene.epsg, self.lattice)
+        return not fits(found.source, self.lattice)
+
+
+def _lacking_any(missing: NDArray[np.bool_], scene: Scene) -> NDArray[np.bool_]:
+    del scene
+    return np.asarray(missing.any(axis=0))
+
+
+def _lacking_all(missing: NDArray[np.bool_], scene: Scene) -> NDArray[np.bool_]:
+    return np.asarray(missing.all(axis=0) & (not scene.zero_is_data))
+
+
+_LACKING = {"stated": _lacking_any, "zeros": _lacking_all}
+"""Whether a pixel (H, W) has no data, by ``composite.no_data``, from where its bands have none (C, H, W)."""
+
+
+def _bounding(mask: NDArray[np.bool_], box: PixelBox) -> PixelBox:
+    """The smallest box around the true pixels of a mask over `box`."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return PixelBox(
+        row_start=box.row_start + int(rows[0]),
+        row_stop=box.row_start + int(rows[-1]) + 1,
+        col_start=box.col_start + int(cols[0]),
+        col_stop=box.col_start + int(cols[-1]) + 1,
+    )
+
+
+@contextmanager
+def _naming(scene: Scene, band: str) -> Iterator[None]:
+    """Adds scene and band to a read error on its way up."""
+    try:
+        yield
+    except ReadError as error:
+        raise error.at(scene=scene.id, band=band) from error
