@@ -35,12 +35,12 @@ from landslide_scale.errors import (
     PermanentReadError,
 )
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.imagery import attempts, geotiff
-from landslide_scale.imagery.network import check_public
 from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.model import load_base
 from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.reading import attempts, geotiff
+from landslide_scale.reading.network import check_public
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Access, Window, utc
 from landslide_scale.stac.items import OWN_PREFIX, scenes

@@ -27,10 +27,10 @@ from helpers.webserver import Answer, Asked, Site, site
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, LandslideScaleError
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.imagery import attempts
-from landslide_scale.imagery.raster import read_numbers
 from landslide_scale.model import load_base
 from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.reading import attempts
+from landslide_scale.reading.raster import read_numbers
 from landslide_scale.redaction import redacted, without_secrets
 from landslide_scale.region.polygons import load as load_region
 from landslide_scale.region.settings import RegionConfig

@@ -21,9 +21,9 @@ from landslide_scale.demo.score import MapScore, score_map
 from landslide_scale.demo.world import World
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.imagery.observe import observe
-from landslide_scale.imagery.raster import read_classes
 from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics import Scores
+from landslide_scale.reading.raster import read_classes
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import Plan

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from landslide_scale.bands import QUANTIFICATION, Reason, Scl
 from landslide_scale.errors import PermanentReadError, ReadError
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.imagery.claims import OUTSIDE, AnyButZero, Classes, Reflectance, UnaskedClasses
 from landslide_scale.imagery.mask import (
     Seen,
     decided_on,
@@ -26,9 +25,10 @@ from landslide_scale.imagery.mask import (
     squares,
     strips,
 )
-from landslide_scale.imagery.raster import Pixels, fits, is_native, read_classes, read_numbers, source
-from landslide_scale.imagery.resampling import AVERAGED, NEAREST, POINTS
 from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.reading.claims import OUTSIDE, AnyButZero, Classes, Reflectance, UnaskedClasses
+from landslide_scale.reading.raster import Pixels, fits, is_native, read_classes, read_numbers, source
+from landslide_scale.reading.resampling import AVERAGED, NEAREST, POINTS
 from landslide_scale.redaction import redacted
 from landslide_scale.scene import Scene
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from landslide_scale.errors import PermanentReadError, ReadError
 from landslide_scale.grid import Lattice, PixelBox, transformer
-from landslide_scale.imagery.geotiff import MAX_SIDE, opened_as, reading, storage_problem
 from landslide_scale.imagery.surface import SURFACES, Field, Pixels
+from landslide_scale.reading.geotiff import MAX_SIDE, opened_as, reading, storage_problem
 from landslide_scale.redaction import redacted
 from landslide_scale.stac.dem import COARSEST_M, DemTile
 from landslide_scale.stac.settings import Interpolation

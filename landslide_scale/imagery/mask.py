@@ -19,8 +19,8 @@ from scipy.ndimage import distance_transform_edt
 
 from landslide_scale.bands import Reason, Scl, reasons
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.imagery.geotiff import Source
 from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.reading.geotiff import Source
 
 DILATED_ROWS = 512
 """Rows of a mask that are dilated at a time: the distances of one pixel take some fifty bytes."""

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
-from landslide_scale.imagery.attempts import naming
-from landslide_scale.imagery.geotiff import opened, reading
+from landslide_scale.reading.attempts import naming
+from landslide_scale.reading.geotiff import opened, reading
 from landslide_scale.scene import Access, Scene
 
 AT_ONCE = 8

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from landslide_scale.errors import ReadError
-from landslide_scale.imagery.raster import read_sample
+from landslide_scale.reading.raster import read_sample
 from landslide_scale.scene import Scene
 from landslide_scale.stac.radiometry import WITNESS_BANDS, Evidence, witness
 

@@ -23,11 +23,11 @@ from landslide_scale.datasets.chips import INDEX, VERSION
 from landslide_scale.errors import IncompleteRunError, ReadError, RunConflictError
 from landslide_scale.grid import PatchLattice, project
 from landslide_scale.imagery.observe import observe
-from landslide_scale.imagery.raster import burn
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.imagery.terrain import with_terrain
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.reading.raster import burn
 from landslide_scale.region.metres import check_metres
 from landslide_scale.region.polygons import read_polygons
 from landslide_scale.runtime.session import session, settle_data

@@ -15,9 +15,9 @@ from rasterio.errors import RasterioError
 
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import PixelBox
-from landslide_scale.imagery.attempts import ATTEMPTS, bounded, name_of, retrying
-from landslide_scale.imagery.network import confining_options, retry_after
-from landslide_scale.imagery.signing import forget, signed
+from landslide_scale.reading.attempts import ATTEMPTS, bounded, name_of, retrying
+from landslide_scale.reading.network import confining_options, retry_after
+from landslide_scale.reading.signing import forget, signed
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access
 

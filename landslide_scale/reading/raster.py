@@ -22,9 +22,9 @@ from rasterio.windows import Window as RasterWindow
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.grid import Lattice, PixelBox, transformer
-from landslide_scale.imagery.claims import Stored
-from landslide_scale.imagery.geotiff import Source, opened, reading
-from landslide_scale.imagery.resampling import AVERAGED, NEAREST, Resampling, mean_above_0
+from landslide_scale.reading.claims import Stored
+from landslide_scale.reading.geotiff import Source, opened, reading
+from landslide_scale.reading.resampling import AVERAGED, NEAREST, Resampling, mean_above_0
 from landslide_scale.scene import Access
 
 SAMPLE_SIDE = 512

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from landslide_scale.imagery.claims import OUTSIDE, Classes, Reflectance, Stored
+from landslide_scale.reading.claims import OUTSIDE, Classes, Reflectance, Stored
 
 MERGED_PIXELS = 2**21
 """Of a raster that are averaged at a time."""

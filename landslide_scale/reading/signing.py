@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from landslide_scale.errors import PermanentReadError, TryAgainError
-from landslide_scale.imagery.network import check_public
+from landslide_scale.reading.network import check_public
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access, utc
 

@@ -24,12 +24,12 @@ from landslide_scale.cube.arrays import Layer, Slot
 from landslide_scale.cube.ledger import Ledger, Record, State, describe
 from landslide_scale.errors import ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, PixelBox
-from landslide_scale.imagery.attempts import naming
 from landslide_scale.imagery.composite import Image
 from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.probe import is_the_scenes_own, unopenable
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.imagery.terrain import with_terrain
+from landslide_scale.reading.attempts import naming
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
 from landslide_scale.scene import Scene, by_processing

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from landslide_scale.demo.satellite.stac_server import serve
-from landslide_scale.imagery.raster import write_cog
 from landslide_scale.model import build
 from landslide_scale.model.checkpoint import BaseWeights, ModelCard, read_card, save
+from landslide_scale.reading.raster import write_cog
 from landslide_scale.spec import InputSpec, LandslideNetSpec, ModelSpec, Radiometry
 
 BORDER = 18.0

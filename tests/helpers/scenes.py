@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from landslide_scale.imagery.raster import write_cog
+from landslide_scale.reading.raster import write_cog
 from landslide_scale.scene import Scene
 
 COLLECTION = {

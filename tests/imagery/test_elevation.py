@@ -18,7 +18,7 @@ from scipy.interpolate import RegularGridInterpolator
 from landslide_scale.errors import PermanentReadError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.imagery.elevation import read_elevation
-from landslide_scale.imagery.geotiff import MAX_SIDE
+from landslide_scale.reading.geotiff import MAX_SIDE
 from landslide_scale.scene import Access
 from landslide_scale.stac.dem import DemIndex, DemTile
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landslide_scale.errors import PermanentReadError, TryAgainError
-from landslide_scale.imagery import attempts
-from landslide_scale.imagery.attempts import bounded, name_of, naming, retrying, wait_after
+from landslide_scale.reading import attempts
+from landslide_scale.reading.attempts import bounded, name_of, naming, retrying, wait_after
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from helpers.scenes import cog, item
 from helpers.webserver import Answer, site
 
 from landslide_scale.errors import PermanentReadError
-from landslide_scale.imagery import attempts
-from landslide_scale.imagery.raster import read_sample
+from landslide_scale.reading import attempts
+from landslide_scale.reading.raster import read_sample
 from landslide_scale.stac.items import scenes
 from landslide_scale.stac.settings import CatalogConfig
 

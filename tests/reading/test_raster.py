@@ -19,8 +19,8 @@ from pyproj import Transformer
 
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.imagery import attempts, raster
-from landslide_scale.imagery.raster import burn, is_native
+from landslide_scale.reading import attempts, raster
+from landslide_scale.reading.raster import burn, is_native
 
 WEST, NORTH = 499_980, 5_200_020
 ROWS, COLS = 60, 48

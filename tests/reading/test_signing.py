@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
-from landslide_scale.imagery import attempts, signing
 from landslide_scale.imagery.observe import observe
-from landslide_scale.imagery.raster import read_numbers
 from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.reading import attempts, signing
+from landslide_scale.reading.raster import read_numbers
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scene import Access
 from landslide_scale.stac.hrefs import access

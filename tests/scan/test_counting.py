@@ -21,9 +21,9 @@ from pyproj import Transformer
 
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.grid import PixelBox
-from landslide_scale.imagery import raster
-from landslide_scale.imagery.claims import Stored
-from landslide_scale.imagery.geotiff import Source
+from landslide_scale.reading import raster
+from landslide_scale.reading.claims import Stored
+from landslide_scale.reading.geotiff import Source
 from landslide_scale.scan import driver
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import parse

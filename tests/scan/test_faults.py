@@ -39,8 +39,8 @@ from landslide_scale.cube.ledger import Ledger
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.imagery import attempts, geotiff
-from landslide_scale.imagery.raster import read_numbers
+from landslide_scale.reading import attempts, geotiff
+from landslide_scale.reading.raster import read_numbers
 from landslide_scale.reports import scan_report
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.verify import verify

@@ -21,8 +21,8 @@ from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.observe import observe
-from landslide_scale.imagery.raster import read_sample
 from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.reading.raster import read_sample
 from landslide_scale.scan import work
 from landslide_scale.scan.plan import Plan
 from landslide_scale.scan.settings import ScanConfig
@@ -185,7 +185,7 @@ def test_a_sample_of_a_file_without_small_overviews_is_not_taken(tmp_path: Path,
     found = read_sample(path)
     assert found is not None
     assert found.shape == (512, 512)
-    monkeypatch.setattr("landslide_scale.imagery.raster.LARGEST_SAMPLED", 599)
+    monkeypatch.setattr("landslide_scale.reading.raster.LARGEST_SAMPLED", 599)
     assert read_sample(path) is None
 
 

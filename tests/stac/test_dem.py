@@ -19,9 +19,9 @@ from helpers.webserver import Answer, Site, site
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidConfigError, PermanentReadError
 from landslide_scale.grid import Lattice, Zone
-from landslide_scale.imagery import attempts
 from landslide_scale.imagery.elevation import read_elevation
 from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.reading import attempts
 from landslide_scale.scan.settings import BEFORE, ScanConfig
 from landslide_scale.scene import Access
 from landslide_scale.stac.dem import DemTile, tiles

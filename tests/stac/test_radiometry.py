@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from landslide_scale.bands import NEWER_OFFSET
-from landslide_scale.imagery.raster import read_sample
+from landslide_scale.reading.raster import read_sample
 from landslide_scale.stac.radiometry import ENOUGH, VERDICTS, Evidence, Verdict, decide, in_question, witness
 
 Truth = Literal[True, False]

@@ -17,7 +17,7 @@ from landslide_scale.demo.ground.canvas import block_mean
 from landslide_scale.demo.ground.frame import CELL_M, TRUTH_M, Frame, lattice_in_frame, to_lonlat
 from landslide_scale.demo.ground.scars import Scar
 from landslide_scale.demo.ground.surface import scar_numbers
-from landslide_scale.imagery.raster import write_cog
+from landslide_scale.reading.raster import write_cog
 
 NO_TRUTH = 255
 """Written where there is no made ground."""

@@ -25,7 +25,7 @@ from landslide_scale.demo.satellite.atmosphere import Sky, classify, make_sky, t
 from landslide_scale.demo.satellite.items import CELLS, item_id, make_item
 from landslide_scale.demo.satellite.passes import Pass
 from landslide_scale.demo.satellite.sensor import Sampler, digital_numbers
-from landslide_scale.imagery.raster import write_cog
+from landslide_scale.reading.raster import write_cog
 
 _SWATH_LEAN = 0.24  # metres east per metre north: the edge of a descending orbit's swath
 _MISTAKEN_PER_PASS = 3
