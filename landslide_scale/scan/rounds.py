@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from landslide_scale.cube.ledger import Record
 from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.work import Row
-from landslide_scale.scene import Unused
+from landslide_scale.scene import Unused, by_processing
 
 TRIES_OF_A_PERMANENT_FAILURE = 2
 """A failure that should not pass is tried once more, in another process, because GDAL remembers failures."""
@@ -134,16 +134,24 @@ def _first(names: list[str], reasons: Mapping[str, str]) -> str:
 
 
 def differing(records: Mapping[str, Record], units: Iterable[WorkUnit]) -> list[Record]:
-    """Records that tell which units that are done were made of other scenes than they are planned of now."""
-    known = ((records[unit.id], {scene.id for scene in unit.scenes}) for unit in units if unit.id in records)
-    return [_broken(record, wanted) for record, wanted in known if record.done and _made_of(record) != wanted]
+    """Records that tell which units that are done were made of other scenes than they are planned of now.
+
+    An older processing is said of a unit only where it filled something, so it may be lacking.
+    """
+    done = ((records[unit.id], unit) for unit in units if unit.id in records and records[unit.id].done)
+    found = []
+    for record, unit in done:
+        made, planned = _made_of(record), {scene.id for scene in unit.scenes}
+        needed = {scene.id for place, scene in by_processing(unit.scenes) if not place}
+        if made - planned or needed - made:
+            found.append(_broken(record, sorted(made - planned), sorted(needed - made)))
+    return found
 
 
 def _made_of(record: Record) -> set[str]:
     return {scene["id"] for scene in record.scenes if "quarantined" not in scene}
 
 
-def _broken(record: Record, wanted: set[str]) -> Record:
-    with_others, lacking = sorted(_made_of(record) - wanted), sorted(wanted - _made_of(record))
+def _broken(record: Record, with_others: Sequence[str], lacking: Sequence[str]) -> Record:
     what = ", ".join([*(f"with {name}" for name in with_others[:3]), *(f"without {name}" for name in lacking[:3])])
     return Record(unit=record.unit, state="broken", attempts=record.attempts, error=f"OtherScenes: made {what}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -131,3 +132,26 @@ def test_a_predictor_loads_the_checkpoint_and_base_weights_that_are_configured(t
     made = _engine(parse(ScanConfig, settings), lambda *places, **named: given.append((places, named)))
     made.keywords["how"].load()
     assert given == [(("band.safetensors",), {"base_url": "sam.pth"})]
+
+
+def test_a_complete_run_with_older_processings_has_nothing_left_to_do(model: str, tmp_path: Path):
+    tiles = border_tiles()
+    scenes = tmp_path / "scenes"
+    scenes.mkdir()
+    made = [write_item(scenes, tile) for tile in tiles.values()]
+    for name in ("a", "d"):
+        older = write_item(scenes, replace(tiles[name], name=f"{name}-older"))
+        older["properties"] |= {"s2:processing_baseline": "05.00", "s2:datastrip_id": f"S2A_DS_{name}"}
+        made.append(older)
+    with serve(made, [COLLECTION]) as url:
+        settings = configured((url, scenes), model, tmp_path / "run", catalog={"offset": "in_numbers"})
+        config = parse(ScanConfig, settings)
+        loading = sure(read_card(model))
+        assert driver.begin(config, engine(config, Roles(), load=loading), resume=False, progress=silent).complete
+    planned = driver.prepare(config).survey.plan.units
+    assert {"a-older", "d-older"} <= {scene.id for unit in planned for scene in unit.scenes}
+
+    def refuse(_: object) -> NoReturn:
+        pytest.fail("a unit of a complete run was to be done again")
+
+    assert driver.begin(config, refuse, resume=True, progress=silent).complete
