@@ -5,7 +5,7 @@ survives pickling with all four, because it crosses processes.
 
 * ``InvalidInputError``   the user changes something and runs again; nothing was written (exit code 2).
 * ``TryAgainError``       the same call may succeed later: it is retried, then recorded.
-* ``PermanentReadError``  the same call will fail again: it is recorded at once, and the unit is failed.
+* ``PermanentReadError``  the same call will fail again: it is recorded, and a scan goes on without that scene.
 * ``IncompleteRunError``  the run ended, some units did not: ``--resume`` retries just those (exit code 3).
 * ``BrokenRunError``      the run cannot go on and a resume may (exit code 1).
 """

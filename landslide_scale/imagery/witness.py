@@ -21,7 +21,7 @@ AT_ONCE = 8
 def ask_pixels(scenes: Iterable[Scene]) -> Mapping[str, Evidence]:
     """What the pixels of each scene say, by id.
 
-    A scene that cannot be read, or has no such bands, has nothing to say: a unit that needs it will fail and name it.
+    A scene that cannot be read, or has no such bands, has nothing to say: a unit that needs it finds out and names it.
     """
     wanted = list(scenes)
     with ThreadPoolExecutor(AT_ONCE) as pool:

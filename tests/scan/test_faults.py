@@ -506,7 +506,7 @@ def command(settings: dict[str, Any], change: str = "pass") -> subprocess.Comple
     """`landslide-scale scan`, to its end."""
     path = Path(settings["output"]["run"]).with_suffix(".yaml")
     path.write_text(json.dumps(settings))
-    script = f"from landslide_scale import heartbeat\n{change}\nfrom landslide_scale.cli import main\nmain()"
+    script = f"from landslide_scale.runtime import heartbeat\n{change}\nfrom landslide_scale.cli import main\nmain()"
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     words = [sys.executable, "-c", script, "scan", "--config", str(path)]
     return subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=500)
