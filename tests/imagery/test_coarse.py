@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from landslide_scale.errors import PermanentReadError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.imagery import mask
 from landslide_scale.imagery.composite import Image
-from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.observe import BYTES_PER_PIXEL, observe
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scene import Scene
 
@@ -393,3 +395,34 @@ def test_an_edge_outside_the_box_reaches_into_it_and_a_cloud_is_told_before_it(t
     assert (image.reason[20:, :6] == Reason.NO_DATA).all()
     assert (image.reason[20:, 6:] == Reason.OBSERVED).all()
     assert (image.reason[:2, :6] == Reason.CLOUD).all()
+
+
+def test_the_squares_of_a_coarse_lattice_take_no_more_memory_than_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(mask, "DILATED_ROWS", 16)
+    monkeypatch.setattr("landslide_scale.imagery.resampling.MERGED_PIXELS", 10**4)
+    side, times = 300, 3
+    generator = np.random.default_rng(0)
+    bands = {band: generator.integers(1, 9999, (6 * side, 6 * side)).astype(np.uint16) for band in BANDS}
+    large = scene(
+        tmp_path, "large", bands, np.full((times * side, times * side), 4, np.uint8), west=WEST, north=NORTH
+    )  # fmt: skip
+    of = lattice(60)
+    box = of.box_covering((WEST, NORTH - 60 * side, WEST + 60 * side, NORTH))
+    peaks = {}
+    for bytes_of_strip in (8 * 2**20, 32 * 2**20):
+        monkeypatch.setattr(mask, "STRIP_BYTES", bytes_of_strip)
+        peaks[bytes_of_strip] = peak_of(lambda: observe([large], of, box, BANDS, CompositeConfig(dilate_m=20)))
+        of_image = side * side * (8 * len(BANDS) + BYTES_PER_PIXEL)
+        assert peaks[bytes_of_strip] < bytes_of_strip + of_image
+    assert peaks[32 * 2**20] > 1.5 * peaks[8 * 2**20]  # else nothing of it was held in strips
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    work()  # what is kept for good is not counted
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
