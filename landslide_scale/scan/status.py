@@ -157,7 +157,7 @@ def lines(found: Status) -> list[str]:
         *errors,
         *stages,
         (
-            f"{found.retried} units took more than one attempt, {found.resampled} used scenes of another zone, "
+            f"{found.retried} units took more than one attempt, {found.resampled} used resampled scenes, "
             f"{found.doubted} lack a quarantined one"
         ),
         *(f"not used: scene {one}" for one in found.not_used[:NAMED_SCENES]),
