@@ -401,7 +401,7 @@ def test_the_squares_of_a_coarse_lattice_take_no_more_memory_than_is_set_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(mask, "DILATED_ROWS", 16)
-    monkeypatch.setattr("landslide_scale.imagery.resampling.MERGED_PIXELS", 10**4)
+    monkeypatch.setattr("landslide_scale.reading.resampling.MERGED_PIXELS", 10**4)
     side, times = 300, 3
     generator = np.random.default_rng(0)
     bands = {band: generator.integers(1, 9999, (6 * side, 6 * side)).astype(np.uint16) for band in BANDS}

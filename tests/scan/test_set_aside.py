@@ -87,6 +87,7 @@ def without_red(item: Item) -> None:
 
 def without_baseline(item: Item) -> None:
     del item["properties"]["s2:processing_baseline"]
+    item["properties"]["s2:datatake_id"] = item["properties"]["s2:datatake_id"].removesuffix("_N05.09")
 
 
 def of_a_foreign_host(item: Item) -> None:
@@ -219,23 +220,25 @@ def test_excluded_scenes_are_left_out_and_a_run_gone_on_with_is_done_anew_withou
     assert anew
 
 
-def test_an_older_processing_takes_the_place_of_an_unreadable_scene(
-    items: dict[str, Item], folder: Path, checkpoint: str, tmp_path: Path
+@pytest.mark.parametrize(("processings", "planned"), [("newest", "a b c d"), ("ordered", "a b b_older c d")])
+def test_an_older_processing_takes_the_place_of_an_unreadable_scene(  # noqa: PLR0917
+    items: dict[str, Item], folder: Path, checkpoint: str, tmp_path: Path, processings: str, planned: str
 ):
+    composite = {"processings": processings}
     older = copy.deepcopy(items["b"]) | {"id": "b_older"}
     older["properties"]["s2:processing_baseline"] = "04.00"
     items["b"]["assets"]["red"]["href"] = str(folder / "gone.tif")
     run = tmp_path / "run"
-    with asked_of(items | {"older": older}, folder, checkpoint, run) as settings:
+    with asked_of(items | {"older": older}, folder, checkpoint, run, composite=composite) as settings:
         survey = prepare(parse(ScanConfig, settings)).survey
         summary = plain_scan(settings)
-    assert [scene.id for scene in survey.plan.scenes] == ["a", "b", "c", "d"]
+    assert [scene.id for scene in survey.plan.scenes] == planned.split()
     after = without(survey, {"b": "gone"}).plan
     assert [scene.id for scene in after.scenes] == ["a", "b_older", "c", "d"]
     assert summary.complete
     assert [one.partition(":")[0] for one in summary.quarantined] == ["b"]
     del items["b"]
-    with asked_of(items | {"older": older}, folder, checkpoint, tmp_path / "older") as settings:
+    with asked_of(items | {"older": older}, folder, checkpoint, tmp_path / "older", composite=composite) as settings:
         assert plain_scan(settings).complete
     assert_same_cubes(run, tmp_path / "older")
 
