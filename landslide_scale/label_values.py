@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-BACKGROUND = 0
 LANDSLIDE = 1
 IGNORE = 255
 """A pixel that takes no part: unobserved, uncertain, or padding."""

@@ -76,7 +76,7 @@ class Scene:
         cloud_cover: Percent, 0 to 100.
         offset: What is added to a digital number before division by 10 000.
         offset_rule: Why that offset, for the ledger.
-        assets: (band, href) pairs, ``scl`` among them, and what is asked of a doubtful scene.
+        assets: (band, href) pairs, ``scl`` among them.
         access: What their reading may touch.
         quarantine: Why the scene must not be used; empty where it may be.
         doubtful: Whether the catalogue's word on the offset may be wrong, and its pixels have not been asked yet.

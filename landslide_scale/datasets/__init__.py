@@ -1,4 +1,7 @@
-"""Labelled images to train on: four layouts behind one protocol, all opened and checked before training begins."""
+"""Labelled images to train on: four layouts behind one protocol, all opened and checked before training begins.
+
+Imports only the vocabulary. Begin with `sample.py`, the protocol, and then with the layout you are after.
+"""
 
 from __future__ import annotations
 

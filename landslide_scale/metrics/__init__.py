@@ -1,7 +1,8 @@
 """How good a map is: scores as counts that add up over images and workers, and what is chosen from them.
 
 A score whose denominator is 0 is undefined and is ``nan``, never 0 or 1. Pixels labelled 255 take no part anywhere:
-what is predicted there changes nothing, and beside them there is no border.
+what is predicted there changes nothing, and beside them there is no border. Imports only the vocabulary; begin with
+`confusion.py` for pixels and `maps.py` for whole maps.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The networks, their parts and their base weights.
 
-Needs torch, numpy, segment-anything and, for the convolutional networks, segmentation-models-pytorch only.
+Needs torch, numpy, segment-anything and, for the convolutional networks, segmentation-models-pytorch only. Begin with
+`families.py`, and with `checkpoint.py` for what a trained network is on disk.
 """
 
 from landslide_scale.model.convnets.network import ConvNet

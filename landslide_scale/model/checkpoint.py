@@ -142,8 +142,7 @@ def read_card(url: str) -> ModelCard:
     Raises:
         InvalidCheckpointError: Not a checkpoint of this package, or unreadable.
     """
-    length = _header_length(read_range(url, 0, _LENGTH_BYTES), url)
-    return _card(read_range(url, _LENGTH_BYTES, _LENGTH_BYTES + length), url)
+    return _card(_read_header(url), url)
 
 
 def restore(
@@ -182,14 +181,16 @@ def restore(
 
 
 def identified(url: str) -> tuple[ModelCard, str]:
-    """The card, and the SHA-256 of the file that it is from: one reading serves both.
+    """The card, and the SHA-256 of the file that it is from; what is no checkpoint may be large, and is not read whole.
 
     Raises:
-        InvalidCheckpointError: As for :func:`read_card`.
+        InvalidCheckpointError: As for :func:`read_card`, or the file was replaced meanwhile.
     """
-    _header_length(read_range(url, 0, _LENGTH_BYTES), url)  # what is no checkpoint may be large
-    data = read_range(url, 0, None)
-    return _card(_header(data, url), url), hashlib.sha256(data).hexdigest()
+    header = _read_header(url)
+    card, data = _card(header, url), read_range(url, 0, None)
+    if _header(data, url) != header:
+        raise _broken("another file than a moment ago", url)
+    return card, hashlib.sha256(data).hexdigest()
 
 
 def _base(card: ModelCard, base_url: str | None, cache: Path | None) -> Mapping[str, torch.Tensor]:
@@ -207,6 +208,12 @@ def _base(card: ModelCard, base_url: str | None, cache: Path | None) -> Mapping[
             cure="Use the version of torch it was trained with, or train with published base weights",
         )
     return base
+
+
+def _read_header(url: str) -> bytes:
+    """The safetensors header of a file, of which no more is read."""
+    length = _header_length(read_range(url, 0, _LENGTH_BYTES), url)
+    return read_range(url, _LENGTH_BYTES, _LENGTH_BYTES + length)
 
 
 def _header(data: bytes, url: str) -> bytes:

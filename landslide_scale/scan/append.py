@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,41 @@ from landslide_scale.stac.windows import check_windows
 from landslide_scale.storage.rundir import RunDirectory
 
 
-def grow(run: RunDirectory, request: Request, sources: Sources, settings: dict[str, Any]) -> Survey:
+@dataclass(frozen=True, kw_only=True)
+class Growing:
+    """A complete run, and what it is to be given.
+
+    Attributes:
+        settings: Its own.
+        windows: Those it has.
+        added: Those that are further.
+    """
+
+    settings: dict[str, Any]
+    windows: tuple[Window, ...]
+    added: tuple[Window, ...]
+
+
+def growing(run: RunDirectory, wanted: Sequence[Window]) -> Growing:
+    """What is to be added to the run of a folder so that it has the windows that are wanted.
+
+    Raises:
+        RunConflictError: There is no complete scan, or no later window.
+    """
+    known = run.claimed()
+    if known["kind"] != "scan" or known["state"] != "complete" or not isinstance(known["settings"], dict):
+        raise RunConflictError(
+            f"a {known['kind']} run that is {known['state']}",
+            expected="a complete scan",
+            cure="Finish it with --resume and the windows it was begun with (or was being given) first.",
+            run=run,
+        )
+    there = known["settings"]["windows"]
+    windows = tuple(Window(start=utc(one["start"]), end=utc(one["end"])) for one in there)
+    return Growing(settings=known["settings"], windows=windows, added=_later(windows, wanted, run))
+
+
+def grow(run: RunDirectory, grown: Growing, request: Request, sources: Sources, settings: dict[str, Any]) -> Survey:
     """Make a complete run one of more windows, which then is to be gone on with.
 
     The scenes of the windows it has stay those it was made from; those of the further ones are looked for. They are
@@ -26,24 +60,16 @@ def grow(run: RunDirectory, request: Request, sources: Sources, settings: dict[s
 
     Args:
         run: Its folder.
+        grown: What it has and is given.
         request: Of all windows, those it has first.
         sources: Where Items are from.
         settings: Of the longer run.
 
     Raises:
-        InvalidInputError: There is no complete run of the same settings, or no later window; nothing was written.
+        InvalidInputError: The run has other settings, or the catalogue has not what is asked for; nothing was written.
     """
-    known = run.claimed()
-    if known["kind"] != "scan" or known["state"] != "complete":
-        raise RunConflictError(
-            f"a {known['kind']} run that is {known['state']}",
-            expected="a complete scan",
-            cure="Finish it with --resume and the windows it was begun with (or was being given) first.",
-            run=run,
-        )
-    windows = tuple(Window(start=utc(one["start"]), end=utc(one["end"])) for one in known["settings"]["windows"])
-    added = _later(windows, request.windows, run)
-    run.match("scan", settings | {"windows": known["settings"]["windows"]})
+    windows, added = grown.windows, grown.added
+    run.match("scan", settings | {"windows": grown.settings["windows"]})
     before = load_aside(run)
     found = Found(
         frozen=_in(windows, with_addresses(load_items(run), sources.catalog)),

@@ -12,11 +12,11 @@ from typing import Any
 
 from landslide_scale.cube import template
 from landslide_scale.cube.ledger import Ledger, Record
-from landslide_scale.errors import InvalidConfigError
+from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.metrics import AreaRatio, area_line, assumption
 from landslide_scale.region.metres import check_metres
 from landslide_scale.scan import layout
-from landslide_scale.scan.append import grow
+from landslide_scale.scan.append import grow, growing
 from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.plan import WorkUnit
@@ -105,15 +105,26 @@ def prepare(config: ScanConfig) -> Prepared:
         InvalidInputError: Anything the user gave that does not fit; nothing has been written.
     """
     run = RunDirectory(config.output.run)
-    begun = run.exists("run.json")
-    if begun:
-        config = config.as_begun(run.claimed()["settings"])
+    begun = _begun(run)
+    if begun is not None:
+        config = config.as_begun(begun)
     model = _fitting(config)
     request, sources = _asked(config, model)
-    if not begun:  # a run that counts in other metres goes on in them
+    if begun is None:  # a run that counts in other metres goes on in them
         check_metres(config.grid.crs, request.ground)
     survey = settled(request, sources, kept_or_searched(run, request, sources))
     return Prepared(config=config, run=run, model=model, survey=survey)
+
+
+def _begun(run: RunDirectory) -> object | None:
+    """The settings of the run in a folder. Something else there is refused once the folder is to be taken."""
+    if not run.exists("run.json"):
+        return None
+    try:
+        settings: object = run.claimed()["settings"]
+    except RunConflictError:
+        return None
+    return settings
 
 
 def begin(config: ScanConfig, engine: Engine, *, resume: bool, progress: Report) -> ScanSummary:
@@ -143,12 +154,12 @@ def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSumma
         BrokenRunError: The run cannot go on; :func:`begin` continues it by ``resume``.
     """
     run = RunDirectory(config.output.run)
-    config = config.as_begun(run.claimed()["settings"])
-    model = _fitting(config)
-    request, sources = _asked(config, model)
-    settings = _settings(config, model, request)
     with held(run) as lease:
-        survey = grow(run, request, sources, settings)
+        grown = growing(run, config.windows)
+        config = config.as_begun(grown.settings)
+        model = _fitting(config)
+        request, sources = _asked(config, model)
+        survey = grow(run, grown, request, sources, _settings(config, model, request))
         prepared = Prepared(config=config, run=run, model=model, survey=survey)
         return _finish(prepared, lease, engine, progress)
 

@@ -127,12 +127,14 @@ class ScanConfig(Section):
             del content["dem"]
         return content
 
-    def as_begun(self, settings: Mapping[str, Any]) -> ScanConfig:
+    def as_begun(self, settings: object) -> ScanConfig:
         """The same scan under the rules that a run of these `settings` was begun under.
 
         A key that its settings do not have is one that came later: unless this configuration states it, it has the
         value that stands for what was done before.
         """
+        if not isinstance(settings, dict):
+            return self
         changed = self
         for (name, key), before in BEFORE.items():
             section = getattr(changed, name)

@@ -39,6 +39,7 @@ from landslide_scale.stac.items import (
     told,
     unused,
     with_evidence,
+    witness_assets,
 )
 from landslide_scale.stac.radiometry import Evidence, confronted
 from landslide_scale.stac.revisit import few_scenes
@@ -113,6 +114,7 @@ class Known:
 
     Attributes:
         request: What was asked for.
+        catalog: Where the Items of scenes are from.
         items: Of scenes, with what the pixels of doubtful ones say.
         dem: Of the elevation model.
         scenes: What the Items are, those in quarantine too.
@@ -121,6 +123,7 @@ class Known:
     """
 
     request: Request
+    catalog: CatalogConfig
     items: tuple[Item, ...]
     dem: tuple[Item, ...]
     scenes: tuple[Scene, ...]
@@ -201,7 +204,14 @@ def kept_or_searched_dem(run: RunDirectory, request: Request, sources: Sources) 
 def _searched_dem(config: DemConfig | None, ground: BaseGeometry) -> tuple[Item, ...]:
     if config is None:
         return ()
-    return tuple(search.search_anytime(config, widen(ground, METRES_AROUND_REGION)))
+    found = search.search_anytime(config, widen(ground, METRES_AROUND_REGION))
+    if not any(shapely.box(*tile.bounds).intersects(ground) for tile in tiles(found, config)):
+        raise InvalidCatalogError(
+            f"no tile of {search.collection(config)} meets the region",
+            expected="at least one",
+            cure="Check region and dem.collection.",
+        )
+    return tuple(found)
 
 
 def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window]) -> list[dict[str, Any]]:
@@ -223,8 +233,8 @@ def settled(request: Request, sources: Sources, found: Found) -> Survey:
     A new Item that lacks what is read of it is set aside.
 
     Raises:
-        InvalidCatalogError: Too few scenes are left of the windows that were searched, a frozen Item lacks what is read
-            of it, or no elevation tile meets the region.
+        InvalidCatalogError: Too few scenes are left of the windows that were searched, or a frozen Item lacks what is
+            read of it.
     """
     catalog, bands = sources.catalog, scene_bands(request.bands)
     out = {*catalog.exclude, *(scene.id for scene in found.aside.excluded)}
@@ -239,10 +249,11 @@ def settled(request: Request, sources: Sources, found: Found) -> Survey:
     survey = _surveyed(
         Known(
             request=request,
+            catalog=catalog,
             items=(*found.frozen, *new.items),
             dem=found.dem,
             scenes=(*_quarantined(known, aside.unreadable), *new.scenes),
-            elevations=_elevations(found.dem, sources.dem, request.ground),
+            elevations=() if sources.dem is None else tuple(tiles(found.dem, sources.dem)),
             aside=aside,
         ),
         new={scene.id for scene in new.scenes},
@@ -280,8 +291,10 @@ def _surveyed(known: Known, *, new: Collection[str]) -> Survey:
     """
     asking = any(told(item) for item in known.items)
     unasked = {scene.id for scene in known.scenes if scene.doubtful and (asking or scene.id in new)}
-    made, judged_scenes, said = judged(known.scenes, unasked, partial(_plan, known))
-    items = tuple(with_evidence(item, said[item["id"]]) if item["id"] in said else item for item in known.items)
+    made, judged_scenes, said = judged(known.scenes, unasked, partial(_plan, known), partial(_ask, known))
+    items = tuple(
+        with_evidence(item, said[item["id"]]) if item["id"] in said and not told(item) else item for item in known.items
+    )
     now = replace(known, items=items, scenes=judged_scenes)
     return Survey(**vars(now), plan=made, asked=bool(said))
 
@@ -307,17 +320,15 @@ def _check_enough(survey: Survey, config: CatalogConfig, searched: Collection[Wi
         raise no_scene(config, bare[0])
 
 
-def _elevations(found: Sequence[Item], config: DemConfig | None, ground: BaseGeometry) -> tuple[DemTile, ...]:
-    if config is None:
-        return ()
-    made = tiles(found, config)
-    if not any(shapely.box(*tile.bounds).intersects(ground) for tile in made):
-        raise InvalidCatalogError(
-            f"no tile of {search.collection(config)} meets the region",
-            expected="at least one",
-            cure="Check region and dem.collection.",
-        )
-    return tuple(made)
+def _ask(known: Known, doubtful: Sequence[Scene]) -> Mapping[str, Evidence]:
+    items = {item["id"]: item for item in known.items}
+    found, askable = dict[str, Evidence](), list[Scene]()
+    for scene in doubtful:
+        try:
+            askable.append(replace(scene, assets=witness_assets(items[scene.id], known.catalog)))
+        except InvalidCatalogError as error:
+            found[scene.id] = Evidence(verdict="unclear", figures=f"not readable: {error.found}")
+    return {**found, **ask_pixels(askable)}
 
 
 def _plan(known: Known, judged_scenes: Sequence[Scene]) -> Plan:
@@ -335,7 +346,10 @@ def _plan(known: Known, judged_scenes: Sequence[Scene]) -> Plan:
 
 
 def judged(
-    scenes_known: Iterable[Scene], unasked: Iterable[str], planned: Callable[[Sequence[Scene]], Plan]
+    scenes_known: Iterable[Scene],
+    unasked: Iterable[str],
+    planned: Callable[[Sequence[Scene]], Plan],
+    ask: Callable[[Sequence[Scene]], Mapping[str, Evidence]],
 ) -> tuple[Plan, tuple[Scene, ...], dict[str, Evidence]]:
     """The plan, once the pixels of those scenes were asked that it reads and whose catalogue may be wrong.
 
@@ -343,18 +357,22 @@ def judged(
         scenes_known: All of them.
         unasked: Ids of those that are to be asked, if they are read.
         planned: Makes the plan.
+        ask: Asks the pixels of scenes; gives what they say by id.
 
     Returns:
         The plan, the scenes as it has them, and what the pixels of each scene that was asked say, by its id.
     """
-    known = {scene.id: scene for scene in scenes_known}
+    known = list(scenes_known)
     left, said = set(unasked), dict[str, Evidence]()
     while True:
-        made = planned(list(known.values()))
-        doubtful = [scene for scene in made.scenes if scene.id in left]
+        made = planned(known)
+        doubtful = [scene for scene in made.scenes if scene.doubtful and scene.id in left]
         if not doubtful:
-            return made, tuple(known.values()), said
+            return made, tuple(known), said
         # Where a processing alone is planned with, one that is quarantined now gives way to an older one, asked next.
-        for name, evidence in ask_pixels(doubtful).items():
-            known[name], said[name] = confronted(known[name], evidence), evidence
-            left.remove(name)
+        found = ask(doubtful)
+        known = [
+            confronted(scene, found[scene.id]) if scene.doubtful and scene.id in found else scene for scene in known
+        ]
+        said |= found
+        left -= found.keys()

@@ -64,9 +64,6 @@ def sorted_out(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, .
 def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...]) -> list[Scene]:
     """The Items that are not left out as scenes, with the assets of `bands` and the scene classification.
 
-    Where a catalogue's word on the offset may be wrong, the assets of the bands that can tell are there too, as far as
-    the Item has them.
-
     Raises:
         InvalidCatalogError: An Item lacks a band or a property, or points to an address that is not allowed.
     """
@@ -136,6 +133,18 @@ def sensed_if_said(item: Item) -> datetime | None:
     return None
 
 
+def witness_assets(item: Item, config: CatalogConfig) -> tuple[tuple[str, str], ...]:
+    """(band, href) of what is asked about the offset, the scene classification among it; none where a band is lacking.
+
+    Raises:
+        InvalidCatalogError: An address is not allowed.
+    """
+    names, bands = _names(config), (*WITNESS_BANDS, "scl")
+    if not all(names[band] in item["assets"] for band in bands):
+        return ()
+    return tuple((band, asset_href(item, names[band], config)) for band in bands)
+
+
 def told(item: Item) -> bool:
     """Whether the pixels of an Item were asked, and what they said is kept with it."""
     return _evidence(item) is not None
@@ -195,7 +204,6 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
         offsets.decision(item, config, baseline, evidence),
         offsets.doubtful(config, baseline, evidence),
     )
-    asked = [band for band in WITNESS_BANDS if doubtful and band not in bands and names[band] in item["assets"]]
     return Scene(
         id=item["id"],
         tile=identity.tile(item),
@@ -209,7 +217,7 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
         cloud_cover=_cloud_cover(item),
         offset=decision.offset,
         offset_rule=decision.rule,
-        assets=tuple((band, asset_href(item, names[band], config)) for band in (*bands, *asked)),
+        assets=tuple((band, asset_href(item, names[band], config)) for band in bands),
         access=access(config),
         quarantine=decision.quarantine,
         doubtful=doubtful,

@@ -1,5 +1,4 @@
 """Files by path or URL, the folder of a run, and the lease that keeps a second run out of it.
 
-Imports nothing of this package but its vocabulary; fsspec is imported here so that nothing above needs it. Begin with
-`rundir.py`, which everything that runs writes through.
+Imports nothing of this package but its vocabulary. Begin with `rundir.py`, which everything that runs writes through.
 """

@@ -20,7 +20,7 @@ from landslide_scale.model.landslidenet.sam import sam_parts
 from landslide_scale.model.presets import PAPER
 from landslide_scale.model.weights import load_classifier
 from landslide_scale.spec import ConvNetSpec, ImageFacts, InputSpec, LandslideNetSpec, TuningSpec
-from landslide_scale.storage.files import file_sha256
+from landslide_scale.storage.files import file_sha256, read_range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -355,3 +355,18 @@ def test_facts_and_ranges_that_cannot_be_are_refused(
 ):
     with pytest.raises(InvalidCheckpointError, match=said):
         read_card(rewrite(lambda stored: stored[key].update(change)))
+
+
+def test_a_large_file_that_is_no_checkpoint_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(safetensors.torch.save({"w": torch.zeros(10**6)}))
+    ranges: list[int | None] = []
+
+    def counted(url: str, start: int, stop: int | None) -> bytes:
+        ranges.append(stop)
+        return read_range(url, start, stop)
+
+    monkeypatch.setattr("landslide_scale.model.checkpoint.read_range", counted)
+    with pytest.raises(InvalidCheckpointError, match="no model card"):
+        identified(str(path))
+    assert all(stop is not None and stop < 1000 for stop in ranges)

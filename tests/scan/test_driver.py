@@ -14,6 +14,7 @@ from helpers.borderland import COLLECTION, border_tiles, configured, untrained, 
 from helpers.plainrun import Restore, Roles, engine, silent
 
 from landslide_scale.demo.satellite.stac_server import serve
+from landslide_scale.errors import RunConflictError
 from landslide_scale.model import checkpoint
 from landslide_scale.model.checkpoint import ModelCard, read_card
 from landslide_scale.scan import driver
@@ -155,3 +156,18 @@ def test_a_complete_run_with_older_processings_has_nothing_left_to_do(model: str
         pytest.fail("a unit of a complete run was to be done again")
 
     assert driver.begin(config, refuse, resume=True, progress=silent).complete
+
+
+@pytest.mark.parametrize("known", ['{"kind": "scan", "settings": null, "state": "running"}', "torn{", '{"other": 1}'])
+def test_a_folder_of_something_else_is_refused_when_it_is_taken_and_planned_for_all_the_same(
+    catalogue: tuple[str, Path], model: str, tmp_path: Path, known: str
+):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(known)
+    config = parse(ScanConfig, configured(catalogue, model, tmp_path / "run"))
+    assert driver.prepare(config).survey.plan.units
+    for resume in (False, True):
+        with pytest.raises(RunConflictError):
+            driver.begin(config, engine(config, Roles()), resume=resume, progress=silent)
+    with pytest.raises(RunConflictError):
+        driver.append(config, engine(config, Roles()), progress=silent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +41,10 @@ AUGUST = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))
 WEST, NORTH, SIDE = 500_040, 5_100_000, 100
 GROUND = shapely.box(15.0031, 46.0505, 15.0057, 46.0523)
 PATCHES = PatchLattice(patch=32, halo=0)
+
+
+def hrefs_of(folder: Path) -> dict[str, str]:
+    return {band: f"{folder}/{band}.tif" for band in ("blue", "red", "scl")}
 
 
 def config(folder: Path) -> CatalogConfig:
@@ -121,7 +124,7 @@ def test_where_the_pixels_cannot_tell_the_rule_stands_and_says_so(tmp_path: Path
 
 def test_only_what_is_planned_and_in_doubt_is_read(tmp_path: Path):
     chosen = config(tmp_path)
-    gone = {"blue": f"{tmp_path}/blue.tif", "red": f"{tmp_path}/red.tif", "scl": f"{tmp_path}/scl.tif"}
+    gone = {"blue": "/nowhere/blue.tif", "red": f"{tmp_path}/red.tif", "scl": f"{tmp_path}/scl.tif"}
     away = item("away", assets=gone, bounds=(609_780.0, 5_090_220.0, 719_580.0, 5_200_020.0))
     old = item("old", assets=gone, s2__processing_baseline="03.01")
     assert settle(chosen, [away, old]).items == (away, old)
@@ -143,9 +146,34 @@ def test_what_the_pixels_said_is_frozen_and_a_resumed_run_decides_alike_without_
     again = load_items(run)
     assert not any(one.doubtful for one in scenes(again, chosen, ("red",)))
     before, after = found.plan, settle(chosen, frozen=again).plan
-    assert [replace(one, assets=()) for one in after.scenes] == [replace(one, assets=()) for one in before.scenes]
-    assert [one.quarantine for one in after.quarantined] == [one.quarantine for one in before.quarantined]
+    assert after.scenes == before.scenes
+    assert after.quarantined == before.quarantined
     assert [one.id for one in after.quarantined] == ["bad"]
+
+
+def test_scenes_that_a_run_froze_before_any_were_asked_are_not_asked_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    chosen = config(tmp_path)
+    bad = made(tmp_path, "bad", carried=True, flag=True)
+    assert [one.id for one in settle(chosen, [bad]).plan.quarantined] == ["bad"]
+    monkeypatch.setattr("landslide_scale.imagery.witness._ask", lambda _: pytest.fail("a frozen scene was asked"))
+    assert [one.id for one in settle(chosen, frozen=[bad]).plan.scenes] == ["bad"]
+
+
+def test_a_scene_whose_witnesses_lie_elsewhere_is_used_as_its_catalogue_says(tmp_path: Path):
+    chosen = config(tmp_path)
+    one = made(tmp_path, "s", carried=False, flag=True)
+    one["assets"]["blue"]["href"] = "https://elsewhere.example/blue.tif"
+    (scene,) = settle(chosen, [one]).plan.scenes
+    assert "not readable: asset blue at https://elsewhere.example" in scene.offset_rule
+
+
+def test_an_item_of_one_id_in_two_windows_is_a_scene_of_both(tmp_path: Path):
+    chosen = config(tmp_path)
+    early, late = (item("s", assets=hrefs_of(tmp_path), sensed=f"2023-08-{day}T10:00:00Z") for day in ("05", "25"))
+    found = settle(chosen, [late], frozen=[with_evidence(early, Evidence(verdict="removed", figures="7"))])
+    assert sorted(one.sensed.day for one in found.scenes) == [5, 25]
 
 
 def test_the_record_of_a_unit_names_the_scene_that_it_did_not_use(tmp_path: Path):
