@@ -1,0 +1,91 @@
+"""Chips are what a scan would observe, and their labels are the polygons burnt into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from helpers.borderland import BORDER, border_tiles, served
+
+from landslide_scale.imagery.observe import observe
+from landslide_scale.label_values import IGNORE, LANDSLIDE
+from landslide_scale.labels.chips import _make, _Task, chips_plan
+from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
+
+REGION = shapely.box(BORDER - 0.012, 46.008, BORDER - 0.002, 46.016)
+SCAR = shapely.box(BORDER - 0.009, 46.010, BORDER - 0.006, 46.013)
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("scenes")
+    with served(folder) as url:
+        yield url, folder
+
+
+def config(catalogue: tuple[str, Path], folder: Path, **changes: object) -> ChipsConfig:
+    url, scenes = catalogue
+    (folder / "labels.geojson").write_text(json.dumps(shapely.geometry.mapping(SCAR)))
+    settings: dict[str, Any] = {
+        "region": {"bbox": list(REGION.bounds)},
+        "labels": {"file": str(folder / "labels.geojson")},
+        "windows": [{"start": "2023-08-01", "end": "2023-09-01"}],
+        "catalog": {
+            "url": url,
+            "profile": "plain",
+            "collection": "made",
+            "offset": "in_numbers",
+            "allowed_roots": [str(scenes)],
+        },
+        "composite": {"method": "latest", "dilate_m": 0},
+        "bands": ["red"],
+        "size": 32,
+        "directory": str(folder / "chips"),
+    }
+    return parse(ChipsConfig, settings | changes)
+
+
+def test_a_chip_is_what_a_scan_observes_with_its_labels_and_ignores_what_lies_outside(
+    catalogue: tuple[str, Path], tmp_path: Path
+):
+    chosen = config(catalogue, tmp_path)
+    plan, directory = chips_plan(chosen), RunDirectory(chosen.directory)
+    task = _Task(
+        bands=chosen.bands,
+        composite=chosen.composite,
+        directory=directory,
+        region=plan.region.wkt,
+        labels=SCAR.wkt,
+        interpolation="cubic",
+    )
+    made = {unit.id: _make({"unit": unit.to_json()}, task) for unit in plan.units}
+    assert [row["error"] for row in made.values() if row["error"]] == []
+    scar_pixels = 0
+    for unit in plan.units:
+        if not made[unit.id]["pixels"]:
+            continue
+        with np.load(directory.at(f"{unit.id}.npz")) as chip:
+            image, label = chip["image"], chip["label"]
+        seen = observe(unit.scenes, unit.lattice, unit.box, ("red",), chosen.composite)
+        np.testing.assert_array_equal(image, seen.values)
+        x, y = unit.lattice.centres(unit.box)
+        inside = unit.lattice.inside(unit.box, REGION)
+        assert (label[~inside] == IGNORE).all()
+        assert (label[np.isnan(image[0])] == IGNORE).all()
+        assert label.shape == (len(y), len(x))
+        scar_pixels += int((label == LANDSLIDE).sum())
+    metres = shapely.area(SCAR) * 111_320**2 * np.cos(np.radians(46.0115))
+    assert scar_pixels * 100 == pytest.approx(metres, rel=0.05)
+
+
+def test_the_scenes_of_chips_are_those_of_a_scan(catalogue: tuple[str, Path], tmp_path: Path):
+    found = {scene.id for scene in chips_plan(config(catalogue, tmp_path)).scenes}
+    assert found
+    assert found <= set(border_tiles())
