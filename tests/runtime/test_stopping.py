@@ -88,7 +88,9 @@ def test_a_stopped_scan_says_one_line_and_leaves_nothing_running(sent: signal.Si
     checkpoint = untrained(tmp_path / "model.safetensors", ("red",), "boa")
     (tmp_path / "scenes").mkdir()
     with served(tmp_path / "scenes") as url:
-        settings = configured((url, tmp_path / "scenes"), checkpoint, tmp_path / "run")
+        # So short a window that two passes over it are not suspiciously few.
+        window = {"start": "2023-08-01", "end": "2023-08-11"}
+        settings = configured((url, tmp_path / "scenes"), checkpoint, tmp_path / "run", windows=[window])
         said = stopped("scan", settings, tmp_path, sent, tmp_path / "run" / "ledger" / "units")
     assert said == "stopped; finished units are kept, and --resume goes on from there\n"
     assert not list((tmp_path / "run").glob("lease-*"))

@@ -9,7 +9,7 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,18 @@ def test_a_run_on_s3_writes_each_shard_in_one_request_and_reads_none(
     assert contents("s3://bucket/counted/cube.zarr") == local(whole / "cube.zarr")
 
 
+def refusing(methods: set[str], share: float) -> Callable[[Request], bool]:
+    """Refuses a share of the requests, none of them more often in a row than a client asks anew: four times."""
+    chance, in_a_row = random.Random(5), Counter[Request]()  # noqa: S311 a choice of tests
+
+    def refuse(request: Request) -> bool:
+        struck = request.method in methods and in_a_row[request] < 4 and chance.random() < share
+        in_a_row[request] = in_a_row[request] + 1 if struck else 0
+        return struck
+
+    return refuse
+
+
 @pytest.mark.parametrize(
     ("methods", "share"),
     [({"PUT"}, 0.06), pytest.param({"PUT", "GET", "HEAD", "POST"}, 0.2, marks=pytest.mark.slow)],
@@ -129,8 +141,7 @@ def test_a_run_on_s3_writes_each_shard_in_one_request_and_reads_none(
 def test_a_server_that_says_slow_down_to_a_share_of_requests_changes_no_byte(  # noqa: PLR0917
     store: Proxy, catalogue: tuple[str, Path], checkpoint: str, whole: Path, methods: set[str], share: float
 ):
-    chance = random.Random(5)  # noqa: S311 a choice of tests
-    store.refuse = lambda request: request.method in methods and chance.random() < share
+    store.refuse = refusing(methods, share)
     assert plain_scan(on_s3(catalogue, checkpoint, f"slowed{share}")).complete
     store.refuse = never
     assert len(store.refused) > share * 30 * len(methods)
