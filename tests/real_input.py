@@ -30,6 +30,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.model.checkpoint import read_card
 from landslide_scale.reports import ScanProgress, scan_report, score_lines
 from landslide_scale.runtime.console import run_guarded, say
 from landslide_scale.runtime.session import session
@@ -108,12 +109,14 @@ def fine_tune(bijie: Path, out: Path) -> None:
 
 
 def scan_settings(url: str, scenes: Path, out: Path) -> dict[str, Any]:
+    checkpoint = str(out / "finetune" / "checkpoint.safetensors")
+    accepted = {"accept_radiometry": "rgb8", "accept_resolution": read_card(checkpoint).trained_on.resolution}
     return {
         "region": {"bbox": [14.9, 45.0, 16.5, 47.0]},
         "windows": [{"start": "2023-08-10", "end": "2023-08-21"}],
         "catalog": {"url": url, "profile": "earth-search-v1", "allowed_roots": [str(scenes)]},
         "grid": {"resolution": FINE, "block": 512, "chunk": 256},
-        "model": {"checkpoint": str(out / "finetune" / "checkpoint.safetensors"), "accept_radiometry": "rgb8"},
+        "model": {"checkpoint": checkpoint, **accepted},
         "predict": {"patch": 112},
         "output": {"run": str(out / "scan")},
     }
