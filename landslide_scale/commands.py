@@ -6,6 +6,9 @@ from pathlib import Path
 
 from landslide_scale.demo.run import run_demo
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.inspection.coverage import MAPS
+from landslide_scale.inspection.status import lines
+from landslide_scale.inspection.status import status as run_status
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.settings import BenchmarkConfig
@@ -21,13 +24,10 @@ from landslide_scale.reports import (
 )
 from landslide_scale.runtime.console import say
 from landslide_scale.runtime.session import session
-from landslide_scale.scan.coverage import MAPS
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.engine import append as append_windows
 from landslide_scale.scan.engine import scan as run_scan
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scan.status import lines
-from landslide_scale.scan.status import status as run_status
 from landslide_scale.scan.verify import verify as verify_run
 from landslide_scale.storage.files import write_whole
 from landslide_scale.storage.rundir import RunDirectory

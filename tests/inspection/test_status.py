@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from landslide_scale.cli import app
 from landslide_scale.cube.ledger import Ledger, Record
-from landslide_scale.scan.status import lines, status
+from landslide_scale.inspection.status import lines, status
 from landslide_scale.storage.rundir import RunDirectory
 
 

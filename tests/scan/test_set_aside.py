@@ -33,13 +33,13 @@ from landslide_scale.cube.settings import GridConfig
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.inspection.status import lines, status
 from landslide_scale.labels.chips import chips_plan
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.reports import plan_lines, scan_report
 from landslide_scale.scan import work
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scan.status import lines, status
 from landslide_scale.scan.survey import without
 from landslide_scale.scene import Window, utc
 from landslide_scale.stac.aside import SetAside, keep_aside, load_aside
