@@ -46,6 +46,12 @@ class Scl(IntEnum):
     SNOW = 11
 
 
+CLOUDY_CLASSES = (Scl.UNCLASSIFIED, Scl.CLOUD_MEDIUM, Scl.CLOUD_HIGH, Scl.CIRRUS)
+"""What bright ground is taken for: clouds of any probability, 7 being the lowest."""
+
+PROBABILITIES = ("cloud", "snow")
+"""Assets of Sen2Cor's cloud and snow probability, percent."""
+
 CLEAR_CLASSES = (Scl.VEGETATION, Scl.BARE, Scl.WATER)
 """Observed by default. Class 7 lies at the rim of clouds: 92 to 95 % of it within a pixel of cloud or shadow."""
 
@@ -57,7 +63,9 @@ class Reason(IntEnum):
     """Why a pixel of the cube holds no probability; where several scenes differ, the smallest code above 0 wins.
 
     ``TOO_FEW_CLEAR``: seen clear, but by fewer scenes than ``composite.min_clear`` asks for. ``NO_SCENE``: of the whole
-    layer, for the catalogue has no scene of its window on this region; cubes begun before it was there lack it.
+    layer, for the catalogue has no scene of its window on this region; cubes begun before it was there lack it, as they
+    lack ``PERSISTENT``: masked as cloud on every date on which its surroundings are clear (``composite.persistence``),
+    so that it is bright ground more often than cloud, and told before every other reason.
     """
 
     OBSERVED = 0
@@ -71,6 +79,7 @@ class Reason(IntEnum):
     NOT_SCANNED = 8
     TOO_FEW_CLEAR = 9
     NO_SCENE = 10
+    PERSISTENT = 11
 
 
 NEVER = 65_535

@@ -84,7 +84,9 @@ def _key_against(item: Item, config: CatalogConfig) -> str:
 
 
 def _region_line(request: Request, plan: Plan) -> str:
-    to_read = plan.bytes_to_read(len(scene_bands(request.bands)))
+    composite = request.composite
+    times = 1 if composite.persistence is None else 2
+    to_read = plan.bytes_to_read(len(scene_bands(request.bands)), times * len(composite.assets))
     return (
         f"region {request.km2:,.1f} km2, {len(plan.units)} units, {plan.patch_count:,} patches, "
         f"{to_read / 1e9:.2f} GB of pixels to read (uncompressed)"

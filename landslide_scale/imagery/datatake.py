@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_scale.bands import QUANTIFICATION, Reason, Scl
+from landslide_scale.bands import PROBABILITIES, QUANTIFICATION, Reason, Scl, reasons
 from landslide_scale.errors import PermanentReadError, ReadError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.imagery.mask import (
+    FINEST_M,
     Seen,
     decided_on,
-    dilation_pixels,
     enough,
     gathered,
     joined,
-    masked,
+    looked_around,
+    mask_bytes,
     spread,
     squares,
     strips,
 )
+from landslide_scale.imagery.mask_settings import CERTAIN
+from landslide_scale.imagery.persistence import Persistent, judged_box, suspected
+from landslide_scale.imagery.rules import Look, decided
 from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.reading.claims import OUTSIDE, AnyButZero, Classes, Reflectance, UnaskedClasses
+from landslide_scale.reading.claims import OUTSIDE, Answers, AnyButZero, Classes, Reflectance, Stored, UnaskedClasses
 from landslide_scale.reading.raster import Pixels, fits, is_native, read_classes, read_numbers, source
 from landslide_scale.reading.resampling import AVERAGED, NEAREST, POINTS
 from landslide_scale.redaction import redacted
@@ -58,20 +63,36 @@ class Datatake:
 
     @cached_property
     def fine(self) -> Lattice:
-        """The squares that are decided on, see ``mask.py``."""
+        """The squares that are decided on, see ``mask.py``: whole multiples of them are the pixels of all masks."""
+        sides = [one.resolution for one in self._own_squares.values()] or [self.lattice.resolution]
+        common = math.gcd(*sides)
+        return replace(self.lattice, resolution=common if common >= FINEST_M else min(sides))
+
+    @cached_property
+    def _own_squares(self) -> dict[str, Lattice]:
+        """Of the squares that each asset of the mask would be decided on alone, by its name."""
         if self.config.decided_at == "lattice":
-            return self.lattice
-        first = self.members[0]
-        with _naming(first, "scl"):
-            return decided_on(self.lattice, source(first.href("scl"), first.access))
+            return {}
+        first, found = self.members[0], dict[str, Lattice]()
+        for asset in self.config.assets:
+            with _naming(first, asset):
+                found[asset] = decided_on(self.lattice, source(first.href(asset), first.access))
+        return found
 
     @property
     def factor(self) -> int:
         """Squares along the side of a pixel."""
         return self.lattice.resolution // self.fine.resolution
 
-    def over(self, box: PixelBox, wanted: NDArray[np.bool_]) -> tuple[Seen, set[str], set[str]] | None:
+    def over(
+        self, box: PixelBox, wanted: NDArray[np.bool_], persistent: Persistent | None = None
+    ) -> tuple[Seen, set[str], set[str]] | None:
         """What it saw of `box`, its reflectance only where `wanted` (H, W); None where it saw nothing.
+
+        Args:
+            box: Pixels of the lattice.
+            wanted: (H, W) of it.
+            persistent: What of its squares is persistent, where that is asked for.
 
         Returns:
             What it saw, the ids of the scenes whose pixels are used, and of those that were resampled for that.
@@ -80,8 +101,8 @@ class Datatake:
             ReadError: A scene cannot be read; the error names scene and band.
         """
         parts, used, resampled, any_data = [], set[str](), set[str](), False
-        for strip in strips(box, self.factor, len(self.bands)):
-            found = self._strip(strip, wanted[strip.within(box)])
+        for strip in strips(box, self.factor, len(self.bands), mask_bytes(self.config)):
+            found = self._strip(strip, wanted[strip.within(box)], persistent)
             any_data |= found is not None
             seen, names, elsewhere = found or (Seen.nothing(strip.shape, len(self.bands)), set[str](), set[str]())
             parts.append(seen)
@@ -89,14 +110,14 @@ class Datatake:
             resampled |= elsewhere
         return (joined(parts), used, resampled) if any_data else None
 
-    def _strip(self, box: PixelBox, wanted: NDArray[np.bool_]) -> tuple[Seen, set[str], set[str]] | None:
+    def _strip(
+        self, box: PixelBox, wanted: NDArray[np.bool_], persistent: Persistent | None
+    ) -> tuple[Seen, set[str], set[str]] | None:
         inner = squares(box, self.factor)
-        outer = inner.pad(dilation_pixels(self.config, self.fine))
-        classes, owner, within = self._mosaic(outer)
-        if not classes.any():
+        found = self._reasons(inner, persistent)
+        if found is None:
             return None
-        reason, cut = masked(classes, within, self.config, self.fine), inner.within(outer)
-        reason, owner = reason[cut].copy(), owner[cut].copy()
+        reason, owner = found
         clear = reason == Reason.OBSERVED
         clear &= spread(wanted & enough(clear, self.factor, self.config.clear_share), self.factor)
         values, cover, elsewhere = self._reflectance(owner, clear, inner)
@@ -111,8 +132,52 @@ class Datatake:
     def _ids(self, indexes: Iterable[int]) -> set[str]:
         return {self.members[index].id for index in indexes}
 
-    def _mosaic(self, box: PixelBox) -> tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.bool_]]:
+    def _reasons(
+        self, inner: PixelBox, persistent: Persistent | None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int16]] | None:
+        """Why squares are not used (H, W), and the index of the scene each is from; None where there is no data."""
+        outer = judged_box(inner, self.config, self.fine)
+        wide = outer.pad(looked_around(self.config, self.fine))
+        look = self.look(wide, self.fine)
+        near, cut = look.cut(outer.within(wide)), inner.within(outer)
+        if not near.classes.any():
+            return None
+        if persistent is None:
+            return decided(near, self.config, self.fine)[cut].copy(), near.owner[cut].copy()
+        held = persistent.over(outer) & suspected(look, self.config, self.fine)
+        reason = decided(near, self.config, self.fine, held if persistent.observed else None)
+        reason[held & (reason != Reason.OBSERVED)] = Reason.PERSISTENT
+        return reason[cut].copy(), near.owner[cut].copy()
+
+    def look(self, box: PixelBox, on: Lattice) -> Look:
+        """What the assets of its mask say of a box of a lattice.
+
+        Raises:
+            ReadError: A scene cannot be read; the error names scene and asset.
+        """
+        classes, owner, within = self._mosaic(box, on)
+        clear = (reasons(classes, self.config.clear) == Reason.OBSERVED).any()  # else nothing else is asked
+        answers = {
+            asset: self._answers(asset, owner, box, on) if clear else np.full(box.shape, OUTSIDE, np.int16)
+            for asset in self.config.assets[1:]
+        }
+        return Look(classes=classes, owner=owner, within=within, answers=answers)
+
+    def _answers(self, asset: str, owner: NDArray[np.int16], box: PixelBox, on: Lattice) -> NDArray[np.int16]:
+        """What an asset of the scene that each pixel is from says of it (H, W); -1 where that is nothing."""
+        out = np.full(box.shape, OUTSIDE, np.int16)
+        stored = Answers(largest=CERTAIN) if asset in PROBABILITIES else Answers()
+        for index, scene in enumerate(self.members):
+            mine = owner == index
+            if mine.any():
+                part = _bounding(mine, box)
+                found = self._codes(scene, asset, part, on, stored)
+                np.copyto(out[part.within(box)], found, where=mine[part.within(box)])
+        return out
+
+    def _mosaic(self, box: PixelBox, on: Lattice) -> tuple[NDArray[np.uint8], NDArray[np.int16], NDArray[np.bool_]]:
         """Scene classes (H, W), the index of the first member that has data there, and where any member lies."""
+        stored = Classes() if self.config.no_data == "stated" else UnaskedClasses()
         classes = np.zeros(box.shape, np.uint8)
         owner = np.full(box.shape, -1, np.int16)
         within = np.zeros(box.shape, bool)
@@ -120,23 +185,23 @@ class Datatake:
             lacking = classes == Scl.NO_DATA
             if not lacking.any():
                 break
-            found = self._classes(scene, box)
+            found = self._codes(scene, "scl", box, on, stored)
             within |= found != OUTSIDE
             taken = lacking & (found > Scl.NO_DATA)
             classes[taken], owner[taken] = found[taken], index
         return classes, owner, within
 
-    def _classes(self, scene: Scene, box: PixelBox) -> NDArray[np.int16]:
-        """Scene classes (H, W), -1 outside the scene."""
-        stored = Classes() if self.config.no_data == "stated" else UnaskedClasses()
-        with _naming(scene, "scl"):
-            found = read_classes(scene.href("scl"), self.fine, box, scene.access, NEAREST.of(stored))
-            if self.config.decided_at == "mask" and decided_on(self.lattice, found.source) != self.fine:
+    def _codes(self, scene: Scene, asset: str, box: PixelBox, on: Lattice, stored: Stored) -> NDArray[np.int16]:
+        """Of an asset of a mask (H, W), -1 outside the scene."""
+        with _naming(scene, asset):
+            found = read_classes(scene.href(asset), on, box, scene.access, NEAREST.of(stored))
+            own = self._own_squares.get(asset)
+            if own is not None and decided_on(self.lattice, found.source) != own:
                 raise PermanentReadError(
                     f"classes of {found.source.resolution:g} m at {found.source.west:g}, {found.source.north:g}",
-                    expected=f"{self.fine.resolution} m as their largest common part with the lattice of "
+                    expected=f"{own.resolution} m as their largest common part with the lattice of "
                     f"{self.lattice.resolution} m, as in scene {self.members[0].id} of the same datatake",
-                    file=redacted(scene.href("scl")),
+                    file=redacted(scene.href(asset)),
                 )
         return found.values
 

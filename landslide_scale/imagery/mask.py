@@ -39,6 +39,15 @@ SQUARE_BYTES, BAND_BYTES = 72, 5
 """Of one square: its classes, reasons and the pixels of one band; its reflectance in each."""
 
 
+RULE_BYTES, DATES_BYTES = 10, 24
+"""Of one pixel or square: for each asset that rules are about, and for the test of persistence."""
+
+
+def mask_bytes(config: CompositeConfig) -> int:
+    """Of one pixel or square, what a mask takes beside the scene classes."""
+    return RULE_BYTES * (len(config.assets) - 1) + (DATES_BYTES if config.persistence is not None else 0)
+
+
 def masked(
     classes: NDArray[np.uint8], within: NDArray[np.bool_], config: CompositeConfig, lattice: Lattice
 ) -> NDArray[np.uint8]:
@@ -54,14 +63,24 @@ def masked(
     out = _dilated(classes, reason, config.grown, config.dilate_m / lattice.resolution)
     if config.edge_m:
         # Of two reasons the smaller is told.
-        edge = _near(within & (classes == Scl.NO_DATA), config.edge_m / lattice.resolution)
+        edge = near(within & (classes == Scl.NO_DATA), config.edge_m / lattice.resolution)
         out[(out == Reason.OBSERVED) & edge] = Reason.NO_DATA
     return out
 
 
 def dilation_pixels(config: CompositeConfig, lattice: Lattice) -> int:
-    """Pixels around a box whose classes reach into it."""
-    return math.ceil(max(config.dilate_m, config.edge_m) / lattice.resolution)
+    """Pixels around a box of which something grows into it."""
+    return math.ceil(config.reach_m / lattice.resolution)
+
+
+def looked_around(config: CompositeConfig, lattice: Lattice) -> int:
+    """Pixels around those whose surroundings are looked at, for the test of persistence."""
+    return 0 if config.persistence is None else math.ceil(config.persistence.around_m / lattice.resolution)
+
+
+def reaching_pixels(config: CompositeConfig, lattice: Lattice) -> int:
+    """Pixels around a box on which what is decided in it depends."""
+    return dilation_pixels(config, lattice) + looked_around(config, lattice)
 
 
 def _dilated(
@@ -76,11 +95,11 @@ def _dilated(
     why = {code: int(reasons(np.array([code], np.uint8), ())[0]) for code in grown}
     for one in sorted(set(why.values()), reverse=True):
         members = [code for code in grown if why[code] == one]
-        out[clear & _near(np.isin(classes, members), radius)] = one
+        out[clear & near(np.isin(classes, members), radius)] = one
     return out
 
 
-def _near(seeds: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
+def near(seeds: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     """Where (H, W) a seed lies within `radius` pixels, closed, centre to centre; by strips of rows."""
     out, reach = np.zeros(seeds.shape, bool), math.ceil(radius)
     rows = max(1, min(DILATED_ROWS, DILATED_PIXELS // max(seeds.shape[1], 1)))
@@ -144,10 +163,10 @@ def _common(lengths: Sequence[float]) -> int:
     return math.gcd(*(round(length) for length in lengths))
 
 
-def strips(box: PixelBox, factor: int, bands: int) -> Iterator[PixelBox]:
+def strips(box: PixelBox, factor: int, bands: int, of_mask: int = 0) -> Iterator[PixelBox]:
     """`box` by whole rows, so that the `factor` x `factor` squares of all pixels of a strip fit what is set aside."""
     rows, cols = box.shape
-    size = factor * factor * cols * (SQUARE_BYTES + BAND_BYTES * bands)
+    size = factor * factor * cols * (SQUARE_BYTES + BAND_BYTES * bands + of_mask)
     step = rows if factor == 1 else max(1, STRIP_BYTES // size)
     for top in range(box.row_start, box.row_stop, step):
         yield replace(box, row_start=top, row_stop=min(top + step, box.row_stop))

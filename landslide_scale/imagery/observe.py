@@ -7,17 +7,20 @@ same image. One datatake is in memory at a time; what a composite keeps of each 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from landslide_scale.bands import Reason
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.imagery.composite import HELD_BYTES, STRIP_BYTES, Image, Observation, compositing
 from landslide_scale.imagery.datatake import Datatake
+from landslide_scale.imagery.dates import persistence
 from landslide_scale.imagery.mask import STRIP_BYTES as SQUARES_BYTES
+from landslide_scale.imagery.persistence import Persistent
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scene import Scene, by_processing
 
@@ -42,23 +45,41 @@ def observe(
         ReadError: A scene cannot be read; the error names scene and band.
         BrokenRunError: There is no room for a temporary file.
     """
+    takes = [(take, Datatake.of(take, lattice, bands, config)) for take in _takes(scenes, config)]
+    known = persistence([datatake for _, datatake in takes], box)
+    held = np.zeros(box.shape, bool)
     with compositing(box.shape, len(bands), config) as image:
-        for take in _takes(scenes, config):
+        for take, datatake in takes:
             wanted = image.wanted
             if not wanted.any():
                 break
-            seen = _observation(take, lattice, box, bands, config, wanted=wanted)
+            seen = _observation(take, datatake, box, wanted, known)
             if seen is not None:
+                held |= seen.reason == Reason.PERSISTENT
                 image.add(seen)
-        return image.finish()
+        return _told(image.finish(), held)
 
 
-def planned_bytes(box: PixelBox, bands: int, resolution: int = FINEST_MASK_M) -> int:
-    """The most memory that observing a box takes, however many scenes there are; without the process itself."""
+def _told(image: Image, held: NDArray[np.bool_]) -> Image:
+    """The image with the reason of pixels (H, W) that a date found persistent, before every other but being seen."""
+    seen = (image.reason == Reason.OBSERVED) | (image.reason == Reason.TOO_FEW_CLEAR)
+    image.reason[held & ~seen] = Reason.PERSISTENT
+    return image
+
+
+def planned_bytes(box: PixelBox, bands: int, resolution: int = FINEST_MASK_M, of_mask: int = 0) -> int:
+    """The most memory that observing a box takes, however many scenes there are; without the process itself.
+
+    Args:
+        box: With all that is read around it.
+        bands: How many.
+        resolution: Of its lattice, metres.
+        of_mask: Bytes of a pixel that its mask takes, beside those of the scene classes alone.
+    """
     rows, cols = box.shape
     held = HELD_BYTES * 9 // 8 + 3 * STRIP_BYTES  # a growing buffer; a strip, picked and sorted
     divided = SQUARES_BYTES if resolution > FINEST_MASK_M else 0
-    return rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL) + held + divided + BYTES_BESIDE
+    return rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL + of_mask) + held + divided + BYTES_BESIDE
 
 
 def _takes(scenes: Sequence[Scene], config: CompositeConfig) -> list[list[Scene]]:
@@ -82,15 +103,13 @@ def _sensing_day(take: Sequence[Scene]) -> int:
 
 def _observation(
     take: Sequence[Scene],
-    lattice: Lattice,
+    datatake: Datatake,
     box: PixelBox,
-    bands: tuple[str, ...],
-    config: CompositeConfig,
-    *,
     wanted: NDArray[np.bool_],
+    known: Mapping[Lattice, Persistent],
 ) -> Observation | None:
     """What a datatake saw of `box`, its reflectance only where `wanted` (H, W); None where it saw nothing."""
-    found = Datatake.of(take, lattice, bands, config).over(box, wanted)
+    found = datatake.over(box, wanted, known[datatake.fine] if known else None)
     if found is None:
         return None
     seen, used, resampled = found

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from landslide_scale.bands import CLEAR_CLASSES, DILATED_CLASSES, Scl
+from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, CLOUDY_CLASSES, DILATED_CLASSES, PROBABILITIES
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.imagery.mask_settings import MaskRule, PersistenceConfig, SceneClass, idle
+from landslide_scale.stac.settings import CatalogConfig
 from landslide_scale.strictyaml import Section
-
-SceneClass = Annotated[int, Field(ge=Scl.DEFECTIVE, le=Scl.SNOW)]
 
 _LEAST_CLEAR = {"median": 3, "latest": 1, "least_cloudy": 1}
 
@@ -37,6 +37,9 @@ class CompositeConfig(Section):
         min_clear: A pixel with fewer clear observations is not observed (reason ``too_few_clear``).
         max_clear: At most so many clear observations of a pixel are read, the newest ones; ``clear_count`` stops
             there. By default all are.
+        mask: Rules beside the one that `clear`, `grow` and `dilate_m` state, which is about scene classes: what any of
+            them takes out is not observed.
+        persistence: How bright ground is told from cloud; by default it is not.
         processings: Of several scenes of one datatake, tile and datastrip, ``ordered``: the newest, and where it has no
             data the next older; ``newest``: it alone, as in runs begun before there was a choice.
     """
@@ -51,6 +54,8 @@ class CompositeConfig(Section):
     clear_share: float = Field(default=0.8, gt=0, le=1)
     min_clear: int = Field(default=1, ge=1, le=255)
     max_clear: int | None = Field(default=None, ge=1, le=255)
+    mask: tuple[MaskRule, ...] = ()
+    persistence: PersistenceConfig | None = None
     processings: Literal["ordered", "newest"] = "ordered"
 
     @model_validator(mode="after")
@@ -99,3 +104,89 @@ class CompositeConfig(Section):
         if self.grow is not None:
             return self.grow
         return tuple(int(known) for known in DILATED_CLASSES if known not in self.clear)
+
+    @model_validator(mode="after")
+    def _sound_rules(self) -> CompositeConfig:
+        """Refuses a rule that is none, or that can do nothing beside the others."""
+        for number, rule in enumerate(self.mask):
+            problems = (rule.problem(), self._against_classes(rule), idle(rule, self.mask[:number]))
+            found, expected, key = next((one for one in problems if one[0]), ("", "", ""))
+            if found:
+                raise InvalidConfigError(found, expected=expected, key=f"composite.mask.{number}.{key}")
+        return self
+
+    @model_validator(mode="after")
+    def _sound_persistence(self) -> CompositeConfig:
+        if self.persistence is None:
+            return self
+        both = sorted(set(self.persistence.classes or ()) & set(self.clear))
+        if both or not self.cloudy:
+            raise InvalidConfigError(
+                f"{both}, which composite.clear has too" if both else f"none: all are clear, {list(self.clear)}",
+                expected="classes that are not clear",
+                key="composite.persistence.classes",
+            )
+        return self
+
+    def _against_classes(self, rule: MaskRule) -> tuple[str, str, str]:
+        """Found, expected and key of a rule about scene classes that takes out clear ones, or nothing more."""
+        if rule.asset == "scl" and rule.classes is not None:
+            if both := sorted(set(rule.classes) & set(self.clear)):
+                return f"{both}, which composite.clear has too", "classes that are not clear", "classes"
+            grown = {code: self.dilate_m if code in self.grown else 0.0 for code in sorted(rule.classes)}
+            if less := [code for code, metres in grown.items() if rule.grow_m <= metres]:
+                found = f"{rule.grow_m:g} for {less}, grown by {grown[less[0]]:g} without it"
+                return found, "more metres than composite.grow and dilate_m say", "grow_m"
+        return "", "", ""
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """What is asked beside bands: the scene classes first, then what the rules do."""
+        return tuple(dict.fromkeys(("scl", *(rule.asset for rule in self.mask))))
+
+    @property
+    def reach_m(self) -> float:
+        """Metres from which something grows into a pixel."""
+        return max(self.dilate_m, self.edge_m, *(rule.grow_m for rule in self.mask))
+
+    @property
+    def cloudy(self) -> tuple[int, ...]:
+        """SCL classes that the test of persistence takes for cloud."""
+        stated = None if self.persistence is None else self.persistence.classes
+        return tuple(int(known) for known in stated or CLOUDY_CLASSES if known not in self.clear)
+
+    @property
+    def rules_told(self) -> tuple[str, ...]:
+        """What else decides on a pixel than the scene classes, as people are told of it."""
+        lines = tuple(rule.line for rule in self.mask)
+        if self.persistence is None or not self.persistence.observe:
+            return lines
+        one = self.persistence
+        told = f"classes {sorted(self.cloudy)} observed where persistent on {one.dates} dates"
+        return (*lines, f"{told}, {one.clear_share:g} clear within {one.around_m:g} m")
+
+
+def check_assets(composite: CompositeConfig, catalog: CatalogConfig) -> None:
+    """Make sure that a catalogue has what the rules of a mask ask, and that nothing else is named.
+
+    Raises:
+        InvalidConfigError: A rule asks what neither the profile nor ``catalog.assets`` has, or the latter names what no
+            rule asks.
+    """
+    known = [name for name in catalog.asset_names if name not in BAND_NAMES]
+    for number, rule in enumerate(composite.mask):
+        if rule.asset not in known:
+            raise InvalidConfigError(
+                f"{rule.asset}, which profile {catalog.profile} does not have",
+                expected=f"one of {', '.join(known)}",
+                cure=f"catalog.assets may name it (`{rule.asset}: NAME`) where the Items have it; earth-search-c1 has "
+                "cloud and snow.",
+                key=f"composite.mask.{number}.asset",
+            )
+    asked = {*BAND_NAMES, "scl", *PROBABILITIES, *composite.assets}
+    if unasked := sorted(set(catalog.assets) - asked):
+        raise InvalidConfigError(
+            f"{', '.join(unasked)}, which is no band and which no rule of composite.mask asks",
+            expected=f"of {', '.join((*BAND_NAMES, 'scl', *PROBABILITIES))}, or the asset of such a rule",
+            key="catalog.assets",
+        )

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.imagery.settings import CompositeConfig, check_assets
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan.settings import ScanCompute
 from landslide_scale.stac.settings import CatalogConfig, DemConfig, WindowField, check_terrain
@@ -45,4 +45,5 @@ class ChipsConfig(Section):
         if unknown:
             raise InvalidConfigError(f"bands {unknown}", expected=f"of {', '.join(known)}", key="bands")
         check_terrain(self.bands, self.dem)
+        check_assets(self.composite, self.catalog)
         return self

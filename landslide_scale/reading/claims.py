@@ -123,6 +123,34 @@ class Classes(_Codes):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answers(_Codes):
+    """What a mask says of a pixel: percent, or classes of its own; -1 where it says nothing, as outside.
+
+    Attributes:
+        largest: Numbers beyond say nothing.
+    """
+
+    largest: int = LARGEST_NUMBER
+
+    def check(self, dataset: Any, href: str) -> None:  # noqa: ANN401 rasterio ships no types
+        """They are neither scaled nor masked."""
+        if (dataset.scales[0], dataset.offsets[0]) != (1.0, 0.0):
+            raise PermanentReadError(
+                f"scale {dataset.scales[0]:g} and offset {dataset.offsets[0]:g} in a file of a mask",
+                expected="numbers as they are",
+                file=redacted(href),
+            )
+        _refuse_mask(dataset, href)
+
+    def taken(self, numbers: NDArray[Any], nodata: float | None) -> NDArray[Any]:
+        """-1 for what says nothing; 0 never does: files of probabilities declare it as no data and mean 0 percent."""
+        said = (numbers >= 0) & (numbers <= self.largest)
+        if nodata:
+            said &= numbers != nodata
+        return np.where(said, numbers, OUTSIDE).astype(np.int16)
+
+
+@dataclass(frozen=True, kw_only=True)
 class UnaskedClasses(_Codes):
     """Scene classes as runs took them before files were asked: the lowest eight bits."""
 

@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.bands import scene_bands
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project
-from landslide_scale.imagery.mask import dilation_pixels
+from landslide_scale.imagery.mask import mask_bytes, reaching_pixels
 from landslide_scale.imagery.observe import planned_bytes
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scene import Scene, Unused, Window, newest_processing
@@ -138,15 +138,15 @@ class Plan:
         """Patches the network will see at most; blocks without data need none."""
         return sum(self.patches.count(unit.box) for unit in self.units if unit.scenes)
 
-    def bytes_to_read(self, bands: int) -> int:
-        """Uncompressed bytes of the pixels asked for: 16 bits for each band, 8 for the scene classes.
+    def bytes_to_read(self, bands: int, masks: int = 1) -> int:
+        """Uncompressed bytes of the pixels asked for: 16 bits for each band, 8 for each of `masks`, times it is read.
 
         Older processings are not counted: they are read only where the newest has no data.
         """
         total = 0
         for unit in self.units:
             rows, cols = self.patches.covering(unit.box).shape
-            total += rows * cols * (2 * bands + 1) * len(newest_processing(unit.scenes))
+            total += rows * cols * (2 * bands + masks) * len(newest_processing(unit.scenes))
         return total
 
     def dem_bytes_to_read(self) -> int:
@@ -157,10 +157,10 @@ class Plan:
 
 def reader_bytes(lattice: Lattice, patches: PatchLattice, composite: CompositeConfig, bands: tuple[str, ...]) -> int:
     """The most memory of a process that reads blocks of a lattice, however many scenes there are."""
-    box = patches.covering(lattice.box(Block(row=0, col=0))).pad(dilation_pixels(composite, lattice) + patches.stride)
+    box = patches.covering(lattice.box(Block(row=0, col=0))).pad(reaching_pixels(composite, lattice) + patches.stride)
     of_scenes, pixels = scene_bands(bands), math.prod(box.shape)
     terrain = 0 if of_scenes == bands else pixels * (4 * len(bands) + TERRAIN_BYTES_PER_PIXEL)
-    return planned_bytes(box, len(of_scenes), lattice.resolution) + terrain + PROCESS_BYTES
+    return planned_bytes(box, len(of_scenes), lattice.resolution, mask_bytes(composite)) + terrain + PROCESS_BYTES
 
 
 def extents(places: Iterable[Place]) -> dict[Lattice, PixelBox]:
@@ -210,7 +210,7 @@ def make(
     elevations = DemIndex(dem)
     units = []
     for lattice in lattices(region, grid):
-        reach = dilation_pixels(composite, lattice)
+        reach = reaching_pixels(composite, lattice)
         for block in lattice.blocks_meeting(region):
             covered = patches.covering(lattice.box(block))
             read, tiles = covered.pad(reach), elevations.reaching(lattice, covered.pad(1))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_core import to_jsonable_python
 
 from landslide_scale.cube.settings import CubeConfig, GridConfig
-from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.imagery.settings import CompositeConfig, check_assets
 from landslide_scale.redaction import redacted_values
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.spec import Radiometry
@@ -32,6 +32,8 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("composite", "edge_m"): 0.0,
     ("composite", "decided_at"): "lattice",
     ("composite", "clear_share"): 0.8,  # of no effect there
+    ("composite", "mask"): (),
+    ("composite", "persistence"): None,
 }
 """Keys, by section, that runs were begun without, and the value of each that does what was done then. It is left out of
 what a run records, so that those runs are known again."""
@@ -104,6 +106,11 @@ class ScanConfig(Section):
     predict: PredictConfig = PredictConfig()
     compute: ScanCompute = ScanCompute()
     output: CubeConfig
+
+    @model_validator(mode="after")
+    def _assets(self) -> ScanConfig:
+        check_assets(self.composite, self.catalog)
+        return self
 
     def settings(self) -> dict[str, Any]:
         """What the result depends on: all but where things are, and where it is computed.

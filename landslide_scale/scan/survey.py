@@ -70,6 +70,11 @@ class Request:
     grid: GridConfig
     composite: CompositeConfig
 
+    @property
+    def read(self) -> tuple[str, ...]:
+        """What is read of scenes beside their classes: bands, and what the rules of a mask ask."""
+        return (*scene_bands(self.bands), *self.composite.assets[1:])
+
     @cached_property
     def ground_sha256(self) -> str:
         """Of the region's geometry: a file edited in place is another region."""
@@ -236,7 +241,7 @@ def settled(request: Request, sources: Sources, found: Found) -> Survey:
         InvalidCatalogError: Too few scenes are left of the windows that were searched, or a frozen Item lacks what is
             read of it.
     """
-    catalog, bands = sources.catalog, scene_bands(request.bands)
+    catalog, bands = sources.catalog, request.read
     out = {*catalog.exclude, *(scene.id for scene in found.aside.excluded)}
     new = sorted_out((item for item in found.new if not _is_of(item, out)), catalog, bands)
     excluded = [unused(item, catalog, EXCLUDED) for item in (*found.frozen, *found.new) if _is_of(item, out)]

@@ -104,7 +104,7 @@ def read(row: Row, task: Task) -> Row:
         failure = {
             "error": f"{type(error).__name__}: {error.at(unit=unit.id)}",
             "retry": isinstance(error, TryAgainError),
-            "unreadable": json.dumps(_unreadable(error, scenes, task.bands)),
+            "unreadable": json.dumps(_unreadable(error, scenes, (*task.composite.assets, *scene_bands(task.bands)))),
         }
         return row | _nothing(len(task.bands), unit) | failure | {"read_seconds": time.perf_counter() - begun}
     if unit.layer in task.bare:
@@ -119,13 +119,13 @@ def _names(unit: WorkUnit) -> dict[str, dict[str, str]]:
     }
 
 
-def _unreadable(error: ReadError, scenes: Sequence[Scene], bands: tuple[str, ...]) -> dict[str, str]:
-    """Why, by id: the scene that failed a unit for good, and those of the others that cannot even be opened."""
+def _unreadable(error: ReadError, scenes: Sequence[Scene], assets: tuple[str, ...]) -> dict[str, str]:
+    """Why, by id: the scene that failed a unit for good, and those of the others whose `assets` cannot be opened."""
     if not is_the_scenes_own(error):
         return {}
     failed = error.where["scene"]
     others = [scene for scene in scenes if scene.id != failed]
-    found = {failed: error, **unopenable(others, ("scl", *scene_bands(bands)))}
+    found = {failed: error, **unopenable(others, assets)}
     return {name: _said(one) for name, one in found.items()}
 
 

@@ -21,7 +21,6 @@ from landslide_scale.scene import Scene, Unused, utc
 from landslide_scale.stac import identity, offsets
 from landslide_scale.stac.filters import unmet
 from landslide_scale.stac.hrefs import access, asset_href
-from landslide_scale.stac.providers import PROFILES
 from landslide_scale.stac.radiometry import VERDICTS, WITNESS_BANDS, Evidence
 from landslide_scale.stac.settings import CatalogConfig
 
@@ -98,7 +97,7 @@ def unused(item: Item, config: CatalogConfig, reason: str) -> Unused:
     with suppress(InvalidCatalogError), readable(item):
         place = {"bounds": _finite(item, footprint(item).bounds)}
     with suppress(InvalidCatalogError), readable(item):
-        mask = _names(config)["scl"]
+        mask = config.asset_names["scl"]
         epsg = _epsg(item, mask)
         place = {"epsg": epsg, "bounds": _bounds(item, item["assets"].get(mask, {}), epsg)}
     known = isinstance(name, str) and _NAME.fullmatch(name)
@@ -139,7 +138,7 @@ def witness_assets(item: Item, config: CatalogConfig) -> tuple[tuple[str, str], 
     Raises:
         InvalidCatalogError: An address is not allowed.
     """
-    names, bands = _names(config), (*WITNESS_BANDS, "scl")
+    names, bands = config.asset_names, (*WITNESS_BANDS, "scl")
     if not all(names[band] in item["assets"] for band in bands):
         return ()
     return tuple((band, asset_href(item, names[band], config)) for band in bands)
@@ -197,7 +196,7 @@ def _cloud_cover(item: Item) -> float:
 
 
 def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
-    names = _names(config)
+    names = config.asset_names
     epsg = _epsg(item, names["scl"])
     baseline, evidence = identity.baseline(item), _evidence(item)
     decision, doubtful = (
@@ -222,12 +221,6 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
         quarantine=decision.quarantine,
         doubtful=doubtful,
     )
-
-
-def _names(config: CatalogConfig) -> dict[str, str]:
-    """Asset names by band."""
-    own: dict[str, str] = {str(band): name for band, name in config.assets.items()}
-    return {**PROFILES[config.profile].assets, **own}
 
 
 def checked_name(item: Item, what: str, name: object, *, kind: str = "scene") -> str:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from landslide_scale.bands import BAND_NAMES
+from landslide_scale.bands import BAND_NAMES, PROBABILITIES
 
+_AS_CALLED_HERE = (*BAND_NAMES, "scl")
+_WITH_PROBABILITIES = {name: name for name in (*_AS_CALLED_HERE, *PROBABILITIES)}
 _SHORT = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12")
 
 
@@ -39,14 +41,15 @@ class Profile(Provider):
             `url` and `collection` alone; without a `url`, of none.
         doubtful: Whether that flag is known to be wrong at times, so that the pixels are asked even there.
         lacks, lacks_source: Years of which it is known to lack most scenes, and who says so.
-        assets: Band name to asset name, the cloud mask (``scl``) among them.
+        assets: Band name to asset name, the scene classes (``scl``) among them, and what else a mask may ask: Sen2Cor's
+            probabilities, ``cloud`` and ``snow``.
     """
 
     offset_flag: str | None = None
     doubtful: bool = False
     lacks: tuple[int, ...] = ()
     lacks_source: str = ""
-    assets: Mapping[str, str] = field(default_factory=lambda: {band: band for band in (*BAND_NAMES, "scl")})
+    assets: Mapping[str, str] = field(default_factory=lambda: {band: band for band in _AS_CALLED_HERE})
 
 
 ProfileName = Literal["earth-search-c1", "earth-search-v1", "planetary-computer", "plain"]
@@ -60,6 +63,7 @@ PROFILES: Mapping[ProfileName, Profile] = {
         hosts=("e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com",),
         lacks=(2018, 2019, 2022),
         lacks_source="Element84/earth-search issues 29, 49 and 70",
+        assets=_WITH_PROBABILITIES,
     ),
     # Its flag is wrong for some Items of 2022 to 2025 (Element84/earth-search issues 66 and 71), and its
     # raster:bands.offset says -0.1 either way.
@@ -78,7 +82,8 @@ PROFILES: Mapping[ProfileName, Profile] = {
         signer="https://planetarycomputer.microsoft.com/api/sas/v1/token/{account}/{container}",
         assets=dict(zip((*BAND_NAMES, "scl"), (*_SHORT, "SCL"), strict=True)),
     ),
-    "plain": Profile(url=None, collection="sentinel-2-l2a"),
+    # Named as stactools does, which made most of the Items that there are beside the catalogues above.
+    "plain": Profile(url=None, collection="sentinel-2-l2a", assets=_WITH_PROBABILITIES),
 }
 
 

@@ -15,10 +15,9 @@ from landslide_scale.scene import Window, utc
 from landslide_scale.stac.providers import DEM_PROFILES, PROFILES, DemName, DemProfile, Profile, ProfileName, Provider
 from landslide_scale.strictyaml import Section
 
-AssetBand = Literal[
-    "coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "nir09", "swir16", "swir22",
-    "scl",
-]  # fmt: skip
+AssetWord = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+"""A band, or what a rule of ``composite.mask`` asks; a band's misspelt name would be neither, and is refused there."""
+
 Interpolation = Literal["cubic", "bilinear"]
 """How elevations are found between the pixels of their model."""
 
@@ -137,7 +136,8 @@ class CatalogConfig(SourceConfig):
 
     Attributes:
         profile: Asset names and the rule for the radiometric offset.
-        assets: Asset names by band (and ``scl``) where they differ from the profile's.
+        assets: Asset names by band (and ``scl``, ``cloud``, ``snow``) where they differ from the profile's, and those
+            of masks of one's own, by the name that a rule of ``composite.mask`` calls them by.
         max_cloud_cover: Percent; scenes above are not used, those that do not say are.
         filter: What else scenes must be.
         offset: Of baseline 04.00 and later, ``in_numbers``: the radiometric offset is still to be taken off.
@@ -162,7 +162,7 @@ class CatalogConfig(SourceConfig):
     )
 
     profile: ProfileName = "earth-search-c1"
-    assets: dict[AssetBand, str] = Field(default_factory=dict)
+    assets: dict[AssetWord, str] = Field(default_factory=dict)
     max_cloud_cover: float = Field(default=100.0, ge=0, le=100)
     offset: OffsetWord = None
     filter: SceneFilter | None = None
@@ -174,6 +174,11 @@ class CatalogConfig(SourceConfig):
     def provider(self) -> Profile:
         """What is known of the provider that the profile names."""
         return PROFILES[self.profile]
+
+    @property
+    def asset_names(self) -> dict[str, str]:
+        """Asset names by band, and by what else a mask may ask."""
+        return {**PROFILES[self.profile].assets, **self.assets}
 
     @property
     def established(self) -> bool:
