@@ -15,6 +15,7 @@ from landslide_scale.bands import scene_bands
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
+from landslide_scale.scan.dates import few_dates
 from landslide_scale.scan.driver import Prepared, ScanSummary
 from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.rounds import Progress
@@ -39,6 +40,8 @@ def plan_lines(prepared: Prepared) -> list[str]:
         *(_zone_line(plan, lattice, box) for lattice, box in plan.extents.items()),
         *(_window_line(plan, layer) for layer in range(len(plan.windows))),
         *_catalogue_lines(prepared),
+        *(f"mask: {line}" for line in request.composite.rules_told),
+        *few_dates(plan, request.composite),
         _region_line(request, plan),
         _memory_line(request, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),

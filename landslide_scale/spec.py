@@ -7,8 +7,8 @@ through ``training/settings.py`` and travel in a checkpoint's JSON metadata.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from landslide_scale.bands import TERRAIN_BANDS
 from landslide_scale.errors import InvalidConfigError
@@ -225,6 +225,7 @@ class ImageFacts:
     Attributes:
         resolution: Metres of ground per pixel, above 0, as the network is shown them.
         method, clear, dilate_m: How scenes became one image, as in a configuration's ``composite``.
+        mask: What else decided on a pixel than its scene class, a line for each rule.
         dem: Collection that elevation and slope are from, where they are among the bands.
         fair_share: Whether the images are a fair sample of some ground, so that landslides are as frequent among their
             pixels as there; False where they were picked for what they show.
@@ -234,8 +235,14 @@ class ImageFacts:
     method: str | None = None
     clear: tuple[int, ...] | None = None
     dilate_m: float | None = None
+    mask: tuple[str, ...] | None = None
     dem: str | None = None
     fair_share: bool | None = None
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """As records say it; without `mask` where it is not known, as before there was room for it."""
+        return {key: value for key, value in asdict(self).items() if key != "mask" or value is not None}
 
     def __post_init__(self) -> None:
         if self.resolution is not None and not 0 < self.resolution < math.inf:

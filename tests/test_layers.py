@@ -37,7 +37,7 @@ ONLY_IN = {
     "requests": {"stac.search", "reading.signing", "reading.network"},
     "rustac": {"stac.frozen", "stac.listed"},
     "fsspec": {"storage", "region", "datasets", "training.engine"},
-    "pydantic": {"strictyaml", "scan.plan"}
+    "pydantic": {"strictyaml", "scan.plan", "imagery.mask_settings"}
     | {f"{room}.settings" for room in ("region", "stac", "imagery", "cube", "scan", "labels", "training", "paper")},
     "yaml": {"strictyaml", "demo"},
     "torch": {"model", "metrics", "datasets", "training", "scan.predict", "demo", "paper"},

@@ -3,7 +3,7 @@
 ``chips.json`` is ``{"version": 1, "bands": [...], "radiometry": "boa", "resolution": 10.0, "size": N}``, with bands of
 elevation also ``"dem": [...]``, the tiles they are from, and ``"dem_interpolation"``, how they were found between its
 pixels (where it is not said, bilinear). Later chips say too how their pixels were made, ``"composite": {"method": ...,
-"clear": [...], "dilate_m": ...}``, ``"windows": N`` and ``"dem_source": {"profile": ..., "collection": ...}``, and that
+"clear": [...], "dilate_m": ..., "mask": [...]}``, ``"windows": N`` and ``"dem_source": {"profile": ..., "collection": ...}``, and that
 they are all of a labelled region, ``"fair_share": true``.
 
 An npz holds ``image`` float32 (C, N, N), NaN where there is no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
@@ -194,6 +194,7 @@ def _facts(found: dict[str, Any]) -> ImageFacts:
         method=composite.get("method"),
         clear=tuple(composite["clear"]) if "clear" in composite else None,
         dilate_m=float(composite["dilate_m"]) if "dilate_m" in composite else None,
+        mask=tuple(composite["mask"]) if "mask" in composite else None,
         dem=dem.get("collection"),
         fair_share=found.get("fair_share"),
     )
@@ -211,9 +212,10 @@ def _is_number(value: object) -> bool:
 def _is_composite(value: object) -> bool:
     if not isinstance(value, dict):
         return False
-    clear = value.get("clear", [])
+    clear, rules = value.get("clear", []), value.get("mask", [])
     named = isinstance(value.get("method", ""), str) and _is_number(value.get("dilate_m", 0))
-    return named and isinstance(clear, list) and all(type(one) is int for one in clear)
+    told = isinstance(rules, list) and all(isinstance(line, str) for line in rules)
+    return named and told and isinstance(clear, list) and all(type(one) is int for one in clear)
 
 
 def _is_source(value: object) -> bool:
@@ -225,7 +227,7 @@ _EXPECTED = {
     "radiometry": f"one of {', '.join(get_args(Radiometry))}",
     "resolution": "metres per pixel, more than 0",
     "size": "pixels per side, 1 or more",
-    "composite": "method, clear classes and dilate_m, as in a configuration",
+    "composite": "method, clear classes, dilate_m and mask, as chips are written",
     "dem_source": "profile and collection, by name",
     "fair_share": "true or false",
 }

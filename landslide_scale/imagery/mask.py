@@ -74,13 +74,14 @@ def dilation_pixels(config: CompositeConfig, lattice: Lattice) -> int:
 
 
 def looked_around(config: CompositeConfig, lattice: Lattice) -> int:
-    """Pixels around those whose surroundings are looked at, for the test of persistence."""
-    return 0 if config.persistence is None else math.ceil(config.persistence.around_m / lattice.resolution)
+    """Half the side, in pixels, of the square of surroundings that the test of persistence looks at; 0 without it."""
+    return 0 if config.persistence is None else max(1, math.floor(config.persistence.around_m / lattice.resolution))
 
 
 def reaching_pixels(config: CompositeConfig, lattice: Lattice) -> int:
     """Pixels around a box on which what is decided in it depends."""
-    return dilation_pixels(config, lattice) + looked_around(config, lattice)
+    around = 0 if config.persistence is None else math.ceil(config.persistence.around_m / lattice.resolution)
+    return dilation_pixels(config, lattice) + around
 
 
 def _dilated(

@@ -150,7 +150,12 @@ def _index(config: ChipsConfig, plan: Plan) -> dict[str, Any]:
         "radiometry": "boa",
         "resolution": facts.resolution,
         "size": config.size,
-        "composite": {"method": facts.method, "clear": list(facts.clear or ()), "dilate_m": facts.dilate_m},
+        "composite": {
+            "method": facts.method,
+            "clear": list(facts.clear or ()),
+            "dilate_m": facts.dilate_m,
+            "mask": list(facts.mask or ()),
+        },
         "windows": len(config.windows),
         "fair_share": True,  # every block of a region whose labels are complete
     } | dem

@@ -133,7 +133,8 @@ def save(url: str, net: Network, card: ModelCard) -> str:
 def _said(card: ModelCard) -> dict[str, Any]:
     """The card as JSON; without what is not known of its images, as cards were before there was room for it."""
     unknown = {"area": card.area is None, "trained_on": card.trained_on == ImageFacts()}
-    return {key: value for key, value in asdict(card).items() if not unknown.get(key, False)}
+    said = asdict(card) | {"trained_on": card.trained_on.known}
+    return {key: value for key, value in said.items() if not unknown.get(key, False)}
 
 
 def read_card(url: str) -> ModelCard:

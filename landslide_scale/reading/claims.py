@@ -147,7 +147,7 @@ class Answers(_Codes):
         said = (numbers >= 0) & (numbers <= self.largest)
         if nodata:
             said &= numbers != nodata
-        return np.where(said, numbers, OUTSIDE).astype(np.int16)
+        return np.where(said, numbers.astype(np.int32), OUTSIDE).astype(np.int16)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,7 +53,7 @@ class ScanModel:
     @property
     def attributes(self) -> dict[str, Any]:
         """What a cube says of it, as it reads back from JSON; of what it was trained on only where that is known."""
-        trained_on = json.loads(json.dumps(asdict(self.card.trained_on)))
+        trained_on = json.loads(json.dumps(self.card.trained_on.known))
         said = {} if self.card.trained_on == ImageFacts() else {"trained_on": trained_on}
         return {
             "checkpoint_sha256": self.sha256,
@@ -67,7 +67,7 @@ class ScanModel:
         """What a run says of it."""
         card = self.card
         area = None if card.area is None else asdict(card.area)
-        return {"caveat": self.caveat, "unknown": self.unknown, "trained_on": asdict(card.trained_on), "area": area}
+        return {"caveat": self.caveat, "unknown": self.unknown, "trained_on": card.trained_on.known, "area": area}
 
 
 def observed_as(grid: GridConfig, composite: CompositeConfig, dem: DemConfig | None) -> ImageFacts:
@@ -77,6 +77,7 @@ def observed_as(grid: GridConfig, composite: CompositeConfig, dem: DemConfig | N
         method=composite.method,
         clear=composite.clear,
         dilate_m=composite.dilate_m,
+        mask=composite.rules_told,
         dem=None if dem is None else collection(dem),
     )
 
@@ -173,11 +174,16 @@ def _making(trained: ImageFacts, shown: ImageFacts) -> str:
         ("composite.method", trained.method, shown.method),
         ("composite.clear", _listed(trained.clear), _listed(shown.clear)),
         ("composite.dilate_m", trained.dilate_m, shown.dilate_m),
+        ("composite.mask", _rules(trained.mask), _rules(shown.mask)),
         ("dem.collection", trained.dem, shown.dem),
     )
     known = [pair for pair in pairs if None not in pair]
     differ = [f"{key} {there} (here {here})" for key, there, here in known if there != here]
     return f"The model was trained on images made otherwise: {', '.join(differ)}." if differ else ""
+
+
+def _rules(lines: tuple[str, ...] | None) -> str | None:
+    return None if lines is None else "; ".join(sorted(lines)) or "none"
 
 
 def _listed(classes: tuple[int, ...] | None) -> str | None:

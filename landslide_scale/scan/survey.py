@@ -25,6 +25,7 @@ from landslide_scale.imagery.witness import ask_pixels
 from landslide_scale.region.polygons import area_km2, load, widen
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan import plan
+from landslide_scale.scan.dates import check_dates, few_dates
 from landslide_scale.scan.plan import METRES_AROUND_REGION, Plan
 from landslide_scale.scan.rounds import shortage
 from landslide_scale.scene import Scene, Unused, Window
@@ -240,6 +241,7 @@ def settled(request: Request, sources: Sources, found: Found) -> Survey:
     Raises:
         InvalidCatalogError: Too few scenes are left of the windows that were searched, or a frozen Item lacks what is
             read of it.
+        InvalidConfigError: No window has dates enough for the test of persistence.
     """
     catalog, bands = sources.catalog, request.read
     out = {*catalog.exclude, *(scene.id for scene in found.aside.excluded)}
@@ -264,6 +266,10 @@ def settled(request: Request, sources: Sources, found: Found) -> Survey:
         new={scene.id for scene in new.scenes},
     )
     _check_enough(survey, catalog, found.searched)
+    if found.searched:
+        check_dates(survey.plan, request.composite)
+        for line in few_dates(survey.plan, request.composite):
+            log.warning("%s", line)
     return survey
 
 

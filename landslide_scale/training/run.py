@@ -76,7 +76,7 @@ class TrainRun:
             raise self._changed("other images")
         self.folder.claim("finetune", _as_recorded(self.job.settings, self.folder), resume=resume)
         if known is None:
-            self.folder.note(trained_on=asdict(self.trained_on))
+            self.folder.note(trained_on=self.trained_on.known)
             self.folder.write_json(_SPLIT, names)
         elif known != names:
             raise self._changed("other labels")

@@ -49,14 +49,18 @@ def scene(
     cloud_cover: float = 0.0,
     offset: int = 0,
     tile: str = "33TWM",
+    masks: Mapping[str, NDArray[np.uint8]] | None = None,
 ) -> Scene:
-    """A scene of files below `folder`; the classes cover the same ground as the bands, in pixels of their own."""
+    """A scene of files below `folder`; classes, and `masks` by asset, cover its ground in pixels of their own."""
     rows, cols = next(iter(bands.values())).shape
     side = resolution * rows / scl.shape[0]
     place = {"west": west, "north": north, "epsg": epsg}
     hrefs = [
         (band, cog(folder / f"{name}-{band}.tif", values, **place, resolution=resolution))
         for band, values in bands.items()
+    ] + [
+        (asset, cog(folder / f"{name}-{asset}.tif", values, **place, resolution=resolution * rows / values.shape[0]))
+        for asset, values in (masks or {}).items()
     ]
     return Scene(
         id=name,
