@@ -14,6 +14,7 @@ from typing import TextIO
 from landslide_scale.bands import scene_bands
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.inspection.status import persistent_line
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
 from landslide_scale.scan.dates import few_dates
 from landslide_scale.scan.driver import Prepared, ScanSummary
@@ -241,6 +242,7 @@ def scan_report(summary: ScanSummary) -> str:
     lines = [
         f"{summary.written} units written, {summary.empty} empty, {summary.failed} failed of {summary.units}",
         f"{summary.km2:,.1f} km2 scanned, {share:.1%} observed; {summary.area_line}",
+        *([persistent_line(summary.persistent_km2)] if summary.persistent_km2 else []),
         *_failures(summary.errors),
         *_not_used(summary.quarantined),
         *(f"no scene from {window}: its layer is empty" for window in summary.unseen),

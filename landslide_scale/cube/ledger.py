@@ -41,6 +41,7 @@ class Record:
         dem: Ids of the tiles of the elevation model that reach it.
         km2: Ground of the unit inside region and zone.
         clear_fraction: Share of that ground which was observed.
+        persistent_km2: Ground that is not observed for being masked as cloud on every date with clear surroundings.
         landslide_km2: Probability times area, summed before the cube's 8 bits.
         histogram: Observed pixels by probability, 20 equal bins over [0, 1].
         sha256: Of the unit's arrays as written.
@@ -58,6 +59,7 @@ class Record:
     dem: tuple[str, ...] = ()
     km2: float = 0.0
     clear_fraction: float = 0.0
+    persistent_km2: float = 0.0
     landslide_km2: float = 0.0
     histogram: tuple[int, ...] = ()
     sha256: str = ""
@@ -88,6 +90,7 @@ def describe(layer: Layer, probability: np.ndarray[Any, np.dtype[np.float32]], p
     return {
         "km2": float(scanned.sum() * pixel_km2),
         "clear_fraction": float(observed.sum() / max(scanned.sum(), 1)),
+        "persistent_km2": float((layer.reason == Reason.PERSISTENT).sum() * pixel_km2),
         "landslide_km2": float(held.sum(dtype=np.float64) * pixel_km2),
         "histogram": tuple(int(count) for count in np.histogram(held, HISTOGRAM_BINS, (0, 1))[0]),
         "sha256": content_hash(layer),

@@ -3,8 +3,8 @@
 ``chips.json`` is ``{"version": 1, "bands": [...], "radiometry": "boa", "resolution": 10.0, "size": N}``, with bands of
 elevation also ``"dem": [...]``, the tiles they are from, and ``"dem_interpolation"``, how they were found between its
 pixels (where it is not said, bilinear). Later chips say too how their pixels were made, ``"composite": {"method": ...,
-"clear": [...], "dilate_m": ..., "mask": [...]}``, ``"windows": N`` and ``"dem_source": {"profile": ..., "collection": ...}``, and that
-they are all of a labelled region, ``"fair_share": true``.
+"clear": [...], "dilate_m": ..., "mask": [...]}``, ``"windows": N`` and ``"dem_source": {"profile": ...,
+"collection": ...}``, and that they are all of a labelled region, ``"fair_share": true``.
 
 An npz holds ``image`` float32 (C, N, N), NaN where there is no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
 """
@@ -227,7 +227,7 @@ _EXPECTED = {
     "radiometry": f"one of {', '.join(get_args(Radiometry))}",
     "resolution": "metres per pixel, more than 0",
     "size": "pixels per side, 1 or more",
-    "composite": "method, clear classes, dilate_m and mask, as chips are written",
+    "composite": "method, clear classes and dilate_m, as in a configuration, and lines of its mask",
     "dem_source": "profile and collection, by name",
     "fair_share": "true or false",
 }

@@ -61,6 +61,7 @@ class Status:
         resampled: Units with scenes of a neighbouring zone.
         doubted: Units that lack a scene that is not used.
         bytes: Stored.
+        persistent_km2: Ground that is not observed and more likely bright than cloudy.
         not_used: Scenes that the run is done without, each with the reason.
     """
 
@@ -77,6 +78,7 @@ class Status:
     doubted: int
     bytes: int
     not_used: tuple[str, ...] = ()
+    persistent_km2: float = 0.0
 
 
 def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
@@ -105,6 +107,7 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
         resampled=sum(any(scene.get("resampled") for scene in record.scenes) for record in done),
         doubted=sum(any("quarantined" in scene for scene in record.scenes) for record in done),
         bytes=sum(int(one["bytes"]) for record in done for one in record.stored.values()),
+        persistent_km2=sum(record.persistent_km2 for record in done),
         not_used=tuple(
             f"{name}: {reason}" for name, reason in run.read_json("run.json").get("quarantined", {}).items()
         ),
@@ -160,10 +163,19 @@ def lines(found: Status) -> list[str]:
             f"{found.retried} units took more than one attempt, {found.resampled} used resampled scenes, "
             f"{found.doubted} lack a quarantined one"
         ),
+        *([persistent_line(found.persistent_km2)] if found.persistent_km2 else []),
         *(f"not used: scene {one}" for one in found.not_used[:NAMED_SCENES]),
         *([f"not used: {len(found.not_used)} scenes in all"] if len(found.not_used) > NAMED_SCENES else []),
         f"{found.bytes / 1e6:,.1f} MB stored",
     ]
+
+
+def persistent_line(km2: float) -> str:
+    """What is said of ground with the reason ``persistent``."""
+    return (
+        f"{km2:,.3f} km2 are masked as cloud on every date with clear surroundings (reason persistent): bright ground, "
+        "or cloud that stays; composite.persistence.observe observes it"
+    )
 
 
 def _cells(row: Row, area: AreaRatio | None) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ def few_dates(plan: Plan, composite: CompositeConfig) -> list[str]:
         return []
     needed, most = composite.persistence.dates, _most_dates(plan)
     return [
-        f"{plan.windows[layer].days}: {dates} dates at most, of which composite.persistence tells nothing (dates: {needed})"
+        f"{plan.windows[layer].days}: {dates} dates at most, too few for composite.persistence, which needs {needed}"
         for layer, dates in sorted(most.items())
         if dates < needed
     ]

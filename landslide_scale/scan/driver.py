@@ -43,6 +43,7 @@ class ScanSummary:
     Attributes:
         quarantined: Scenes that were not used, and why.
         unseen: Windows without a scene.
+        persistent_km2: Ground that is not observed and more likely bright than cloudy.
         shortage: Why scenes that cannot be read were not set aside; empty where none is left in the way.
         area, fair_share: The checkpoint's: what the expected `landslide_km2` can be trusted for.
         unknown: What the checkpoint does not say of itself.
@@ -64,6 +65,7 @@ class ScanSummary:
     unknown: str = ""
     unseen: tuple[str, ...] = ()
     shortage: str = ""
+    persistent_km2: float = 0.0
 
     @property
     def complete(self) -> bool:
@@ -356,6 +358,7 @@ def _summary(prepared: Prepared, records: dict[str, Record], lacking: str) -> Sc
         unknown=prepared.model.unknown,
         unseen=tuple(plan.windows[layer].days for layer in plan.unseen),
         shortage=lacking,
+        persistent_km2=sum(record.persistent_km2 for record in of_units),
     )
 
 
