@@ -331,9 +331,10 @@ def test_every_variable_says_what_it_is_in_cf(tmp_path: Path):
         assert attributes["grid_mapping"] == "spatial_ref"
         assert attributes["long_name"]
     flags = root["EPSG_32633/reason"].attrs
-    assert flags["flag_values"] == [int(reason) for reason in Reason] == list(range(11))
+    assert flags["flag_values"] == [int(reason) for reason in Reason] == list(range(12))
     assert flags["flag_meanings"].split()[:2] == ["observed", "cloud"]
     assert flags["flag_meanings"].split()[9] == "too_few_clear"
+    assert flags["flag_meanings"].split()[11] == "persistent"
 
 
 def test_a_cube_on_a_remote_store_is_written_and_read():
