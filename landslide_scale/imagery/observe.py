@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.imagery.composite import HELD_BYTES, STRIP_BYTES, Image, Observation, compositing
+from landslide_scale.imagery.composite import HELD_BYTES, SORTING_BYTES, Image, Observation, compositing
 from landslide_scale.imagery.datatake import Datatake
 from landslide_scale.imagery.mask import STRIP_BYTES as SQUARES_BYTES
 from landslide_scale.imagery.settings import CompositeConfig
@@ -56,7 +56,7 @@ def observe(
 def planned_bytes(box: PixelBox, bands: int, resolution: int = FINEST_MASK_M) -> int:
     """The most memory that observing a box takes, however many scenes there are; without the process itself."""
     rows, cols = box.shape
-    held = HELD_BYTES * 9 // 8 + 3 * STRIP_BYTES  # a growing buffer; a strip, picked and sorted
+    held = HELD_BYTES * 9 // 8 + SORTING_BYTES  # a growing buffer, and what is sorted of it
     divided = SQUARES_BYTES if resolution > FINEST_MASK_M else 0
     return rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL) + held + divided + BYTES_BESIDE
 
