@@ -18,7 +18,7 @@ SAME = 1e-9
 
 
 def pixel_bytes(observations: int, bands: int) -> int:
-    """Memory of one pixel while its medoid is looked for: spectra as they came and in order, ranks, sums, a distance."""
+    """Memory of one pixel while its medoid is looked for: spectra as they came and in order, ranks, sums, distances."""
     return observations * (2 * 4 * bands + 40) + 8 * (bands + 4)
 
 
