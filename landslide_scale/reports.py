@@ -59,9 +59,10 @@ def _zone_line(plan: Plan, lattice: Lattice, box: PixelBox) -> str:
 
 def _window_line(plan: Plan, layer: int) -> str:
     window = plan.windows[layer]
-    scenes = sum(window.holds(scene.sensed) for scene in plan.scenes)
+    scenes = [sum(span.holds(scene.sensed) for scene in plan.scenes) for span in window.spans]
+    by_year = f" ({' + '.join(map(str, scenes))})" if len(scenes) > 1 else ""
     empty = ", its layer stays empty" if layer in plan.unseen else ""
-    return f"{window.days}: {scenes} scenes{empty}"
+    return f"{window.days}: {sum(scenes)} scenes{by_year}{empty}"
 
 
 def _not_used(scenes: Sequence[str]) -> list[str]:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from calendar import isleap
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
+from functools import cached_property
+from typing import Any
 
 from landslide_scale.errors import InvalidConfigError
+
+MOST_YEARS = 50
+"""Of one window; Sentinel-2 began in 2015."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Window:
-    """A period whose scenes make one layer: the UTC instants ``start <= t < end``."""
+    """What scenes make one layer: the UTC instants ``start <= t < end``, and the same days of later years.
+
+    Attributes:
+        start, end: Of the first year.
+        years: How many years in a row, the first among them.
+    """
 
     start: datetime
     end: datetime
+    years: int = 1
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
@@ -26,15 +38,60 @@ class Window:
                 expected="start before end (the end itself is not part of the window)",
                 key="windows",
             )
+        if not 1 <= self.years <= MOST_YEARS or self.end.year + self.years > MAXYEAR:
+            raise InvalidConfigError(
+                f"{self.years} years from {self.start.isoformat()} on", expected=f"1 to {MOST_YEARS}", key="windows"
+            )
+        if self.years > 1 and self.end >= _years_on(self.start, 1):
+            raise InvalidConfigError(
+                f"years {self.years} of {self.start.isoformat()} to {self.end.isoformat()}, "
+                "which reaches the next year's",
+                expected="a season, of less than a year",
+                cure="One window without years may be as long as you like.",
+                key="windows",
+            )
+
+    @classmethod
+    def recorded(cls, known: Mapping[str, Any]) -> Window:
+        """A window as a run keeps it."""
+        return cls(start=utc(known["start"]), end=utc(known["end"]), years=known.get("years", 1))
+
+    @cached_property
+    def spans(self) -> tuple[Window, ...]:
+        """Each year by itself; the 29th of February is in leap years alone."""
+        each = [(_years_on(self.start, number), _years_on(self.end, number)) for number in range(self.years)]
+        return tuple(Window(start=start, end=end) for start, end in each if start < end)
+
+    @property
+    def until(self) -> datetime:
+        """The end of the last year."""
+        return self.spans[-1].end
 
     @property
     def days(self) -> str:
-        """As people are told of it: the day it begins and the day it ends."""
-        return f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}"
+        """As people are told of it: the day it begins and the day it ends, and the year of the last such time."""
+        return f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}{self._each_year}"
+
+    @property
+    def instants(self) -> str:
+        """The same to the second."""
+        return f"{self.start.isoformat()} to {self.end.isoformat()}{self._each_year}"
+
+    @property
+    def _each_year(self) -> str:
+        return f", each year to {self.spans[-1].start:%Y}" if self.years > 1 else ""
 
     def holds(self, instant: datetime) -> bool:
         """Whether `instant` lies in the window."""
-        return self.start <= instant < self.end
+        return any(span.start <= instant < span.end for span in self.spans)
+
+
+def _years_on(instant: datetime, years: int) -> datetime:
+    """The same time so many years later; of the 29th of February, where there is none, the instant that follows it."""
+    year = instant.year + years
+    if (instant.month, instant.day) == (2, 29) and not isleap(year):
+        return datetime(year, 3, 1, tzinfo=instant.tzinfo)
+    return instant.replace(year=year)
 
 
 FIRST_BASELINE_WITH_OFFSET = (4, 0)

@@ -13,40 +13,36 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 import xarray as xr
+from helpers.plainrun import engine, silent
+from helpers.realdirect import BANDS, FINE, Direct, DirectElsewhere, expected
+from helpers.watching import Roles
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
 
 from landslide_scale.bands import Reason
 from landslide_scale.demo.quicklook import save_quicklook
 from landslide_scale.demo.satellite.stac_server import serve
-from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.imagery.observe import observe
-from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.model.checkpoint import read_card
+from landslide_scale.model.checkpoint import read_card, restore
 from landslide_scale.reports import ScanProgress, scan_report, score_lines
 from landslide_scale.runtime.console import run_guarded, say
 from landslide_scale.runtime.session import session
-from landslide_scale.scan.driver import prepare
+from landslide_scale.scan.driver import begin, prepare
 from landslide_scale.scan.engine import scan
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scene import Scene
 from landslide_scale.strictyaml import parse
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
 SCENES = Path("sentinel2", "earthsearch-33T-2023-08")
-BANDS = ("red", "green", "blue")
-FILES = {"red": "B04", "green": "B03", "blue": "B02", "scl": "SCL"}
-FINE = 60
-OUTSIDE = 255
 NOTE = "Plumbing on real scenes: the model saw 0.8 m RGB pictures, this is no landslide map"
 
 
@@ -73,11 +69,16 @@ def run(data: Path, out: Path) -> int:
     assert "not a landslide map" in summary.caveat
     cube = xr.open_datatree(out / "scan" / "cube.zarr", engine="zarr", mask_and_scale=False, decode_times=False)
     assert "not a landslide map" in cube.attrs["caveat"]
-    layer = cube["EPSG_32633"].to_dataset().isel(time=0)
+    layer = layer_of(config)
     check_clear_count(layer, data / SCENES)
     check_composite(config, data / SCENES)
     check_no_data(layer, data / SCENES)
-    check_coarse(prepare(config).survey.plan.scenes, data / SCENES)
+    plain = plain_runs(data / SCENES, out)
+    for one in plain:
+        # Without Ray, which has just been seen to work and takes longer to start than these take.
+        assert begin(one, engine(one, Roles(), load=restore), resume=False, progress=silent).complete
+        check_plain(one, data / SCENES)
+    check_same_ground(layer, layer_of(plain[0]))
     draw(config, layer, out)
     say(f"real input: all checks passed in {time.monotonic() - begun:.0f} s; pictures in {out}")
     return 0
@@ -122,56 +123,91 @@ def scan_settings(url: str, scenes: Path, out: Path) -> dict[str, Any]:
     }
 
 
-class Direct:
-    """The answer for a box of 60 m pixels by rasterio and NumPy alone.
+def plain_runs(scenes: Path, out: Path) -> list[ScanConfig]:
+    """Where two tiles overlap at the edge of a swath: Items from a folder, at 60 and 120 m, and in another zone."""
+    grids = ({"resolution": FINE}, {"resolution": 2 * FINE}, {"resolution": FINE, "crs": 32634})
+    catalog = {
+        "profile": "plain",
+        "items": f"{scenes}/*/item.json",
+        "offset": "flag:earthsearch:boa_offset_applied",
+        "allowed_roots": [str(scenes)],
+    }
+    return [
+        parse(
+            ScanConfig,
+            scan_settings("", scenes, out)
+            | {
+                "region": {"bbox": [14.97, 45.94, 15.26, 46.12]},
+                "catalog": catalog,
+                "grid": {"block": 256, "chunk": 256} | grid,
+                "output": {"run": str(out / f"plain-{number}")},
+            },
+        )
+        for number, grid in enumerate(grids)
+    ]
 
-    Args:
-        x, y: Centres of columns and rows, metres, EPSG:32633.
-        scenes: Folder of the scenes.
-    """
 
-    def __init__(self, x: NDArray[np.float64], y: NDArray[np.float64], scenes: Path) -> None:
-        self.x, self.y = x, y
-        takes: dict[str, list[Path]] = {}
-        for path in sorted(scenes.glob("*/item.json")):
-            takes.setdefault(json.loads(path.read_text())["properties"]["s2:datatake_id"], []).append(path.parent)
-        # Tile 33TWL before 33TWM; newest datatake first.
-        self.takes = [
-            sorted(takes[name], key=lambda folder: folder.name.split("_")[1])
-            for name in sorted(takes, key=lambda name: name.split("_")[1], reverse=True)
-        ]
+def layer_of(config: ScanConfig) -> xr.Dataset:
+    """The only layer of a run of one system, as it is stored."""
+    cube = xr.open_datatree(
+        str(Path(config.output.run, "cube.zarr")), engine="zarr", mask_and_scale=False, decode_times=False
+    )
+    (group,) = cube.children.values()
+    return group.to_dataset().isel(time=0)
 
-    def pixels(self, folder: Path, name: str, outside: int = 0) -> NDArray[Any]:
-        """Nearest 120 m pixel of every 60 m cell, `outside` the file that."""
-        with rasterio.open(folder / f"{FILES[name]}.tif") as dataset:
-            values = dataset.read(1)
-            cols = np.floor((self.x - dataset.transform.c) / 120).astype(int)
-            rows = np.floor((dataset.transform.f - self.y) / 120).astype(int)
-        held_rows, held_cols = (rows >= 0) & (rows < values.shape[0]), (cols >= 0) & (cols < values.shape[1])
-        out = np.full((len(rows), len(cols)), outside, values.dtype)
-        out[np.ix_(held_rows, held_cols)] = values[np.ix_(rows[held_rows], cols[held_cols])]
-        return out
 
-    def observations(
-        self,
-    ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.uint8], list[tuple[Path, NDArray[np.bool_]]]]]:
-        """Per datatake: clear, classes, and which folder each pixel is from."""
-        for take in self.takes:
-            classes = np.zeros((len(self.y), len(self.x)), np.uint8)
-            within = np.zeros(classes.shape, bool)
-            sources = []
-            for folder in take:
-                found = self.pixels(folder, "scl", OUTSIDE)
-                within |= found != OUTSIDE
-                found[found == OUTSIDE] = 0
-                mine = (classes == 0) & (found != 0)
-                classes[mine] = found[mine]
-                sources.append((folder, mine))
-            # 100 m reaches all eight neighbours of a 60 m cell (84.9 m) and not the next (120 m).
-            spoilt = binary_dilation(np.isin(classes, (3, 8, 9)), np.ones((3, 3), bool))
-            # 60 m from the edge of a swath reach the next cell on each side, and none across a corner.
-            edge = binary_dilation(within & (classes == 0))
-            yield np.isin(classes, (4, 5, 6)) & ~spoilt & ~edge, classes, sources
+def check_plain(config: ScanConfig, scenes: Path) -> None:
+    """What a run of Items from a folder stored and observed, against NumPy at squares of 60 m of the mask."""
+    layer, plan = layer_of(config), prepare(config).survey.plan
+    ((lattice, extent),) = plan.extents.items()
+    direct = squares_of(lattice, extent, scenes)
+    times = lattice.resolution // FINE
+    found = expected(direct, times)
+    cut = slice(1, -1), slice(1, -1)
+    scanned = layer.reason.to_numpy() != Reason.NOT_SCANNED
+    for name, values in (("clear_count", found.count), ("observed_on", found.day)):
+        np.testing.assert_array_equal(layer[name].to_numpy()[scanned], values[cut][scanned])
+    clear = scanned & (found.count[cut] > 0)
+    np.testing.assert_array_equal(layer.reason.to_numpy() == Reason.OBSERVED, clear)
+    np.testing.assert_array_equal(layer.probability.to_numpy() != 255, clear)
+    for unit in plan.units:
+        image, part = observe(unit.scenes, lattice, unit.box, BANDS, config.composite), unit.box.within(extent)
+        wanted = found.values[:, 1:-1, 1:-1][:, *part]
+        tolerance = 0 if config.grid.crs is None else 2e-6
+        np.testing.assert_allclose(image.values, wanted, rtol=tolerance, atol=0)
+        assert bool(image.resampled) is (lattice.resolution != FINE or lattice.zone.epsg != 32633)
+    masked = float((scanned & ~clear).sum() / scanned.sum())
+    assert 0.02 < masked < 0.9
+    say(
+        f"plain, Items from a folder, {lattice.zone.group} at {lattice.resolution} m: {scanned.sum():,} cells equal "
+        f"NumPy's at the mask's own pixels; {masked:.1%} are masked or without data"
+    )
+
+
+def squares_of(lattice: Lattice, extent: PixelBox, scenes: Path) -> Direct:
+    """Squares of 60 m under the cells of an extent and one cell around it."""
+    fine = replace(lattice, resolution=FINE)
+    times = lattice.resolution // FINE
+    wide = extent.pad(1)
+    x, y = fine.centres(
+        PixelBox(
+            row_start=wide.row_start * times,
+            row_stop=wide.row_stop * times,
+            col_start=wide.col_start * times,
+            col_stop=wide.col_stop * times,
+        )
+    )
+    epsg = lattice.zone.epsg
+    return Direct(x, y, scenes) if epsg == 32633 else DirectElsewhere(x, y, scenes, epsg)
+
+
+def check_same_ground(layer: xr.Dataset, plain: xr.Dataset) -> None:
+    """Items of a folder through ``plain`` are those of an API through ``earth-search-v1``, to the last byte."""
+    scanned = plain.reason != Reason.NOT_SCANNED
+    whole = layer.sel(x=plain.x, y=plain.y)
+    for name in ("probability", "clear_count", "observed_on", "reason"):
+        np.testing.assert_array_equal(whole[name].to_numpy()[scanned], plain[name].to_numpy()[scanned])
+    say(f"plain stores what earth-search-v1 stored on {int(scanned.sum()):,} cells")
 
 
 def check_clear_count(layer: xr.Dataset, scenes: Path) -> None:
@@ -197,50 +233,13 @@ def check_composite(config: ScanConfig, scenes: Path) -> None:
     unit = max(plan.units, key=lambda unit: len(unit.scenes))
     image = observe(unit.scenes, unit.lattice, unit.box, BANDS, config.composite)
     x, y = unit.lattice.centres(unit.box.pad(1))
-    direct = Direct(x, y, scenes)
-    stack, clears = [], []
-    for clear, _, sources in direct.observations():
-        values = np.full((3, *clear.shape), np.nan, np.float32)
-        for folder, mine in sources:
-            numbers = np.stack([direct.pixels(folder, band) for band in BANDS]).astype(np.float32)
-            # earthsearch:boa_offset_applied is true and the pixels bear it out: no offset is to be added again.
-            np.copyto(values, numbers / np.float32(10_000), where=mine & clear)
-        stack.append(values[:, 1:-1, 1:-1])
-        clears.append(clear[1:-1, 1:-1])
-    count = np.sum(clears, axis=0)
-    latest = np.full_like(stack[0], np.nan)
-    for values in stack:
-        np.copyto(latest, values, where=np.isnan(latest))
-    middle = np.nanmedian(np.where(count >= 3, np.stack(stack), 0), axis=0).astype(np.float32)
-    expected = np.where(count >= 3, middle, latest)
-    np.testing.assert_array_equal(image.values, expected)
+    found = expected(Direct(x, y, scenes))
+    np.testing.assert_array_equal(image.values, found.values[:, 1:-1, 1:-1].astype(np.float32))
     blue = np.nanpercentile(image.values[2], 1)
     assert 0 <= blue < 0.05, "an offset applied twice would be negative"
-    say(f"composite of {unit.id} equals NumPy's on {(count > 0).sum():,} cells; 1st percentile of blue {blue:.4f}")
-
-
-def check_coarse(known: Sequence[Scene], scenes: Path) -> None:
-    """At 120 m, where tiles begin half a cell off the lattice: clear cells are those whose four quarters all are."""
-    lattice = Lattice(zone=Zone.utm(33, southern=False), resolution=2 * FINE, block=512)
-    box = PixelBox(row_start=-43_400, row_stop=-43_100, col_start=4200, col_stop=4500)
-    image = observe(known, lattice, box, BANDS, CompositeConfig(method="latest"))
-    shape = (box.shape[0] + 2, 2, box.shape[1] + 2, 2)
-    x, y = (centres[:, None] for centres in lattice.centres(box.pad(1)))
-    quarters = np.array([-FINE / 2, FINE / 2])
-    direct = Direct((x + quarters).ravel(), (y - quarters).ravel(), scenes)
-    count = np.zeros((shape[0], shape[2]), int)
-    latest = np.full((3, *count.shape), np.nan, np.float32)
-    for clear, _, sources in direct.observations():
-        seen = clear.reshape(shape).all(axis=(1, 3))
-        numbers = np.zeros((3, *clear.shape))
-        for folder, mine in sources:
-            np.copyto(numbers, np.stack([direct.pixels(folder, band) for band in BANDS]), where=mine)
-        mean = numbers.reshape(3, *shape).mean(axis=(2, 4)) / 10_000
-        np.copyto(latest, mean, where=seen & (count == 0), casting="same_kind")
-        count += seen
-    np.testing.assert_array_equal(image.clear_count, count[1:-1, 1:-1])
-    np.testing.assert_allclose(image.values, latest[:, 1:-1, 1:-1], rtol=2e-6, atol=1e-9)
-    say(f"at {2 * FINE} m the mask's own pixels decide: {(count > 0).sum():,} cells equal NumPy's")
+    say(
+        f"composite of {unit.id} equals NumPy's on {(found.count > 0).sum():,} cells; 1st percentile of blue {blue:.4f}"
+    )
 
 
 def check_no_data(layer: xr.Dataset, scenes: Path) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from landslide_scale.bands import BAND_NAMES, CLEAR_CLASSES, DILATED_CLASSES, Reason, Scl, reasons
-from landslide_scale.scene import Scene, Window, by_processing, newest_processing
+from landslide_scale.errors import InvalidConfigError
+from landslide_scale.scene import Scene, Window, by_processing, newest_processing, utc
 
 ALL_CODES = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -80,6 +81,62 @@ def test_a_window_is_half_open():
     assert window.holds(datetime(2023, 8, 31, 23, 59, 59, 999_999, tzinfo=UTC))
     assert not window.holds(datetime(2023, 9, 1, tzinfo=UTC))
     assert not window.holds(datetime(2023, 7, 31, 23, 59, 59, tzinfo=UTC))
+
+
+def season(start: str, end: str, years: int) -> Window:
+    return Window(start=utc(start), end=utc(end), years=years)
+
+
+def test_a_season_is_the_same_days_of_as_many_years_as_are_said():
+    summers = season("2021-07-01", "2021-09-15T12:00", 3)
+    assert [(f"{one.start:%Y-%m-%dT%H}", f"{one.end:%Y-%m-%dT%H}") for one in summers.spans] == [
+        (f"{year}-07-01T00", f"{year}-09-15T12") for year in (2021, 2022, 2023)
+    ]
+    for year in (2021, 2022, 2023):
+        assert summers.holds(utc(f"{year}-07-01"))
+        assert summers.holds(utc(f"{year}-09-15T11:59:59"))
+        assert not summers.holds(utc(f"{year}-09-15T12:00"))
+        assert not summers.holds(utc(f"{year}-06-30T23:59:59"))
+    assert not summers.holds(utc("2020-08-01"))
+    assert not summers.holds(utc("2024-08-01"))
+    assert summers.until == utc("2023-09-15T12:00")
+    assert summers.days == "2021-07-01 to 2021-09-15, each year to 2023"
+
+
+def test_a_season_may_go_over_the_new_year():
+    winters = season("2021-12-01", "2022-03-01", 2)
+    days = {"2021-12-01": True, "2022-02-28": True, "2022-11-30": False, "2023-01-05": True, "2023-03-01": False}
+    assert {day: winters.holds(utc(day)) for day in days} == days
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "years", "spans"),
+    [
+        # What ends with February ends with it, on its 28th or its 29th.
+        ("2023-02-01", "2023-03-01", 2, ["2023-02-01 to 2023-03-01", "2024-02-01 to 2024-03-01"]),
+        ("2024-02-01", "2024-02-29", 2, ["2024-02-01 to 2024-02-29", "2025-02-01 to 2025-03-01"]),
+        ("2024-02-29", "2024-04-01", 2, ["2024-02-29 to 2024-04-01", "2025-03-01 to 2025-04-01"]),
+        # The day itself is in leap years alone.
+        ("2024-02-29", "2024-03-01", 5, ["2024-02-29 to 2024-03-01", "2028-02-29 to 2028-03-01"]),
+        ("2096-02-29", "2096-03-01", 9, ["2096-02-29 to 2096-03-01", "2104-02-29 to 2104-03-01"]),
+    ],
+)
+def test_the_29th_of_february_is_in_leap_years_alone(start: str, end: str, years: int, spans: list[str]):
+    assert [one.days for one in season(start, end, years).spans] == spans
+
+
+def test_a_window_of_one_year_is_its_only_span():
+    august = season("2023-08-01", "2023-09-01", 1)
+    assert august.spans == (august,)
+    assert august.days == "2023-08-01 to 2023-09-01"
+
+
+@pytest.mark.parametrize(
+    ("end", "years"), [("2022-07-01", 2), ("2022-08-01", 2), ("2021-09-01", 0), ("2021-09-01", 51)]
+)
+def test_years_that_reach_into_each_other_or_are_none_or_too_many_are_refused(end: str, years: int):
+    with pytest.raises(InvalidConfigError, match="windows"):
+        season("2021-07-01", end, years)
 
 
 def test_a_scene_crosses_processes_and_finds_its_assets():

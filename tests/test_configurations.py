@@ -138,12 +138,34 @@ def test_every_problem_is_named_at_once():
         ([{"start": None, "end": "2023-09-01"}], "ISO date"),
         (["2023-08"], "{start: DATE, end: DATE}"),
         ([], "windows"),
+        ([{"start": "2021-07-01", "end": "2022-07-01", "years": 2}], "reaches the next year's; expected a season"),
+        ([{"start": "2021-07-01", "end": "2023-09-01", "years": 3}], "reaches the next year's; expected a season"),
+        ([{"start": "2021-07-01", "end": "2021-09-01", "years": 0}], "expected 1 to 50"),
+        ([{"start": "2021-07-01", "end": "2021-09-01", "years": -1}], "expected 1 to 50"),
+        ([{"start": "2021-07-01", "end": "2021-09-01", "years": 5000}], "expected 1 to 50"),
+        ([{"start": "9998-07-01", "end": "9998-09-01", "years": 3}], "expected 1 to 50"),
+        ([{"start": "2021-07-01", "end": "2021-09-01", "years": "3"}], "expected a whole number"),
+        ([{"start": "2021-07-01", "end": "2021-09-01", "years": 2.0}], "expected a whole number"),
+        ([{"start": "2021-07-01", "end": "2021-09-01", "years": True}], "expected a whole number"),
+        ([{"start": "2021-07-01", "end": "2021-09-01", "years": None}], "expected a whole number"),
+        ([{"start": "2021-07-01", "end": "2021-09-01", "years": [2021, 2023]}], "expected a whole number"),
+        ([{"start": "2021-07-01", "years": 3}], "{start: DATE, end: DATE, years: N}"),
+        ([{"start": "2021-07-01", "end": "2021-09-01", "year": 3}], "{start: DATE, end: DATE, years: N}"),
     ],
 )
 def test_a_bad_window_is_refused_by_name(windows: list[object], said: str):
     text = refusal(changed("windows", windows))
     assert "windows" in text
     assert said in text
+
+
+def test_a_season_is_recorded_with_its_years_and_a_window_of_one_year_as_before_there_were_any():
+    dates = {"start": "2021-07-01", "end": "2021-09-01"}
+    whole = {"start": "2021-07-01T00:00:00Z", "end": "2021-09-01T00:00:00Z"}
+    for years, recorded in (({}, whole), ({"years": 1}, whole), ({"years": 3}, whole | {"years": 3})):
+        config = parse(ScanConfig, changed("windows", [dates | years]))
+        assert config.settings()["windows"] == [recorded]
+        assert (Window.recorded(recorded),) == config.windows
 
 
 @given(start=st.datetimes(), end=st.datetimes())

@@ -101,11 +101,12 @@ def _array(group: zarr.Group, variable: Variable, shape: tuple[int, ...], grid: 
 
 
 def _coordinates(group: zarr.Group, lattice: Lattice, box: PixelBox, windows: Sequence[Window]) -> None:
-    days = np.array([[_days(window.start), _days(window.end)] for window in windows])
+    days = np.array([[_days(window.start), _days(window.until)] for window in windows])
     transform = " ".join(str(value) for value in _gdal(lattice.transform(box)))
     if "spatial_ref" in group:
         _check_same(group, "spatial_ref", "GeoTransform", group["spatial_ref"].attrs["GeoTransform"], transform)
         _later_windows(group, days)
+        _years(group, windows)
         return
     x, y = lattice.centres(box)
     for name, values, standard in (("x", x, "projection_x_coordinate"), ("y", y, "projection_y_coordinate")):
@@ -113,6 +114,7 @@ def _coordinates(group: zarr.Group, lattice: Lattice, box: PixelBox, windows: Se
     time = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
     _store(group, "time", days[:, 0], ("time",), {**time, "standard_name": "time", "bounds": "time_bounds"})
     _store(group, "time_bounds", days, ("time", "bounds"), {**time, "long_name": "half-open: start <= t < end"})
+    _years(group, windows)
     crs = CRS.from_epsg(lattice.zone.epsg)
     _store(group, "spatial_ref", np.array(0), (), {**crs.to_cf(), "GeoTransform": transform})
 
@@ -127,6 +129,21 @@ def _later_windows(group: zarr.Group, days: NDArray[np.float64]) -> None:
         _grow(array, values.shape)
         if not np.array_equal(np.asarray(array), values):
             array[...] = values
+
+
+def _years(group: zarr.Group, windows: Sequence[Window]) -> None:
+    """Which layers are of one season of several years; a cube without such a layer says nothing of it."""
+    years = np.array([window.years for window in windows], np.int16)
+    if (years == 1).all():
+        return
+    if "years" in group:
+        array = _existing(group, "years")
+        _grow(array, years.shape)
+        if not np.array_equal(np.asarray(array), years):
+            array[...] = years
+        return
+    name = "years in a row of whose same days the layer is: time_bounds go from the first of them to the last"
+    _store(group, "years", years, ("time",), {"long_name": name, "units": "1"})
 
 
 def _grow(array: zarr.Array[Any], shape: tuple[int, ...]) -> None:

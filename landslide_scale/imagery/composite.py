@@ -15,15 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_scale.bands import NEVER, Reason
+from landslide_scale.imagery import medoid
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.storage.files import storing
 
 OBSERVATIONS_FOR_MEDIAN = 3
 HELD_BYTES = 256 * 2**20
-"""Observations held in memory for a median; more of them wait in a temporary file."""
+"""Observations held in memory for a median or medoid; more of them wait in a temporary file."""
 
 STRIP_BYTES = 64 * 2**20
 """Of one band of all observations: as many rows at a time as fit are sorted."""
+
+SORTING_BYTES = 3 * STRIP_BYTES
+"""Of what is sorted at a time: a strip as it was read, picked and sorted; or what a medoid takes of as many pixels."""
 
 _FLOAT = 4
 
@@ -81,9 +85,9 @@ class Composite:
         self._count = np.zeros(shape, np.uint16)
         self._resampled: set[str] = set()
         self._filled: set[str] = set()
-        self._chosen: _Latest | _LeastCloudy
-        if config.method == "median":
-            self._chosen = _Median(shape, channels, spool)
+        self._chosen: _Latest
+        if config.method in _WAITING:
+            self._chosen = _WAITING[config.method](shape, channels, spool)
         else:
             self._chosen = (_LeastCloudy if config.method == "least_cloudy" else _Latest)(shape, channels)
 
@@ -159,8 +163,8 @@ class _LeastCloudy(_Latest):
         self.day[better], self.least[better] = seen.day, seen.cloud_cover[better]
 
 
-class _Median(_Latest):
-    """Median of each band over the clear observations; the newest one where there are fewer than three.
+class _Waiting(_Latest):
+    """The newest clear observation of each pixel, while all of them wait until there is no further one.
 
     Args:
         spool: Empty; takes the reflectance of every observation.
@@ -168,13 +172,28 @@ class _Median(_Latest):
 
     def __init__(self, shape: tuple[int, int], channels: int, spool: IO[bytes]) -> None:
         super().__init__(shape, channels)
-        self.spool, self.held = spool, 0
+        self.spool, self.days = spool, list[int]()
+
+    @property
+    def held(self) -> int:
+        """How many observations wait."""
+        return len(self.days)
 
     def add(self, seen: Observation) -> None:
         super().add(seen)
         if seen.clear.any():
             self.spool.write(np.ascontiguousarray(seen.values, np.float32).data.cast("B"))
-            self.held += 1
+            self.days.append(seen.day)
+
+    def waiting(self, number: int, band: int, pixels: slice) -> NDArray[np.float32]:
+        """Some pixels, counted along the rows, of one band of an observation; NaN where it is not clear."""
+        of_band = self.day.size
+        self.spool.seek(_FLOAT * ((number * len(self.values) + band) * of_band + pixels.start))
+        return np.frombuffer(self.spool.read(_FLOAT * (pixels.stop - pixels.start)), np.float32)
+
+
+class _Median(_Waiting):
+    """Median of each band over the clear observations; the newest one where there are fewer than three."""
 
     def finish(self, count: NDArray[np.uint16]) -> NDArray[np.float32]:
         height, width = count.shape
@@ -190,12 +209,38 @@ class _Median(_Latest):
 
     def _strip(self, band: int, rows: slice) -> NDArray[np.float32]:
         """Some rows of one band of every observation (N, rows, W)."""
-        channels, height, width = self.values.shape
+        width = self.day.shape[1]
         out = np.empty((self.held, rows.stop - rows.start, width), np.float32)
         for number in range(self.held):
-            self.spool.seek(_FLOAT * width * ((number * channels + band) * height + rows.start))
-            out[number] = np.frombuffer(self.spool.read(out[number].nbytes), np.float32).reshape(out[number].shape)
+            pixels = slice(rows.start * width, rows.stop * width)
+            out[number] = self.waiting(number, band, pixels).reshape(out[number].shape)
         return out
+
+
+class _Medoid(_Waiting):
+    """The clear observation that is nearest to all others of its pixel; the newest where there are fewer than three."""
+
+    def finish(self, count: NDArray[np.uint16]) -> NDArray[np.float32]:
+        counts, days = count.reshape(-1), np.array(self.days, np.uint16)
+        values, day = self.values.reshape(len(self.values), -1), self.day.reshape(-1)
+        step = max(1, SORTING_BYTES // medoid.pixel_bytes(self.held, len(values)))
+        for first in range(0, counts.size, step):
+            pixels = slice(first, min(first + step, counts.size))
+            enough = np.flatnonzero(counts[pixels] >= OBSERVATIONS_FOR_MEDIAN)
+            if enough.size:
+                chosen, spectra = medoid.medoids(self._seen(pixels, enough))
+                values[:, pixels.start + enough], day[pixels.start + enough] = spectra, days[chosen]
+        return self.values
+
+    def _seen(self, pixels: slice, chosen: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Some of a run of pixels in all bands of every observation (N, C, P)."""
+        out = np.empty((self.held, len(self.values), len(chosen)), np.float32)
+        for number, band in np.ndindex(*out.shape[:2]):
+            out[number, band] = self.waiting(number, band, pixels)[chosen]
+        return out
+
+
+_WAITING = {"median": _Median, "medoid": _Medoid}
 
 
 def _middle(seen: NDArray[np.float32], count: NDArray[np.uint16]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.imagery.composite import HELD_BYTES, STRIP_BYTES, Image, Observation, compositing
+from landslide_scale.imagery.composite import HELD_BYTES, SORTING_BYTES, Image, Observation, compositing
 from landslide_scale.imagery.datatake import Datatake
 from landslide_scale.imagery.dates import persistence
 from landslide_scale.imagery.mask import STRIP_BYTES as SQUARES_BYTES
@@ -77,7 +77,7 @@ def planned_bytes(box: PixelBox, bands: int, resolution: int = FINEST_MASK_M, of
         of_mask: Bytes of a pixel that its mask takes, beside those of the scene classes alone.
     """
     rows, cols = box.shape
-    held = HELD_BYTES * 9 // 8 + 3 * STRIP_BYTES  # a growing buffer; a strip, picked and sorted
+    held = HELD_BYTES * 9 // 8 + SORTING_BYTES  # a growing buffer, and what is sorted of it
     divided = SQUARES_BYTES if resolution > FINEST_MASK_M else 0
     return rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL + of_mask) + held + divided + BYTES_BESIDE
 

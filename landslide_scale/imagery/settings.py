@@ -12,15 +12,16 @@ from landslide_scale.imagery.mask_settings import MaskRule, PersistenceConfig, S
 from landslide_scale.stac.settings import CatalogConfig
 from landslide_scale.strictyaml import Section
 
-_LEAST_CLEAR = {"median": 3, "latest": 1, "least_cloudy": 1}
+_LEAST_CLEAR = {"median": 3, "medoid": 3, "latest": 1, "least_cloudy": 1}
 
 
 class CompositeConfig(Section):
     """How the scenes of a window become one image.
 
     Attributes:
-        method: ``median`` of the clear observations (with fewer than three, the latest), ``latest``, or
-            ``least_cloudy``.
+        method: ``median`` of the clear observations (with fewer than three, the latest), band by band; ``medoid``, the
+            one of them whose spectrum is nearest to all others together (Flood 2013), all bands of one date;
+            ``latest``; or ``least_cloudy``.
         clear: SCL classes that count as clear.
         grow: SCL classes that are grown, none of them clear; by default clouds and their shadows, as far as they are
             not clear.
@@ -44,7 +45,7 @@ class CompositeConfig(Section):
             data the next older; ``newest``: it alone, as in runs begun before there was a choice.
     """
 
-    method: Literal["median", "latest", "least_cloudy"] = "median"
+    method: Literal["median", "medoid", "latest", "least_cloudy"] = "median"
     clear: tuple[SceneClass, ...] = Field(default=tuple(int(known) for known in CLEAR_CLASSES), min_length=1)
     grow: tuple[SceneClass, ...] | None = None
     dilate_m: float = Field(default=100.0, ge=0, le=2000)
@@ -65,7 +66,7 @@ class CompositeConfig(Section):
             raise InvalidConfigError(
                 f"max_clear {self.max_clear} with min_clear {self.min_clear} and method {self.method}",
                 expected=f"at least {least}",
-                cure="One or two observations have no median: see method latest.",
+                cure="One or two observations have no median or medoid: see method latest.",
                 key="composite.max_clear",
             )
         return self

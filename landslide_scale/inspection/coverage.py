@@ -63,7 +63,7 @@ def _figure(laid: Layout, records: Mapping[str, Record]) -> Figure:
     axes = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
     for layer, (panel, window) in enumerate(zip(axes, laid.windows, strict=False)):
         _draw(panel, [(part, records.get(place.id)) for part, place in drawn if place.layer == layer])
-        panel.set_title(f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}", fontsize=9)
+        panel.set_title(window.days, fontsize=9)
         panel.set_aspect(stretch)
         panel.set_xlabel("degrees east", fontsize=8)
     for panel in axes[len(laid.windows) :]:

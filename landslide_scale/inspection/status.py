@@ -90,10 +90,7 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
     laid, records, facts = layout.load(run), Ledger(run).records(), run.read_json("run.json")
     held = list(records.values())
     done = [record for record in held if record.done]
-    rows = [
-        _row(f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}", ids, records)
-        for window, ids in zip(laid.windows, _by_layer(laid), strict=True)
-    ]
+    rows = [_row(window.days, ids, records) for window, ids in zip(laid.windows, _by_layer(laid), strict=True)]
     found = Status(
         run=str(run),
         state=run.claimed()["state"],

@@ -9,7 +9,7 @@ from typing import Any
 
 from landslide_scale.errors import RunConflictError
 from landslide_scale.scan.survey import Found, Request, Sources, Survey, find, kept_or_searched_dem, settled
-from landslide_scale.scene import Window, utc
+from landslide_scale.scene import Window
 from landslide_scale.stac.aside import keep_aside, load_aside
 from landslide_scale.stac.frozen import freeze, load_items, with_addresses
 from landslide_scale.stac.items import Item, sensed_if_said
@@ -47,7 +47,7 @@ def growing(run: RunDirectory, wanted: Sequence[Window]) -> Growing:
             run=run,
         )
     there = known["settings"]["windows"]
-    windows = tuple(Window(start=utc(one["start"]), end=utc(one["end"])) for one in there)
+    windows = tuple(map(Window.recorded, there))
     return Growing(settings=known["settings"], windows=windows, added=_later(windows, wanted, run))
 
 
@@ -109,7 +109,7 @@ def _later(known: Sequence[Window], wanted: Sequence[Window], run: RunDirectory)
             run=run,
         )
     for number, window in enumerate(added, start=len(known)):
-        end = max(one.end for one in wanted[:number])
+        end = max(one.until for one in wanted[:number])
         if window.start < end:
             raise RunConflictError(
                 f"a further window {_said([window])}",
@@ -121,4 +121,4 @@ def _later(known: Sequence[Window], wanted: Sequence[Window], run: RunDirectory)
 
 
 def _said(windows: Sequence[Window]) -> str:
-    return ", ".join(f"{window.start.isoformat()} to {window.end.isoformat()}" for window in windows)
+    return "; ".join(window.instants for window in windows)

@@ -14,7 +14,7 @@ from landslide_scale.cube.arrays import Slot, objects
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scan.plan import Place, extents
-from landslide_scale.scene import Window, utc
+from landslide_scale.scene import Window
 from landslide_scale.storage.rundir import RunDirectory
 
 UNITS = "units.parquet"
@@ -90,7 +90,7 @@ def load(run: RunDirectory) -> Layout:
             Place(lattice=lattices[row["epsg"]], block=Block(row=row["row"], col=row["col"]), layer=row["layer"])
             for row in table.to_pylist()
         ),
-        windows=tuple(Window(start=utc(one["start"]), end=utc(one["end"])) for one in settings["windows"]),
+        windows=tuple(map(Window.recorded, settings["windows"])),
         side=grid["block"] if settings["output"]["sharded"] else grid["chunk"],
     )
 

@@ -47,7 +47,14 @@ _SOLSTICE = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Thin:
-    """A tile of which a collection holds few datatakes in a window: how many, and how many there should be at least."""
+    """A tile of which a collection holds few datatakes in a window, of several years in one of them.
+
+    Attributes:
+        window: That year's.
+        tile: Its name.
+        found: How many there are.
+        expected: How many there should be at least.
+    """
 
     window: Window
     tile: str
@@ -73,7 +80,7 @@ def few_scenes(
         here = sorted((one for one in thin if one.window == window), key=lambda one: (one.found, one.tile))
         more = f" (other tiles with too few: {len(here) - 1})" if len(here) > 1 else ""
         lines.append(
-            f"suspiciously few scenes in {collection(config)} from {window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}: "
+            f"suspiciously few scenes in {collection(config)} from {window.days}: "
             f"of tile {here[0].tile} {here[0].found} of at least {here[0].expected:.0f} datatakes that Sentinel-2's "
             f"revisit gives{more}{_known_hole(window, config)}"
         )
@@ -83,16 +90,16 @@ def few_scenes(
 def thin_tiles(
     items: Iterable[Item], ground: BaseGeometry, windows: Sequence[Window], until: datetime
 ) -> tuple[Thin, ...]:
-    """The tiles over `ground` that have fewer than half of the datatakes that are to be expected, by window."""
+    """The tiles over `ground` with fewer than half of the datatakes that are to be expected, by window and year."""
     known = _by_tile(items, ground)
     latitude = max(ground.bounds[1], ground.bounds[3], key=abs)
     thin = []
-    for window in windows:
-        expected = expected_passes(window, latitude, until)
+    for span in (span for window in windows for span in window.spans):
+        expected = expected_passes(span, latitude, until)
         for tile in known if expected >= LEAST_EXPECTED else ():
-            found = len({take for take, instant in known[tile] if window.holds(instant)})
+            found = len({take for take, instant in known[tile] if span.holds(instant)})
             if found < SUSPICIOUS * expected:
-                thin.append(Thin(window=window, tile=tile, found=found, expected=expected))
+                thin.append(Thin(window=span, tile=tile, found=found, expected=expected))
     return tuple(thin)
 
 

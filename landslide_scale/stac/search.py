@@ -52,8 +52,9 @@ def search(config: SourceConfig, area: BaseGeometry, windows: Iterable[Window]) 
         InvalidCatalogError: The catalogue does not answer, or answers with something that is no STAC.
     """
     wanted = [
-        {"bbox": part.bounds, "datetime": (window.start, window.end)}
+        {"bbox": part.bounds, "datetime": (span.start, span.end)}
         for window in windows
+        for span in window.spans
         for part in getattr(area, "geoms", [area])
     ]
     found = _all_of(config, wanted)

@@ -6,7 +6,14 @@ import re
 from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from landslide_scale.bands import TERRAIN_BANDS
@@ -30,15 +37,27 @@ SignerAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$")]
 
 def _window(value: object) -> object:
     """Dates as people write them (``2023-08-01`` is midnight UTC) to aware instants."""
-    if not isinstance(value, dict) or set(value) != {"start", "end"}:
-        raise InvalidConfigError(f"{value!r}", expected="{start: DATE, end: DATE}", key="windows")
+    if not isinstance(value, dict) or not {"start", "end"} <= set(value) <= {"start", "end", "years"}:
+        raise InvalidConfigError(
+            f"{value!r}",
+            expected="{start: DATE, end: DATE}, or {start: DATE, end: DATE, years: N} for the same days of N years",
+            key="windows",
+        )
+    years = value.get("years", 1)
+    if type(years) is not int:
+        raise InvalidConfigError(f"years {years!r}", expected="a whole number", key="windows")
     try:
-        return Window(**{key: utc(text) for key, text in value.items()})
+        return Window(start=utc(value["start"]), end=utc(value["end"]), years=years)
     except (TypeError, ValueError) as error:  # datetime's own: not a text, not a date
         raise InvalidConfigError(str(error), expected="an ISO date or instant", key="windows") from error
 
 
-WindowField = Annotated[Window, BeforeValidator(_window)]
+def _recorded(window: Window, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    """As :meth:`Window.recorded` reads it; what a run of windows of one year records is what it was."""
+    return {key: value for key, value in whole(window).items() if key != "years" or window.years > 1}
+
+
+WindowField = Annotated[Window, BeforeValidator(_window), WrapSerializer(_recorded)]
 """A window as a configuration gives it."""
 
 

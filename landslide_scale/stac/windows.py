@@ -38,8 +38,7 @@ def _may_see(item: Item, ground: BaseGeometry) -> bool:
 def no_scene(config: CatalogConfig, window: Window) -> InvalidCatalogError:
     """What is said where a window has none and may not."""
     return InvalidCatalogError(
-        f"no scene of {collection(config)} meets the region "
-        f"from {window.start.isoformat()} to {window.end.isoformat()}",
+        f"no scene of {collection(config)} meets the region from {window.instants}",
         expected="at least one",
         cure="Check region, windows, catalog.collection and catalog.max_cloud_cover.",
     )

@@ -190,6 +190,35 @@ def test_a_cube_grows_in_time_and_keeps_what_it_has_to_the_last_byte(tmp_path: P
         made(url)
 
 
+SEASON = (*LATER, Window(start=utc("2024-03-01"), end=utc("2024-05-01"), years=3))
+
+
+def test_a_season_of_several_years_says_so_and_its_bounds_go_from_the_first_to_the_last(tmp_path: Path):
+    url = str(tmp_path / "cube.zarr")
+    create(url, EXTENTS, SEASON, GRID, sharded=True, attributes={"title": "made"})
+    for group in xr.open_datatree(url, engine="zarr", chunks=None).children.values():
+        assert group["years"].to_numpy().tolist() == [1, 1, 1, 3]
+        assert group["time"].to_numpy()[3] == np.datetime64("2024-03-01")
+        assert group["time_bounds"].to_numpy()[3].tolist() == [
+            np.datetime64(day, "ns").item() for day in ("2024-03-01", "2026-05-01")
+        ]
+    assert "years" not in xr.open_datatree(grown(str(tmp_path / "plain.zarr")), engine="zarr")["EPSG_32633"]
+
+
+def test_a_cube_given_a_season_is_the_one_laid_out_with_it_and_grows_on(tmp_path: Path):
+    further = (*SEASON, Window(start=utc("2026-05-01"), end=utc("2026-06-01")))
+    whole = {}
+    for number, windows in enumerate((SEASON, further)):
+        url = str(tmp_path / f"whole{number}.zarr")
+        create(url, EXTENTS, windows, GRID, sharded=True, attributes={"title": "made"})
+        whole[number] = contents(url)
+    url = grown(made(str(tmp_path / "cube.zarr")))
+    for number, windows in enumerate((SEASON, further)):
+        for _ in range(2):  # as a call that was interrupted at its very end
+            create(url, EXTENTS, windows, GRID, sharded=True, attributes={"title": "made"})
+            assert contents(url) == whole[number]
+
+
 @pytest.mark.parametrize("kept", range(9))
 def test_a_growth_that_was_interrupted_shows_the_old_cube_and_is_completed(
     tmp_path: Path, kept: int, monkeypatch: pytest.MonkeyPatch

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import resource
 import signal
 import tempfile
@@ -158,6 +159,13 @@ def slow_observation(tiles: list[Tile], config: CompositeConfig) -> Seen:
     return Seen(values=values, reason=reason, cloud=cloud, day=DAY + tiles[0].day - 2)
 
 
+def nearest_to_all(clear: list[Seen], row: int, col: int) -> Seen:
+    """The first of those whose summed distance to the others over all bands is least."""
+    spectra = [one.values[:, row, col].tolist() for one in clear]
+    sums = [sum(math.dist(one, other) for other in spectra) for one in spectra]
+    return clear[next(number for number, total in enumerate(sums) if total <= min(sums) * (1 + 1e-12))]
+
+
 def slow_image(config: CompositeConfig) -> Image:
     days = sorted({tile.day for tile in TILES}, reverse=True)
     seen = [slow_observation([tile for tile in TILES if tile.day == number], config) for number in days]
@@ -175,6 +183,8 @@ def slow_image(config: CompositeConfig) -> Image:
             chosen = clear[0]
             if config.method == "least_cloudy":
                 chosen = min(clear, key=lambda one: one.cloud[row, col])  # of equals the newest
+            if config.method == "medoid" and len(clear) >= 3:
+                chosen = nearest_to_all(clear, row, col)
             newest[row, col] = chosen.day
             values[:, row, col] = chosen.values[:, row, col]
             if config.method == "median" and len(clear) >= 3:
@@ -197,7 +207,7 @@ def assert_same(found: Image, expected: Image) -> None:
     assert (found.clear_count.dtype, found.observed_on.dtype) == (np.uint8, np.uint16)
 
 
-@pytest.mark.parametrize("method", ["median", "latest", "least_cloudy"])
+@pytest.mark.parametrize("method", ["median", "medoid", "latest", "least_cloudy"])
 @pytest.mark.parametrize(
     ("dilate_m", "edge_m", "no_data"),
     [(0.0, 0.0, "zeros"), (10.0, 0.0, "stated"), (28.3, 0.0, "zeros"), (0, 15, "stated")],
@@ -212,7 +222,7 @@ def test_a_composite_is_exactly_what_pixel_by_pixel_arithmetic_gives(
     assert (expected.clear_count >= 3).any()
 
 
-@pytest.mark.parametrize("method", ["median", "latest", "least_cloudy"])
+@pytest.mark.parametrize("method", ["median", "medoid", "latest", "least_cloudy"])
 @pytest.mark.parametrize(("least", "most"), [(2, None), (1, 3), (3, 4), (4, None)])
 def test_so_does_one_with_a_least_and_a_greatest_number_of_clear_observations(
     scenes_of_world: list[Scene], method: str, least: int, most: int | None
@@ -236,13 +246,17 @@ def test_where_no_more_observations_are_wanted_older_scenes_are_not_opened(tmp_p
     assert (image.observed_on == DAY + 7).all()
 
 
+@pytest.mark.parametrize("method", ["median", "medoid"])
 def test_observations_that_wait_in_a_file_and_are_sorted_in_strips_give_the_same_bytes(
-    scenes_of_world: list[Scene], monkeypatch: pytest.MonkeyPatch
+    scenes_of_world: list[Scene], monkeypatch: pytest.MonkeyPatch, method: str
 ):
-    expected = observe(scenes_of_world, LATTICE, WORLD, BANDS, PLAIN)
+    config = CompositeConfig(method=method, dilate_m=0, edge_m=0)  # type: ignore[arg-type]
+    expected = observe(scenes_of_world, LATTICE, WORLD, BANDS, config)
     monkeypatch.setattr(composite, "HELD_BYTES", 10_000)
     monkeypatch.setattr(composite, "STRIP_BYTES", 7 * 4 * 7 * SIDE)  # seven rows of seven observations
-    assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, PLAIN), expected)
+    for size in (100_000, 1):  # some pixels at a time, and one
+        monkeypatch.setattr(composite, "SORTING_BYTES", size)
+        assert_same(observe(scenes_of_world, LATTICE, WORLD, BANDS, config), expected)
 
 
 def test_a_temporary_folder_without_room_is_named(
@@ -306,10 +320,14 @@ def foreign_corner() -> tuple[float, float]:
 
 
 @settings(max_examples=25)
-@given(data=st.data(), dilate_m=st.sampled_from([0.0, 35.0]))
-def test_any_part_of_the_ground_gives_the_same_bytes(two_zones: list[Scene], data: st.DataObject, dilate_m: float):
-    config = CompositeConfig(dilate_m=dilate_m, edge_m=dilate_m / 2)
-    whole = WHOLE.setdefault(dilate_m, observe(two_zones, LATTICE, WORLD, BANDS, config))
+@given(data=st.data(), dilate_m=st.sampled_from([0.0, 35.0]), method=st.sampled_from(["median", "medoid"]))
+def test_any_part_of_the_ground_gives_the_same_bytes(
+    two_zones: list[Scene], data: st.DataObject, dilate_m: float, method: str
+):
+    config = CompositeConfig(method=method, dilate_m=dilate_m, edge_m=dilate_m / 2)  # type: ignore[arg-type]
+    if (method, dilate_m) not in WHOLE:
+        WHOLE[method, dilate_m] = observe(two_zones, LATTICE, WORLD, BANDS, config)
+    whole = WHOLE[method, dilate_m]
     rows = sorted(data.draw(st.lists(st.integers(0, SIDE), min_size=2, max_size=2, unique=True)))
     cols = sorted(data.draw(st.lists(st.integers(0, SIDE), min_size=2, max_size=2, unique=True)))
     part = PixelBox(
@@ -327,7 +345,7 @@ def test_any_part_of_the_ground_gives_the_same_bytes(two_zones: list[Scene], dat
     assert whole.filled
 
 
-WHOLE: dict[float, Image] = {}
+WHOLE: dict[tuple[str, float], Image] = {}
 
 
 def one_scene(folder: Path, name: str = "s", **changes: object) -> Scene:
@@ -622,7 +640,7 @@ def test_a_half_empty_tile_and_ground_without_any_tile_are_no_data(tmp_path: Pat
 
 
 def test_without_scenes_nothing_is_observed():
-    for method in ("median", "latest", "least_cloudy"):
+    for method in ("median", "medoid", "latest", "least_cloudy"):
         image = observe([], LATTICE, CORNER, BANDS, CompositeConfig(method=method))  # type: ignore[arg-type]
         assert (image.reason == Reason.NO_DATA).all()
         assert np.isnan(image.values).all()
@@ -665,9 +683,11 @@ def test_bands_are_not_opened_where_nothing_is_clear(tmp_path: Path):
     assert (observe([cloudy], LATTICE, CORNER, BANDS, PLAIN).reason == Reason.CLOUD).all()
 
 
-def test_memory_does_not_grow_with_the_number_of_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("method", ["median", "medoid"])
+def test_memory_does_not_grow_with_the_number_of_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str):
     monkeypatch.setattr(composite, "HELD_BYTES", 10**5)
     monkeypatch.setattr(composite, "STRIP_BYTES", 10**5)
+    monkeypatch.setattr(composite, "SORTING_BYTES", 3 * 10**5)
     monkeypatch.setattr("landslide_scale.imagery.mask.DILATED_ROWS", 32)
     side = 512
     box = replace(CORNER, row_stop=CORNER.row_start + side, col_stop=CORNER.col_start + side)
@@ -683,7 +703,7 @@ def test_memory_does_not_grow_with_the_number_of_scenes(tmp_path: Path, monkeypa
         )
         for number in range(20)
     ]
-    config = CompositeConfig(dilate_m=20)
+    config = CompositeConfig(method=method, dilate_m=20)  # type: ignore[arg-type]
     peaks = {
         count: peak_of(lambda count=count: observe(many[:count], LATTICE, box, BANDS, config)) for count in (4, 20)
     }

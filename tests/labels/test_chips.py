@@ -12,9 +12,11 @@ import pytest
 import shapely
 from helpers.borderland import BORDER, border_tiles, served
 
+from landslide_scale.datasets.chips import read_index
+from landslide_scale.datasets.files import LocalFiles
 from landslide_scale.imagery.observe import observe
 from landslide_scale.label_values import IGNORE, LANDSLIDE
-from landslide_scale.labels.chips import _make, _Task, chips_plan
+from landslide_scale.labels.chips import _index, _make, _Task, chips_plan
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
@@ -50,6 +52,20 @@ def config(catalogue: tuple[str, Path], folder: Path, **changes: object) -> Chip
         "directory": str(folder / "chips"),
     }
     return parse(ChipsConfig, settings | changes)
+
+
+def test_chips_of_a_season_by_medoid_are_of_all_its_years_and_say_how_they_were_made(
+    catalogue: tuple[str, Path], tmp_path: Path
+):
+    season = {"start": "2021-08-01", "end": "2021-09-01", "years": 3}
+    chosen = config(catalogue, tmp_path, windows=[season], composite={"method": "medoid", "dilate_m": 0})
+    plan, usual = chips_plan(chosen), chips_plan(config(catalogue, tmp_path))
+    assert {scene.sensed.year for scene in plan.scenes} == {2023}
+    assert [unit.scenes for unit in plan.units] == [unit.scenes for unit in usual.units]
+    Path(chosen.directory).mkdir()
+    Path(chosen.directory, "chips.json").write_text(json.dumps(_index(chosen, plan)))
+    found = read_index(LocalFiles(root=chosen.directory)).facts
+    assert (found.method, found.clear, found.dilate_m) == ("medoid", (4, 5, 6), 0.0)
 
 
 def test_a_chip_is_what_a_scan_observes_with_its_labels_and_ignores_what_lies_outside(

@@ -106,6 +106,9 @@ def test_what_else_made_the_pixels_is_said_where_it_differs_and_refuses_nothing(
         "composite.clear [4, 5, 6] (here [4, 5, 6, 7]), composite.dilate_m 100.0 (here 60.0)."
     )
     assert fitted(knowing(), composite={"clear": [6, 4, 5]}).caveat == ""
+    medoid = replace(TRAINED, method="medoid")
+    assert fitted(knowing(medoid), composite={"method": "medoid"}).caveat == ""
+    assert "composite.method medoid (here median)" in fitted(knowing(medoid)).caveat
     assert fitted(knowing(ImageFacts(resolution=10.0)), composite=other).caveat == ""
     relief = replace(TRAINED, dem="cop-dem-glo-90")
     assert fitted(knowing(relief), dem={"profile": "earth-search"}).caveat == (

@@ -72,6 +72,19 @@ def test_each_tile_and_window_is_judged_by_itself_a_tile_known_from_another_wind
     assert named(items, SUMMER_18, SUMMER_21) == [("33TWM", 0, 20)]
 
 
+def test_of_a_season_each_year_is_judged_by_itself():
+    summers = Window(start=SUMMER_18.start, end=SUMMER_18.end, years=4)
+    of = {year: window(f"{year}-05-01", f"{year}-08-09") for year in range(2018, 2022)}
+    items = [one for year, span in of.items() for one in passes(span, 25 if year == 2019 else 5)]
+    assert named(items, summers) == [("33TWM", 4, 20)]
+    (line,) = few_scenes(items, GROUND, [summers], C1, until=NOW)
+    assert "from 2019-05-01 to 2019-08-09: of tile 33TWM 4 of at least 20" in line
+    assert "lacks most of" in line
+    (line,) = few_scenes(items[:-20], GROUND, [summers], C1, until=NOW)[1:]
+    assert "from 2021-05-01 to 2021-08-09: of tile 33TWM 0 of" in line
+    assert "lacks" not in line
+
+
 def test_a_tile_beside_the_ground_is_not_judged():
     beside = passes(SUMMER_21, 50, tile="33TXM", bounds=(609_780.0, 5_090_220.0, 719_580.0, 5_200_020.0))
     assert named([*passes(SUMMER_21, 5), *beside], SUMMER_21) == []

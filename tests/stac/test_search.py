@@ -480,6 +480,18 @@ def test_a_search_finds_what_meets_area_and_window_and_nothing_far_from_either(c
     assert {one["id"] for one in found} - held <= {"july", "end"}
 
 
+def test_a_season_is_searched_year_by_year(tmp_path: Path):
+    sensed = {year: f"{year}-08-10T10:07:00Z" for year in (2020, 2021, 2022, 2023, 2024)}
+    made = [item(f"in-{year}", sensed=day) for year, day in sensed.items()]
+    made += [item(f"between-{year}", sensed=f"{year}-12-10T10:07:00Z") for year in (2021, 2022)]
+    summers = Window(start=utc("2021-08-01"), end=utc("2021-09-01"), years=3)
+    (tmp_path / "items.json").write_text(json.dumps({"type": "FeatureCollection", "features": made}))
+    with serve(made, [COLLECTION]) as url:
+        for config in ({"url": url}, {"items": str(tmp_path / "items.json")}):
+            found = search(CatalogConfig(profile="plain", **config), AREA, [summers])
+            assert [one["id"] for one in found] == ["in-2021", "in-2022", "in-2023"]
+
+
 def test_a_search_follows_every_page_and_gives_each_item_once(catalogue: str):
     december = Window(start=utc("2023-12-01"), end=utc("2023-12-02"))
     halves = shapely.MultiPolygon([shapely.box(15.0, 46.0, 15.4, 47.0), shapely.box(15.5, 46.0, 16.0, 47.0)])
