@@ -16,6 +16,7 @@ _NAMED = re.compile(
     r"(\b(?:sig|signature|token|access_token|api_key|apikey|secret|password|x-amz-[a-z-]+)|(?<=&)key)=[^\s&'\"<>)]+",
     re.IGNORECASE,
 )
+_ADDRESS = re.compile(r" object at 0x[0-9a-fA-F]+")
 _LONGEST = 4000
 _SHOWN = 500
 
@@ -34,8 +35,8 @@ def without_secrets(text: str) -> str:
 
 
 def sayable(text: str) -> str:
-    """A text from outside, fit for one line of a log: no secrets, no control characters, of bounded length."""
-    clean = without_secrets(text[:_LONGEST])
+    """A text from outside, fit for one line of a log: no secrets, memory addresses or control characters."""
+    clean = _ADDRESS.sub("", without_secrets(text[:_LONGEST]))
     plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clean)
     return plain if len(text) <= _LONGEST else f"{plain[:_SHOWN]}... ({len(text):,} characters)"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from landslide_scale.datasets import multiband, pictures
+from landslide_scale.datasets.headers import is_tiff
 from landslide_scale.datasets.sample import Sample
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.label_values import IGNORE
@@ -33,11 +35,21 @@ _CONVERT = "Convert it on purpose."
 RGB = ("red", "green", "blue")
 _SHOWN = 3
 
-_MASK = ("1", "L", "P", "I;16", "I")
-_PICTURES = {1: (("L",), "an 8-bit grey image"), 3: (("RGB", "RGBA"), "an 8-bit RGB image")}
-"""Pillow's modes, and words for them, by the number of channels."""
+_MASK = pictures.Expected(
+    modes=("1", "L", "P", "I;16", "I"), kind="a mask of one channel", formats=pictures.LOSSLESS, cure=_CONVERT
+)
+_PICTURES = {
+    1: pictures.Expected(modes=("L", "LA"), kind="an 8-bit grey image", formats=pictures.ANY, cure=_NAMED),
+    3: pictures.Expected(modes=("RGB", "RGBA"), kind="an 8-bit RGB image", formats=pictures.ANY, cure=_NAMED),
+}
+"""What a picture has to be, by the number of channels."""
 
-_NO_PICTURE: tuple[tuple[str, ...], str] = ((), "a TIFF of the bands in dataset.channels")
+_NO_PICTURE = pictures.Expected(
+    modes=(), kind="a TIFF of the bands in dataset.channels", formats=pictures.ANY, cure=_NAMED
+)
+
+_MASK_BESIDE, _FACTS_BESIDE = ".msk", ".aux.xml"
+"""How GDAL ends the names of files beside an image: a mask, and what the image could not hold itself."""
 
 _DARKEST, _BRIGHTEST = 0.001, 2.0
 """Of an image in surface reflectance: it is brighter than the one somewhere, and its median is below the other. Between
@@ -140,7 +152,7 @@ class ImagePairs:
         return self.channels.names if self.channels else RGB
 
     def read(self, name: str) -> Sample:
-        """Open one image and its mask; transparent pixels are no data."""
+        """Open one image and its mask; what the image's file declares as no data is NaN."""
         pair = self.pairs[name]
         image, (height, width) = self._image(pair.image)
         label = self._label(pair, (width, height))
@@ -152,11 +164,12 @@ class ImagePairs:
 
     def _image(self, path: str) -> tuple[NDArray[np.float32], tuple[int, int]]:
         """The chosen bands of an image, resized, and its height and width before that."""
+        self._check_beside(path, _MASK_BESIDE, _FACTS_BESIDE)
         where, content = self.files.where(path), self.files.read(path)
         chosen = tuple(self._stored.index(band) for band in self.bands)
         if self.channels is None:
             return self._picture(content, chosen, where)
-        if not multiband.is_tiff(content):
+        if not is_tiff(content):
             image, size = self._picture(content, chosen, where)
             return self.channels.scaled(image, where), size
         image = self.channels.scaled(multiband.stored_bands(content, len(self._stored), chosen, where), where)
@@ -166,20 +179,23 @@ class ImagePairs:
     def _picture(
         self, content: bytes, chosen: tuple[int, ...], where: str
     ) -> tuple[NDArray[np.float32], tuple[int, int]]:
-        modes, kind = _PICTURES.get(len(self._stored), _NO_PICTURE)
-        picture = pictures.decoded(content, modes=modes, kind=kind, where=where, cure=_NAMED)
-        size = picture.height, picture.width
-        if self.resize is not None:
-            picture = pictures.resized(picture, self.resize)
-        return pictures.values(picture)[list(chosen)], size
+        picture = pictures.decoded(content, _PICTURES.get(len(self._stored), _NO_PICTURE), where)
+        image = pictures.values(picture)[list(chosen)]
+        size = image.shape[1], image.shape[2]
+        if self.resize is None:
+            return image, size
+        if np.isnan(image).any():
+            return multiband.resized(image, self.resize), size
+        return pictures.values(pictures.resized(picture, self.resize))[list(chosen)], size
 
     def _label(self, pair: Pair, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Of a mask's values alone: what its file takes for no data, the configuration says."""
         width, height = size
         if pair.mask is None:
             return np.zeros((height, width), np.uint8)
         where = self.files.where(pair.mask)
-        content = self.files.read(pair.mask)
-        mask = pictures.decoded(content, modes=_MASK, kind="a mask of one channel", where=where, cure=_CONVERT)
+        self._check_beside(pair.mask, _MASK_BESIDE)
+        mask = pictures.decoded(self.files.read(pair.mask), _MASK, where).image
         if mask.size != size:
             raise InvalidDatasetError(
                 f"the mask is {mask.width} x {mask.height} px",
@@ -187,6 +203,27 @@ class ImagePairs:
                 file=where,
             )
         return self._mapped(np.asarray(mask).astype(np.int64), where)
+
+    def _check_beside(self, path: str, *endings: str) -> None:
+        """Refuse no data that is declared in another file, as GDAL does it where the image cannot hold it."""
+        for beside in (f"{path}{ending}" for ending in endings):
+            if beside not in self._beside:
+                continue
+            if beside.endswith(_MASK_BESIDE) or b"<NoDataValue" in self.files.read(beside):
+                raise InvalidDatasetError(
+                    f"no data that is declared beside it, in {PurePosixPath(beside).name}",
+                    expected="no data declared in the file itself",
+                    cure="Write a GeoTIFF, for example with gdalwarp -dstnodata, or delete that file.",
+                    file=self.files.where(path),
+                )
+
+    @cached_property
+    def _beside(self) -> frozenset[str]:
+        """Paths of what GDAL put beside images and masks."""
+        paths = [path for pair in self.pairs.values() for path in (pair.image, pair.mask) if path is not None]
+        folders = {str(PurePosixPath(path).parent) for path in paths}
+        ends = (_MASK_BESIDE, _FACTS_BESIDE)
+        return frozenset(f"{at}/{name}" for at in folders for name in self.files.names(at) if name.endswith(ends))
 
     def _mapped(self, values: NDArray[np.int64], where: str) -> NDArray[np.uint8]:
         unknown = sorted(set(np.unique(values).tolist()) - set(self.meaning))

@@ -7,7 +7,6 @@ have to be interpreted, is refused by what the header says, before anything is a
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ import numpy as np
 from PIL import Image
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC, PREDICTOR, TiffFile, TiffPage
 
-from landslide_scale.datasets.pictures import MOST_PIXELS
+from landslide_scale.datasets.headers import BROKEN, declared_nodata, name_of, only_image
+from landslide_scale.datasets.pictures import MOST_PIXELS, without_nodata
 from landslide_scale.errors import InvalidDatasetError
 
 if TYPE_CHECKING:
@@ -34,17 +34,6 @@ _DECODED = (COMPRESSION.NONE, *_DEFLATE)
 _UNDONE = (PREDICTOR.NONE, PREDICTOR.HORIZONTAL)
 _AS_STORED = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB)
 _REWRITE = "Write it again: gdal_translate -co COMPRESS=DEFLATE -co PREDICTOR=2 IN OUT."
-_GDAL_NODATA = 42113
-_REDUCED, _MASK = 1, 4
-"""Bits of NewSubfileType (TIFF 6.0)."""
-
-_BROKEN = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RuntimeError, struct.error, zlib.error)
-"""What tifffile raises over damaged files; it checks little of its own."""
-
-
-def is_tiff(content: bytes) -> bool:
-    """Whether a file begins as TIFF or BigTIFF does."""
-    return content[:4] in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}
 
 
 def stored_bands(content: bytes, count: int, chosen: tuple[int, ...], where: str) -> NDArray[np.float32]:
@@ -65,40 +54,19 @@ def stored_bands(content: bytes, count: int, chosen: tuple[int, ...], where: str
     """
     try:
         with TiffFile(io.BytesIO(content)) as file:
-            page = _only_image(file, where)
+            page = only_image(file, where)
             _check_declared(page, count, where)
             _check_segments(page, content, where)
             array = _bands_first(page)
-            nodata = _nodata(page, where)
-    except _BROKEN as error:
+            nodata = declared_nodata(page, where)
+    except BROKEN as error:
         raise InvalidDatasetError(f"cannot be decoded ({error})", expected="a TIFF, whole", file=where) from error
-    image = np.stack([_band(array[number], nodata) for number in chosen])
+    image = np.stack([without_nodata(array[number], nodata) for number in chosen])
     if len(array) > count:
         image[:, array[count] == 0] = np.nan
     if np.isinf(image).any():
         raise InvalidDatasetError("infinite values", expected="numbers, or NaN for no data", file=where)
     return image
-
-
-def _only_image(file: TiffFile, where: str) -> TiffPage:
-    """The image of a file; beside it there may be overviews alone."""
-    first, *others = (page for page in file.pages if isinstance(page, TiffPage))
-    own = [page for page in others if not page.subfiletype & _REDUCED]
-    if any(page.subfiletype & _MASK for page in own):
-        raise InvalidDatasetError(
-            "a mask inside the file",
-            expected="no data as NaN, or as the value of its GDAL_NODATA tag",
-            cure="Burn it in, for example with gdalwarp -dstnodata.",
-            file=where,
-        )
-    if own:
-        raise InvalidDatasetError(
-            f"{1 + len(own)} images in one file",
-            expected="one image of all bands",
-            cure="With tifffile, write it with photometric='minisblack' and planarconfig='separate'.",
-            file=where,
-        )
-    return first
 
 
 def _check_declared(page: TiffPage, count: int, where: str) -> None:
@@ -122,15 +90,11 @@ def _problems(page: TiffPage, count: int) -> Iterator[tuple[str, str, str]]:
         found = f"{page.bitspersample} bits per value, read as {page.dtype}"
         yield found, " or ".join(_TYPES), "Convert it on purpose, for example with gdal_translate -ot Float32."
     if page.compression not in _DECODED:
-        yield f"compression {_name(COMPRESSION, page.compression)}", "none or DEFLATE", _REWRITE
+        yield f"compression {name_of(COMPRESSION, page.compression)}", "none or DEFLATE", _REWRITE
     if page.predictor not in _UNDONE:
-        yield f"predictor {_name(PREDICTOR, page.predictor)}", "none or horizontal", _REWRITE
+        yield f"predictor {name_of(PREDICTOR, page.predictor)}", "none or horizontal", _REWRITE
     if page.photometric not in _AS_STORED:
-        yield f"photometric {_name(PHOTOMETRIC, page.photometric)}", "MINISBLACK or RGB: values as they are", ""
-
-
-def _name(known: type[COMPRESSION | PREDICTOR | PHOTOMETRIC], code: int) -> str:
-    return known(code).name if code in set(known) else str(code)
+        yield f"photometric {name_of(PHOTOMETRIC, page.photometric)}", "MINISBLACK or RGB: values as they are", ""
 
 
 def _values_of_segment(page: TiffPage) -> int:
@@ -166,30 +130,6 @@ def _bands_first(page: TiffPage) -> NDArray[np.generic]:
     array = array.reshape(page.shaped[0], *page.shaped[2:])  # planes, height, width, interleaved samples
     array = np.moveaxis(array, -1, 1)
     return array.reshape(-1, *array.shape[2:])
-
-
-def _nodata(page: TiffPage, where: str) -> float | None:
-    """Value of GDAL's tag for no data; None without one."""
-    tag = page.tags.get(_GDAL_NODATA)
-    if tag is None:
-        return None
-    try:
-        return float(str(tag.value).strip(" \0"))
-    except ValueError as error:
-        raise InvalidDatasetError(
-            f"GDAL_NODATA {tag.value!r}",
-            expected="a number",
-            cure="Set it anew, for example with gdal_edit.py -a_nodata.",
-            file=where,
-        ) from error
-
-
-def _band(stored: NDArray[np.generic], nodata: float | None) -> NDArray[np.float32]:
-    """One band (H, W) with NaN for no data; in float32 the tag's decimal number is the stored one again."""
-    values = stored.astype(np.float32)
-    if nodata is not None:
-        values[values == np.float32(nodata)] = np.nan
-    return values
 
 
 def resized(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:

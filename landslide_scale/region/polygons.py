@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from io import BytesIO
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import shapely
-from fsspec.core import url_to_fs
-from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import Geod
+from pyproj.exceptions import ProjError
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.errors import BrokenRunError, InvalidRegionError
+from landslide_scale.errors import InvalidRegionError
 from landslide_scale.redaction import redacted
+from landslide_scale.region.layers import chosen_layers
 from landslide_scale.region.settings import RegionConfig
-from landslide_scale.storage.files import local_path, storing
 
 HALF_TURN = 180
 """Degrees of longitude."""
@@ -32,50 +31,53 @@ def load(config: RegionConfig) -> BaseGeometry:
     Raises:
         InvalidRegionError: It is empty, crosses itself, leaves the globe, or its file cannot be read.
     """
-    if config.bbox is not None:
-        return _box(config.bbox)
-    polygons = read_polygons(config)
-    return shapely.union_all(polygons.geometry.to_numpy())
+    return shapely.union_all(read_polygons(config).to_numpy())
 
 
 def read_polygons(config: RegionConfig) -> Any:  # noqa: ANN401 geopandas ships no types
-    """The polygons of a file as a GeoDataFrame in EPSG:4326, every one valid and on the globe.
+    """The polygons of a file, or the box, as a GeoSeries in EPSG:4326, every one valid and on the globe.
 
     Raises:
         InvalidRegionError: As for :func:`load`.
     """
-    path = config.file
-    try:
-        source = _opened(str(path))
-        frame = gpd.read_file(source, layer=config.layer) if config.layer else gpd.read_file(source)
-    except (DataSourceError, DataLayerError, BrokenRunError, OSError) as error:
-        raise InvalidRegionError(str(error), expected="a readable vector file", file=redacted(str(path))) from None
-    if not isinstance(frame, gpd.GeoDataFrame):
-        raise InvalidRegionError("a table without geometries", expected="polygons", file=path)
-    if frame.crs is None:
-        raise InvalidRegionError("no coordinate reference system", expected="one stated in the file", file=path)
-    if frame.empty:
-        raise InvalidRegionError("no features", expected="at least one polygon", file=path)
-    for number, shape in enumerate(frame.geometry):
-        _check(shape, file=path, feature=number)
-    moved = frame.to_crs(4326)
-    _check_degrees(moved.total_bounds, file=path)
-    if not frame.crs.is_geographic:
-        _check_in_one_piece(moved, file=path)
+    if config.bbox is not None:
+        return gpd.GeoSeries([_box(config.bbox)], crs=4326)
+    layers = chosen_layers(config)
+    names = [layer.name if len(layers) > 1 else None for layer in layers]
+    file = redacted(str(config.file))
+    moved = [_in_degrees(layer.shapes, file=file, layer=name) for layer, name in zip(layers, names, strict=True)]
+    return gpd.GeoSeries(np.concatenate([shapes.to_numpy() for shapes in moved]), crs=4326)
+
+
+def _in_degrees(shapes: Any, **where: object) -> Any:  # noqa: ANN401 geopandas ships no types
+    """The polygons of one layer in EPSG:4326, checked."""
+    if shapes is None:
+        raise InvalidRegionError("a table without geometries", expected="polygons").at(**where)
+    if shapes.crs is None:
+        raise InvalidRegionError("no coordinate reference system", expected="one stated in the file").at(**where)
+    if shapes.empty:
+        raise InvalidRegionError("no features", expected="at least one polygon").at(**where)
+    with np.errstate(all="ignore"):  # of coordinates that are no numbers, which are refused here
+        for number, shape in enumerate(shapes):
+            _check(shape, **where, feature=number)
+    moved = _moved(shapes, **where)
+    _check_degrees(moved.total_bounds, **where)
+    if not shapes.crs.is_geographic:
+        _check_in_one_piece(moved, **where)
     return moved
 
 
-def _opened(url: str) -> Any:  # noqa: ANN401 what geopandas reads
-    """A local file by its path, any other as its bytes: so it is found the way the rest of a run is."""
-    if local_path(url) is not None:
-        return url
+def _moved(shapes: Any, **where: object) -> Any:  # noqa: ANN401 geopandas ships no types
+    """In EPSG:4326, where the system is one of places on this globe."""
+    problem = "" if shapes.crs.is_geographic or shapes.crs.is_projected else "neither geographic nor projected"
     try:
-        filesystem, key = url_to_fs(url)
-    except (ValueError, ImportError) as error:
-        # Without the chain, which would repeat the address with its keys.
-        raise InvalidRegionError(str(error), expected="a path or fsspec URL", file=redacted(url)) from None
-    with storing(url):
-        return BytesIO(filesystem.cat_file(key))
+        if not problem:
+            return shapes.to_crs(4326)
+    except ProjError as error:
+        problem = str(error)
+    raise InvalidRegionError(
+        f"the reference system {shapes.crs.name} ({problem})", expected="a geographic or projected one of the Earth"
+    ).at(**where)
 
 
 def widen(region: BaseGeometry, metres: float) -> BaseGeometry:
@@ -120,7 +122,9 @@ def _split(west: float, south: float, east: float, north: float) -> list[BaseGeo
 def _check(shape: BaseGeometry | None, **where: object) -> None:
     if shape is None or shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
         kind = "empty" if shape is None or shape.is_empty else f"a {shape.geom_type}"
-        raise InvalidRegionError(kind, expected="a polygon").at(**where)
+        raise InvalidRegionError(
+            kind, expected="a polygon", cure="Leave it out, or put it into a layer of its own."
+        ).at(**where)
     if not shape.is_valid:
         raise InvalidRegionError(
             shapely.is_valid_reason(shape),

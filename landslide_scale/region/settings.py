@@ -9,7 +9,14 @@ from landslide_scale.strictyaml import Section
 
 
 class RegionConfig(Section):
-    """Where: a bounding box in degrees (west, south, east, north; west > east crosses the antimeridian) or a file."""
+    """Where: a bounding box in degrees (west, south, east, north; west > east crosses the antimeridian) or a file.
+
+    Attributes:
+        bbox: The box.
+        file: A vector file, a folder or ``.zip`` of such, by path or fsspec URL.
+        layer: Which of its layers, or folders of a KML; needed where several hold polygons, but not in a KML, of which
+            all folders are taken.
+    """
 
     bbox: tuple[float, float, float, float] | None = None
     file: str | None = None
@@ -19,4 +26,6 @@ class RegionConfig(Section):
     def _one(self) -> RegionConfig:
         if (self.bbox is None) == (self.file is None):
             raise InvalidConfigError("both or neither of bbox and file", expected="exactly one", key="region")
+        if self.layer is not None and self.file is None:
+            raise InvalidConfigError("layer without file", expected="the file it is a layer of", key="region.layer")
         return self

@@ -378,7 +378,9 @@ def test_pictures_too_have_named_channels_and_a_scale(tmp_path: Path):
     found = open_pairs(files, meaning=MEANING, bands=("pan",), channels=grey).read("a").image
     np.testing.assert_array_equal(found[0], colours[..., 0] / 2 + 1)
     four = Channels(names=NAMES[:4], radiometry="rgb8", scale=1.0, offset=0.0)
-    with pytest.raises(InvalidDatasetError, match=r"a\.png: mode L; expected a TIFF of the bands in dataset\.channels"):
+    with pytest.raises(
+        InvalidDatasetError, match=r"a\.png: mode L \(grey\); expected a TIFF of the bands in dataset\.channels"
+    ):
         open_pairs(files, meaning=MEANING, bands=("blue",), channels=four).read("a")
 
 

@@ -1,0 +1,194 @@
+"""The layers of vector files, geometries alone, and which of them hold the polygons that are meant.
+
+Regions, labels and whatever else names ground by a file is read here. Attributes are not read at all, so that their
+encodings, dates and names do not matter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pyarrow.parquet
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj.exceptions import ProjError
+from shapely.errors import ShapelyError
+
+from landslide_scale.errors import InvalidRegionError
+from landslide_scale.redaction import redacted
+from landslide_scale.region.geojson import check_geojson
+from landslide_scale.region.settings import RegionConfig
+from landslide_scale.region.sources import PARQUET, vector_files
+
+_BROKEN = (
+    DataSourceError, DataLayerError, ShapelyError, ProjError,
+    OSError, ValueError, LookupError, TypeError, RecursionError,
+)  # fmt: skip
+"""What GDAL, shapely, PROJ and pyarrow raise over damaged files."""
+
+_AREAL = ("Polygon", "MultiPolygon", "GeometryCollection")
+"""A collection counts, so that one with polygons in it is refused by name and not passed over."""
+
+_FOLDERS = (".kml", ".kmz")
+"""Their layers are folders, by which the places of one drawing are sorted."""
+
+_ANY_BYTE = "ISO-8859-1"
+"""An encoding in which every byte has a meaning: names of attributes are decoded though none is asked for."""
+
+_ADVICE = re.compile(r"; It might help|\. Set [A-Z_]+ config option")
+_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """One layer of a file.
+
+    Attributes:
+        name: Unique in its file.
+        shapes: A GeoSeries with the layer's reference system, None where it is a table without geometries.
+        folder: Whether it is a folder of one drawing.
+    """
+
+    name: str
+    shapes: Any
+    folder: bool
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How many geometries of each kind, those that are empty or missing left out."""
+        if self.shapes is None:
+            return Counter()
+        return Counter(self.shapes[~(self.shapes.isna() | self.shapes.is_empty)].geom_type.tolist())
+
+    @property
+    def areal(self) -> bool:
+        """Whether there are polygons in it."""
+        return any(kind in self.kinds for kind in _AREAL)
+
+    def __str__(self) -> str:
+        if self.shapes is None:
+            return f"{self.name} (no geometries)"
+        return f"{self.name} ({', '.join(f'{number} {kind}' for kind, number in self.kinds.items()) or 'empty'})"
+
+
+def chosen_layers(config: RegionConfig) -> tuple[Layer, ...]:
+    """The layer that is named; else the only one with polygons, or all folders of a KML that have some.
+
+    A file of one layer gives it whatever it holds: what is wrong with it is told by feature.
+
+    Raises:
+        InvalidRegionError: The file cannot be read, has no layer of that name, or several with polygons.
+    """
+    where = redacted(str(config.file))
+    layers = layers_of(str(config.file))
+    if config.layer:
+        named = tuple(layer for layer in layers if layer.name == config.layer)
+        if not named:
+            raise InvalidRegionError(f"no layer {config.layer!r}", expected=f"one of {_listed(layers)}", file=where)
+        return named
+    with_geometries = [layer for layer in layers if layer.shapes is not None]
+    areal = tuple(layer for layer in layers if layer.areal)
+    if len(areal) == 1 or (areal and all(layer.folder for layer in areal)):
+        return areal
+    if areal:
+        raise InvalidRegionError(
+            f"{len(areal)} layers with polygons: {_listed(areal)}",
+            expected="one, or the name of one",
+            cure="Name it as layer beside file, or merge them.",
+            file=where,
+        )
+    if not layers:
+        raise InvalidRegionError("no layers", expected="a layer with polygons", file=where)
+    if len(with_geometries) > 1:
+        raise InvalidRegionError(f"no polygons, but {_listed(layers)}", expected="a layer with polygons", file=where)
+    return tuple(with_geometries or layers[:1])
+
+
+def layers_of(url: str) -> tuple[Layer, ...]:
+    """All layers of a file, a folder or an archive of such files, each under a name of its own.
+
+    Raises:
+        InvalidRegionError: It cannot be read.
+    """
+    with vector_files(url) as files:
+        found = [(path, layer) for path in files for layer in _read(path, url)]
+        root = os.path.commonpath([path.parent for path in files])
+    twice = {name for name, count in Counter(layer.name for _, layer in found).items() if count > 1}
+    return tuple(
+        Layer(
+            name=f"{path.relative_to(root)}/{layer.name}" if layer.name in twice else layer.name,
+            shapes=layer.shapes,
+            folder=layer.folder and len(files) == 1,
+        )
+        for path, layer in found
+    )
+
+
+def _read(path: Path, url: str) -> Iterator[Layer]:
+    if "!" in str(path):
+        raise InvalidRegionError("a path with '!', by which pyogrio parts archives", expected="one without", file=url)
+    try:
+        with warnings.catch_warnings():
+            # GDAL warns of what it mends or passes over. What matters of it, geometries and system, is checked.
+            warnings.simplefilter("ignore")
+            yield from [_parquet(path)] if path.suffix.lower() in PARQUET else _by_gdal(path)
+    except UnboundLocalError:  # pyogrio's, after a UnicodeDecodeError that it loses
+        raise InvalidRegionError(
+            "a reference system whose text is no UTF-8",
+            expected="one that can be read",
+            cure="Assign the system anew, for example in QGIS.",
+            file=redacted(url),
+        ) from None
+    except _BROKEN as error:
+        raise InvalidRegionError(
+            f"cannot be read ({_said(error, path)})", expected="a readable vector file, whole", file=redacted(url)
+        ) from None
+
+
+def _by_gdal(path: Path) -> list[Layer]:
+    folder = path.suffix.lower() in _FOLDERS
+    frames = [
+        (name, pyogrio.read_dataframe(path, layer=number, columns=[], encoding=_ANY_BYTE))
+        for number, name in enumerate(_names(path))
+    ]
+    layers = [Layer(name=name, shapes=getattr(frame, "geometry", None), folder=folder) for name, frame in frames]
+    for layer in layers:
+        if layer.shapes is not None and layer.shapes.crs is not None:
+            check_geojson(path, layer.shapes.crs.to_epsg())
+    return layers
+
+
+def _names(path: Path) -> list[str]:
+    try:
+        return [str(name) for name, _ in pyogrio.list_layers(path)]
+    except UnicodeDecodeError:
+        # Names in another encoding come from GeoJSON and from files whose layer is called as they are: one layer each.
+        return [path.stem]
+
+
+def _parquet(path: Path) -> Layer:
+    """The primary geometries of a GeoParquet file; GDAL's own driver for it is rarely built in."""
+    metadata = pyarrow.parquet.read_schema(path).metadata or {}
+    if b"geo" not in metadata:
+        return Layer(name=path.stem, shapes=None, folder=False)
+    column = json.loads(metadata[b"geo"])["primary_column"]
+    return Layer(name=path.stem, shapes=gpd.read_parquet(path, columns=[column]).geometry, folder=False)
+
+
+def _said(error: Exception, path: Path) -> str:
+    """What a library says, without its advice on how to call it, and with the file's name in place of ours for it."""
+    return _ADVICE.split(str(error))[0].replace(str(path), path.name)
+
+
+def _listed(layers: Sequence[Layer]) -> str:
+    shown = ", ".join(str(layer) for layer in layers[:_SHOWN])
+    return shown + (f" and {len(layers) - _SHOWN} more" if len(layers) > _SHOWN else "")
