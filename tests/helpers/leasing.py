@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -32,6 +32,7 @@ class World:
         back: When it is there again for all.
         asleep: Until when each process sleeps.
         delays: What the next requests of whoever tries to take the folder wait for, in order.
+        meanwhile: After how many requests of a holder that goes on what happens, before its next one.
         parties: Whose leases are renewed as time passes, and when the next time is due.
     """
 
@@ -42,6 +43,7 @@ class World:
     asleep: dict[str, float] = field(default_factory=dict)
     delays: list[float] = field(default_factory=list)
     parties: dict[str, tuple[Lease, float]] = field(default_factory=dict)
+    meanwhile: tuple[int, Callable[[], object]] | None = None
     most: int = 0
     busy: set[str] = field(default_factory=set)
 
@@ -100,6 +102,11 @@ class SeenBy(RunDirectory):
     def _asks(self) -> None:
         if self.name not in self.world.parties and self.world.delays:
             self.world.advance(self.world.delays.pop(0))
+        if self.name in self.world.parties and self.world.meanwhile is not None:
+            left, happens = self.world.meanwhile
+            self.world.meanwhile = (left - 1, happens) if left else None
+            if not left:
+                happens()
         if self.name in self.world.away:
             raise StorageAwayError("away", expected="storage")
 
@@ -126,7 +133,7 @@ def on_machines_of_their_own() -> Iterator[None]:
     number = itertools.count()
 
     def elsewhere(since: str, expires: str, after: tuple[str, ...]) -> Holder:
-        expires = str(next(number))
+        expires = f"0{next(number)}"  # other than before, and long past on any clock
         return Holder(host="far", machine="far", pid=7, born="1", since=since, expires=expires, after=after)
 
     with pytest.MonkeyPatch.context() as patched, patient(0):

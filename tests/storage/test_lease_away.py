@@ -120,6 +120,25 @@ def test_a_rival_that_slept_takes_nothing_from_a_holder_that_came_back(tmp_path:
             held.check()
 
 
+@pytest.mark.parametrize("requests", range(6))
+def test_a_holder_that_is_followed_between_two_requests_of_a_renewal_finds_out(tmp_path: Path, requests: int):
+    """As one that is stopped there, and whose file comes back after a rival has removed it."""
+    world, held = begun(tmp_path)
+    world.asleep["a"] = 10_000.0
+    world.advance(300)
+    followed: list[Lease | None] = []
+    world.meanwhile = requests, lambda: followed.append(tries(world, "b"))
+    try:
+        held.check()
+    except BrokenRunError:
+        assert followed
+        assert followed[0] is not None
+    else:
+        assert not followed  # all requests were made before
+        assert requests > 2
+    assert world.most == 1
+
+
 class Leases(RuleBasedStateMachine):
     """Any number of drivers, storage that is away for any of them, sleep: never do two of them write."""
 
