@@ -8,6 +8,7 @@ survives pickling with all four, because it crosses processes.
 * ``PermanentReadError``  the same call will fail again: it is recorded, and a scan goes on without that scene.
 * ``IncompleteRunError``  the run ended, some units did not: ``--resume`` retries just those (exit code 3).
 * ``BrokenRunError``      the run cannot go on and a resume may (exit code 1).
+* ``StorageAwayError``    one of these: storage did not come back in time; where a unit waited for it, that unit failed.
 """
 
 from __future__ import annotations
@@ -110,3 +111,7 @@ class IncompleteRunError(LandslideScaleError):
 
 class BrokenRunError(LandslideScaleError):
     """The run cannot go on: no progress, a full disk, a lost cluster."""
+
+
+class StorageAwayError(BrokenRunError):
+    """Storage that did not do what was asked, but may later: busy, not to be reached, an error of its own."""

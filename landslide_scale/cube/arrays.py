@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from zarr.storage import WrapperStore
 
 from landslide_scale.bands import NEVER, Reason
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.storage.files import storing
+from landslide_scale.storage.files import options, persistently
 
 PROBABILITY_SCALE = 0.004
 PROBABILITY_FILL = 255
@@ -159,12 +159,12 @@ def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
 
     Raises:
         BrokenRunError: The storage takes no more.
+        StorageAwayError: It was away for longer than one is patient.
     """
     assert slot.aligned, "a worker writes whole shards only"  # noqa: S101 our own invariant
-    with storing(slot.cube):
-        arrays = {name: _array(slot, name) for name in _NAMES}
-        for name, array in arrays.items():
-            array[slot.index] = getattr(layer, name)
+    arrays = {name: persistently(slot.cube, partial(_array, slot, name)) for name in _NAMES}
+    for name, array in arrays.items():
+        persistently(slot.cube, partial(array.__setitem__, slot.index, getattr(layer, name)))
     written = _store(slot.cube).written
     side = (arrays[_NAMES[0]].shards or arrays[_NAMES[0]].chunks)[-1]
     kept = {
@@ -212,7 +212,7 @@ class _Writing(WrapperStore[Store]):
 
 @lru_cache(maxsize=8)
 def _store(url: str) -> _Writing:
-    return _Writing(zarr.open_group(url, mode="r+", use_consolidated=False).store)
+    return _Writing(zarr.open_group(url, mode="r+", use_consolidated=False, storage_options=options(url) or None).store)
 
 
 def _array(slot: Slot, name: str) -> zarr.Array[Any]:

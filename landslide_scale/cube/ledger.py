@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -159,7 +160,8 @@ class Ledger:
 
     def _gather(self, records: Iterable[Record], names: Sequence[str]) -> None:
         if names:
-            part = f"ledger/part-{len(self._run.names('ledger', '.parquet')):05d}.parquet"
+            # A name that no other driver can come to, one that was taken for dead and wakes up least of all.
+            part = f"ledger/part-{len(self._run.names('ledger', '.parquet')):05d}-{secrets.token_hex(4)}.parquet"
             self._run.write(part, _parquet(records))
             self._run.delete_all(names)
 

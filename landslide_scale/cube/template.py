@@ -19,7 +19,7 @@ from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.scene import Window
-from landslide_scale.storage.files import storing
+from landslide_scale.storage.files import options, persistently
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIME_CHUNK = 1024
@@ -51,8 +51,7 @@ def create(
         RunConflictError: The cube is there and covers other ground, or other windows than the first of these.
         BrokenRunError: The storage takes no more.
     """
-    with storing(url):
-        _create(url, extents, windows, grid, sharded=sharded, attributes=attributes)
+    persistently(url, lambda: _create(url, extents, windows, grid, sharded=sharded, attributes=attributes))
 
 
 def _create(
@@ -64,7 +63,7 @@ def _create(
     sharded: bool,
     attributes: Mapping[str, Any],
 ) -> None:
-    root = zarr.open_group(url, mode="a", zarr_format=3, use_consolidated=False)
+    root = zarr.open_group(url, mode="a", zarr_format=3, use_consolidated=False, storage_options=options(url) or None)
     said = {"Conventions": "CF-1.11", **attributes}
     if {name: root.attrs.get(name) for name in said} != said:
         root.update_attributes(said)
@@ -76,7 +75,7 @@ def _create(
     with warnings.catch_warnings():
         # One read instead of one per array for whoever opens the cube; readers without it lose nothing.
         warnings.filterwarnings("ignore", "Consolidated metadata", category=ZarrUserWarning)
-        zarr.consolidate_metadata(url)
+        zarr.consolidate_metadata(root.store)
 
 
 def _array(group: zarr.Group, variable: Variable, shape: tuple[int, ...], grid: GridConfig, *, sharded: bool) -> None:

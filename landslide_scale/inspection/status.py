@@ -12,7 +12,8 @@ from landslide_scale.cube.ledger import Ledger, Record, State
 from landslide_scale.metrics import AreaRatio, assumption
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import Layout
-from landslide_scale.storage.lease import Holder, holder
+from landslide_scale.storage.holder import Holder
+from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory
 
 NAMED_SCENES = 20

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,10 +10,11 @@ from safetensors import SafetensorError
 
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage.files import local_copy
+from landslide_scale.storage.cache import local_copy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
 
@@ -58,14 +57,10 @@ def _load(
     url: str, sha256: str | None, cache: Path | None, *, what: str, published: str, beginnings: tuple[str, ...]
 ) -> Mapping[str, torch.Tensor]:
     try:
-        state = _unpickled(local_copy(url, sha256, cache or _user_cache()), f"weights as published ({published})")
+        state = _unpickled(local_copy(url, sha256, cache), f"weights as published ({published})")
         return _state_dict(state, what, beginnings)
     except InvalidCheckpointError as error:
         raise error.at(file=redacted(url)) from error
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "landslide_scale"
 
 
 def _unpickled(path: Path, expected: str) -> Any:  # noqa: ANN401 it may hold anything

@@ -200,7 +200,7 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) 
     left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
     lacking = ""
     if left:
-        with engine(_task(prepared)) as stream:
+        with engine(_task(prepared, lease)) as stream:
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
@@ -215,6 +215,7 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) 
                 lease.check()
                 prepared, left, lacking = _without_unreadable(prepared, begun, records, ledger)
     ledger.compact()
+    lease.check()
     run.remove_partial_files()  # of writers that died and whose work another one did
     summary = _summary(prepared, records, lacking)
     run.note(state="complete" if summary.complete else "incomplete", summary=_facts(summary))
@@ -323,7 +324,7 @@ def _current(prepared: Prepared, ledger: Ledger) -> dict[str, Record]:
     return records
 
 
-def _task(prepared: Prepared) -> Task:
+def _task(prepared: Prepared, lease: Lease) -> Task:
     request, plan = prepared.survey.request, prepared.survey.plan
     return Task(
         run=prepared.run,
@@ -334,6 +335,7 @@ def _task(prepared: Prepared) -> Task:
         extents=tuple(plan.extents.items()),
         interpolation=(prepared.config.dem or DemConfig()).interpolation,
         bare=plan.bare if prepared.config.catalog.require == "any" else (),
+        lease=lease.name,
     )
 
 

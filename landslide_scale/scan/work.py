@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +23,7 @@ from landslide_scale.bands import NEVER, Reason, scene_bands
 from landslide_scale.cube import arrays
 from landslide_scale.cube.arrays import Layer, Slot
 from landslide_scale.cube.ledger import Ledger, Record, State, describe
-from landslide_scale.errors import ReadError, TryAgainError
+from landslide_scale.errors import BrokenRunError, ReadError, StorageAwayError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, PixelBox
 from landslide_scale.imagery.composite import Image
 from landslide_scale.imagery.observe import observe
@@ -34,6 +35,7 @@ from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
 from landslide_scale.scene import Scene, by_processing
 from landslide_scale.stac.settings import Interpolation
+from landslide_scale.storage.absence import WRITER_S, patient
 from landslide_scale.storage.rundir import RunDirectory
 
 Row = dict[str, Any]
@@ -52,6 +54,7 @@ class Task:
         extents: What each zone's group of the cube covers.
         interpolation: Of elevations, where there are any.
         bare: Indexes of the windows that are said to have no scene.
+        lease: File in the run's folder that is there for as long as its driver may write; empty where there is none.
     """
 
     run: RunDirectory
@@ -62,6 +65,7 @@ class Task:
     extents: tuple[tuple[Lattice, PixelBox], ...]
     interpolation: Interpolation = "cubic"
     bare: tuple[int, ...] = ()
+    lease: str = ""
 
     @cached_property
     def ground(self) -> BaseGeometry:
@@ -168,31 +172,60 @@ def _nothing(channels: int, unit: WorkUnit) -> Row:
 def write(row: Row, task: Task) -> Row:
     """Write a unit's shards, then its record; returns the record as the row's only column, JSON.
 
-    An attempt that has its record already, of a worker that died right after, is not written again.
+    An attempt that has its record already, of a worker that died right after, is not written again. Where the storage
+    is away for longer than a writer waits, the unit has failed for now; its driver is told, for it may be away still.
+
+    Raises:
+        BrokenRunError: The storage takes no more, or another driver has the folder.
     """
-    begun = time.perf_counter()
     unit, attempt, ledger = WorkUnit.from_json(row["unit"]), int(row["attempt"]), Ledger(task.run)
-    known = ledger.find(unit.id, attempt)
-    if known is not None:
-        return {"record": known.to_json()}
-    seconds = {"read": float(row["read_seconds"]), "predict": float(row["predict_seconds"])}
-    scenes = _scenes(unit, json.loads(row["resampled"]), json.loads(row["filled"]))
-    tiles = tuple(tile.id for tile in unit.dem)
-    record = Record(unit=unit.id, state="failed", attempts=attempt, scenes=scenes, dem=tiles)
-    if row["error"]:
-        unreadable = json.loads(row["unreadable"])
-        record = replace(
-            record, error=str(row["error"]), retry=bool(row["retry"]), unreadable=unreadable, seconds=seconds
+    record = _failed(row, unit, attempt)
+    try:
+        with patient(WRITER_S):
+            return {"record": (ledger.find(unit.id, attempt) or _kept(row, record, task)).to_json()}
+    except StorageAwayError as error:
+        if not record.error:
+            record = replace(record, error=f"{type(error).__name__}: {error.at(unit=unit.id)}", retry=True)
+    with patient(0), suppress(StorageAwayError):
+        ledger.add(record)
+    return {"record": record.to_json()}
+
+
+def _failed(row: Row, unit: WorkUnit, attempt: int) -> Record:
+    """The record of a unit that could not be read; of any other until it is written."""
+    return Record(
+        unit=unit.id,
+        state="failed",
+        attempts=attempt,
+        scenes=_scenes(unit, json.loads(row["resampled"]), json.loads(row["filled"])),
+        dem=tuple(tile.id for tile in unit.dem),
+        error=str(row["error"]),
+        retry=bool(row["retry"]),
+        unreadable=json.loads(row["unreadable"]),
+        seconds={"read": float(row["read_seconds"]), "predict": float(row["predict_seconds"])},
+    )
+
+
+def _kept(row: Row, record: Record, task: Task) -> Record:
+    """Store what came of a unit: data first, record second."""
+    begun = time.perf_counter()
+    unit = WorkUnit.from_json(row["unit"])
+    if task.lease and not task.run.exists(task.lease):
+        raise BrokenRunError(
+            "the driver of this scan has lost its lease on the output",
+            expected="one run at a time",
+            cure="See whether another run goes on there; else --resume goes on from here.",
+            run=task.run,
         )
-    else:
+    if not record.error:
         layer = _layer(row)
         stored = arrays.write(task.slot(unit), layer)
         figures = describe(layer, row["probability"], unit.lattice.resolution**2 / 1e6)
         state: State = "written" if (layer.reason == Reason.OBSERVED).any() else "empty"
-        seconds["write"] = time.perf_counter() - begun
+        seconds = record.seconds | {"write": time.perf_counter() - begun}
         record = replace(record, state=state, seconds=seconds, stored=stored, **figures)
-    ledger.add(record)
-    return {"record": record.to_json()}
+    Ledger(task.run).add(record)
+    return record
 
 
 def _layer(row: Row) -> Layer:

@@ -5,25 +5,28 @@ fsspec is imported where a URL needs it: what stands on this imports without it.
 
 from __future__ import annotations
 
-import errno
+import functools
 import hashlib
 import os
 import secrets
-import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from landslide_scale.errors import BrokenRunError, InvalidCheckpointError
+from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, StorageAwayError
 from landslide_scale.redaction import redacted
+from landslide_scale.storage.absence import failures, is_full, may_pass, riding_out
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 PARTIAL = ".partial"
 """How the name of a file ends while it is being written; Zarr's local store uses the same."""
 
 _PIECE = 1 << 24
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_S3 = ("s3://", "s3a://")
 
 
 def local_path(url: str) -> Path | None:
@@ -33,66 +36,66 @@ def local_path(url: str) -> Path | None:
     return None if "://" in url else Path(url)
 
 
+def options(url: str) -> dict[str, Any]:
+    """What fsspec is to be told of a filesystem, besides what users have told it themselves.
+
+    s3fs asks five times within two seconds, and botocore five times each of those; whoever waits longer is here.
+    """
+    if url.startswith(("http://", "https://")):
+        import aiohttp  # noqa: PLC0415 - as fsspec
+
+        # By its own default a download that takes five minutes is given up, however well it goes.
+        return {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=30)}}
+    if not url.startswith(_S3):
+        return {}
+    from fsspec.config import conf  # noqa: PLC0415 - local files need no fsspec
+
+    told = conf.get("s3", {}).get("config_kwargs", {})
+    return {"config_kwargs": {"retries": {"total_max_attempts": 1}} | told}
+
+
 def read_range(url: str, start: int, stop: int | None) -> bytes:
     """Bytes [start, stop) of a file, or fewer where it ends before; None reads to its end.
 
     Raises:
         InvalidCheckpointError: There is no such file or it cannot be read.
+        StorageAwayError: It cannot be read now.
     """
+    return fetched(url, partial(_read_range, url, start, stop))
+
+
+def _read_range(url: str, start: int, stop: int | None) -> bytes:
     path = local_path(url)
-    try:
-        if path is None:
-            filesystem, key = _remote(url)
-            data: bytes = filesystem.cat_file(key, start=start, end=stop)
-            return data
-        with path.open("rb") as file:
-            file.seek(start)
-            return file.read(-1 if stop is None else stop - start)
-    except (OSError, ValueError, ImportError) as error:
-        raise _unreadable(url, error) from None  # the chain may repeat the address with its keys
+    if path is None:
+        filesystem, key = remote(url)
+        data: bytes = filesystem.cat_file(key, start=start, end=stop)
+        return data
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(-1 if stop is None else stop - start)
 
 
-def local_copy(url: str, sha256: str | None, cache: Path) -> Path:
-    """Find or make the file on a local disk: itself, or a copy under `cache`, fetched once and kept only whole.
-
-    A copy is known by its SHA-256, or by its URL where none is given.
+def fetched(url: str, read: Callable[[], T]) -> T:
+    """What `read` gets of a file that a user named.
 
     Raises:
-        InvalidCheckpointError: There is no such file, it cannot be read, or it has another SHA-256.
+        InvalidCheckpointError: There is no such file or it cannot be read.
+        StorageAwayError: It cannot be read now.
     """
-    path = local_path(url)
-    try:
-        if path is None:
-            return _cached(url, sha256, cache)
-        _check_sha256(path, sha256)
-    except (OSError, ValueError, ImportError) as error:
-        raise _unreadable(url, error) from None
-    return path
 
+    def once() -> T:
+        try:
+            return read()
+        except _unreadable() as error:
+            if may_pass(error):
+                raise _failed(url, error) from error
+            raise InvalidCheckpointError(
+                f"cannot be read ({type(error).__name__}: {error})",
+                expected="a file or an fsspec URL that this machine may read",
+                file=redacted(url),
+            ) from None  # the chain may repeat the address with its keys
 
-def _cached(url: str, sha256: str | None, cache: Path) -> Path:
-    copy = cache / f"{(sha256 or hashlib.sha256(redacted(url).encode()).hexdigest()).lower()}.pth"
-    if copy.exists():
-        _check_sha256(copy, sha256)
-        return copy
-    cache.mkdir(parents=True, exist_ok=True)
-    filesystem, key = _remote(url)
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
-        download = Path(scratch, "download")
-        filesystem.get_file(key, str(download))
-        _check_sha256(download, sha256)
-        download.replace(copy)
-    return copy
-
-
-def _check_sha256(path: Path, expected: str | None) -> None:
-    if expected is None or (found := file_sha256(path)) == expected.lower():
-        return
-    raise InvalidCheckpointError(
-        f"SHA-256 {found}",
-        expected=expected.lower(),
-        cure=f"Give the base weights this SHA-256 belongs to, or fetch them anew (read from {path})",
-    )
+    return riding_out(once)
 
 
 def write_whole(url: str, data: bytes) -> None:
@@ -100,14 +103,18 @@ def write_whole(url: str, data: bytes) -> None:
 
     Raises:
         BrokenRunError: It cannot be written, for want of room for one.
+        StorageAwayError: It cannot be written now.
     """
+    persistently(url, partial(_write_whole, url, data))
+
+
+def _write_whole(url: str, data: bytes) -> None:
     path = local_path(url)
-    with storing(url):
-        if path is None:
-            filesystem, key = _remote(url)
-            filesystem.pipe_file(key, data)
-        else:
-            _write_local(path, data)
+    if path is None:
+        filesystem, key = remote(url)
+        filesystem.pipe_file(key, data)
+    else:
+        _write_local(path, data)
 
 
 def _write_local(path: Path, data: bytes) -> None:
@@ -123,29 +130,68 @@ def _write_local(path: Path, data: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _unreadable() -> tuple[type[Exception], ...]:
+    return (*failures(), ValueError, ImportError)
+
+
 @contextmanager
 def storing(url: str) -> Iterator[None]:
-    """Around what is done to storage below `url`: a failure ends the run in one line.
+    """Around what is done to storage below `url`: a failure becomes one line.
 
     Raises:
-        BrokenRunError: A full disk, a quota, a limit on the size of files, or storage that cannot be reached.
+        BrokenRunError: A full disk, a quota, a limit on the size of files, or storage that refuses.
+        StorageAwayError: It may pass.
     """
     try:
         yield
     except failures() as error:
-        full = isinstance(error, OSError) and error.errno in _NO_ROOM
-        raise BrokenRunError(
-            f"{'no room is left' if full else 'the storage failed'} ({type(error).__name__}: {error})",
-            expected="room for the output" if full else "storage that this machine can reach and may write to",
-            cure=f"{'Make room' if full else 'See to it'} and go on with --resume: what was finished is kept.",
-            file=redacted(url),
-        ) from error
+        raise _failed(url, error) from error
 
 
-def failures() -> tuple[type[Exception], ...]:
-    """What storage raises when it fails; botocore's own errors are no OSError."""
-    exceptions = sys.modules.get("botocore.exceptions")
-    return (OSError,) if exceptions is None else (OSError, exceptions.BotoCoreError)
+def persistently(url: str, work: Callable[[], T]) -> T:
+    """Do something to storage below `url`, again where storage is away, for as long as the caller is patient.
+
+    Raises:
+        BrokenRunError: As in :func:`storing`.
+        StorageAwayError: It was away for too long.
+    """
+
+    def once() -> T:
+        with storing(url):
+            return work()
+
+    return riding_out(once)
+
+
+def riding(method: F) -> F:
+    """A method of something that has a ``url``, which asks again while its storage is away.
+
+    That a file or folder is not there is an answer, and raised as it is.
+    """
+
+    @functools.wraps(method)
+    def asked(self: Any, *arguments: Any) -> Any:  # noqa: ANN401 those of the method
+        def once() -> Any:  # noqa: ANN401
+            try:
+                return method(self, *arguments)
+            except (FileNotFoundError, NotADirectoryError):
+                raise
+            except failures() as error:
+                raise _failed(self.url, error) from error
+
+        return riding_out(once)
+
+    return asked  # type: ignore[return-value]  # its signature is the method's
+
+
+def _failed(url: str, error: Exception) -> BrokenRunError:
+    full, kind = is_full(error), StorageAwayError if may_pass(error) else BrokenRunError
+    return kind(
+        f"{'no room is left' if full else 'the storage failed'} ({type(error).__name__}: {error})",
+        expected="room for the output" if full else "storage that this machine can reach and may write to",
+        cure=f"{'Make room' if full else 'See to it'} and go on with --resume: what was finished is kept.",
+        file=redacted(url),
+    )
 
 
 def file_sha256(path: Path) -> str:
@@ -157,16 +203,9 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _remote(url: str) -> tuple[Any, str]:
+def remote(url: str) -> tuple[Any, str]:
+    """The filesystem of a URL that is not local, and what the file is called there."""
     from fsspec.core import url_to_fs  # noqa: PLC0415 - local files need no fsspec
 
-    filesystem, key = url_to_fs(url)
+    filesystem, key = url_to_fs(url, **options(url))
     return filesystem, key
-
-
-def _unreadable(url: str, error: Exception) -> InvalidCheckpointError:
-    return InvalidCheckpointError(
-        f"cannot be read ({type(error).__name__}: {error})",
-        expected="a file or an fsspec URL that this machine may read",
-        file=redacted(url),
-    )

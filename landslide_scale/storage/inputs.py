@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage.files import failures
+from landslide_scale.storage.absence import failures
 
 MOST_BYTES = 512 * 2**20
 """Of one file."""

@@ -5,73 +5,70 @@ the lease when nobody else's file is there; when somebody's is, it takes its own
 least one sees the other, whichever was first, because what has been written is listed: so both never hold it, and
 neither conditional writes nor locks are needed. (S3 lists what was written since December 2020.)
 
-The holder renews its file. A file that is not renewed for `LIFE_S`, on the clock of whoever waits, is of a driver that
-was killed, and is removed; one of a process of this machine that is gone, at once. Its driver, should it only have
-slept, finds the file gone and stops.
+The holder looks, renews its file, and looks again. It relies on that for `TRUSTED` of a life; then it writes nothing
+before it has looked anew. So it may be away from its storage for as long as nobody else takes the folder: it waits, and
+goes on where its file is still there. A file of a process of this machine that is gone is removed at once. Any other
+that is not renewed for half a life, on the clock of whoever wants the folder and watched without a gap, is removed in
+two steps: the one who wants it says so, in its own file, and waits for another half. By then its holder, should it
+live, has stopped for want of a look, or has looked, and shown that it lives.
 """
 
 from __future__ import annotations
 
-import os
+import logging
 import random
 import secrets
-import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from landslide_scale.errors import BrokenRunError, RunConflictError
+from landslide_scale.errors import BrokenRunError, RunConflictError, StorageAwayError
+from landslide_scale.storage.absence import ABSENCE_S, patient
+from landslide_scale.storage.holder import Holder
 from landslide_scale.storage.rundir import RunDirectory
+
+log = logging.getLogger(__name__)
 
 LIFE_S = 60.0
 RENEWALS_IN_A_LIFE = 6
+LOOKS_IN_A_LIFE = 24
+TRUSTED = 0.4
+"""Share of a life; less than the half for which whoever takes a lease away waits after it has said so."""
+
 _TRIES = 5
 _PREFIX = "lease-"
+_SAY_S = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Holder:
-    """Who holds a folder.
+class Clock:
+    """Time as a process can tell it."""
 
-    Attributes:
-        host: Name of the machine.
-        machine: What tells it, and its container, from others of that name; processes of one see each other.
-        pid: Process.
-        born: When the process began, as the machine counts: a number is used again, with another birth.
-        since: When the lease was taken.
-        expires: Until when it holds unless it is renewed.
-    """
+    def counted(self) -> float:
+        """Seconds, never more than have passed; a machine that sleeps may not count them."""
+        return time.monotonic()
 
-    host: str
-    machine: str
-    pid: int
-    born: str
-    since: str
-    expires: str
+    def moment(self) -> tuple[float, ...]:
+        """Now, on every clock there is: some stand still while a machine sleeps, others are set."""
+        boot = getattr(time, "CLOCK_BOOTTIME", None)
+        return time.monotonic(), time.time(), time.monotonic() if boot is None else time.clock_gettime(boot)
 
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, since {self.since}, until {self.expires} if it is not renewed"
+    def since(self, moment: tuple[float, ...]) -> float:
+        """Seconds since then, by the clock that says the most."""
+        return max(now - then for now, then in zip(self.moment(), moment, strict=True))
 
-    @property
-    def lives_here(self) -> bool:
-        """Whether it is a process of this machine, and alive."""
-        return self.machine == _machine() and not self.gone
-
-    @property
-    def gone(self) -> bool:
-        """Whether its process is known to have ended; that of another machine never is."""
-        return self.machine == _machine() and _born(self.pid) != self.born
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
 
 
 def holder(run: RunDirectory) -> Holder | None:
     """Who holds a folder now, as far as its files tell."""
     now = datetime.now(UTC).isoformat()
-    for name in run.names("", ".json"):
-        known = _read(run, name) if name.startswith(_PREFIX) else None
+    for name in _leases(run):
+        known = _read(run, name)
         if known is not None and (known.lives_here or (not known.gone and known.expires > now)):
             return known
     return None
@@ -83,14 +80,19 @@ class Lease:
     Args:
         run: The folder.
         life: Seconds it lasts without renewal.
+        clock: Whose time it goes by.
     """
 
-    def __init__(self, run: RunDirectory, life: float) -> None:
-        self.run, self._life = run, life
-        self._name = f"{_PREFIX}{secrets.token_hex(8)}.json"
+    def __init__(self, run: RunDirectory, life: float, clock: Clock | None = None) -> None:
+        self.run, self._life, self._clock = run, life, clock or Clock()
+        self.name = f"{_PREFIX}{secrets.token_hex(8)}.json"
         self._since = datetime.now(UTC)
-        self._renewed = time.monotonic()
+        self._after: tuple[str, ...] = ()
+        self._seen: tuple[float, ...] | None = None
+        self._rivals: dict[str, tuple[Holder, float]] = {}
         self._lost = ""
+        self._refused: BrokenRunError | None = None
+        self._lock = threading.Lock()
 
     def take(self) -> None:
         """Have the folder for ourselves.
@@ -99,16 +101,21 @@ class Lease:
             RunConflictError: Somebody else has it.
         """
         for _ in range(_TRIES):
-            holder = self._outlive()
-            if holder is not None:
+            others = self._others()
+            watch = _Watch(self.run, others, self._life, self._clock)
+            alive = watch.sign_of_life()
+            if alive is None and set(self._others()) <= set(others):
+                self._after = tuple(others)
+                self._write()
+                alive = watch.sign_of_life()
+                if alive is None and self._is_alone_without(others, watch):
+                    return
+                self.give_back()
+            if alive is not None:
                 break
-            self._write()
-            if not self._others():
-                return
-            self.give_back()
-            time.sleep(random.uniform(0, self._life / 60))  # noqa: S311 so that two do not meet for ever
+            self._clock.sleep(random.uniform(0, self._life / 60))  # noqa: S311 so that two do not meet for ever
         raise RunConflictError(
-            f"another run is at work here: {holder}" if holder else "several runs begin here at once",
+            f"another run is at work here: {alive}" if alive else "several runs begin here at once",
             expected="one run at a time",
             cure="Wait for its end, or choose another output.run.",
             run=self.run,
@@ -117,79 +124,154 @@ class Lease:
     def keep(self, ended: threading.Event) -> None:
         """Renew until the end, or until it is lost."""
         while not self._lost and not ended.wait(self._life / RENEWALS_IN_A_LIFE):
-            self._lost = self._renew()
+            self.renew()
 
     def check(self) -> None:
-        """Go on only while the folder is ours.
+        """Go on only while the folder is ours; where that is not known for now, wait until it is.
 
         Raises:
-            BrokenRunError: It no longer is.
+            BrokenRunError: It is no longer ours, or the storage refuses.
+            StorageAwayError: It could not be known for `ABSENCE_S`.
         """
-        lost = self._lost or self._late()
-        if lost:
+        begun = said = self._clock.counted()
+        while not self._is_trusted():
+            self.renew()
+            now = self._clock.counted()
+            if self._lost or self._refused or self._is_trusted():
+                break
+            if now - begun > ABSENCE_S:
+                raise StorageAwayError(
+                    f"the lease on the output could not be renewed for {now - begun:.0f} s",
+                    expected="storage that this machine can reach and may write to",
+                    cure="See to it and go on with --resume: what was finished is kept.",
+                    run=self.run,
+                )
+            if said == begun or now - said > _SAY_S:
+                log.warning("%s does not answer, or another run tries to begin there: waiting", self.run)
+                said = now
+            self._clock.sleep(self._life / LOOKS_IN_A_LIFE)
+        if self._refused is not None:
+            raise self._refused
+        if self._lost:
             raise BrokenRunError(
-                f"the lease on the output was lost: {lost}",
+                f"the lease on the output was lost: {self._lost}",
                 expected=f"a lease that is renewed every {self._life / RENEWALS_IN_A_LIFE:.0f} s",
                 cure="See whether another run goes on there; else --resume goes on from here.",
                 run=self.run,
             )
 
+    def renew(self) -> None:
+        """Look, renew and look again; storage that is away for a moment is tried again by the next call."""
+        with self._lock, patient(0):
+            if self._lost:
+                return
+            begun = self._clock.moment()
+            try:
+                if self._look():
+                    self._write()
+                    if self._look() and not self._rivals:
+                        self._seen = begun
+            except StorageAwayError as error:
+                log.info("the lease is not renewed for now: %s", error)
+            except BrokenRunError as error:
+                self._refused = error
+
     def give_back(self) -> None:
         """Let others have it."""
-        self.run.delete_all([self._name])
+        self.run.delete_all([self.name])
+
+    def _is_trusted(self) -> bool:
+        """Whether the last look is so new that nobody can have taken the folder since."""
+        return not self._lost and self._seen is not None and self._clock.since(self._seen) <= TRUSTED * self._life
+
+    def _is_alone_without(self, others: Sequence[str], watch: _Watch) -> bool:
+        """Remove the leases of those that are dead, and see whether ours is then the only one."""
+        if others and self._clock.since(watch.looked) > self._life / RENEWALS_IN_A_LIFE:
+            return False  # we slept since, and they may have come back
+        self.run.delete_all(others)
+        self._seen = self._clock.moment()
+        if _leases(self.run) == [self.name]:
+            return True
+        if others:  # one whose lease we should not have removed knows by then
+            self._clock.sleep(self._life / 2)
+        return False
+
+    def _look(self) -> bool:
+        """Whether our file is there and nobody has taken the folder; who tries to is noted in `_rivals`."""
+        names = _leases(self.run)
+        if self.name not in names:
+            self._lost = "another process removed it"
+            return False
+        found: dict[str, tuple[Holder, float]] = {}
+        for name in names:
+            rival = _read_if_whole(self.run, name)
+            if name == self.name or rival is None or self.name not in rival.after:
+                continue
+            known, since = self._rivals.get(name, (rival, self._clock.counted()))
+            if rival != known:  # whoever only tries does not renew
+                self._lost = f"it was taken by {rival}"
+                return False
+            if rival.gone or self._clock.counted() - since > self._life:
+                self.run.delete_all([name])
+            else:
+                found[name] = (known, since)
+        self._rivals = found
+        return True
 
     def _others(self) -> list[str]:
-        names = self.run.names("", ".json")
-        return [name for name in names if name.startswith(_PREFIX) and name != self._name]
-
-    def _outlive(self) -> Holder | None:
-        """Remove the leases of those that were killed; one whose holder lives is returned."""
-        for name in self._others():
-            known = _read(self.run, name)
-            if known is not None and (known.lives_here or self._is_renewed(name, known)):
-                return known
-            self.run.delete_all([name])
-        return None
-
-    def _is_renewed(self, name: str, known: Holder) -> bool:
-        """Whether the lease of another machine changes; waits for it for the length of its life."""
-        end = time.monotonic() + (0 if known.gone else self._life)
-        while (now := _read(self.run, name)) == known and time.monotonic() < end:
-            time.sleep(self._life / RENEWALS_IN_A_LIFE / 4)
-        return now not in {known, None}
+        return [name for name in _leases(self.run) if name != self.name]
 
     def _write(self) -> None:
-        begun = time.monotonic()
         expires = datetime.now(UTC) + timedelta(seconds=self._life)
-        holder = Holder(
-            host=socket.gethostname(),
-            machine=_machine(),
-            pid=os.getpid(),
-            born=_born(os.getpid()),
-            since=self._since.isoformat(timespec="seconds"),
-            expires=expires.isoformat(timespec="microseconds"),
+        known = Holder.of_this_process(
+            self._since.isoformat(timespec="seconds"), expires.isoformat(timespec="microseconds"), self._after
         )
-        self.run.write_json(self._name, asdict(holder))
-        self._renewed = begun
+        self.run.write_json(self.name, asdict(known))
 
-    def _renew(self) -> str:
-        """Renew once; why it could not be, for good."""
-        if late := self._late():
-            return late
-        with suppress(BrokenRunError):  # storage that is away for a moment is tried again
-            if not self.run.exists(self._name):
-                return "another process removed it"
-            self._write()
-        return ""
 
-    def _late(self) -> str:
-        late = time.monotonic() - self._renewed
-        return f"not renewed for {late:.0f} s" if late > self._life else ""
+class _Watch:
+    """Looks at leases for signs of life.
+
+    Args:
+        run: Where they are.
+        names: Their files.
+        life: Seconds that one lasts without renewal.
+        clock: Of whoever looks.
+    """
+
+    def __init__(self, run: RunDirectory, names: Sequence[str], life: float, clock: Clock) -> None:
+        self._run, self._life, self._clock = run, life, clock
+        self._known = {name: known for name in names if (known := _read(run, name)) is not None}
+        self.looked = clock.moment()
+        """When last."""
+
+    def sign_of_life(self) -> Holder | None:
+        """The first to show one within half a life in which they were looked at all the time; none if all are gone."""
+        begun = last = self._clock.counted()
+        while (alive := self._first_alive()) is None and not all(known.gone for known in self._known.values()):
+            now = self._clock.counted()
+            if now - last > self._life / RENEWALS_IN_A_LIFE:
+                begun = now  # the storage was away, or we slept: then they may have been as badly off
+            if now - begun >= self._life / 2:
+                break
+            last = now
+            self._clock.sleep(self._life / LOOKS_IN_A_LIFE)
+        return alive
+
+    def _first_alive(self) -> Holder | None:
+        self.looked = self._clock.moment()
+        for name, known in list(self._known.items()):
+            now = _read(self._run, name)
+            if now is None:
+                del self._known[name]
+            elif now != known or now.lives_here:
+                return now
+        return None
 
 
 @contextmanager
 def held(run: RunDirectory, *, life: float = LIFE_S) -> Iterator[Lease]:
-    """The folder for ourselves for as long as the block takes.
+    """The folder for ourselves for as long as the block takes, which rides out the absence of its storage.
 
     Args:
         run: The folder.
@@ -205,7 +287,8 @@ def held(run: RunDirectory, *, life: float = LIFE_S) -> Iterator[Lease]:
     renewing = threading.Thread(target=lease.keep, args=(ended,), daemon=True)
     renewing.start()
     try:
-        yield lease
+        with patient(ABSENCE_S, guard=lease.check):
+            yield lease
     finally:
         ended.set()
         renewing.join()
@@ -213,13 +296,18 @@ def held(run: RunDirectory, *, life: float = LIFE_S) -> Iterator[Lease]:
             lease.give_back()
 
 
+def _leases(run: RunDirectory) -> list[str]:
+    return [name for name in run.names("", ".json") if name.startswith(_PREFIX)]
+
+
 def _read(run: RunDirectory, name: str) -> Holder | None:
     """The lease in a file; None where it has been given back meanwhile."""
     try:
-        return Holder(**run.read_json(name))
+        content = run.read_json(name)
+        return Holder(**content | {"after": tuple(content.get("after", ()))})
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise RunConflictError(
             f"{name} is no lease of this package ({error})",
             expected="the folder of a run",
@@ -228,32 +316,8 @@ def _read(run: RunDirectory, name: str) -> Holder | None:
         ) from error
 
 
-def _machine() -> str:
-    """The machine since it was started, and the container on it whose processes we see."""
-    with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
-    return socket.gethostname()
-
-
-def _born(pid: int) -> str:
-    """When a process began; empty where there is none, or where its end only waits to be noticed."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not Path("/proc/self/stat").exists():
-        return _alive(pid)
-    try:
-        fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in {"Z", "X"} else fields[19]
-
-
-def _alive(pid: int) -> str:
-    """As :func:`_born`, where processes are not files."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        pass
-    return "alive"
+def _read_if_whole(run: RunDirectory, name: str) -> Holder | None:
+    """As :func:`_read`; None too where it is something else, which came while we were here."""
+    with suppress(RunConflictError):
+        return _read(run, name)
+    return None

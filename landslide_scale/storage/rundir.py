@@ -18,7 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage.files import PARTIAL, storing, write_whole
+from landslide_scale.storage.files import PARTIAL, options, riding, storing, write_whole
 
 RECORDED = (
     "landslide-scale",
@@ -44,7 +44,7 @@ class RunDirectory:
     def __init__(self, url: str) -> None:
         try:
             # Without a cache of listings: other processes write into the same folder.
-            self._files, self._root = url_to_fs(url, use_listings_cache=False)
+            self._files, self._root = url_to_fs(url, use_listings_cache=False, **options(url))
         except (ValueError, ImportError) as error:
             raise InvalidConfigError(str(error), expected="a path or fsspec URL", key="output.run") from None
         self.url = url if "://" in url else str(Path(url).expanduser().absolute())
@@ -59,15 +59,21 @@ class RunDirectory:
         """URL of something inside."""
         return f"{self.url.rstrip('/')}/{name}"
 
+    @riding
     def exists(self, name: str) -> bool:
         """Whether a file is there.
 
         Raises:
-            BrokenRunError: The storage cannot be reached.
+            BrokenRunError: The storage refuses to say.
+            StorageAwayError: It could not be reached for as long as one is patient; so of every method here.
         """
-        with storing(self.url):
-            return bool(self._files.exists(f"{self._root}/{name}"))
+        try:  # unlike `exists`, which on a network file system takes any trouble for an answer
+            self._files.info(f"{self._root}/{name}")
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
+    @riding
     def read(self, name: str) -> bytes:
         """A whole file."""
         return bytes(self._files.cat_file(f"{self._root}/{name}"))
@@ -84,12 +90,14 @@ class RunDirectory:
         """Write a file of JSON."""
         self.write(name, (json.dumps(content, indent=1) + "\n").encode())
 
+    @riding
     def read_all(self, names: Sequence[str]) -> list[bytes]:
         """Whole files, at once where the storage can."""
         paths = [f"{self._root}/{name}" for name in names]
         found = self._files.cat(paths) if paths else {}
         return [bytes(found[self._files._strip_protocol(path)]) for path in paths]  # noqa: SLF001 how cat names them
 
+    @riding
     def names(self, folder: str, ending: str) -> list[str]:
         """Names of the files of a folder that end so; none where there is no folder."""
         path = f"{self._root}/{folder}".rstrip("/")
@@ -100,16 +108,19 @@ class RunDirectory:
         found = (str(entry).rsplit("/", 1)[-1] for entry in entries)
         return sorted(name for name in found if name.endswith(ending))
 
+    @riding
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of every file below a folder, by path inside it; none where there is no folder."""
         path = self._files._strip_protocol(f"{self._root}/{folder}")  # noqa: SLF001 how find names what it finds
         found = self._files.find(path, detail=True)
         return {str(name).removeprefix(path).lstrip("/"): int(entry["size"]) for name, entry in found.items()}
 
+    @riding
     def delete(self, name: str) -> None:
         """Remove a file."""
         self._files.rm_file(f"{self._root}/{name}")
 
+    @riding
     def delete_all(self, names: Sequence[str]) -> None:
         """Remove files, at once where the storage can; one that is not there is no error.
 

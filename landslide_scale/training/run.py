@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from landslide_scale.errors import RunConflictError
+from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
@@ -170,7 +170,7 @@ class TrainRun:
     def _epochs(self) -> list[dict[str, Any]]:
         try:
             epochs: list[dict[str, Any]] = self.folder.read_json("run.json").get("epochs", [])
-        except OSError:
+        except (OSError, BrokenRunError):
             return []  # storage that is away for a moment is asked again
         return epochs
 

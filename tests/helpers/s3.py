@@ -12,14 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import pytest
+import s3fs
 from helpers.webserver import listening
 
 SLOW_DOWN = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code>'
     b"<Message>Please reduce your request rate.</Message><RequestId>1</RequestId></Error>"
 )
+DENIED = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>No.</Message></Error>'
+RESET = 0
+"""In place of a status: the connection ends without an answer."""
+
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
 WITHIN_S = 60
 
@@ -61,12 +67,17 @@ class Request:
 
 @dataclass
 class Proxy:
-    """Passes requests on to a server and notes them; says 503 SlowDown, or nothing at all, where it is told to."""
+    """Passes requests on to a server and notes them; refuses, or says nothing at all, where it is told to.
+
+    Attributes:
+        answer: Status and body of what is refused.
+    """
 
     server: str
     refuse: Callable[[Request], bool] = lambda _: False
     lose: Callable[[Request], bool] = lambda _: False
     after: Callable[[Request], object] = lambda _: None
+    answer: tuple[int, bytes] = (503, SLOW_DOWN)
     passed: list[Request] = field(default_factory=list)
     refused: list[Request] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -78,7 +89,11 @@ class Proxy:
             refused = self.refuse(request)
             (self.refused if refused else self.passed).append(request)
         if refused:
-            respond(handler, 503, [("Content-Type", "application/xml")], b"" if request.method == "HEAD" else SLOW_DOWN)
+            status, said = self.answer
+            if status == RESET:
+                handler.close_connection = True
+                return
+            respond(handler, status, [("Content-Type", "application/xml")], b"" if request.method == "HEAD" else said)
             return
         if self.lose(request):
             handler.close_connection = True
@@ -132,6 +147,29 @@ def proxied(server: str) -> Iterator[tuple[Proxy, str]]:
     proxy = Proxy(server)
     with listening(proxy.handle, protocol="HTTP/1.1") as address:
         yield proxy, address
+
+
+@contextmanager
+def bucket(patch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """An S3 server with an empty bucket of that name, behind a proxy, and an environment that leads there."""
+    with moto() as server, proxied(server) as (proxy, url):
+        settle(patch, url)
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem().mkdir("bucket")
+        yield proxy
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def contents(url: str) -> dict[str, bytes]:
+    """All below a URL, by its name there."""
+    files = s3fs.S3FileSystem(use_listings_cache=False)
+    root = url.removeprefix("s3://")
+    return {name.removeprefix(root): content for name, content in files.cat(files.find(root)).items()}
+
+
+def local(folder: Path) -> dict[str, bytes]:
+    """As :func:`contents`, of a folder."""
+    return {f"/{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def settle(patch: pytest.MonkeyPatch, url: str) -> None:

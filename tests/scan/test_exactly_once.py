@@ -1,4 +1,4 @@
-"""Writes, crashes, retries, resumes, duplicates, damage and further windows in any order, against arrays of NumPy."""
+"""Writes, crashes, retries, resumes, rivals, damage and further windows in any order, against arrays of NumPy."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import shapely
 import zarr
+from helpers.leasing import World, on_machines_of_their_own
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -24,6 +25,7 @@ from landslide_scale.bands import Reason
 from landslide_scale.cube import template
 from landslide_scale.cube.arrays import VARIABLES
 from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.errors import BrokenRunError, RunConflictError, StorageAwayError
 from landslide_scale.grid import Block, Lattice, PatchLattice, Zone
 from landslide_scale.scan import layout, work
 from landslide_scale.scan.layout import CUBE, Layout
@@ -31,6 +33,7 @@ from landslide_scale.scan.plan import WorkUnit, extents
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import changed, verify
 from landslide_scale.scene import Window, utc
+from landslide_scale.storage.lease import LIFE_S, Lease
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
@@ -111,6 +114,10 @@ class Scan(RuleBasedStateMachine):
         self.folder = tempfile.mkdtemp(dir=base)
         SABOTEUR.folder = self.folder
         self.run, self.windows, self.units = RunDirectory(self.folder), 1, {}
+        self.elsewhere = on_machines_of_their_own()
+        self.elsewhere.__enter__()
+        self.world, self.drivers = World(self.folder), 0
+        self.held = self.driver("0")
         self.lay_out()
 
     def teardown(self) -> None:
@@ -118,6 +125,7 @@ class Scan(RuleBasedStateMachine):
         if hasattr(self, "units"):
             if self.units:
                 self.look()
+            self.elsewhere.__exit__(None, None, None)
             shutil.rmtree(self.folder)
 
     @property
@@ -163,7 +171,45 @@ class Scan(RuleBasedStateMachine):
             composite=self.config().composite,
             patches=PatchLattice(patch=16, halo=0),
             extents=tuple(extents(self.planned).items()),
+            lease=self.held.name,
         )
+
+    def driver(self, name: str) -> Lease:
+        """One that takes the folder, if it can."""
+        held = self.world.lease(name)
+        held.take()
+        self.world.holds(name, held)
+        return held
+
+    @rule(who=st.sampled_from(["holder", "rival", "both"]), seconds=st.sampled_from([10.0, 40.0, 100.0, 180.0, 600.0]))
+    def absence(self, who: str, seconds: float) -> None:
+        """Of the storage, while another driver tries to begin: of the two one goes on, and the other writes nothing."""
+        now, other = str(self.drivers), str(self.drivers + 1)
+        self.world.away = {"holder": {now}, "rival": {other}, "both": {now, other}}[who]
+        self.world.back = self.world.now + seconds
+        before, task = self.held, self.task
+        try:
+            self.held = self.driver(other)
+        except (RunConflictError, StorageAwayError):
+            self.world.advance(max(0.0, self.world.back - self.world.now) if self.world.away else 1.0)
+            before.check()
+        else:
+            assert (who, seconds > LIFE_S) == ("holder", True)
+            self.world.advance(seconds)
+            with pytest.raises(BrokenRunError, match="lost"):
+                before.check()
+            self.write_without_lease(task)
+            del self.world.parties[now]
+            self.drivers += 1
+        assert self.world.most == 1
+        assert len(self.world.trusted()) == 1
+
+    def write_without_lease(self, task: work.Task) -> None:
+        stored = {path: path.read_bytes() for path in Path(self.folder).rglob("*") if path.is_file()}
+        for unit in self.left()[:1]:
+            with pytest.raises(BrokenRunError, match="has lost its lease"):
+                work.write(self.row(unit, content(1)), task)
+        assert stored == {path: path.read_bytes() for path in Path(self.folder).rglob("*") if path.is_file()}
 
     @property
     def laid(self) -> Layout:

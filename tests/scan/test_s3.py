@@ -18,13 +18,14 @@ import s3fs
 import xarray as xr
 from helpers.borderland import configured, one_band_model, served, untrained
 from helpers.plainrun import FORKS, plain_append, plain_scan, watched_in
-from helpers.s3 import Proxy, Request, moto, proxied, settle
+from helpers.s3 import Proxy, Request, bucket, contents, local
 
-from landslide_scale.errors import BrokenRunError, RunConflictError
+from landslide_scale.errors import BrokenRunError, RunConflictError, StorageAwayError
 from landslide_scale.scan import layout
 from landslide_scale.scan.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify
+from landslide_scale.storage.absence import patient
 from landslide_scale.storage.lease import held, holder
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
@@ -40,12 +41,8 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.fixture(scope="module")
 def store(patch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    with moto() as server, proxied(server) as (proxy, url):
-        settle(patch, url)
-        s3fs.S3FileSystem.clear_instance_cache()
-        s3fs.S3FileSystem().mkdir("bucket")
+    with bucket(patch) as proxy:
         yield proxy
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture(autouse=True)
@@ -86,16 +83,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory, catalogue: tuple[str, Path],
     run = tmp_path_factory.mktemp("whole") / "run"
     assert plain_scan(configured(catalogue, checkpoint, run, **SMALL)).complete
     return run
-
-
-def contents(url: str) -> dict[str, bytes]:
-    files = s3fs.S3FileSystem(use_listings_cache=False)
-    root = url.removeprefix("s3://")
-    return {name.removeprefix(root): content for name, content in files.cat(files.find(root)).items()}
-
-
-def local(folder: Path) -> dict[str, bytes]:
-    return {f"/{path.relative_to(folder)}": path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def on_s3(catalogue: tuple[str, Path], checkpoint: str, name: str, **changes: object) -> dict[str, Any]:
@@ -255,7 +242,7 @@ def test_a_bucket_that_is_not_there_and_a_server_that_is_away_are_said_in_one_li
     assert "\n" not in str(caught.value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     s3fs.S3FileSystem.clear_instance_cache()
-    with pytest.raises(BrokenRunError, match="Could not connect") as caught:
+    with patient(1), pytest.raises(StorageAwayError, match="Could not connect") as caught:
         RunDirectory("s3://bucket/run").exists("run.json")
     assert "\n" not in str(caught.value)
     s3fs.S3FileSystem.clear_instance_cache()

@@ -1,0 +1,196 @@
+"""Storage that is away for a while: what may pass, and how long it is waited for.
+
+Waits between tries double and are spread, as those between reads of scenes. How long it is waited for is the
+caller's: a command that has just begun says soon that its storage is not there, a writer gives its unit up after a
+minute, and the driver of a run of days rides out an hour.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from landslide_scale.errors import StorageAwayError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PATIENCE_S = 20.0
+"""Of whoever says nothing else."""
+
+WRITER_S = 60.0
+"""Of what has a unit to lose; the unit is then failed for now, and tried again in a later pass."""
+
+ABSENCE_S = 3600.0
+"""Of the driver of a run."""
+
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ROOM_CODES = ("QuotaExceeded", "XMinioStorageFull", "XMinioStorageQuotaExceeded", "InsufficientStorage")
+_NO_ROOM_STATUS = 507
+
+_STATUS_THAT_MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
+_CODES_THAT_MAY_PASS = ("RequestTimeout", "OperationAborted", "IncompleteBody", "SlowDown", "ServiceUnavailable")
+_ERRNO_THAT_MAY_PASS = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EAGAIN", "EBUSY", "EINTR", "EIO", "ETIME", "ETIMEDOUT"),
+        *("ESTALE", "EREMOTEIO", "ENOLINK", "ECOMM", "EJUKEBOX"),  # of network file systems
+        *("ENETDOWN", "ENETUNREACH", "ENETRESET", "EHOSTDOWN", "EHOSTUNREACH", "ENOTCONN", "ESHUTDOWN"),
+    )
+    if hasattr(errno, name)
+)
+_KINDS_THAT_MAY_PASS = frozenset(
+    {
+        "botocore.exceptions.ConnectionError",
+        "botocore.exceptions.HTTPClientError",
+        "botocore.exceptions.IncompleteReadError",
+        "botocore.exceptions.CredentialRetrievalError",
+        "botocore.exceptions.MetadataRetrievalError",
+        "botocore.parsers.ResponseParserError",
+        "aiohttp.client_exceptions.ClientConnectionError",
+        "aiohttp.client_exceptions.ClientPayloadError",
+    }
+)
+_LIBRARIES = {
+    "botocore.exceptions": ("BotoCoreError", "ClientError"),
+    "botocore.parsers": ("ResponseParserError",),
+    "aiohttp.client_exceptions": ("ClientError",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How storage is waited for.
+
+    Attributes:
+        seconds: At most, from the first failure of a request to its last try; 0 for one try.
+        guard: Called before every try; what it raises ends the waiting.
+    """
+
+    seconds: float = PATIENCE_S
+    guard: Callable[[], None] = lambda: None
+
+
+_USUAL = Patience()
+_patience: ContextVar[Patience | None] = ContextVar("patience", default=_USUAL)
+"""None within what is tried again already."""
+
+
+@contextmanager
+def patient(seconds: float, guard: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """How long storage is waited for in the block; see :class:`Patience`."""
+    token = _patience.set(Patience(seconds=seconds, guard=guard))
+    try:
+        yield
+    finally:
+        _patience.reset(token)
+
+
+def riding_out(work: Callable[[], T]) -> T:
+    """What `work` comes to; where storage is away, it is done again after growing waits.
+
+    Raises:
+        StorageAwayError: It was away for longer than one is patient.
+    """
+    patience = _patience.get()
+    if patience is None:
+        return work()
+    token = _patience.set(None)
+    try:
+        return _tried(work, patience)
+    finally:
+        _patience.reset(token)
+
+
+def _tried(work: Callable[[], T], patience: Patience) -> T:
+    begun, tries = time.monotonic(), 0
+    while True:
+        patience.guard()
+        try:
+            return work()
+        except StorageAwayError as error:
+            tries += 1
+            waited = time.monotonic() - begun
+            if waited >= patience.seconds:
+                raise StorageAwayError(
+                    f"{error.found}, {tries} times in {waited:.0f} s",
+                    expected=error.expected,
+                    cure=error.cure,
+                    **error.where,
+                ) from error
+            seconds = min(wait_after(error, tries), patience.seconds - waited)
+            log.warning("the next try in %.1f s: %s", seconds, error)
+            time.sleep(seconds)
+
+
+def wait_after(error: StorageAwayError, tries: int) -> float:
+    """Seconds to wait after so many tries: doubled each time, spread, and not less than the server asks for."""
+    own = FIRST_WAIT_S * 2.0 ** min(tries - 1, 10) * random.uniform(1, 2)  # noqa: S311 spreads load, keeps no secret
+    return min(LONGEST_WAIT_S, max(own, _asked(error.__cause__)))
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What storage raises when it fails; errors of botocore and aiohttp are no OSError."""
+    found: list[type[Exception]] = [OSError]
+    for module, names in _LIBRARIES.items():
+        if module in sys.modules:
+            found += [getattr(sys.modules[module], name) for name in names]
+    return tuple(found)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether there is no room: a full disk, a quota, a limit on the size of files."""
+    code, status = _answer(error)
+    full = code in _NO_ROOM_CODES or status == _NO_ROOM_STATUS
+    return full or (isinstance(error, OSError) and error.errno in _NO_ROOM)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same request may succeed later; not where it was refused, or what it is about is not there."""
+    code, status = _answer(error)
+    if is_full(error) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return False
+    if status:
+        return status in _STATUS_THAT_MAY_PASS or code in _CODES_THAT_MAY_PASS
+    if isinstance(error, (TimeoutError, ConnectionError)):
+        return True
+    if isinstance(error, OSError) and error.errno in _ERRNO_THAT_MAY_PASS:
+        return True
+    return any(f"{kind.__module__}.{kind.__name__}" in _KINDS_THAT_MAY_PASS for kind in type(error).__mro__)
+
+
+def _answer(error: BaseException | None) -> tuple[str, int]:
+    """Code and HTTP status of a server's answer behind an error; an empty one and 0 where there was none.
+
+    s3fs makes a built-in error of botocore's, and keeps that as its cause.
+    """
+    for one in (error, getattr(error, "__cause__", None)):
+        response = getattr(one, "response", None)
+        if isinstance(response, Mapping):
+            status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            return str(response.get("Error", {}).get("Code", "")), int(status)
+        if isinstance(getattr(one, "status", None), int):
+            return "", int(getattr(one, "status", 0))
+    return "", 0
+
+
+def _asked(error: BaseException | None) -> float:
+    """Seconds that a server asks for in Retry-After; else 0."""
+    for one in (error, getattr(error, "__cause__", None)):
+        response: Any = getattr(one, "response", None)
+        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders") if isinstance(response, Mapping) else None
+        text = str((headers or getattr(one, "headers", None) or {}).get("retry-after", ""))
+        if text.isdecimal():
+            return float(text)
+    return 0.0

@@ -1,0 +1,194 @@
+"""Files that many processes of a machine want at once: fetched by one of them, and hashed by one of them.
+
+The others wait for a lock of the operating system, which is gone with whoever held it; its file stays, and means
+nothing by itself. Where folders are shared by machines that lock together (NFS does), one of all of them fetches. What
+a file hashed to is kept beside it with what the file was like (size, times, inode), and believed while it is so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from landslide_scale.errors import BrokenRunError, InvalidCheckpointError
+from landslide_scale.redaction import redacted
+from landslide_scale.storage.absence import WRITER_S, is_full, patient
+from landslide_scale.storage.files import PARTIAL, fetched, file_sha256, local_path, remote, write_whole
+
+log = logging.getLogger(__name__)
+
+_NOTES = "checked"
+_CURE = "Set XDG_CACHE_HOME to a folder with room that every process may write to, or give the file by a local path"
+
+
+def local_copy(url: str, sha256: str | None, cache: Path | None = None) -> Path:
+    """Find or make the file on a local disk: itself, or a copy under `cache`, fetched once and kept only whole.
+
+    A copy is known by its SHA-256, or by its URL where none is given.
+
+    Args:
+        url: A path or an fsspec URL.
+        sha256: Of the file, in hexadecimal; None to take what is there.
+        cache: Folder for copies; None for ``landslide_scale`` in the user's cache.
+
+    Raises:
+        InvalidCheckpointError: There is no such file, it cannot be read or kept, or it has another SHA-256.
+        StorageAwayError: It cannot be fetched now.
+        BrokenRunError: There is no room for a copy.
+    """
+    path, expected = local_path(url), None if sha256 is None else sha256.lower()
+    if path is None:
+        return _cached(url, expected, cache or user_cache())
+    if expected is not None:
+        found = fetched(url, partial(_known_sha256, path, cache))
+        if found != expected:
+            raise _other(found, expected, path)
+    return path
+
+
+def user_cache() -> Path:
+    """``landslide_scale`` in the user's cache.
+
+    Raises:
+        InvalidCheckpointError: Nothing says where that is.
+    """
+    told = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:  # a relative one is to be ignored (XDG Base Directory Specification)
+        return (told if told.is_absolute() else Path.home() / ".cache") / "landslide_scale"
+    except RuntimeError as error:
+        raise InvalidCheckpointError(
+            f"no folder for copies of remote files ({error})", expected="XDG_CACHE_HOME or HOME to be set", cure=_CURE
+        ) from None
+
+
+def _cached(url: str, expected: str | None, cache: Path) -> Path:
+    key = expected or hashlib.sha256(redacted(url).encode()).hexdigest()
+    copy = cache / f"{key}.pth"
+    with _keeping(cache), _locked(cache, key, f"fetches {redacted(url)}") as partial_name:
+        if copy.exists():
+            if expected is None or (found := _noted_sha256(copy, _note(cache, key))) == expected:
+                return copy
+            log.warning("%s has SHA-256 %s, and is fetched anew", copy, found)
+        download = cache / partial_name
+        try:
+            download.touch()
+            with patient(WRITER_S):
+                fetched(url, partial(_download, url, download))
+            if expected is not None and (found := file_sha256(download)) != expected:
+                raise _other(found, expected, url)
+            download.replace(copy)
+            if expected is not None:
+                _keep(_note(cache, key), expected, copy)
+        finally:
+            download.unlink(missing_ok=True)
+    return copy
+
+
+def _download(url: str, path: Path) -> None:
+    filesystem, key = remote(url)
+    try:
+        filesystem.get_file(key, str(path))
+    except OSError as error:
+        if is_full(error):
+            raise _unkept(error, path.parent) from error
+        raise
+
+
+def _known_sha256(path: Path, cache: Path | None) -> str:
+    """SHA-256 of a local file, computed by one process of this machine where there is a cache to keep it in."""
+    name = hashlib.sha256(f"{socket.gethostname()} {path.absolute()}".encode()).hexdigest()
+    try:
+        folder = cache or user_cache()
+        with _keeping(folder), _locked(folder, name, f"hashes {path}"):
+            return _noted_sha256(path, _note(folder, name))
+    except (InvalidCheckpointError, BrokenRunError) as error:
+        log.debug("the hash of %s is not kept: %s", path, error)
+    return file_sha256(path)
+
+
+def _noted_sha256(path: Path, note: Path) -> str:
+    """SHA-256 of a file, as noted while it was as it is; else computed, and noted."""
+    with suppress(FileNotFoundError, ValueError, TypeError, KeyError):
+        known = json.loads(note.read_text(encoding="utf-8"))
+        if known["state"] == _state(path):
+            return str(known["sha256"])
+    before, found = _state(path), file_sha256(path)
+    if _state(path) == before:
+        _keep(note, found, path)
+    return found
+
+
+def _keep(note: Path, sha256: str, path: Path) -> None:
+    write_whole(str(note), json.dumps({"sha256": sha256, "state": _state(path)}).encode())
+
+
+def _state(path: Path) -> list[int]:
+    """What changes whenever a file's bytes are written, its times set or another put in its place."""
+    about = path.stat()
+    return [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
+
+
+def _note(cache: Path, key: str) -> Path:
+    return cache / _NOTES / f"{key}.json"
+
+
+@contextmanager
+def _locked(cache: Path, key: str, what: str) -> Iterator[str]:
+    """One process at a time; gives a name that nobody else has for what it is about to make.
+
+    Where the folder cannot lock, each process goes on by itself, under a name of its own.
+    """
+    (cache / _NOTES).mkdir(parents=True, exist_ok=True)
+    with (cache / _NOTES / f"{key}.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("waiting for another process that %s", what)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            log.info("%s cannot be locked (%s)", cache, error)
+            yield f"{key}.{secrets.token_hex(8)}{PARTIAL}"
+            return
+        yield f"{key}{PARTIAL}"  # what a killed process left of it is written over
+
+
+@contextmanager
+def _keeping(cache: Path) -> Iterator[None]:
+    """Around what is kept in a cache: a folder that cannot keep it is named.
+
+    Raises:
+        InvalidCheckpointError: This process may not write to it.
+        BrokenRunError: It is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _unkept(error, cache) from error
+
+
+def _unkept(error: OSError, cache: Path) -> BrokenRunError | InvalidCheckpointError:
+    full = is_full(error)
+    kind = BrokenRunError if full else InvalidCheckpointError
+    return kind(
+        f"{'no room is left' if full else 'it cannot be written to'} ({type(error).__name__}: {error})",
+        expected="a folder that keeps copies of remote files",
+        cure=_CURE,
+        cache=cache,
+    )
+
+
+def _other(found: str, expected: str, where: object) -> InvalidCheckpointError:
+    return InvalidCheckpointError(
+        f"SHA-256 {found}",
+        expected=expected,
+        cure=f"Give the base weights this SHA-256 belongs to, or fetch them anew (read from {redacted(str(where))})",
+    )
