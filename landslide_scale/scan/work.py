@@ -83,7 +83,8 @@ def read(row: Row, task: Task) -> Row:
     """Observe a unit and everything its patches see.
 
     Args:
-        row: ``unit``: a :class:`WorkUnit` as JSON; ``attempt``: which try of it this is, from 1.
+        row: ``unit``: a :class:`WorkUnit` as JSON; ``attempt``: which try of it this is, from 1; ``left``: how many it
+            has left, this one among them.
         task: The run.
 
     Returns:
@@ -101,15 +102,22 @@ def read(row: Row, task: Task) -> Row:
             image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.composite)
             image = with_terrain(image, task.bands, unit.dem, unit.lattice, outer, interpolation=task.interpolation)
     except ReadError as error:
+        said = f"{type(error).__name__}: {error.at(unit=unit.id)}"
         failure = {
-            "error": f"{type(error).__name__}: {error.at(unit=unit.id)}",
             "retry": isinstance(error, TryAgainError),
             "unreadable": json.dumps(_unreadable(error, scenes, task.bands)),
+            "read_seconds": time.perf_counter() - begun,
         }
-        return row | _nothing(len(task.bands), unit) | failure | {"read_seconds": time.perf_counter() - begun}
+        return unread(row, said, task) | failure
     if unit.layer in task.bare:
         image = replace(image, reason=np.full_like(image.reason, Reason.NO_SCENE))
     return row | _block(image, unit.box, outer, inside) | {"read_seconds": time.perf_counter() - begun}
+
+
+def unread(row: Row, error: str, task: Task) -> Row:
+    """The row of a unit that was not read, for a reason that may pass."""
+    nothing = _nothing(len(task.bands), WorkUnit.from_json(row["unit"]))
+    return row | nothing | {"error": error, "retry": True, "unreadable": "{}", "read_seconds": 0.0}
 
 
 def _names(unit: WorkUnit) -> dict[str, dict[str, str]]:
@@ -168,13 +176,13 @@ def _nothing(channels: int, unit: WorkUnit) -> Row:
 def write(row: Row, task: Task) -> Row:
     """Write a unit's shards, then its record; returns the record as the row's only column, JSON.
 
-    An attempt that has its record already, of a worker that died right after, is not written again.
+    An attempt that has its record already, of one of the workers that died over it (``crashes``), is not written again.
     """
     begun = time.perf_counter()
     unit, attempt, ledger = WorkUnit.from_json(row["unit"]), int(row["attempt"]), Ledger(task.run)
-    known = ledger.find(unit.id, attempt)
-    if known is not None:
-        return {"record": known.to_json()}
+    for number in range(attempt - int(row.get("crashes", 0)), attempt + 1):
+        if (known := ledger.find(unit.id, number)) is not None:
+            return {"record": known.to_json()}
     seconds = {"read": float(row["read_seconds"]), "predict": float(row["predict_seconds"])}
     scenes = _scenes(unit, json.loads(row["resampled"]), json.loads(row["filled"]))
     tiles = tuple(tile.id for tile in unit.dem)
