@@ -37,8 +37,8 @@ PATIENCE_S = 10.0
 LOOK_S = 5.0
 """Between two looks at what is in flight while nothing ends."""
 
-ANSWER_S = 60.0
-"""For an answer of the actor beside this process."""
+ANSWER_S = 300.0
+"""For an answer of the actor beside this process, its start included; a busy machine takes a minute for that."""
 
 Restore = Callable[..., tuple[Any, Any]]
 """From a checkpoint's URL and its base weights' to a network and its card."""

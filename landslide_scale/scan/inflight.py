@@ -117,7 +117,7 @@ class _Work:
         return self.step.stage, self.step.attempt
 
 
-@dataclass
+@dataclass(repr=False)
 class InFlight:
     """The state of a pipeline in progress.
 

@@ -25,6 +25,7 @@ from ray.data.block import BlockMetadata
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from landslide_scale.bands import Reason
+from landslide_scale.redaction import sayable
 from landslide_scale.runtime.session import settle_data
 from landslide_scale.scan import work
 from landslide_scale.scan.inflight import Answer, Ending, InFlight, Process, Stage, Step
@@ -198,7 +199,7 @@ def _counted(row: Row, answer: Answer) -> Row:
 
 
 def _out_of_memory(error: MemoryError) -> str:
-    return f"MemoryError: {error} (in {this_process()})"
+    return f"MemoryError: {sayable(str(error))} ({this_process()})"
 
 
 @cache
