@@ -169,7 +169,8 @@ def _of_ours(error: BaseException | None) -> LandslideScaleError | None:
 
 def missing(look: Look, compute: ScanCompute) -> str:
     """What a scan without predictors waits for, and what the cluster has of it."""
-    asked = {"GPU": compute.gpus_per_predictor, "CPU": compute.cpus_per_predictor}
+    gpus = {"GPU": compute.gpus_per_predictor} if compute.gpus_per_predictor else {}
+    asked = gpus | {"CPU": compute.cpus_per_predictor}
     said = f"one asks for {_amounts(asked)}; the cluster has {_had(asked)}"
     if look.loading is not None:
         seconds, process = look.loading
@@ -192,7 +193,7 @@ def _had(asked: dict[str, float]) -> str:
     """What there is of each kind that is asked for, and how much of it is free."""
     have, free = ray.cluster_resources(), ray.available_resources()  # type: ignore[no-untyped-call]
     there, unused = ({kind: of.get(kind, 0) for kind in asked} for of in (have, free))
-    return f"{_amounts(there)}, free {_amounts(unused)}"
+    return f"{_amounts(there)}, {_amounts(unused)} of it free"
 
 
 def _amounts(amounts: dict[str, float]) -> str:

@@ -40,9 +40,10 @@ POLL_S = 0.2
 ENDINGS = {
     "SYSTEM_ERROR": "killed by a signal, by a fault in a library or because memory ran out",
     "NODE_OUT_OF_MEMORY": "ended by Ray, because its node ran out of memory",
+    "USER_ERROR": "ended by an error",
+    "INTENDED_USER_EXIT": "ended by itself",
 }
-"""What Ray calls a crash, and what it is. The others are how Ray and operators end a process that is in order."""
-
+"""What Ray calls a process's end at its work, and what it is. The one that is left out is Ray's ending it in order."""
 
 Flight = Any
 """The actor that holds an `InFlight`; its methods are called by ``remote``."""

@@ -177,5 +177,35 @@ def test_a_machine_for_the_predictor_that_comes_late_is_waited_for_by_name(
             for node in nodes:
                 cluster.remove_node(node)
     assert summary.complete, summary.errors
-    assert "one asks for 0 GPU and 3 CPU; the cluster has 0 GPU and 2 CPU" in caplog.text
+    assert "one asks for 3 CPU; the cluster has 2 CPU" in caplog.text
     assert_same_cubes(tmp_path / "run", ground.whole)
+
+
+@pytest.mark.slow
+def test_the_last_predictor_s_machine_that_is_lost_is_waited_for_and_the_cube_is_the_same(
+    ground: Ground, cluster: Cluster, tmp_path: Path
+):
+    many = {"grid": {"resolution": 10, "block": 32, "chunk": 32}}
+    settings = ground.on(tmp_path / "run", cpus_per_predictor=3, no_progress_s=30, attempts=1) | many
+    nodes = [cluster.add_node(num_cpus=3, object_store_memory=200_000_000)]
+    gone = threading.Event()
+
+    def replaced() -> None:
+        gone.wait()
+        cluster.remove_node(nodes.pop(), allow_graceful=False)
+        time.sleep(60)
+        nodes.append(cluster.add_node(num_cpus=3, object_store_memory=200_000_000))
+
+    thread = threading.Thread(target=replaced)
+    thread.start()
+    with connected(cluster):
+        try:
+            done = scan(parse(ScanConfig, settings), load=one_band_model(), progress=lambda _: gone.set())
+        finally:
+            gone.set()
+            thread.join()
+            cluster.remove_node(nodes.pop())
+    assert done.complete, done.errors
+    whole = {**settings, "output": {"run": str(tmp_path / "whole")}}
+    assert plain_scan(whole).complete
+    assert_same_cubes(tmp_path / "run", tmp_path / "whole")
