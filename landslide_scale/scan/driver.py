@@ -20,7 +20,7 @@ from landslide_scale.scan.append import grow, growing
 from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.plan import WorkUnit
-from landslide_scale.scan.rounds import Report, Reporter, Stream, differing, passes, shortage, unreadable
+from landslide_scale.scan.rounds import Belt, Report, Reporter, differing, shortage, unreadable, worked_on
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled, without
 from landslide_scale.scan.verify import changed
@@ -32,7 +32,7 @@ from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
 
 COMPACT_EVERY = 500
-Engine = Callable[[Task], AbstractContextManager[Stream]]
+Engine = Callable[[Task], AbstractContextManager[Belt]]
 """What carries a run's units to its workers, for as long as the block takes."""
 
 
@@ -200,11 +200,11 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) 
     left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
     lacking = ""
     if left:
-        with engine(_task(prepared, lease)) as stream:
+        with engine(_task(prepared, lease)) as belt:
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
-                for record in passes(left, dict(records), stream, prepared.config.compute.attempts):
+                for record in worked_on(left, dict(records), belt, prepared.config.compute.attempts):
                     lease.check()
                     records[record.unit] = record
                     report(record)

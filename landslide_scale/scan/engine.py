@@ -1,10 +1,11 @@
-"""A region-wide scan on Ray Data: units -> read -> predict -> write -> records. Wiring, and nothing else."""
+"""A region-wide scan on a Ray cluster: its pipeline is begun, fed, listened to, and ended. Wiring, and nothing else."""
 
 from __future__ import annotations
 
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,42 +13,35 @@ from functools import partial
 from typing import Any
 
 import ray
-from ray.data import ActorPoolStrategy
 from ray.exceptions import RayError, RayTaskError
 
 from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.model.checkpoint import restore
-from landslide_scale.runtime.heartbeat import patiently
-from landslide_scale.runtime.session import session, settle_data
+from landslide_scale.runtime import heartbeat
+from landslide_scale.runtime.session import session
 from landslide_scale.runtime.stopping import AbandonedError, abandon
-from landslide_scale.scan import driver, work
+from landslide_scale.scan import driver
 from landslide_scale.scan.driver import Engine, ScanSummary
-from landslide_scale.scan.predictor import Load, Predictor
-from landslide_scale.scan.rounds import Report, Stream
-from landslide_scale.scan.settings import PredictConfig, ScanCompute, ScanConfig
+from landslide_scale.scan.inflight import Look
+from landslide_scale.scan.pipeline import Flight, Prediction, dataset, in_flight
+from landslide_scale.scan.rounds import Belt, Report
+from landslide_scale.scan.settings import ScanCompute, ScanConfig
 from landslide_scale.scan.work import Row, Task
 
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 10.0
-"""For the end of a pipeline that is abandoned; its executor waits 2 s for its own thread."""
+"""For the end of a pipeline; its executor waits 2 s for its own thread."""
 
-UNITS_PER_CALL = 2
-"""Units that one call of the predictor takes: patches fill its batches across them."""
+LOOK_S = 5.0
+"""Between two looks at what is in flight while nothing ends."""
 
+ANSWER_S = 300.0
+"""For an answer of the actor beside this process, its start included; a busy machine takes a minute for that."""
 
 Restore = Callable[..., tuple[Any, Any]]
 """From a checkpoint's URL and its base weights' to a network and its card."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Prediction:
-    """How the middle step of a scan is done, and what of the cluster all its steps take."""
-
-    load: Load
-    settings: PredictConfig
-    compute: ScanCompute
 
 
 def scan(
@@ -71,60 +65,99 @@ def append(config: ScanConfig, *, progress: Report = lambda _: None, load: Resto
 
 def _engine(config: ScanConfig, load: Restore) -> Engine:
     loaded = partial(load, config.model.checkpoint, base_url=config.model.base_weights)
-    how = _Prediction(load=loaded, settings=config.predict, compute=config.compute)
+    how = Prediction(load=loaded, settings=config.predict, compute=config.compute)
     return partial(_on_ray, how=how)
 
 
 @contextmanager
-def _on_ray(task: Task, how: _Prediction) -> Iterator[Stream]:
+def _on_ray(task: Task, how: Prediction) -> Iterator[Belt]:
+    """One pipeline on the cluster for as long as the block takes."""
     with session(how.compute.address):
-        yield partial(_stream, task=task, how=how)
-
-
-def _stream(rows: Sequence[Row], task: Task, how: _Prediction) -> Iterator[Record]:
-    """One pass over units on the cluster, in the order they end.
-
-    Raises:
-        BrokenRunError: A step failed in a way that is no unit's own, or nothing has ended for too long.
-    """
-    ended: queue.Queue[Record | Exception | None] = queue.Queue()
-    pump = threading.Thread(target=_pump, args=(rows, task, how, ended), daemon=True)
-    pump.start()
-    try:
-        yield from _records(ended, len(rows), task, limit=how.compute.no_progress_s)
-    finally:
-        # Left before its end, Ray Data would go on after Ray's, and start or join another cluster to do so.
-        abandon(pump, patience_s=PATIENCE_S)
-
-
-def _records(
-    ended: queue.Queue[Record | Exception | None], total: int, task: Task, *, limit: float
-) -> Iterator[Record]:
-    """What the pump puts into `ended`, up to None; an exception is raised as the driver's."""
-    count, last = 0, "none yet"
-    while True:
+        flight, ended = in_flight(), queue.Queue[_Item]()
+        pump = threading.Thread(target=_pump, args=(flight, task, how, ended), daemon=True)
+        pump.start()
         try:
-            item = patiently(ended, limit_s=limit, silent=partial(_say_silence, f"{count} of {total}", last))
-        except TimeoutError:
-            raise BrokenRunError(
-                f"no unit has ended for {limit:g} s",
-                expected="progress",
-                cure="Look at the cluster's logs: a reader asks for "
-                f"{task.reader_bytes / 1e9:.1f} GB of memory; --resume goes on from here.",
-                run=task.run,
-            ) from None
-        if item is None:
-            return
-        if isinstance(item, Exception):
-            raise _of_ours(item) or BrokenRunError(
-                str(item), cure="Units that had ended are kept; --resume goes on from here.", run=task.run
-            ) from item
-        count, last = count + 1, item.unit
-        yield item
+            yield _RayBelt(flight=flight, ended=ended, task=task, compute=how.compute)
+            flight.close.remote()
+            pump.join(PATIENCE_S)
+        finally:
+            # Left before its end, Ray Data would go on after Ray's, and start or join another cluster to do so.
+            abandon(pump, patience_s=PATIENCE_S)
+            ray.kill(flight)
 
 
-def _say_silence(ended: str, last: str, seconds: float) -> None:
-    log.warning("no unit has ended for %.0f s; %s of this pass have, the last was %s", seconds, ended, last)
+_Item = Record | Exception | None
+
+
+def _pump(flight: Flight, task: Task, how: Prediction, ended: queue.Queue[_Item]) -> None:
+    """Run the pipeline in a thread of its own, so that the driver can tell silence from work."""
+    try:
+        for batch in dataset(flight, task, how).iter_batches(batch_size=None, prefetch_batches=0):
+            for text in batch["record"]:
+                ended.put(Record.from_json(str(text)))
+        ended.put(None)
+    except (RayError, RuntimeError, OSError) as error:
+        ended.put(error)
+    except AbandonedError:
+        return  # Ray Data has shut its executor down on the way here
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RayBelt(Belt):
+    """The driver's end of a pipeline."""
+
+    flight: Flight
+    ended: queue.Queue[_Item]
+    task: Task
+    compute: ScanCompute
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Have units worked on."""
+        self._asked(self.flight.put.remote(list(rows)))
+
+    def next(self) -> Record:
+        """The record of the next unit that ends.
+
+        Raises:
+            BrokenRunError: A step failed in a way that is no unit's own, or nothing has ended for too long.
+        """
+        item = self._patiently()
+        if isinstance(item, Record):
+            self.flight.end.remote(item.unit)
+            return item
+        raise _of_ours(item) or self._broken(str(item) if item else "the pipeline ended before its units") from item
+
+    def _patiently(self) -> _Item:
+        """What the pump puts in next. Time counts while a predictor is ready: without one, that is what is missing."""
+        limits = self.compute
+        said = heard = had = time.monotonic()
+        while True:
+            try:
+                return self.ended.get(timeout=min(LOOK_S, limits.no_progress_s / 4))
+            except queue.Empty:
+                look, now = self._asked(self.flight.look.remote()), time.monotonic()
+            if look.ready:
+                had = now
+                what = f"no unit has ended for {now - heard:.0f} s; {standing(look, self.compute, self.task)}"
+            else:
+                heard = now
+                what = f"no predictor is ready since {now - had:.0f} s; {missing(look, self.compute)}"
+            if now - heard >= limits.no_progress_s or now - had >= limits.predictors_within_s:
+                raise self._broken(what)
+            if now - said >= heartbeat.EVERY_S:
+                said = now
+                log.warning("%s", what)
+
+    def _asked(self, answer: ray.ObjectRef[Any]) -> Any:  # noqa: ANN401 what the actor's methods give
+        try:
+            return ray.get(answer, timeout=ANSWER_S)
+        except RayError as error:
+            raise self._broken(f"the cluster does not answer: {type(error).__name__}") from error
+
+    def _broken(self, found: str) -> BrokenRunError:
+        return BrokenRunError(
+            found, cure="Units that had ended are kept; --resume goes on from here.", run=self.task.run
+        )
 
 
 def _of_ours(error: BaseException | None) -> LandslideScaleError | None:
@@ -134,43 +167,37 @@ def _of_ours(error: BaseException | None) -> LandslideScaleError | None:
     return error
 
 
-def _pump(rows: Sequence[Row], task: Task, how: _Prediction, ended: queue.Queue[Record | Exception | None]) -> None:
-    """Run the pipeline in a thread of its own, so that the driver can tell silence from work."""
-    try:
-        for row in _dataset(rows, task, how).iter_rows():
-            ended.put(Record.from_json(row["record"]))
-        ended.put(None)
-    except (RayError, RuntimeError, OSError) as error:
-        ended.put(error)
-    except AbandonedError:
-        return  # Ray Data has shut its executor down on the way here
+def missing(look: Look, compute: ScanCompute) -> str:
+    """What a scan without predictors waits for, and what the cluster has of it."""
+    gpus = {"GPU": compute.gpus_per_predictor} if compute.gpus_per_predictor else {}
+    asked = gpus | {"CPU": compute.cpus_per_predictor}
+    said = f"one asks for {_amounts(asked)}; the cluster has {_had(asked)}"
+    if look.loading is not None:
+        seconds, process = look.loading
+        said += f"; {process} has been loading the model for {seconds:.0f} s"
+    return said
 
 
-def _dataset(rows: Sequence[Row], task: Task, how: _Prediction) -> ray.data.Dataset:
-    settle_data()
-    compute = how.compute
-    return (
-        ray.data.from_items(list(rows), override_num_blocks=min(len(rows), 10_000))
-        .map(partial(work.read, task=task), num_cpus=compute.cpus_per_reader, memory=task.reader_bytes)
-        .map_batches(
-            _bound_predictor(task, how),
-            batch_size=UNITS_PER_CALL,
-            batch_format="numpy",
-            compute=ActorPoolStrategy(size=compute.predictors),
-            num_gpus=compute.gpus_per_predictor or None,
-            num_cpus=compute.cpus_per_predictor,
-        )
-        .map(partial(work.write, task=task), num_cpus=compute.cpus_per_reader)
+def standing(look: Look, compute: ScanCompute, task: Task) -> str:
+    """How far a pipeline is in which nothing ends: what each step is at, and what the units wait for that none has."""
+    said = [f"{look.ended} of {look.rows} have, the last was {look.last or 'none yet'}"]
+    for stage, (count, unit, seconds, process) in look.at_work.items():
+        said.append(f"{count} at '{stage}', {unit} for {seconds:.0f} s ({process})")
+    if waiting := look.rows - look.ended - sum(count for count, *_ in look.at_work.values()):
+        asked = {"CPU": compute.cpus_per_reader, "memory": float(task.reader_bytes)}
+        said.append(f"{waiting} wait for a reader; one asks for {_amounts(asked)}; the cluster has {_had(asked)}")
+    return "; ".join(said)
+
+
+def _had(asked: dict[str, float]) -> str:
+    """What there is of each kind that is asked for, and how much of it is free."""
+    have, free = ray.cluster_resources(), ray.available_resources()  # type: ignore[no-untyped-call]
+    there, unused = ({kind: of.get(kind, 0) for kind in asked} for of in (have, free))
+    return f"{_amounts(there)}, {_amounts(unused)} of it free"
+
+
+def _amounts(amounts: dict[str, float]) -> str:
+    return " and ".join(
+        f"{amount / 1e9:.1f} GB of memory" if kind == "memory" else f"{amount:g} {kind}"
+        for kind, amount in amounts.items()
     )
-
-
-def _bound_predictor(task: Task, how: _Prediction) -> type[Predictor]:
-    """The predictor of one run: constructor arguments of an actor could be lost before it is restarted."""
-    compute = how.compute
-    device, threads = "cuda" if compute.gpus_per_predictor else "cpu", max(1, round(compute.cpus_per_predictor))
-
-    class BoundPredictor(Predictor):
-        def __init__(self) -> None:
-            super().__init__(how.load, patches=task.patches, settings=how.settings, device=device, threads=threads)
-
-    return BoundPredictor

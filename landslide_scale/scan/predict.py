@@ -92,7 +92,14 @@ class BlockPredictor:
         Raises:
             InvalidInputError: A tile does not reach as far as the patches over its core.
             BrokenRunError: The network gave no number for a pixel with data.
+            MemoryError: The device has too little memory.
         """
+        try:
+            return self._predicted(images)
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(str(error)) from error
+
+    def _predicted(self, images: Sequence[Tile]) -> list[NDArray[np.float32]]:
         canvases: list[_Canvas] = []
         in_flight: _Batch | None = None
         for patches in _batches(self._patches(images, canvases), self.batch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ Load = Callable[[], tuple[Any, Any]]
 
 
 class Predictor:
-    """Holds the model in one process and predicts batches of rows.
+    """Holds the model in one process and predicts rows.
 
     Args:
         load: How the checkpoint becomes a network and its card. It is no part of the task, which readers and writers
@@ -48,23 +48,16 @@ class Predictor:
             threads=threads,
         )
 
-    def __call__(self, rows: Mapping[str, Any]) -> Row:
-        """Rows as columns, with ``values`` replaced by ``probability`` (N, B, B) float32, NaN where not observed."""
+    def __call__(self, row: Row) -> Row:
+        """The row with ``values`` replaced by ``probability`` (B, B) float32, NaN where not observed."""
         begun = time.perf_counter()
-        units = [WorkUnit.from_json(str(text)) for text in rows["unit"]]
-        cores = [observed_box(unit.box, reason) for unit, reason in zip(units, rows["reason"], strict=True)]
-        tiles = [
-            self._tile(unit, core, values)
-            for unit, core, values in zip(units, cores, rows["values"], strict=True)
-            if core is not None
-        ]
-        predicted = iter(self.predictor.predict(tiles))
-        found = [
-            _place(unit.box, core, next(predicted) if core else None) for unit, core in zip(units, cores, strict=True)
-        ]
-        seconds = (time.perf_counter() - begun) / len(units)
-        kept = {name: column for name, column in rows.items() if name != "values"}
-        return kept | {"probability": np.stack(found), "predict_seconds": np.full(len(units), seconds)}
+        unit = WorkUnit.from_json(str(row["unit"]))
+        core = observed_box(unit.box, row["reason"])
+        tiles = [] if core is None else [self._tile(unit, core, row["values"])]
+        predicted = [*self.predictor.predict(tiles), None][0]
+        kept = {name: value for name, value in row.items() if name != "values"}
+        seconds = time.perf_counter() - begun
+        return kept | {"probability": _place(unit.box, core, predicted), "predict_seconds": seconds}
 
     def _tile(self, unit: WorkUnit, core: PixelBox, values: NDArray[np.float32]) -> Tile:
         outer = self.patches.covering(unit.box)

@@ -1,4 +1,4 @@
-"""Rounds of work: passes over units until each is done or failed, and what is decided before the next round.
+"""Rounds of work: units are tried until each is done or failed, and what is decided before the next round.
 
 Which scenes are set aside is decided when no unit is at work, from what all of them met: so a run that is killed and
 gone on with comes to the same decisions.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from landslide_scale.cube.ledger import Record
 from landslide_scale.scan.plan import Plan, WorkUnit
@@ -18,8 +19,15 @@ from landslide_scale.scene import Unused, by_processing
 TRIES_OF_A_PERMANENT_FAILURE = 2
 """A failure that should not pass is tried once more, in another process, because GDAL remembers failures."""
 
-Stream = Callable[[Sequence[Row]], Iterator[Record]]
-"""Has units, each with the number of its attempt, worked on; gives their records in the order they end."""
+
+class Belt(Protocol):
+    """Carries units to their workers, and their records back."""
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Have units worked on, each with the number of its try and of the tries that it has left."""
+
+    def next(self) -> Record:
+        """The record of the next unit that ends, whichever it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,19 +74,24 @@ class Reporter:
         )
 
 
-def passes(units: Sequence[WorkUnit], known: Mapping[str, Record], stream: Stream, attempts: int) -> Iterator[Record]:
-    """Records of the units; failed ones are tried again in a later pass, `attempts` passes at most."""
+def worked_on(units: Sequence[WorkUnit], known: Mapping[str, Record], belt: Belt, attempts: int) -> Iterator[Record]:
+    """Records of the units; one that failed goes onto the belt again, until `attempts` tries of it were made."""
     left = {unit.id: unit for unit in units}
-    before = {name: known[name].attempts for name in left if name in known}
-    for number in range(1, attempts + 1):
-        rows = [{"unit": unit.to_json(), "attempt": before.get(name, 0) + number} for name, unit in left.items()]
-        for record in stream(rows):
-            tries = attempts if record.retry else min(attempts, TRIES_OF_A_PERMANENT_FAILURE)
-            if record.done or number >= tries:
-                del left[record.unit]
-                yield record
-        if not left:
-            return
+    before = {name: known[name].attempts if name in known else 0 for name in left}
+    belt.put([_row(unit, before[name], attempts) for name, unit in left.items()])
+    while left:
+        record = belt.next()
+        made = record.attempts - before[record.unit]
+        tries = attempts if record.retry else min(attempts, TRIES_OF_A_PERMANENT_FAILURE)
+        if record.done or made >= tries:
+            del left[record.unit]
+            yield record
+        else:
+            belt.put([_row(left[record.unit], record.attempts, attempts - made)])
+
+
+def _row(unit: WorkUnit, made: int, left: int) -> Row:
+    return {"unit": unit.to_json(), "attempt": made + 1, "left": left}
 
 
 def unreadable(records: Iterable[Record], plan: Plan) -> dict[str, str]:

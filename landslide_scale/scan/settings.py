@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, model_validator
 from pydantic_core import to_jsonable_python
 
 from landslide_scale.cube.settings import CubeConfig, GridConfig
+from landslide_scale.errors import InvalidConfigError
 from landslide_scale.imagery.settings import CompositeConfig, check_assets
 from landslide_scale.redaction import redacted_values
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.spec import Radiometry
 from landslide_scale.stac.settings import CatalogConfig, DemConfig, WindowField
-from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import Section, hidden_tag
 
 BEFORE: Mapping[tuple[str, str], Any] = {
     ("catalog", "assets"): {},
@@ -71,26 +72,59 @@ class PredictConfig(Section):
     precision: Literal["auto", "bf16", "float32"] = "auto"
 
 
+_NUMBER, _POOL = hidden_tag("number"), hidden_tag("pool")
+
+
+def _kind_of_pool(value: object) -> str:
+    return (_POOL if isinstance(value, dict | Section) else _NUMBER).tag
+
+
+class PoolConfig(Section):
+    """How many predictors there are: at least, and at most where the cluster has room and there is work for them."""
+
+    least: int = Field(default=1, ge=1)
+    most: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PoolConfig:
+        if self.least > self.most:
+            raise InvalidConfigError(
+                f"least {self.least}, most {self.most}", expected="least not above most", key="compute.predictors"
+            )
+        return self
+
+
 class ScanCompute(Section):
     """What the scan takes of the cluster.
 
     Attributes:
         address: Ray cluster; by default the one of the job, else a local one.
-        predictors: Actors that hold the model.
+        predictors: Actors that hold the model: so many, or ``least`` and ``most``.
         gpus_per_predictor: 0 predicts on CPU.
         cpus_per_predictor: Also the number of torch threads.
         cpus_per_reader: Of one read task.
-        attempts: Tries per work unit before it is recorded as failed.
-        no_progress_s: Seconds without a finished unit after which the run gives up.
+        attempts: Tries per work unit before it is recorded as failed; one that ends its process counts.
+        no_progress_s: Seconds without a finished unit after which the run gives up, while a predictor is ready.
+        predictors_within_s: Seconds without any predictor ready after which it does; a cluster may wait for machines.
     """
 
     address: str | None = None
-    predictors: int = Field(default=1, ge=1)
+    predictors: Annotated[
+        Annotated[int, Field(ge=1), _NUMBER] | Annotated[PoolConfig, _POOL], Discriminator(_kind_of_pool)
+    ] = 1
     gpus_per_predictor: float = Field(default=0, ge=0)
     cpus_per_predictor: float = Field(default=1, gt=0)
     cpus_per_reader: float = Field(default=0.5, gt=0)
     attempts: int = Field(default=3, ge=1)
     no_progress_s: float = Field(default=600, gt=0)
+    predictors_within_s: float = Field(default=86_400, gt=0)
+
+    @property
+    def pool(self) -> tuple[int, int]:
+        """The least and the most predictors."""
+        if isinstance(self.predictors, int):
+            return self.predictors, self.predictors
+        return self.predictors.least, self.predictors.most
 
 
 class ScanConfig(Section):

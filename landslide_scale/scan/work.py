@@ -87,7 +87,8 @@ def read(row: Row, task: Task) -> Row:
     """Observe a unit and everything its patches see.
 
     Args:
-        row: ``unit``: a :class:`WorkUnit` as JSON; ``attempt``: which try of it this is, from 1.
+        row: ``unit``: a :class:`WorkUnit` as JSON; ``attempt``: which try of it this is, from 1; ``left``: how many it
+            has left, this one among them.
         task: The run.
 
     Returns:
@@ -105,15 +106,22 @@ def read(row: Row, task: Task) -> Row:
             image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.composite)
             image = with_terrain(image, task.bands, unit.dem, unit.lattice, outer, interpolation=task.interpolation)
     except ReadError as error:
+        said = f"{type(error).__name__}: {error.at(unit=unit.id)}"
         failure = {
-            "error": f"{type(error).__name__}: {error.at(unit=unit.id)}",
             "retry": isinstance(error, TryAgainError),
             "unreadable": json.dumps(_unreadable(error, scenes, (*task.composite.assets, *scene_bands(task.bands)))),
+            "read_seconds": time.perf_counter() - begun,
         }
-        return row | _nothing(len(task.bands), unit) | failure | {"read_seconds": time.perf_counter() - begun}
+        return unread(row, said, task) | failure
     if unit.layer in task.bare:
         image = replace(image, reason=np.full_like(image.reason, Reason.NO_SCENE))
     return row | _block(image, unit.box, outer, inside) | {"read_seconds": time.perf_counter() - begun}
+
+
+def unread(row: Row, error: str, task: Task) -> Row:
+    """The row of a unit that was not read, for a reason that may pass."""
+    nothing = _nothing(len(task.bands), WorkUnit.from_json(row["unit"]))
+    return row | nothing | {"error": error, "retry": True, "unreadable": "{}", "read_seconds": 0.0}
 
 
 def _names(unit: WorkUnit) -> dict[str, dict[str, str]]:
@@ -172,7 +180,7 @@ def _nothing(channels: int, unit: WorkUnit) -> Row:
 def write(row: Row, task: Task) -> Row:
     """Write a unit's shards, then its record; returns the record as the row's only column, JSON.
 
-    An attempt that has its record already, of a worker that died right after, is not written again. Where the storage
+    An attempt that has its record already, of one of the workers that died over it (``crashes``), is not written again. Where the storage
     is away for longer than a writer waits, the unit has failed for now; its driver is told, for it may be away still.
 
     Raises:
@@ -182,13 +190,20 @@ def write(row: Row, task: Task) -> Row:
     record = _failed(row, unit, attempt)
     try:
         with patient(WRITER_S):
-            return {"record": (ledger.find(unit.id, attempt) or _kept(row, record, task)).to_json()}
+            return {"record": (_known(row, ledger) or _kept(row, record, task)).to_json()}
     except StorageAwayError as error:
         if not record.error:
             record = replace(record, error=f"{type(error).__name__}: {error.at(unit=unit.id)}", retry=True)
     with patient(0), suppress(StorageAwayError):
         ledger.add(record)
     return {"record": record.to_json()}
+
+
+def _known(row: Row, ledger: Ledger) -> Record | None:
+    """The record of this try, or of one that a worker died over right after it had written it."""
+    unit, attempt = WorkUnit.from_json(row["unit"]).id, int(row["attempt"])
+    numbers = range(attempt - int(row.get("crashes", 0)), attempt + 1)
+    return next((known for number in numbers if (known := ledger.find(unit, number)) is not None), None)
 
 
 def _failed(row: Row, unit: WorkUnit, attempt: int) -> Record:

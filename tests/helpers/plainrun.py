@@ -5,14 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from helpers.borderland import one_band_model
 from helpers.watching import Roles, Step, Watch, steps
 
@@ -21,7 +21,7 @@ from landslide_scale.scan import driver, layout, work
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.predictor import Predictor
-from landslide_scale.scan.rounds import Stream
+from landslide_scale.scan.rounds import Belt
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify
 from landslide_scale.scan.work import Row, Task
@@ -42,42 +42,42 @@ def silent(_: object) -> None:
     """No progress."""
 
 
-def columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Rows as an engine hands them over: one array per column, ragged ones as arrays of objects."""
-    found: dict[str, Any] = {}
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        ragged = isinstance(values[0], np.ndarray) and len({value.shape for value in values}) > 1
-        column = np.empty(len(values), object) if ragged else np.array(values)
-        column[...] = values
-        found[name] = column
-    return found
-
-
 def engine(config: ScanConfig, roles: Roles, *, at_once: int = 2, load: Restore | None = None) -> driver.Engine:
-    """One unit after the other in this process, as many predicted at once as on Ray."""
+    """One unit after the other in this process, a few at a time."""
 
     @contextmanager
-    def carry(task: Task) -> Iterator[Stream]:
+    def carry(task: Task) -> Iterator[Belt]:
         loaded = partial(load or one_band_model(), config.model.checkpoint, base_url=config.model.base_weights)
         predictor = Predictor(loaded, patches=task.patches, settings=config.predict, device="cpu", threads=1)
-
-        def stream(rows: Sequence[Row]) -> Iterator[Record]:
-            for first in range(0, len(rows), at_once):
-                read = []
-                for row in rows[first : first + at_once]:
-                    with roles.of("reader"):
-                        read.append(work.read(row, task))
-                with roles.of("predictor"):
-                    predicted = predictor(columns(read))
-                for number in range(len(read)):
-                    with roles.of("writer"):
-                        row = work.write({name: column[number] for name, column in predicted.items()}, task)
-                    yield Record.from_json(row["record"])
-
-        yield stream
+        yield PlainBelt(task=task, predictor=predictor, roles=roles, at_once=at_once)
 
     return carry
+
+
+@dataclass
+class PlainBelt:
+    """Carries a few units at a time from step to step."""
+
+    task: Task
+    predictor: Predictor
+    roles: Roles
+    at_once: int
+    rows: deque[Row] = field(default_factory=deque)
+    read: deque[Row] = field(default_factory=deque)
+
+    def put(self, rows: Sequence[Row]) -> None:
+        self.rows.extend(rows)
+
+    def next(self) -> Record:
+        if not self.read:
+            while self.rows and len(self.read) < self.at_once:
+                with self.roles.of("reader"):
+                    self.read.append(work.read(self.rows.popleft(), self.task))
+            with self.roles.of("predictor"):
+                self.read = deque(map(self.predictor, self.read))
+        with self.roles.of("writer"):
+            row = work.write(self.read.popleft(), self.task)
+        return Record.from_json(row["record"])
 
 
 def plain_scan(settings: dict[str, Any], *, resume: bool = True, roles: Roles | None = None) -> ScanSummary:

@@ -121,7 +121,7 @@ def test_a_cluster_that_loses_one_of_its_two_nodes_finishes_with_every_unit_acco
     ground: Ground, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(driver, "COMPACT_EVERY", 2)
-    many = {"grid": {"resolution": 10, "block": 32, "chunk": 32}}
+    many = {"grid": {"resolution": 10, "block": 32, "chunk": 32}, "compute": {"attempts": 1}}  # a node costs none
     second = cluster.add_node(num_cpus=CPUS, object_store_memory=200_000_000)
     raylet = second.all_processes["raylet"][0].process.pid
     plan = replace(ground.plan("nodes", "writer", 30), raylet=raylet)

@@ -1,0 +1,80 @@
+"""Units at which a process of a scan on Ray ends itself, or fails, and what is noted of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from helpers.borderland import one_band_model
+
+from landslide_scale.errors import TryAgainError
+from landslide_scale.scan import work
+from landslide_scale.scan.plan import WorkUnit
+from landslide_scale.scan.predictor import Predictor
+from landslide_scale.scan.work import Row, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fate:
+    """What happens at a step of some units.
+
+    Attributes:
+        log: File with a line for each time it happened; a model that was loaded leaves a line too.
+        units: Ids.
+        times: How often.
+        signal: What the process is sent; 0 where it has no memory, -1 where a read may be tried again.
+    """
+
+    log: str
+    units: tuple[str, ...] = ()
+    times: int = 1000
+    signal: int = signal.SIGKILL
+
+    def meet(self, row: Row) -> None:
+        unit = WorkUnit.from_json(str(row["unit"])).id
+        if unit in self.units and self.happened(unit) < self.times:
+            self.note(unit)
+            if self.signal == 0:
+                raise MemoryError("Unable to allocate 3.20 TiB")
+            if self.signal == -1:
+                raise TryAgainError("503")
+            os.kill(os.getpid(), self.signal)
+
+    def note(self, what: str) -> None:
+        with Path(self.log).open("a", encoding="utf-8") as file:
+            file.write(f"{what}\n")
+
+    def happened(self, what: str) -> int:
+        path = Path(self.log)
+        return path.read_text(encoding="utf-8").splitlines().count(what) if path.exists() else 0
+
+
+def read(row: Row, *, task: Task, fate: Fate) -> Row:
+    try:
+        fate.meet(row)
+    except TryAgainError as error:
+        return work.unread(row, f"TryAgainError: {error}", task)
+    return work.read(row, task)
+
+
+def write(row: Row, *, task: Task, fate: Fate) -> Row:
+    fate.meet(row)
+    return work.write(row, task)
+
+
+def predictor(fate: Fate) -> type[Predictor]:
+    class Fatal(Predictor):
+        def __call__(self, row: Row) -> Row:
+            if not row["error"]:
+                fate.meet(row)
+            return super().__call__(row)
+
+    return Fatal
+
+
+def load(url: str, *, fate: Fate, **named: object) -> Any:  # noqa: ANN401 a network and its card
+    fate.note("loaded")
+    return one_band_model()(url, **named)

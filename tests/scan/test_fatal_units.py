@@ -1,0 +1,211 @@
+"""No unit ends a run on Ray: one that ends its process is failed after its tries, and what is absent is waited for."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+from helpers import fatal
+from helpers.borderland import assert_same_cubes, configured, one_band_model, served, untrained
+from helpers.fatal import Fate
+from helpers.plainrun import plain_scan, silent
+from ray.cluster_utils import Cluster
+
+from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.errors import BrokenRunError
+from landslide_scale.runtime import heartbeat
+from landslide_scale.scan import engine, layout, pipeline, work
+from landslide_scale.scan.driver import ScanSummary
+from landslide_scale.scan.engine import scan
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
+
+pytestmark = pytest.mark.ray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What is scanned, and the same scan in one plain process that nobody disturbs."""
+
+    folder: Path
+    settings: dict[str, Any]
+    whole: Path
+
+    @property
+    def units(self) -> list[str]:
+        return sorted(place.id for place in layout.load(RunDirectory(str(self.whole))).places)
+
+    def on(self, run: Path, **compute: object) -> dict[str, Any]:
+        return self.settings | {"output": {"run": str(run)}, "compute": compute}
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("ground")
+    checkpoint = untrained(folder / "checkpoint.safetensors")
+    (folder / "scenes").mkdir()
+    with served(folder / "scenes") as url:
+        small = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}}
+        settings = configured((url, folder / "scenes"), checkpoint, folder / "whole", **small)
+        assert plain_scan(settings).complete
+        yield Ground(folder=folder, settings=settings, whole=folder / "whole")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        head = {
+            "num_cpus": 2,
+            "object_store_memory": 200_000_000,
+            "include_dashboard": False,
+            # A node that is gone is missed after 5 s; a worker that only waits for a busy machine is not.
+            "_system_config": {"health_check_period_ms": 1000, "worker_register_timeout_seconds": 240},
+        }
+        made = Cluster(initialize_head=True, head_node_args=head)
+        yield made
+        made.shutdown()
+
+
+@contextmanager
+def connected(cluster: Cluster) -> Iterator[None]:
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def disturbed(settings: dict[str, Any], stage: str, fate: Fate) -> ScanSummary:
+    """Begin a scan, or go on with it, at one of whose steps something happens."""
+    with pytest.MonkeyPatch.context() as patch:
+        if stage == "predict":
+            patch.setattr(pipeline, "Predictor", fatal.predictor(fate))
+        else:
+            patch.setattr(work, stage, partial(getattr(fatal, stage), fate=fate))
+        return scan(parse(ScanConfig, settings), resume=True, progress=silent, load=partial(fatal.load, fate=fate))
+
+
+def records(run: Path) -> dict[str, Record]:
+    return Ledger(RunDirectory(str(run))).records()
+
+
+@pytest.mark.parametrize("stage", ["read", "predict", "write"])
+def test_a_unit_that_ends_its_process_each_time_is_failed_after_its_attempts_and_all_others_are_done(
+    ground: Ground, cluster: Cluster, tmp_path: Path, stage: str
+):
+    run, victim = tmp_path / "run", ground.units[2]
+    fate = Fate(
+        log=str(tmp_path / "log"), units=(victim,), signal=signal.SIGSEGV if stage == "read" else signal.SIGKILL
+    )
+    with connected(cluster):
+        summary = disturbed(ground.on(run, attempts=2), stage, fate)
+        assert fate.happened(victim) == 2
+        assert (summary.failed, summary.complete) == (1, False)
+        record = records(run)[victim]
+        assert (record.state, record.attempts, record.retry) == ("failed", 2, True)
+        assert record.error.startswith("CrashedProcess: ")
+        assert "killed by a signal" in record.error
+        assert "on " in record.error
+        resumed = disturbed(ground.on(run, attempts=2), stage, replace(fate, times=3))  # one more, of two anew
+    assert resumed.complete, resumed.errors
+    assert records(run)[victim].attempts == 4
+    assert_same_cubes(run, ground.whole)
+
+
+def test_a_unit_without_memory_for_it_is_failed_after_its_attempts(ground: Ground, cluster: Cluster, tmp_path: Path):
+    run, victim = tmp_path / "run", ground.units[0]
+    fate = Fate(log=str(tmp_path / "log"), units=(victim,), signal=0)
+    with connected(cluster):
+        summary = disturbed(ground.on(run, attempts=2), "predict", fate)
+        assert (summary.failed, fate.happened(victim)) == (1, 2)
+        assert "MemoryError: Unable to allocate 3.20 TiB" in records(run)[victim].error
+        assert disturbed(ground.on(run), "predict", replace(fate, units=())).complete
+    assert_same_cubes(run, ground.whole)
+
+
+def test_units_that_failed_go_through_the_same_pipeline_again_and_its_model_is_loaded_once(
+    ground: Ground, cluster: Cluster, tmp_path: Path
+):
+    run, victims = tmp_path / "run", tuple(ground.units[:3])
+    fate = Fate(log=str(tmp_path / "log"), units=victims, times=2, signal=-1)
+    with connected(cluster):
+        summary = disturbed(ground.on(run, attempts=3, predictors={"least": 1, "most": 1}), "read", fate)
+    assert summary.complete, summary.errors
+    assert {records(run)[unit].attempts for unit in victims} == {3}
+    assert fate.happened("loaded") == 1
+    assert_same_cubes(run, ground.whole)
+
+
+def later(seconds: float, action: Callable[[], object]) -> threading.Thread:
+    def act() -> None:
+        time.sleep(seconds)
+        action()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    return thread
+
+
+def test_a_machine_for_the_predictor_that_comes_late_is_waited_for_by_name(
+    ground: Ground, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(heartbeat, "EVERY_S", 1)
+    settings = ground.on(tmp_path / "run", cpus_per_predictor=3, no_progress_s=60, predictors_within_s=400)
+    settings["compute"]["no_progress_s"] = 4
+    nodes: list[Any] = []
+    with connected(cluster):
+        monkeypatch.setattr(engine, "LOOK_S", 1)
+        late = later(12, lambda: nodes.append(cluster.add_node(num_cpus=3, object_store_memory=200_000_000)))
+        try:
+            with pytest.raises(BrokenRunError, match="no predictor is ready since"):
+                scan(parse(ScanConfig, settings | {"compute": settings["compute"] | {"predictors_within_s": 5}}))
+            settings["compute"]["no_progress_s"] = 120
+            summary = scan(parse(ScanConfig, settings), resume=True, load=one_band_model(), progress=silent)
+        finally:
+            late.join()
+            for node in nodes:
+                cluster.remove_node(node)
+    assert summary.complete, summary.errors
+    assert "one asks for 3 CPU; the cluster has 2 CPU" in caplog.text
+    assert_same_cubes(tmp_path / "run", ground.whole)
+
+
+@pytest.mark.slow
+def test_the_last_predictor_s_machine_that_is_lost_is_waited_for_and_the_cube_is_the_same(
+    ground: Ground, cluster: Cluster, tmp_path: Path
+):
+    many = {"grid": {"resolution": 10, "block": 32, "chunk": 32}}
+    settings = ground.on(tmp_path / "run", cpus_per_predictor=3, no_progress_s=30, attempts=1) | many
+    nodes = [cluster.add_node(num_cpus=3, object_store_memory=200_000_000)]
+    gone = threading.Event()
+
+    def replaced() -> None:
+        gone.wait()
+        cluster.remove_node(nodes.pop(), allow_graceful=False)
+        time.sleep(60)
+        nodes.append(cluster.add_node(num_cpus=3, object_store_memory=200_000_000))
+
+    thread = threading.Thread(target=replaced)
+    thread.start()
+    with connected(cluster):
+        try:
+            done = scan(parse(ScanConfig, settings), load=one_band_model(), progress=lambda _: gone.set())
+        finally:
+            gone.set()
+            thread.join()
+            cluster.remove_node(nodes.pop())
+    assert done.complete, done.errors
+    whole = {**settings, "output": {"run": str(tmp_path / "whole")}}
+    assert plain_scan(whole).complete
+    assert_same_cubes(tmp_path / "run", tmp_path / "whole")
