@@ -180,8 +180,9 @@ def _nothing(channels: int, unit: WorkUnit) -> Row:
 def write(row: Row, task: Task) -> Row:
     """Write a unit's shards, then its record; returns the record as the row's only column, JSON.
 
-    An attempt that has its record already, of one of the workers that died over it (``crashes``), is not written again. Where the storage
-    is away for longer than a writer waits, the unit has failed for now; its driver is told, for it may be away still.
+    An attempt that has its record already, of one of the workers that died over it (``crashes``), is not written again.
+    Where the storage is away for longer than a writer waits, the unit has failed for now; its driver is told, for it
+    may be away still.
 
     Raises:
         BrokenRunError: The storage takes no more, or another driver has the folder.
