@@ -132,6 +132,9 @@ def dataset(flight: Flight, task: Task, how: Prediction) -> ray.data.Dataset:
     )
     # A block is handed on when it exceeds this: one unit a block, or the feed would collect them.
     units.context.target_max_block_size = 1
+    units.context.execution_no_progress_timeout_s = (
+        -1
+    )  # the driver knows what is waited for; Ray ends it after 30 minutes
     guard = partial(_guarded, flight=flight)
     read, write = partial(work.read, task=task), partial(work.write, task=task)
     unread = partial(work.unread, task=task)

@@ -61,7 +61,8 @@ def read(row: Row, *, task: Task, fate: Fate) -> Row:
 
 
 def write(row: Row, *, task: Task, fate: Fate) -> Row:
-    fate.meet(row)
+    if not row["error"]:
+        fate.meet(row)
     return work.write(row, task)
 
 

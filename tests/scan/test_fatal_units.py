@@ -19,6 +19,7 @@ from helpers.borderland import assert_same_cubes, configured, one_band_model, se
 from helpers.fatal import Fate
 from helpers.plainrun import plain_scan, silent
 from ray.cluster_utils import Cluster
+from ray.data import DataContext
 
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import BrokenRunError
@@ -161,17 +162,18 @@ def test_a_machine_for_the_predictor_that_comes_late_is_waited_for_by_name(
     ground: Ground, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setattr(heartbeat, "EVERY_S", 1)
-    settings = ground.on(tmp_path / "run", cpus_per_predictor=3, no_progress_s=60, predictors_within_s=400)
-    settings["compute"]["no_progress_s"] = 4
+    monkeypatch.setattr(engine, "LOOK_S", 1)
+    # Ray ends a pipeline in which nothing moves, by default after half an hour.
+    monkeypatch.setattr(DataContext.get_current(), "execution_no_progress_timeout_s", 3)
     nodes: list[Any] = []
     with connected(cluster):
-        monkeypatch.setattr(engine, "LOOK_S", 1)
-        late = later(12, lambda: nodes.append(cluster.add_node(num_cpus=3, object_store_memory=200_000_000)))
+        bounded = ground.on(tmp_path / "run", cpus_per_predictor=3, predictors_within_s=5)
+        with pytest.raises(BrokenRunError, match="no predictor is ready since"):
+            scan(parse(ScanConfig, bounded), load=one_band_model(), progress=silent)
+        late = later(40, lambda: nodes.append(cluster.add_node(num_cpus=3, object_store_memory=200_000_000)))
         try:
-            with pytest.raises(BrokenRunError, match="no predictor is ready since"):
-                scan(parse(ScanConfig, settings | {"compute": settings["compute"] | {"predictors_within_s": 5}}))
-            settings["compute"]["no_progress_s"] = 120
-            summary = scan(parse(ScanConfig, settings), resume=True, load=one_band_model(), progress=silent)
+            asked = ground.on(tmp_path / "run", cpus_per_predictor=3, no_progress_s=30)
+            summary = scan(parse(ScanConfig, asked), resume=True, load=one_band_model(), progress=silent)
         finally:
             late.join()
             for node in nodes:
