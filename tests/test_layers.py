@@ -34,7 +34,7 @@ ONLY_IN = {
     "geopandas": {"region", "demo"},
     "pyproj": {"grid", "stac.items", "region", "cube.template", "demo"},
     "pystac_client": {"stac.search"},
-    "requests": {"stac.search", "reading.signing", "reading.network"},
+    "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network"},
     "rustac": {"stac.frozen", "stac.listed"},
     "fsspec": {"storage", "region", "datasets", "training.engine"},
     "pydantic": {"strictyaml", "scan.plan"}
