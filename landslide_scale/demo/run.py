@@ -81,17 +81,18 @@ def run_demo(directory: Path, *, seed: int, progress: Say) -> DemoResult:
     directory = directory.resolve()
     watch = _Watch(progress)
     progress("A made world, and an encoder that starts from random weights: no score here is one of real ground.")
-    with watch("world"):
-        world = make_world(directory / "world", WorldSpec(seed=seed), progress=progress)
-    with catalog_server(world) as url, session(None):
-        with watch("chips"):
-            _chips(directory, world, url, progress)
-        with watch("finetune"):
-            _finetune(directory, progress)
-        with watch("scan"):
-            settings, summary = _scan(directory, world, url, progress)
-        with watch("score"):
-            comparison = compare(settings, world, directory / "chips", directory / "quicklook.png")
+    with session(None):
+        with watch("world"):
+            world = make_world(directory / "world", WorldSpec(seed=seed), progress=progress)
+        with catalog_server(world) as url:
+            with watch("chips"):
+                _chips(directory, world, url, progress)
+            with watch("finetune"):
+                _finetune(directory, progress)
+            with watch("scan"):
+                settings, summary = _scan(directory, world, url, progress)
+            with watch("score"):
+                comparison = compare(settings, world, directory / "chips", directory / "quicklook.png")
     for line in comparison.lines():
         progress(line)
     progress(f"{summary.area_line}; {comparison.landslide_km2:.2f} km2 of the observed ground are landslide")

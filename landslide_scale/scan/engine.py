@@ -19,7 +19,7 @@ from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.model.checkpoint import restore
 from landslide_scale.runtime.heartbeat import patiently
-from landslide_scale.runtime.session import session, settle_data
+from landslide_scale.runtime.session import check_machine, session, settle_data
 from landslide_scale.runtime.stopping import AbandonedError, abandon
 from landslide_scale.scan import driver, work
 from landslide_scale.scan.driver import Engine, ScanSummary
@@ -66,7 +66,9 @@ def scan(
 
 def append(config: ScanConfig, *, progress: Report = lambda _: None, load: Restore = restore) -> ScanSummary:
     """Add the configuration's further windows to a complete scan; see :func:`driver.append`."""
-    return driver.append(config, _engine(config, load), progress=progress)
+    with session(config.compute.address):  # joined before the run is made a longer one
+        check_machine(*config.compute.needs(0))
+        return driver.append(config, _engine(config, load), progress=progress)
 
 
 def _engine(config: ScanConfig, load: Restore) -> Engine:
@@ -78,6 +80,7 @@ def _engine(config: ScanConfig, load: Restore) -> Engine:
 @contextmanager
 def _on_ray(task: Task, how: _Prediction) -> Iterator[Stream]:
     with session(how.compute.address):
+        check_machine(*how.compute.needs(task.reader_bytes))
         yield partial(_stream, task=task, how=how)
 
 

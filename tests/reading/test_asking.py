@@ -55,10 +55,8 @@ def failing(fail: Callable[[BaseHTTPRequestHandler], None], times: float = TIMES
         yield address, asked
 
 
-def status(code: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
-    return lambda handler: give(
-        handler, Answer(status=code, headers={name.replace("_", "-"): text for name, text in headers.items()})
-    )
+def status(code: int) -> Callable[[BaseHTTPRequestHandler], None]:
+    return lambda handler: give(handler, Answer(status=code))
 
 
 def reset(handler: BaseHTTPRequestHandler) -> None:
@@ -125,7 +123,10 @@ def in_seconds(seconds: float) -> Callable[[], str]:
 def test_what_a_server_asks_for_is_waited_for_within_a_bound(
     asked_for: Callable[[], str], least: float, most: float, waits: list[float]
 ):
-    with failing(lambda handler: status(429, Retry_After=asked_for())(handler)) as (address, _):
+    def busy(handler: BaseHTTPRequestHandler) -> None:
+        give(handler, Answer(status=429, headers={"Retry-After": asked_for()}))
+
+    with failing(busy) as (address, _):
         session().post(address, json={}, timeout=5)
     assert all(least <= seconds <= most for seconds in waits)
     assert len(waits) == TIMES
