@@ -26,7 +26,7 @@ MOST_IN_PACKAGE = 16
 DEEPEST = 9
 
 ONLY_IN = {
-    "ray": {"runtime.session", "runtime.trial", "scan.engine", "labels.chips", "training.engine", "paper.study"},
+    "ray": {"runtime.session", "runtime.trial", "scan.engine", "labels.engine", "training.engine", "paper.study"},
     "rasterio": {"reading", "demo"},
     "rioxarray": {"demo"},
     "tifffile": {"datasets"},

@@ -18,6 +18,7 @@ from landslide_scale.datasets.chips import INDEX
 from landslide_scale.demo.compare import Comparison, compare
 from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_world
 from landslide_scale.labels.chips import make_chips
+from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.runtime.session import session
 from landslide_scale.scan.driver import ScanSummary
@@ -114,7 +115,7 @@ def _chips(directory: Path, world: World, url: str, progress: Say) -> None:
     if (directory / "chips" / INDEX).exists():
         progress("found the chips")
         return
-    made = make_chips(wanted, progress=progress)
+    made = make_chips(wanted, on_ray(wanted.compute), resume=True, progress=progress)
     progress(f"{made.kept} chips, {made.landslide_pixels / made.pixels:.2%} of the observed pixels are landslide")
 
 

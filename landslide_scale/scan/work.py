@@ -97,14 +97,14 @@ def read(row: Row, task: Task) -> Row:
     outer = task.patches.covering(unit.box)
     scenes = unit.scenes if inside.any() else ()
     try:
-        with naming(_names(unit)):
+        with naming(names_of(unit)):
             image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.composite)
             image = with_terrain(image, task.bands, unit.dem, unit.lattice, outer, interpolation=task.interpolation)
     except ReadError as error:
         failure = {
             "error": f"{type(error).__name__}: {error.at(unit=unit.id)}",
             "retry": isinstance(error, TryAgainError),
-            "unreadable": json.dumps(_unreadable(error, scenes, task.bands)),
+            "unreadable": json.dumps(unreadable_of(error, scenes, task.bands)),
         }
         return row | _nothing(len(task.bands), unit) | failure | {"read_seconds": time.perf_counter() - begun}
     if unit.layer in task.bare:
@@ -112,14 +112,14 @@ def read(row: Row, task: Task) -> Row:
     return row | _block(image, unit.box, outer, inside) | {"read_seconds": time.perf_counter() - begun}
 
 
-def _names(unit: WorkUnit) -> dict[str, dict[str, str]]:
+def names_of(unit: WorkUnit) -> dict[str, dict[str, str]]:
     """What the addresses that a unit reads are."""
     return {
         href: {"unit": unit.id, "scene": scene.id, "band": band} for scene in unit.scenes for band, href in scene.assets
     }
 
 
-def _unreadable(error: ReadError, scenes: Sequence[Scene], bands: tuple[str, ...]) -> dict[str, str]:
+def unreadable_of(error: ReadError, scenes: Sequence[Scene], bands: tuple[str, ...]) -> dict[str, str]:
     """Why, by id: the scene that failed a unit for good, and those of the others that cannot even be opened."""
     if not is_the_scenes_own(error):
         return {}
@@ -176,7 +176,7 @@ def write(row: Row, task: Task) -> Row:
     if known is not None:
         return {"record": known.to_json()}
     seconds = {"read": float(row["read_seconds"]), "predict": float(row["predict_seconds"])}
-    scenes = _scenes(unit, json.loads(row["resampled"]), json.loads(row["filled"]))
+    scenes = made_of(unit, json.loads(row["resampled"]), json.loads(row["filled"]))
     tiles = tuple(tile.id for tile in unit.dem)
     record = Record(unit=unit.id, state="failed", attempts=attempt, scenes=scenes, dem=tiles)
     if row["error"]:
@@ -206,7 +206,7 @@ def _layer(row: Row) -> Layer:
     )
 
 
-def _scenes(unit: WorkUnit, resampled: list[str], filled: list[str]) -> tuple[dict[str, Any], ...]:
+def made_of(unit: WorkUnit, resampled: list[str], filled: list[str]) -> tuple[dict[str, Any], ...]:
     """What a record says of each scene: a quarantined one was not used, for the reason given.
 
     An older processing is there only where it filled what a newer one has no data for.
