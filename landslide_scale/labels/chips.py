@@ -32,7 +32,8 @@ from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_search
 from landslide_scale.stac.aside import keep_aside
 from landslide_scale.stac.frozen import DEM, SCENES, freeze
 from landslide_scale.stac.settings import DemConfig
-from landslide_scale.storage.lease import Lease, held
+from landslide_scale.storage.files import PARTIAL
+from landslide_scale.storage.lease import PREFIX, Lease, held
 from landslide_scale.storage.rundir import RunDirectory
 
 Engine = Callable[[Task], AbstractContextManager[Stream]]
@@ -113,7 +114,7 @@ def make_chips(config: ChipsConfig, engine: Engine, *, resume: bool, progress: S
         BrokenRunError: It cannot go on; `resume` continues it.
     """
     directory = RunDirectory(config.directory)
-    if not directory.exists("run.json") and directory.names("", ""):
+    if not directory.exists("run.json") and any(map(_is_others, directory.names("", ""))):
         raise RunConflictError("a folder with files in it", expected="an empty one", directory=directory)
     polygons = read_polygons(config.labels)
     made = _Set(
@@ -145,6 +146,11 @@ def chips_plan(config: ChipsConfig) -> Plan:
         InvalidInputError: Anything the user gave that does not fit; nothing has been written.
     """
     return _surveyed(config, RunDirectory(config.directory)).plan
+
+
+def _is_others(name: str) -> bool:
+    """Whether a file is of somebody else, and not of a run that was killed as it began."""
+    return not name.startswith(PREFIX) and not name.endswith(PARTIAL)
 
 
 def _surveyed(config: ChipsConfig, directory: RunDirectory) -> Survey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 
@@ -13,11 +14,14 @@ _LINE = 300
 _TOKEN = re.compile(r"InvalidAuthToken|Unauthenticated|AuthenticationError|[Tt]oken authentication is enabled")
 _VERSIONS = re.compile(r"Version mismatch|started with:\s*Ray:", re.IGNORECASE)
 _SOCKET = re.compile(r"AF_UNIX path length cannot exceed (\d+) bytes:? ?(\S*)")
+_NOT_OURS = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_NODE = re.compile(r"No node info found|[Cc]an't find a node|find_node|no such node", re.IGNORECASE)
 
 
-def check_joinable(cluster: Wanted) -> None:
-    """Make sure, within a bound, that a cluster can be joined.
+def joinable(cluster: Wanted) -> str:
+    """The address of a cluster that was joined just now, within a bound, and can be again.
+
+    Of several that run on a machine, Ray takes any for ``auto``.
 
     Raises:
         InvalidConfigError: It cannot, until something is changed: another address, token or version.
@@ -28,6 +32,7 @@ def check_joinable(cluster: Wanted) -> None:
     trial = tried(cluster.address)
     if not trial.joined:
         raise _why(trial, cluster)
+    return trial.joined
 
 
 def _why(trial: Trial, cluster: Wanted) -> LandslideScaleError:
@@ -54,6 +59,11 @@ def _why(trial: Trial, cluster: Wanted) -> LandslideScaleError:
     return away(f"the cluster at {cluster.address} cannot be joined ({_first(said)})", cluster)
 
 
+def lost(error: BaseException, cluster: Wanted) -> ClusterAwayError:
+    """Why a cluster that could be joined a moment ago cannot be now."""
+    return away(f"the cluster at {cluster.address} is gone again ({_first(str(error))})", cluster)
+
+
 def unstarted(error: BaseException) -> LandslideScaleError:
     """Why our own local cluster could not be started."""
     said = str(error)
@@ -64,11 +74,24 @@ def unstarted(error: BaseException) -> LandslideScaleError:
             cure="Set RAY_TMPDIR to a short path on a local disk, as /tmp.",
             key="RAY_TMPDIR" if os.environ.get("RAY_TMPDIR") else "TMPDIR",
         )
+    if isinstance(error, OSError) and error.errno in _NOT_OURS:
+        return InvalidConfigError(
+            f"Ray cannot write to {error.filename} ({error.strerror})",
+            expected="folders that this process may write to",
+            cure="Set RAY_TMPDIR, and HOME where Ray keeps its token, to some.",
+            key="RAY_TMPDIR" if _is_below(error.filename, "RAY_TMPDIR") else "HOME",
+        )
     return ClusterAwayError(
         f"a local Ray cluster cannot be started ({type(error).__name__}: {_first(said)})",
         expected="room in memory, in /dev/shm and below RAY_TMPDIR, and ports that are free",
         cure="Ray's logs are in session_latest/logs below its folder (/tmp/ray by default).",
     )
+
+
+def _is_below(path: object, variable: str) -> bool:
+    """Whether a path is below the folder that a variable of the environment names."""
+    folder = os.environ.get(variable)
+    return bool(folder) and str(path).startswith(str(folder))
 
 
 def _mismatch(text: str) -> str:

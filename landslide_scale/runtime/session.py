@@ -15,7 +15,7 @@ from ray.exceptions import RayError
 
 from landslide_scale.runtime.address import Wanted, wanted
 from landslide_scale.runtime.capacity import Need, check_there
-from landslide_scale.runtime.joining import check_joinable, unstarted
+from landslide_scale.runtime.joining import joinable, lost, unstarted
 from landslide_scale.runtime.stopping import Terminated, terminable
 
 LOCAL_OBJECT_STORE = 2_000_000_000
@@ -31,7 +31,7 @@ def settle_data() -> None:
 
 
 STARTING = (RayError, OSError, RuntimeError, ValueError, AssertionError)
-"""What Ray raises where a local cluster cannot be started."""
+"""What Ray raises where a cluster cannot be joined or started."""
 
 _LOCAL = threading.Event()
 """Set while the cluster of this process is its own local one."""
@@ -81,14 +81,14 @@ def session(address: str | None) -> Iterator[None]:
 
 def _start(cluster: Wanted) -> None:
     start = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
-    if cluster.kind != "local":
-        check_joinable(cluster)
-        start(address=cluster.address)
-        return
+    address = "" if cluster.kind == "local" else joinable(cluster)
     try:
+        if address:
+            start(address=address)
+            return
         # Named local: without it, Ray would join any cluster that was ever started on this machine.
         start(address="local", include_dashboard=False, object_store_memory=LOCAL_OBJECT_STORE)
     except STARTING as error:
         ray.shutdown()
-        raise unstarted(error) from None
+        raise (unstarted(error) if cluster.kind == "local" else lost(error, cluster)) from None
     _LOCAL.set()

@@ -26,13 +26,13 @@ class Trial:
     """What came of a connection.
 
     Attributes:
-        joined: Whether there was one.
+        joined: Address of the cluster's head; empty where there was no connection.
         error: Class and text of what Ray raised; empty where it ended, or was ended, without a word.
         log: The end of what it wrote.
         late: Whether the limit ended it.
     """
 
-    joined: bool
+    joined: str
     error: str = ""
     log: str = ""
     late: bool = False
@@ -47,11 +47,11 @@ def tried(address: str) -> Trial:
             command, capture_output=True, env=environment, timeout=LIMIT_S, check=False, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired as error:
-        return Trial(joined=False, late=True, log=_text(error.stderr))
+        return Trial(joined="", late=True, log=_text(error.stderr))
     for line in reversed(_text(done.stdout).splitlines()):
         if line.startswith("{"):
             return Trial(**json.loads(line), log=_text(done.stderr))
-    return Trial(joined=False, log=_text(done.stderr))
+    return Trial(joined="", log=_text(done.stderr))
 
 
 def _text(said: bytes | None) -> str:
@@ -70,9 +70,10 @@ def _try(address: str) -> dict[str, object]:
         while one is not None:
             chain.append(f"{type(one).__name__}: {one}")
             one = one.__cause__ or one.__context__
-        return {"joined": False, "error": "\n".join(chain)}
+        return {"joined": "", "error": "\n".join(chain)}
+    address = ray.get_runtime_context().gcs_address
     ray.shutdown()
-    return {"joined": True}
+    return {"joined": address}
 
 
 if __name__ == "__main__":

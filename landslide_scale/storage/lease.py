@@ -30,7 +30,7 @@ from landslide_scale.storage.rundir import RunDirectory
 LIFE_S = 60.0
 RENEWALS_IN_A_LIFE = 6
 _TRIES = 5
-_PREFIX = "lease-"
+PREFIX = "lease-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def holder(run: RunDirectory) -> Holder | None:
     """Who holds a folder now, as far as its files tell."""
     now = datetime.now(UTC).isoformat()
     for name in run.names("", ".json"):
-        known = _read(run, name) if name.startswith(_PREFIX) else None
+        known = _read(run, name) if name.startswith(PREFIX) else None
         if known is not None and (known.lives_here or (not known.gone and known.expires > now)):
             return known
     return None
@@ -87,7 +87,7 @@ class Lease:
 
     def __init__(self, run: RunDirectory, life: float) -> None:
         self.run, self._life = run, life
-        self._name = f"{_PREFIX}{secrets.token_hex(8)}.json"
+        self._name = f"{PREFIX}{secrets.token_hex(8)}.json"
         self._since = datetime.now(UTC)
         self._renewed = time.monotonic()
         self._lost = ""
@@ -140,7 +140,7 @@ class Lease:
 
     def _others(self) -> list[str]:
         names = self.run.names("", ".json")
-        return [name for name in names if name.startswith(_PREFIX) and name != self._name]
+        return [name for name in names if name.startswith(PREFIX) and name != self._name]
 
     def _outlive(self) -> Holder | None:
         """Remove the leases of those that were killed; one whose holder lives is returned."""

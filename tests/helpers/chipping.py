@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import shapely
+from helpers.borderland import BORDER
 from helpers.plainrun import FORKS
 from helpers.watching import Watch, steps
 
@@ -16,6 +20,28 @@ from landslide_scale.labels.making import Task, make
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.scan.rounds import Stream
 from landslide_scale.scan.work import Row
+from landslide_scale.strictyaml import parse
+
+REGION = shapely.box(BORDER - 0.012, 46.008, BORDER - 0.002, 46.016)
+SCAR = shapely.box(BORDER - 0.009, 46.010, BORDER - 0.006, 46.013)
+
+
+def asked(url: str, scenes: Path, folder: Path, **changes: object) -> ChipsConfig:
+    """Chips of the borderland, which go to a folder of their own below `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "labels.geojson").write_text(json.dumps(shapely.geometry.mapping(SCAR)))
+    catalog = {"url": url, "profile": "plain", "collection": "made", "offset": "in_numbers"}
+    settings: dict[str, Any] = {
+        "region": {"bbox": list(REGION.bounds)},
+        "labels": {"file": str(folder / "labels.geojson")},
+        "windows": [{"start": "2023-08-01", "end": "2023-09-01"}],
+        "catalog": catalog | {"allowed_roots": [str(scenes)], "allowed_hosts": ["127.0.0.1"]},
+        "composite": {"method": "latest", "dilate_m": 0},
+        "bands": ["red"],
+        "size": 32,
+        "directory": str(folder / "chips"),
+    }
+    return parse(ChipsConfig, settings | changes)
 
 
 @contextmanager

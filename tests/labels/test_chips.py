@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import shapely
-from helpers.borderland import BORDER, border_tiles, served
-from helpers.chipping import plain
+from helpers.borderland import border_tiles, served
+from helpers.chipping import REGION, SCAR, asked, plain
 
 from landslide_scale.imagery.observe import observe
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.chips import chips_plan, make_chips
-from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.storage.rundir import RunDirectory
-from landslide_scale.strictyaml import parse
-
-REGION = shapely.box(BORDER - 0.012, 46.008, BORDER - 0.002, 46.016)
-SCAR = shapely.box(BORDER - 0.009, 46.010, BORDER - 0.006, 46.013)
 
 
 @pytest.fixture(scope="module")
@@ -31,32 +24,10 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, P
         yield url, folder
 
 
-def config(catalogue: tuple[str, Path], folder: Path, **changes: object) -> ChipsConfig:
-    url, scenes = catalogue
-    (folder / "labels.geojson").write_text(json.dumps(shapely.geometry.mapping(SCAR)))
-    settings: dict[str, Any] = {
-        "region": {"bbox": list(REGION.bounds)},
-        "labels": {"file": str(folder / "labels.geojson")},
-        "windows": [{"start": "2023-08-01", "end": "2023-09-01"}],
-        "catalog": {
-            "url": url,
-            "profile": "plain",
-            "collection": "made",
-            "offset": "in_numbers",
-            "allowed_roots": [str(scenes)],
-        },
-        "composite": {"method": "latest", "dilate_m": 0},
-        "bands": ["red"],
-        "size": 32,
-        "directory": str(folder / "chips"),
-    }
-    return parse(ChipsConfig, settings | changes)
-
-
 def test_a_chip_is_what_a_scan_observes_with_its_labels_and_ignores_what_lies_outside(
     catalogue: tuple[str, Path], tmp_path: Path
 ):
-    chosen = config(catalogue, tmp_path)
+    chosen = asked(*catalogue, tmp_path)
     plan, directory = chips_plan(chosen), RunDirectory(chosen.directory)
     summary = make_chips(chosen, plain, resume=False)
     kept = {name.removesuffix(".npz") for name in directory.names("", ".npz")}
@@ -80,6 +51,6 @@ def test_a_chip_is_what_a_scan_observes_with_its_labels_and_ignores_what_lies_ou
 
 
 def test_the_scenes_of_chips_are_those_of_a_scan(catalogue: tuple[str, Path], tmp_path: Path):
-    found = {scene.id for scene in chips_plan(config(catalogue, tmp_path)).scenes}
+    found = {scene.id for scene in chips_plan(asked(*catalogue, tmp_path)).scenes}
     assert found
     assert found <= set(border_tiles())
