@@ -11,7 +11,6 @@ from functools import partial
 
 import ray
 from ray.data import DataContext
-from ray.exceptions import RayError
 
 from landslide_scale.runtime.address import Wanted, wanted
 from landslide_scale.runtime.capacity import Need, check_there
@@ -29,9 +28,6 @@ def settle_data() -> None:
     context.enable_progress_bars = False
     context.max_errored_blocks = 0  # with -1 Ray drops rows silently when an actor dies
 
-
-STARTING = (RayError, OSError, RuntimeError, ValueError, AssertionError)
-"""What Ray raises where a cluster cannot be joined or started."""
 
 _LOCAL = threading.Event()
 """Set while the cluster of this process is its own local one."""
@@ -88,7 +84,7 @@ def _start(cluster: Wanted) -> None:
             return
         # Named local: without it, Ray would join any cluster that was ever started on this machine.
         start(address="local", include_dashboard=False, object_store_memory=LOCAL_OBJECT_STORE)
-    except STARTING as error:
+    except Exception as error:  # noqa: BLE001 Ray raises plain ones where a node is late, and errors of any class
         ray.shutdown()
         raise (unstarted(error) if cluster.kind == "local" else lost(error, cluster)) from None
     _LOCAL.set()

@@ -50,7 +50,7 @@ def soon(monkeypatch: pytest.MonkeyPatch, two_cores: None) -> None:
     [
         (
             {"gpu": True},
-            "waiting for 1 CPU and 1 GPU for 1 worker(s); the cluster has 2 CPU (2 free) and 0 GPU (0 free)",,
+            "waiting for 1 CPU and 1 GPU for 1 worker(s); the cluster has 2 CPU (2 free) and 0 GPU (0 free)",
         ),
         ({"cpus_per_worker": 3}, "waiting for 3 CPU for 1 worker(s); the cluster has 2 CPU (2 free)"),
         ({"workers": 3}, "waiting for 3 CPU for 3 worker(s); the cluster has 2 CPU (2 free)"),
