@@ -55,9 +55,9 @@ def status(
 
 
 @app.command()
-def chips(config: ConfigFile) -> None:
-    """Label polygons and a catalogue to training chips."""
-    sys.exit(run_guarded(lambda: _commands().chips(config)))
+def chips(config: ConfigFile, *, resume: Resume = False) -> None:
+    """Label polygons and a catalogue to training chips; exit code 3 when some failed."""
+    sys.exit(run_guarded(lambda: _commands().chips(config, resume=resume), kept="finished chips are"))
 
 
 @app.command()

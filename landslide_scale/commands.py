@@ -10,6 +10,7 @@ from landslide_scale.inspection.coverage import MAPS
 from landslide_scale.inspection.status import lines
 from landslide_scale.inspection.status import status as run_status
 from landslide_scale.labels.chips import make_chips
+from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.study import run_benchmark
@@ -83,9 +84,12 @@ def status(url: str, map_file: Path | None) -> int:
     return 0
 
 
-def chips(path: Path) -> int:
-    """Make chips."""
-    made = make_chips(load(ChipsConfig, path), progress=say)
+def chips(path: Path, *, resume: bool) -> int:
+    """Make chips, or what is left of them."""
+    wanted = load(ChipsConfig, path)
+    made = make_chips(wanted, on_ray(wanted.compute), resume=resume, progress=say)
+    for line in made.quarantined:
+        say(f"made without scene {line}")
     say(
         f"{made.kept} of {made.planned} chips kept in {made.directory}: {made.landslide_pixels:,} of {made.pixels:,} "
         "observed pixels are landslide"

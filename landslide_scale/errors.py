@@ -9,6 +9,7 @@ survives pickling with all four, because it crosses processes.
 * ``IncompleteRunError``  the run ended, some units did not: ``--resume`` retries just those (exit code 3).
 * ``BrokenRunError``      the run cannot go on and a resume may (exit code 1).
 * ``StorageAwayError``    one of these: storage did not come back in time; where a unit waited for it, that unit failed.
+* ``AwayError``           a service that the run needs does not answer now; nothing was written (exit code 1).
 """
 
 from __future__ import annotations
@@ -101,6 +102,18 @@ class TryAgainError(ReadError):
 
 class PermanentReadError(ReadError):
     """A read that will fail again (missing file, corrupt file, wrong shape)."""
+
+
+class AwayError(LandslideScaleError):
+    """A service that a run needs is away or busy: the same command may work later; nothing has been written."""
+
+
+class CatalogAwayError(AwayError):
+    """A catalogue does not answer, after all attempts."""
+
+
+class ClusterAwayError(AwayError):
+    """The Ray cluster cannot be joined or started, or does not have what the run needs."""
 
 
 class IncompleteRunError(LandslideScaleError):

@@ -26,7 +26,15 @@ MOST_IN_PACKAGE = 16
 DEEPEST = 9
 
 ONLY_IN = {
-    "ray": {"runtime.session", "scan.engine", "scan.pipeline", "labels.chips", "training.engine", "paper.study"},
+    "ray": {
+        "runtime.session",
+        "runtime.trial",
+        "scan.engine",
+        "scan.pipeline",
+        "labels.engine",
+        "training.engine",
+        "paper.study",
+    },  # fmt: skip
     "rasterio": {"reading", "demo"},
     "rioxarray": {"demo"},
     "tifffile": {"datasets"},
@@ -34,7 +42,7 @@ ONLY_IN = {
     "geopandas": {"region", "demo"},
     "pyproj": {"grid", "stac.items", "region", "cube.template", "demo"},
     "pystac_client": {"stac.search"},
-    "requests": {"stac.search", "reading.signing", "reading.network"},
+    "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network"},
     "rustac": {"stac.frozen", "stac.listed"},
     "fsspec": {"storage", "region", "datasets", "training.engine"},
     "pydantic": {"strictyaml", "scan.plan", "imagery.mask_settings"}

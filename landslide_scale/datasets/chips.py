@@ -165,7 +165,16 @@ def read_index(files: Files) -> ChipIndex:
     """
     where = files.where(INDEX)
     try:
-        found = json.loads(files.read(INDEX))
+        content = files.read(INDEX)
+    except InvalidDatasetError as error:
+        raise InvalidDatasetError(
+            error.found,
+            expected="the index of a whole set of chips",
+            cure="Chips that failed, or were not made yet, are made by `landslide-scale chips --resume`.",
+            file=where,
+        ) from error
+    try:
+        found = json.loads(content)
     except ValueError as error:
         raise InvalidDatasetError(
             f"no JSON ({error})", expected="the index of a folder of chips", file=where

@@ -18,6 +18,7 @@ from landslide_scale.datasets.chips import INDEX
 from landslide_scale.demo.compare import Comparison, compare
 from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_world
 from landslide_scale.labels.chips import make_chips
+from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.runtime.session import session
 from landslide_scale.scan.driver import ScanSummary
@@ -81,17 +82,18 @@ def run_demo(directory: Path, *, seed: int, progress: Say) -> DemoResult:
     directory = directory.resolve()
     watch = _Watch(progress)
     progress("A made world, and an encoder that starts from random weights: no score here is one of real ground.")
-    with watch("world"):
-        world = make_world(directory / "world", WorldSpec(seed=seed), progress=progress)
-    with catalog_server(world) as url, session(None):
-        with watch("chips"):
-            _chips(directory, world, url, progress)
-        with watch("finetune"):
-            _finetune(directory, progress)
-        with watch("scan"):
-            settings, summary = _scan(directory, world, url, progress)
-        with watch("score"):
-            comparison = compare(settings, world, directory / "chips", directory / "quicklook.png")
+    with session(None):
+        with watch("world"):
+            world = make_world(directory / "world", WorldSpec(seed=seed), progress=progress)
+        with catalog_server(world) as url:
+            with watch("chips"):
+                _chips(directory, world, url, progress)
+            with watch("finetune"):
+                _finetune(directory, progress)
+            with watch("scan"):
+                settings, summary = _scan(directory, world, url, progress)
+            with watch("score"):
+                comparison = compare(settings, world, directory / "chips", directory / "quicklook.png")
     for line in comparison.lines():
         progress(line)
     progress(f"{summary.area_line}; {comparison.landslide_km2:.2f} km2 of the observed ground are landslide")
@@ -113,7 +115,7 @@ def _chips(directory: Path, world: World, url: str, progress: Say) -> None:
     if (directory / "chips" / INDEX).exists():
         progress("found the chips")
         return
-    made = make_chips(wanted, progress=progress)
+    made = make_chips(wanted, on_ray(wanted.compute), resume=True, progress=progress)
     progress(f"{made.kept} chips, {made.landslide_pixels / made.pixels:.2%} of the observed pixels are landslide")
 
 

@@ -1,107 +1,142 @@
-"""Label polygons and a catalogue to training chips: the network trains on just what a scan reads.
+"""Label polygons and a catalogue to training chips, as their driver sees it: the network trains on what a scan reads.
 
-A chip is a block of the zone's lattice, observed as a scan would; pixels that no scene saw, or that lie outside the
-labelled region, are labelled 255 and take no part.
+As a scan: Items are frozen, every chip has a record, what failed is tried again, scenes that stay unreadable are set
+aside, and a set that was stopped is gone on with to the same bytes. The index is written once all chips are there.
+What carries chips to those who make them is passed in.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-import ray
 import shapely
-from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.bands import Reason, scene_bands
-from landslide_scale.datasets.chips import INDEX, VERSION
-from landslide_scale.errors import IncompleteRunError, ReadError, RunConflictError
-from landslide_scale.grid import PatchLattice, project
-from landslide_scale.imagery.observe import observe
-from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.imagery.terrain import with_terrain
-from landslide_scale.label_values import IGNORE, LANDSLIDE
+from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.datasets.chips import INDEX
+from landslide_scale.errors import IncompleteRunError, RunConflictError
+from landslide_scale.grid import PatchLattice
+from landslide_scale.labels.index import index
+from landslide_scale.labels.making import Task, changed, counted
 from landslide_scale.labels.settings import ChipsConfig
-from landslide_scale.reading.raster import burn
+from landslide_scale.redaction import redacted_values
 from landslide_scale.region.metres import check_metres
 from landslide_scale.region.polygons import read_polygons
-from landslide_scale.runtime.session import session, settle_data
-from landslide_scale.scan.model import observed_as
 from landslide_scale.scan.plan import Plan, WorkUnit
-from landslide_scale.scan.settings import ScanCompute
-from landslide_scale.scan.survey import Sources, requested, searched, settled
-from landslide_scale.stac.settings import DemConfig, Interpolation
+from landslide_scale.scan.rounds import Passes, Stream, differing, shortage, unreadable, worked_on
+from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled, without
+from landslide_scale.stac.aside import keep_aside
+from landslide_scale.stac.frozen import DEM, SCENES, freeze
+from landslide_scale.stac.settings import DemConfig
+from landslide_scale.storage.files import PARTIAL
+from landslide_scale.storage.lease import PREFIX, Lease, held
 from landslide_scale.storage.rundir import RunDirectory
 
-LEAST_OBSERVED = 0.5
-"""A chip of which less was observed is not kept."""
+Engine = Callable[[Task], AbstractContextManager[Stream]]
+"""What has chips made, for as long as the block takes."""
+
+Say = Callable[[str], None]
+_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChipsSummary:
-    """What was made: chips kept of those planned; labelled pixels, and landslides among them."""
+    """What was made: chips kept of those planned; labelled pixels, and landslides among them.
+
+    Attributes:
+        quarantined: Scenes that were not used, and why.
+    """
 
     directory: str
     planned: int
     kept: int
     pixels: int
     landslide_pixels: int
+    quarantined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Task:
-    """What every worker knows: as well-known text in degrees, the labelled region and the union of its labels."""
+class _Set:
+    """A set of chips that can be begun, or gone on with."""
 
-    bands: tuple[str, ...]
-    composite: CompositeConfig
+    config: ChipsConfig
     directory: RunDirectory
-    region: str
-    labels: str
-    interpolation: Interpolation
+    survey: Survey
+    labels: BaseGeometry
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What its bytes depend on, files by their content."""
+        addresses = {"url", "items", "allowed_hosts", "allowed_roots", "buckets", "signer"}
+        places: Any = {
+            "compute": True,
+            "directory": True,
+            "catalog": addresses | {"exclude", "max_bad"},
+            "dem": addresses,
+            "labels": True,
+        }
+        content: dict[str, Any] = redacted_values(self.config.model_dump(mode="json", exclude=places))
+        return content | {"region_sha256": self.survey.request.ground_sha256, "labels_sha256": _sha256(self.labels)}
+
+    @property
+    def task(self) -> Task:
+        """What every worker is told."""
+        plan = self.survey.plan
+        return Task(
+            directory=self.directory,
+            region=plan.region.wkt,
+            labels=self.labels.wkt,
+            bands=self.config.bands,
+            composite=self.config.composite,
+            patches=plan.patches,
+            lattices=tuple(plan.extents),
+            interpolation=(self.config.dem or DemConfig()).interpolation,
+        )
 
 
-def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda _: None) -> ChipsSummary:
+def make_chips(config: ChipsConfig, engine: Engine, *, resume: bool, progress: Say = lambda _: None) -> ChipsSummary:
     """Observe every block of the labelled region and write it with its labels.
+
+    Args:
+        config: What to make, and where.
+        engine: What carries the chips.
+        resume: Go on with the set that the folder holds.
+        progress: Given lines of text.
 
     Raises:
         InvalidInputError: Region, labels, catalogue or folder do not fit; nothing was written.
-        IncompleteRunError: Some chips could not be read; the others are there, but no index.
+        AwayError: The catalogue, or the cluster, cannot be reached now; nothing was written.
+        IncompleteRunError: Some chips failed; the others are kept, but there is no index. `resume` retries those.
+        BrokenRunError: It cannot go on; `resume` continues it.
     """
     directory = RunDirectory(config.directory)
-    if directory.names("", ""):
+    if not directory.exists("run.json") and any(map(_is_others, directory.names("", ""))):
         raise RunConflictError("a folder with files in it", expected="an empty one", directory=directory)
-    labels = read_polygons(config.labels)
-    plan = chips_plan(config)
-    task = _Task(
-        bands=config.bands,
-        composite=config.composite,
+    polygons = read_polygons(config.labels)
+    made = _Set(
+        config=config,
         directory=directory,
-        region=plan.region.wkt,
-        labels=shapely.union_all(labels.geometry).wkt,
-        interpolation=(config.dem or DemConfig()).interpolation,
+        survey=_surveyed(config, directory),
+        labels=shapely.union_all(polygons.geometry),
     )
-    progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {len(labels)} polygons")
+    plan = made.survey.plan
+    progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {len(polygons)} polygons")
     for scene in plan.quarantined:
         progress(f"not used: scene {scene.id}: {scene.quarantine}")
     for layer in plan.unseen:
         progress(f"no scene from {plan.windows[layer].days}: it gives no chips")
-    found = _made_on_ray(plan, task, config.compute)
-    failed = [row["error"] for row in found if row["error"]]
-    if failed:
-        raise IncompleteRunError(f"{len(failed)} of {len(found)} chips failed", cure="; ".join(failed[:3]))
-    directory.write_json(INDEX, _index(config, plan))
-    return ChipsSummary(
-        directory=str(directory),
-        planned=len(found),
-        kept=sum(row["pixels"] > 0 for row in found),
-        pixels=sum(row["pixels"] for row in found),
-        landslide_pixels=sum(row["landslide_pixels"] for row in found),
-    )
+    if directory.exists("run.json"):  # taken already, and perhaps complete
+        with held(directory) as lease:
+            directory.claim("chips", made.settings, resume=resume)
+            return _finish(made, lease, engine)
+    # Workers are there before the folder is taken: a cluster that is away leaves nothing behind.
+    with engine(made.task) as stream, held(directory) as lease:
+        directory.claim("chips", made.settings, resume=resume)
+        return _finish(made, lease, lambda _: nullcontext(stream))
 
 
 def chips_plan(config: ChipsConfig) -> Plan:
@@ -110,7 +145,23 @@ def chips_plan(config: ChipsConfig) -> Plan:
     Raises:
         InvalidInputError: Anything the user gave that does not fit; nothing has been written.
     """
-    request = requested(
+    return _surveyed(config, RunDirectory(config.directory)).plan
+
+
+def _is_others(name: str) -> bool:
+    """Whether a file is of somebody else, and not of a run that was killed as it began."""
+    return not name.startswith(PREFIX) and not name.endswith(PARTIAL)
+
+
+def _surveyed(config: ChipsConfig, directory: RunDirectory) -> Survey:
+    request = _requested(config)
+    check_metres(config.grid.crs, request.ground)
+    sources = Sources(catalog=config.catalog, dem=config.dem)
+    return settled(request, sources, kept_or_searched(directory, request, sources))
+
+
+def _requested(config: ChipsConfig) -> Request:
+    return requested(
         config.region,
         windows=config.windows,
         bands=config.bands,
@@ -118,71 +169,124 @@ def chips_plan(config: ChipsConfig) -> Plan:
         grid=config.grid.model_copy(update={"block": config.size, "chunk": config.size}),
         composite=config.composite,
     )
-    check_metres(config.grid.crs, request.ground)
-    sources = Sources(catalog=config.catalog, dem=config.dem)
-    return settled(request, sources, searched(request, sources)).plan
 
 
-def _made_on_ray(plan: Plan, task: _Task, compute: ScanCompute) -> list[dict[str, Any]]:
-    """What became of each chip."""
-    rows = [{"unit": unit.to_json()} for unit in plan.units]
-    with session(compute.address):
-        settle_data()
-        made = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map(
-            partial(_make, task=task), num_cpus=compute.cpus_per_reader
-        )
-        return list(made.iter_rows())
+def _sha256(geometry: BaseGeometry) -> str:
+    return hashlib.sha256(shapely.to_wkb(shapely.normalize(geometry))).hexdigest()
 
 
-def _index(config: ChipsConfig, plan: Plan) -> dict[str, Any]:
-    """What all chips have in common, how their pixels were made, and where and how their elevations were found."""
-    facts = observed_as(config.grid, config.composite, config.dem)
-    dem: dict[str, Any] = {}
-    if config.dem is not None:
-        dem = {
-            "dem": [tile.id for tile in plan.dem],
-            "dem_interpolation": config.dem.interpolation,
-            "dem_source": {"profile": config.dem.profile, "collection": facts.dem},
-        }
-    return {
-        "version": VERSION,
-        "bands": list(config.bands),
-        "radiometry": "boa",
-        "resolution": facts.resolution,
-        "size": config.size,
-        "composite": {
-            "method": facts.method,
-            "clear": list(facts.clear or ()),
-            "dilate_m": facts.dilate_m,
-            "mask": list(facts.mask or ()),
-        },
-        "windows": len(config.windows),
-        "fair_share": True,  # every block of a region whose labels are complete
-    } | dem
+def _finish(made: _Set, lease: Lease, engine: Engine) -> ChipsSummary:
+    """Make what is not there; the index last, and none as long as anything is lacking."""
+    directory, ledger, begun = made.directory, Ledger(made.directory), made
+    _keep_scenes(made)
+    directory.remove_partial_files()
+    ledger.compact()
+    records = ledger.records()
+    _take_back(changed(records, directory.sizes("")), records, ledger)
+    _take_back(differing(records, made.survey.plan.units), records, ledger)
+    left, lacking = _left(made, records), ""
+    if left:
+        directory.delete_all([INDEX])
+        with engine(made.task) as stream:
+            belt = Passes(stream)
+            while left and not lacking:
+                for record in worked_on(left, dict(records), belt, made.config.compute.attempts):
+                    lease.check()
+                    records[record.unit] = record
+                lease.check()
+                made, left, lacking = _without_unreadable(made, begun, records, ledger)
+    ledger.compact()
+    _check_complete(made, records, lacking)
+    return _completed(made, records)
 
 
-def _make(row: dict[str, Any], task: _Task) -> dict[str, Any]:
-    unit, bands = WorkUnit.from_json(row["unit"]), task.bands
-    try:
-        image = observe(unit.scenes, unit.lattice, unit.box, scene_bands(bands), task.composite)
-        image = with_terrain(image, bands, unit.dem, unit.lattice, unit.box, interpolation=task.interpolation)
-    except ReadError as error:
-        return {"pixels": 0, "landslide_pixels": 0, "error": str(error.at(chip=unit.id))}
-    label = _label(unit, image.reason, shapely.from_wkt(task.region), shapely.from_wkt(task.labels))
-    counted = label != IGNORE
-    if counted.mean() < LEAST_OBSERVED:
-        return {"pixels": 0, "landslide_pixels": 0, "error": ""}
-    content = io.BytesIO()
-    np.savez_compressed(content, image=image.values, label=label)
-    task.directory.write(f"{unit.id}.npz", content.getvalue())
-    return {"pixels": int(counted.sum()), "landslide_pixels": int((label == LANDSLIDE).sum()), "error": ""}
+def _keep_scenes(made: _Set) -> None:
+    """Freeze the Items, and what is decided of them; the Items last where there are none: they say it is done."""
+    directory, survey = made.directory, made.survey
+    if made.config.dem is not None and not directory.exists(DEM):
+        freeze(directory, survey.dem, DEM)
+    known = directory.exists(SCENES)
+    if known and survey.asked:
+        freeze(directory, survey.items)
+    keep_aside(directory, survey.aside)
+    if not known:
+        freeze(directory, survey.items)
 
 
-def _label(unit: WorkUnit, reason: NDArray[np.uint8], ground: BaseGeometry, labels: BaseGeometry) -> NDArray[np.uint8]:
-    """1 where a pixel's centre lies in a label, 255 where it was not observed or lies outside the region."""
-    near = shapely.intersection(labels, shapely.buffer(unit.lattice.outline(unit.box), 1e-3))
-    parts = [part for part in getattr(near, "geoms", [near]) if part.area > 0]
-    moved = [project(part, 4326, unit.lattice.zone.epsg) for part in parts]
-    label = burn(moved, unit.lattice, unit.box).astype(np.uint8)
-    counted = (reason == Reason.OBSERVED) & unit.lattice.inside(unit.box, ground)
-    return np.where(counted, label, np.uint8(IGNORE))
+def _take_back(broken: Sequence[Record], records: dict[str, Record], ledger: Ledger) -> None:
+    """Keep records that take away what was said of their chips."""
+    for record in broken:
+        ledger.add(record)
+        records[record.unit] = record
+
+
+def _left(made: _Set, records: Mapping[str, Record]) -> list[WorkUnit]:
+    return [unit for unit in made.survey.plan.units if unit.id not in records or not records[unit.id].done]
+
+
+def _without_unreadable(
+    made: _Set, begun: _Set, records: dict[str, Record], ledger: Ledger
+) -> tuple[_Set, list[WorkUnit], str]:
+    """The set without the scenes that failed chips for good, as long as enough others are left; as in a scan.
+
+    Returns:
+        The set, what of it is to be made anew for that, and why scenes are not set aside where they are too many.
+    """
+    plan = made.survey.plan
+    found = unreadable(records.values(), plan)
+    if not found:
+        return made, [], ""
+    survey = without(made.survey, found)
+    layers = [layer for layer in range(len(plan.windows)) if layer not in plan.unseen]
+    lacking = shortage(survey.plan, survey.aside.bad, made.config.catalog.max_bad, layers)
+    now = begun if lacking else replace(made, survey=survey)
+    _keep_scenes(now)
+    used = {unit.id: unit.scenes for unit in plan.units}
+    others = [unit for unit in now.survey.plan.units if unit.scenes != used[unit.id]]
+    _take_back(differing(records, others), records, ledger)
+    return now, [] if lacking else others, lacking
+
+
+def _check_complete(made: _Set, records: Mapping[str, Record], lacking: str) -> None:
+    """Make sure that every chip is there.
+
+    Raises:
+        IncompleteRunError: Naming those that are not, and why.
+    """
+    left = _left(made, records)
+    if not left:
+        return
+    made.directory.note(state="incomplete")
+    said = [f"{unit.id}: {records[unit.id].error}" for unit in left[:_NAMED] if unit.id in records]
+    more = [f"and {len(left) - _NAMED} more"] if len(left) > _NAMED else []
+    raise IncompleteRunError(
+        f"{len(left)} of {len(made.survey.plan.units)} chips failed ({'; '.join([*said, *more])})"
+        + (f"; {lacking}" if lacking else ""),
+        cure=f"The others are kept, without {INDEX}: nothing can be trained on them before --resume has made the rest.",
+        directory=made.directory,
+    )
+
+
+def _completed(made: _Set, records: Mapping[str, Record]) -> ChipsSummary:
+    config, plan = made.config, made.survey.plan
+    of_plan = [records[unit.id] for unit in plan.units]
+    content = index(
+        config.bands,
+        config.size,
+        len(config.windows),
+        grid=config.grid,
+        composite=config.composite,
+        dem=config.dem,
+        tiles=[tile.id for tile in plan.dem],
+    )
+    made.directory.write_json(INDEX, content)
+    summary = ChipsSummary(
+        directory=str(made.directory),
+        planned=len(of_plan),
+        kept=sum(record.state == "written" for record in of_plan),
+        pixels=counted(of_plan, "pixels"),
+        landslide_pixels=counted(of_plan, "landslide_pixels"),
+        quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),
+    )
+    made.directory.note(state="complete", kept=summary.kept, planned=summary.planned)
+    return summary

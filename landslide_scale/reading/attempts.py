@@ -6,11 +6,12 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from threading import Thread
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -23,7 +24,11 @@ ATTEMPTS = 3
 ATTEMPT_S = 30.0
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
-"""A server may ask for a longer rest; the unit is then failed for now, and tried again in a later pass."""
+"""A server may ask for a longer rest: what is read is then failed for now, and tried again in a later pass."""
+
+_SERVER_ERROR = 500
+_BUSY = (408, 425, 429)
+_NEVER = (501, 505)  # not implemented, and a version of HTTP that is not spoken
 
 _names: ContextVar[Mapping[str, Mapping[str, str]]] = ContextVar("names", default=MappingProxyType({}))
 
@@ -47,24 +52,34 @@ def name_of(address: str) -> Mapping[str, str]:
     return _names.get().get(address, {})
 
 
-def retrying(read: Callable[[], T]) -> T:
+def may_pass(status: int) -> bool:
+    """Whether an answer of this HTTP status may be another one a while later: the server is busy, or away."""
+    return status in _BUSY or (status >= _SERVER_ERROR and status not in _NEVER)
+
+
+def retrying(read: Callable[[], T], attempts: int | None = None) -> T:
     """Run `read`; a failure that may pass is logged, and tried again after a wait.
+
+    Args:
+        read: What to do.
+        attempts: How often, by default ``ATTEMPTS``.
 
     Raises:
         TryAgainError: Of the last attempt.
     """
-    for attempt in range(1, ATTEMPTS):
+    most = attempts or ATTEMPTS
+    for attempt in range(1, most):
         try:
             return read()
         except TryAgainError as error:
             seconds = wait_after(error, attempt)
-            log.warning("attempt %d of %d failed, the next in %.1f s: %s", attempt, ATTEMPTS, seconds, error)
+            log.warning("attempt %d of %d failed, the next in %.1f s: %s", attempt, most, seconds, error)
             time.sleep(seconds)
     return read()
 
 
-def bounded(read: Callable[[], T]) -> T:
-    """What `read` returns or raises within ``ATTEMPT_S`` seconds.
+def bounded(read: Callable[[], T], within_s: float | None = None) -> T:
+    """What `read` returns or raises within so many seconds, by default ``ATTEMPT_S``.
 
     It runs in a thread, which nothing can stop: past the limit it is left to end by itself, so every single request in
     it must have a limit of its own.
@@ -72,14 +87,20 @@ def bounded(read: Callable[[], T]) -> T:
     Raises:
         TryAgainError: It took longer.
     """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="attempt")
+    limit = within_s or ATTEMPT_S
+    ended: Future[T] = Future()
+    # A daemon: one that is left behind does not keep the process from ending, as a thread pool's would.
+    Thread(target=_run, args=(read, ended), name="attempt", daemon=True).start()
+    if not wait([ended], limit).done:
+        raise TryAgainError(f"not read within {limit:g} s", expected="all of it")
+    return ended.result()
+
+
+def _run(read: Callable[[], T], ended: Future[T]) -> None:
     try:
-        future = pool.submit(read)
-        if not wait([future], ATTEMPT_S).done:
-            raise TryAgainError(f"not read within {ATTEMPT_S:g} s", expected="all of it")
-        return future.result()
-    finally:
-        pool.shutdown(wait=False)
+        ended.set_result(read())
+    except BaseException as error:  # noqa: BLE001 raised again by whoever waits
+        ended.set_exception(error)
 
 
 def wait_after(error: TryAgainError, attempt: int) -> float:

@@ -15,7 +15,7 @@ from rasterio.errors import RasterioError
 
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import PixelBox
-from landslide_scale.reading.attempts import ATTEMPTS, bounded, name_of, retrying
+from landslide_scale.reading.attempts import ATTEMPTS, bounded, may_pass, name_of, retrying
 from landslide_scale.reading.network import confining_options, retry_after
 from landslide_scale.reading.signing import forget, signed
 from landslide_scale.redaction import keep_log_clean, redacted
@@ -71,8 +71,6 @@ _spoilt: Counter[str] = Counter()
 
 _SPOILT = re.compile(r"(?<=the asset)#\d+\.tif")
 _HTTP_STATUS = re.compile(r"HTTP response code: (\d{3})")
-_SERVER_ERROR = 500
-_STATUS_THAT_MAY_PASS = (408, 425, 429)
 _BUSY = (429, 503)
 _FORBIDDEN = (401, 403)
 _REDIRECTS = range(300, 400)
@@ -200,7 +198,7 @@ def _kind(text: str, address: str) -> type[ReadError]:
         code = int(status[1])
         if code in _FORBIDDEN:
             return _ForbiddenError
-        return TryAgainError if code >= _SERVER_ERROR or code in _STATUS_THAT_MAY_PASS else PermanentReadError
+        return TryAgainError if may_pass(code) else PermanentReadError
     return TryAgainError if "CURL error" in text else _UnclearReadError
 
 

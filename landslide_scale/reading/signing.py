@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import requests
 
 from landslide_scale.errors import PermanentReadError, TryAgainError
+from landslide_scale.reading.attempts import may_pass
 from landslide_scale.reading.network import check_public
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access, utc
@@ -30,8 +31,6 @@ _LONGEST_ANSWER = 65_536
 _LABEL = re.compile(r"[a-z0-9$][a-z0-9-]*")
 _TOKEN = re.compile(r"[A-Za-z0-9%&=._~:/+,-]+")
 _OK = 200
-_SERVER_ERROR = 500
-_MAY_PASS = (408, 425, 429)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +111,7 @@ def _beginning(answer: requests.Response) -> bytes:
 
 def _refused(answer: requests.Response, source: str) -> TryAgainError | PermanentReadError:
     status = answer.status_code
-    kind = TryAgainError if status >= _SERVER_ERROR or status in _MAY_PASS else PermanentReadError
+    kind = TryAgainError if may_pass(status) else PermanentReadError
     return kind(
         f"the signer answers with HTTP status {status}",
         expected="a token",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,6 +12,9 @@ from functools import partial
 import ray
 from ray.data import DataContext
 
+from landslide_scale.runtime.address import Wanted, wanted
+from landslide_scale.runtime.capacity import Need, check_there
+from landslide_scale.runtime.joining import joinable, lost, unstarted
 from landslide_scale.runtime.stopping import Terminated, terminable
 
 LOCAL_OBJECT_STORE = 2_000_000_000
@@ -25,6 +29,20 @@ def settle_data() -> None:
     context.max_errored_blocks = 0  # with -1 Ray drops rows silently when an actor dies
 
 
+_LOCAL = threading.Event()
+"""Set while the cluster of this process is its own local one."""
+
+
+def check_machine(*needs: Need) -> None:
+    """Refuse what our own local cluster cannot give: it never grows. One that was joined may, and is waited for.
+
+    Raises:
+        InvalidConfigError: Naming the key, and what there is.
+    """
+    if _LOCAL.is_set():
+        check_there(needs, ray.cluster_resources())  # type: ignore[no-untyped-call]
+
+
 @contextmanager
 def session(address: str | None) -> Iterator[None]:
     """Connected to Ray.
@@ -32,26 +50,41 @@ def session(address: str | None) -> Iterator[None]:
     Args:
         address: Of a cluster. None: the cluster of the job this process is the driver of, or a caller's own
             connection, else a new local one, ended with the block.
+
+    Raises:
+        InvalidConfigError: The address is none of a cluster, or token or versions are others than the cluster's.
+        ClusterAwayError: The cluster cannot be joined now, or a local one cannot be started.
     """
     if ray.is_initialized():
         yield
         return
+    cluster = wanted(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a task without GPUs keeps the variables it has
     # Threads that spin while they wait starve each other where processes share few cores: ten times slower, measured.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    start = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
-    wanted = address or os.environ.get("RAY_ADDRESS")
     try:
-        if wanted:
-            start(address=wanted)
-        else:
-            # Named local: without it, Ray would join any cluster that was ever started on this machine.
-            start(address="local", include_dashboard=False, object_store_memory=LOCAL_OBJECT_STORE)
+        _start(cluster)
     except SystemExit as error:  # how Ray answers SIGTERM while it starts
         raise Terminated from error
     with terminable():  # again, for Ray answers SIGTERM itself from here on: with a trace of its own
         try:
             yield
         finally:
+            _LOCAL.clear()
             ray.shutdown()
+
+
+def _start(cluster: Wanted) -> None:
+    start = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR)
+    address = "" if cluster.kind == "local" else joinable(cluster)
+    try:
+        if address:
+            start(address=address)
+            return
+        # Named local: without it, Ray would join any cluster that was ever started on this machine.
+        start(address="local", include_dashboard=False, object_store_memory=LOCAL_OBJECT_STORE)
+    except Exception as error:  # noqa: BLE001 Ray raises plain ones where a node is late, and errors of any class
+        ray.shutdown()
+        raise (unstarted(error) if cluster.kind == "local" else lost(error, cluster)) from None
+    _LOCAL.set()

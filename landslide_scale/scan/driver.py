@@ -6,7 +6,7 @@ What carries units to readers, predictors and writers is passed in, and is no co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,13 @@ from landslide_scale.storage.rundir import RunDirectory
 COMPACT_EVERY = 500
 Engine = Callable[[Task], AbstractContextManager[Belt]]
 """What carries a run's units to its workers, for as long as the block takes."""
+
+Join = Callable[[Task], AbstractContextManager[object]]
+"""What connects to the workers of a run, before anything is written, for as long as the block takes."""
+
+
+def _nothing_to_join(_: Task) -> AbstractContextManager[object]:
+    return nullcontext()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +136,9 @@ def _begun(run: RunDirectory) -> object | None:
     return settings
 
 
-def begin(config: ScanConfig, engine: Engine, *, resume: bool, progress: Report) -> ScanSummary:
+def begin(
+    config: ScanConfig, engine: Engine, *, resume: bool, progress: Report, join: Join = _nothing_to_join
+) -> ScanSummary:
     """Run a scan, or what is left of it.
 
     Args:
@@ -137,14 +146,19 @@ def begin(config: ScanConfig, engine: Engine, *, resume: bool, progress: Report)
         engine: What carries the units.
         resume: Go on with the run that the folder holds.
         progress: Called whenever units have ended.
+        join: What connects to the workers.
 
     Raises:
         InvalidInputError: The configuration or something it names does not fit; nothing was written.
+        AwayError: The catalogue, or the cluster, cannot be reached now; nothing was written.
         BrokenRunError: The run cannot go on; ``resume`` continues it.
     """
     prepared = prepare(config)
-    with held(prepared.run) as lease:
-        prepared.run.claim("scan", prepared.settings, resume=resume)
+    run = prepared.run
+    # A cluster that is away leaves nothing behind; a run that was begun before may be complete, and need none.
+    joined = nullcontext() if run.exists("run.json") else join(_task(prepared))
+    with joined, held(run) as lease:
+        run.claim("scan", prepared.settings, resume=resume)
         return _finish(prepared, lease, engine, progress)
 
 
@@ -200,7 +214,7 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) 
     left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
     lacking = ""
     if left:
-        with engine(_task(prepared, lease)) as belt:
+        with engine(replace(_task(prepared), lease=lease.name)) as belt:
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
@@ -324,7 +338,7 @@ def _current(prepared: Prepared, ledger: Ledger) -> dict[str, Record]:
     return records
 
 
-def _task(prepared: Prepared, lease: Lease) -> Task:
+def _task(prepared: Prepared) -> Task:
     request, plan = prepared.survey.request, prepared.survey.plan
     return Task(
         run=prepared.run,
@@ -335,7 +349,6 @@ def _task(prepared: Prepared, lease: Lease) -> Task:
         extents=tuple(plan.extents.items()),
         interpolation=(prepared.config.dem or DemConfig()).interpolation,
         bare=plan.bare if prepared.config.catalog.require == "any" else (),
-        lease=lease.name,
     )
 
 

@@ -19,7 +19,7 @@ from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.model.checkpoint import restore
 from landslide_scale.runtime import heartbeat
-from landslide_scale.runtime.session import session
+from landslide_scale.runtime.session import check_machine, session
 from landslide_scale.runtime.stopping import AbandonedError, abandon
 from landslide_scale.scan import driver
 from landslide_scale.scan.driver import Engine, ScanSummary
@@ -55,12 +55,15 @@ def scan(
         progress: Called whenever units have ended.
         load: How the checkpoint becomes a network and its card; it crosses processes.
     """
-    return driver.begin(config, _engine(config, load), resume=resume, progress=progress)
+    join = partial(_joined, compute=config.compute)
+    return driver.begin(config, _engine(config, load), resume=resume, progress=progress, join=join)
 
 
 def append(config: ScanConfig, *, progress: Report = lambda _: None, load: Restore = restore) -> ScanSummary:
     """Add the configuration's further windows to a complete scan; see :func:`driver.append`."""
-    return driver.append(config, _engine(config, load), progress=progress)
+    with session(config.compute.address):  # joined before the run is made a longer one
+        check_machine(*config.compute.needs(0))
+        return driver.append(config, _engine(config, load), progress=progress)
 
 
 def _engine(config: ScanConfig, load: Restore) -> Engine:
@@ -70,9 +73,17 @@ def _engine(config: ScanConfig, load: Restore) -> Engine:
 
 
 @contextmanager
+def _joined(task: Task, compute: ScanCompute) -> Iterator[None]:
+    """Connected to the cluster, which is known to have what a scan takes where it never grows."""
+    with session(compute.address):
+        check_machine(*compute.needs(task.reader_bytes))
+        yield
+
+
+@contextmanager
 def _on_ray(task: Task, how: Prediction) -> Iterator[Belt]:
     """One pipeline on the cluster for as long as the block takes."""
-    with session(how.compute.address):
+    with _joined(task, how.compute):
         flight, ended = in_flight(), queue.Queue[_Item]()
         pump = threading.Thread(target=_pump, args=(flight, task, how, ended), daemon=True)
         pump.start()

@@ -30,6 +30,30 @@ class Belt(Protocol):
         """The record of the next unit that ends, whichever it is."""
 
 
+Stream = Callable[[Sequence[Row]], Iterator[Record]]
+"""Has units worked on, and gives their records in the order they end."""
+
+
+class Passes(Belt):
+    """A belt that goes over what lies on it in passes: what is put onto it meanwhile waits for the next one."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream, self._waiting = stream, list[Row]()
+        self._ended: Iterator[Record] = iter(())
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Have units worked on."""
+        self._waiting += rows
+
+    def next(self) -> Record:
+        """The record of the next unit that ends."""
+        while (record := next(self._ended, None)) is None:
+            assert self._waiting, "every unit has a record"  # noqa: S101 who asks has put units in
+            rows, self._waiting = self._waiting, []
+            self._ended = self._stream(rows)
+        return record
+
+
 @dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a scan is: units done of all, km2 done, seconds since it began, units done before it began."""

@@ -102,14 +102,14 @@ def read(row: Row, task: Task) -> Row:
     outer = task.patches.covering(unit.box)
     scenes = unit.scenes if inside.any() else ()
     try:
-        with naming(_names(unit)):
+        with naming(names_of(unit)):
             image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.composite)
             image = with_terrain(image, task.bands, unit.dem, unit.lattice, outer, interpolation=task.interpolation)
     except ReadError as error:
         said = f"{type(error).__name__}: {error.at(unit=unit.id)}"
         failure = {
             "retry": isinstance(error, TryAgainError),
-            "unreadable": json.dumps(_unreadable(error, scenes, (*task.composite.assets, *scene_bands(task.bands)))),
+            "unreadable": json.dumps(unreadable_of(error, scenes, (*task.composite.assets, *scene_bands(task.bands)))),
             "read_seconds": time.perf_counter() - begun,
         }
         return unread(row, said, task) | failure
@@ -124,14 +124,14 @@ def unread(row: Row, error: str, task: Task) -> Row:
     return row | nothing | {"error": error, "retry": True, "unreadable": "{}", "read_seconds": 0.0}
 
 
-def _names(unit: WorkUnit) -> dict[str, dict[str, str]]:
+def names_of(unit: WorkUnit) -> dict[str, dict[str, str]]:
     """What the addresses that a unit reads are."""
     return {
         href: {"unit": unit.id, "scene": scene.id, "band": band} for scene in unit.scenes for band, href in scene.assets
     }
 
 
-def _unreadable(error: ReadError, scenes: Sequence[Scene], assets: tuple[str, ...]) -> dict[str, str]:
+def unreadable_of(error: ReadError, scenes: Sequence[Scene], assets: tuple[str, ...]) -> dict[str, str]:
     """Why, by id: the scene that failed a unit for good, and those of the others whose `assets` cannot be opened."""
     if not is_the_scenes_own(error):
         return {}
@@ -213,7 +213,7 @@ def _failed(row: Row, unit: WorkUnit, attempt: int) -> Record:
         unit=unit.id,
         state="failed",
         attempts=attempt,
-        scenes=_scenes(unit, json.loads(row["resampled"]), json.loads(row["filled"])),
+        scenes=made_of(unit, json.loads(row["resampled"]), json.loads(row["filled"])),
         dem=tuple(tile.id for tile in unit.dem),
         error=str(row["error"]),
         retry=bool(row["retry"]),
@@ -255,7 +255,7 @@ def _layer(row: Row) -> Layer:
     )
 
 
-def _scenes(unit: WorkUnit, resampled: list[str], filled: list[str]) -> tuple[dict[str, Any], ...]:
+def made_of(unit: WorkUnit, resampled: list[str], filled: list[str]) -> tuple[dict[str, Any], ...]:
     """What a record says of each scene: a quarantined one was not used, for the reason given.
 
     An older processing is there only where it filled what a newer one has no data for.

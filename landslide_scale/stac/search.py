@@ -1,4 +1,4 @@
-"""Items from a STAC API, or from files in its place: searched once, on the driver.
+"""Items from a STAC API, or from files in its place: searched once, on the driver, and asked again while it is busy.
 
 A catalogue is believed about its Items and nothing else: its links and redirects lead only to hosts that the user
 named, and its pages end where they repeat themselves.
@@ -22,7 +22,14 @@ from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import DoesNotConformTo
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.errors import InvalidCatalogError, InvalidConfigError
+from landslide_scale.errors import (
+    CatalogAwayError,
+    InvalidCatalogError,
+    InvalidConfigError,
+    LandslideScaleError,
+    TryAgainError,
+)
+from landslide_scale.reading.asking import ATTEMPTS, PatientAdapter
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Window
 from landslide_scale.stac.items import OWN_PREFIX
@@ -49,7 +56,8 @@ def search(config: SourceConfig, area: BaseGeometry, windows: Iterable[Window]) 
     """Items that meet `area` (degrees) in any of the windows, each once, by id.
 
     Raises:
-        InvalidCatalogError: The catalogue does not answer, or answers with something that is no STAC.
+        CatalogAwayError: The catalogue does not answer, as often as it is asked.
+        InvalidCatalogError: It answers with something that is no STAC.
     """
     wanted = [
         {"bbox": part.bounds, "datetime": (span.start, span.end)}
@@ -65,7 +73,7 @@ def search_anytime(config: SourceConfig, area: BaseGeometry) -> list[dict[str, A
     """Items that meet `area` (degrees), whenever they are from, each once, by id.
 
     Raises:
-        InvalidCatalogError: As for :func:`search`.
+        CatalogAwayError, InvalidCatalogError: As for :func:`search`.
     """
     found = _all_of(config, [{"bbox": part.bounds} for part in getattr(area, "geoms", [area])])
     return [found[key] for key in sorted(found, key=str)]
@@ -75,7 +83,7 @@ def search_ids(config: SourceConfig, ids: Sequence[str]) -> dict[str, dict[str, 
     """The Items of these ids, as far as the catalogue still has them.
 
     Raises:
-        InvalidCatalogError: As for :func:`search`.
+        CatalogAwayError, InvalidCatalogError: As for :func:`search`.
     """
     wanted = [{"ids": list(ids[at : at + _PER_PAGE])} for at in range(0, len(ids), _PER_PAGE)]
     return _all_of(config, wanted)
@@ -101,14 +109,29 @@ def _all_of(config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str,
             pages = client.search(collections=[collection(config)], limit=_PER_PAGE, **query).pages_as_dicts()
             for item in _items(pages, collection(config)):
                 found[item["id"]] = item
-    except NOT_STAC as error:
+    except (*NOT_STAC, LandslideScaleError) as error:
         # Without the chain: its texts repeat addresses with their keys.
-        raise InvalidCatalogError(
-            f"{type(error).__name__}: {error}", expected="an answer of a STAC API", catalogue=redacted(url)
-        ) from None
-    except InvalidCatalogError as error:
-        raise error.at(catalogue=redacted(url)) from None
+        raise _named(error, redacted(url)) from None
     return found
+
+
+def _named(error: BaseException, address: str) -> LandslideScaleError:
+    """An error as one of the catalogue at an address: of ours where pystac-client wrapped one of its own around it."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, LandslideScaleError):
+        inner = inner.__context__
+    if isinstance(inner, TryAgainError):
+        return CatalogAwayError(
+            f"{inner.found}, {ATTEMPTS} times",
+            expected="an answer of a STAC API",
+            cure="Run the same command again later.",
+            catalogue=address,
+        )
+    if inner is not None:
+        return inner.at(catalogue=address)
+    status = getattr(error, "status_code", None)
+    said = f"HTTP status {status}: {error}" if status else f"{type(error).__name__}: {error}"
+    return InvalidCatalogError(said, expected="an answer of a STAC API", catalogue=address)
 
 
 def _listed(url: str, config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -154,7 +177,9 @@ class _ConfinedIO(StacApiIO):
     """Requests to some hosts alone: links and redirects of a catalogue may point anywhere, to local files too."""
 
     def __init__(self, hosts: set[str], section: str) -> None:
-        super().__init__()
+        super().__init__(max_retries=None)
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, PatientAdapter())
         self._hosts, self._section = hosts, section
         self.session.hooks["response"].append(self._check_redirect)
 

@@ -39,7 +39,7 @@ TRUSTED = 0.4
 """Share of a life; less than the half for which whoever takes a lease away waits after it has said so."""
 
 _TRIES = 5
-_PREFIX = "lease-"
+PREFIX = "lease-"
 _SAY_S = 60.0
 
 
@@ -85,7 +85,7 @@ class Lease:
 
     def __init__(self, run: RunDirectory, life: float, clock: Clock | None = None) -> None:
         self.run, self._life, self._clock = run, life, clock or Clock()
-        self.name = f"{_PREFIX}{secrets.token_hex(8)}.json"
+        self.name = f"{PREFIX}{secrets.token_hex(8)}.json"
         self._since = datetime.now(UTC)
         self._after: tuple[str, ...] = ()
         self._seen: tuple[float, ...] | None = None
@@ -297,7 +297,7 @@ def held(run: RunDirectory, *, life: float = LIFE_S) -> Iterator[Lease]:
 
 
 def _leases(run: RunDirectory) -> list[str]:
-    return [name for name in run.names("", ".json") if name.startswith(_PREFIX)]
+    return [name for name in run.names("", ".json") if name.startswith(PREFIX)]
 
 
 def _read(run: RunDirectory, name: str) -> Holder | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,13 @@ import ray.train
 import torch
 from fsspec.core import url_to_fs
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.util.placement_group import placement_group, remove_placement_group
 
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.model import counts_line
 from landslide_scale.redaction import redacted
+from landslide_scale.runtime.heartbeat import EVERY_S
+from landslide_scale.runtime.session import check_machine
 from landslide_scale.training.fitting import TrainState, fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.places import area_ratio
@@ -23,6 +27,9 @@ from landslide_scale.training.run import FinetuneResult, TrainRun, as_begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+AT_ONCE_S = 5.0
+"""Within which a cluster that has room gives it; it is no waiting yet."""
 
 _STATE = "state.pt"
 _FOLDER = "train"
@@ -51,6 +58,7 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
             another run.
         BrokenRunError: The workers failed too often.
     """
+    check_machine(*job.needs)
     job = as_begun(job)
     prepared = Prepared.of(job)
     job = prepared.settled(job)
@@ -59,7 +67,7 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
     if (done := run.result()) is not None:
         return done
     progress(counts_line(net))
-    _say_if_waiting(job, progress)
+    _wait_for_workers(job, progress)
     with run.followed(progress):
         _fit_on_workers(job, prepared)
     if (done := run.result()) is None:
@@ -117,11 +125,42 @@ def _storage(output: str) -> dict[str, Any]:
     return {"storage_path": root, "storage_filesystem": handler}
 
 
-def _say_if_waiting(job: FinetuneJob, progress: Callable[[str], None]) -> None:
+def _wait_for_workers(job: FinetuneJob, progress: Callable[[str], None]) -> None:
+    """Wait until all workers have a place at once, and say for what as long as it takes.
+
+    A place is asked for, so that a cluster that can grow does; it is given back for Ray Train to take.
+
+    Raises:
+        BrokenRunError: There was none within ``job.wait_s``.
+    """
+    begun = time.monotonic()
+    places = placement_group([_resources(job)] * job.workers)
+    try:
+        if places.wait(AT_ONCE_S):
+            return
+        while (left := job.wait_s - (time.monotonic() - begun)) > 0:
+            progress(_waiting(job))
+            if places.wait(min(EVERY_S, left)):
+                return
+    finally:
+        remove_placement_group(places)
+    raise BrokenRunError(
+        f"{_waiting(job)}; {job.wait_s:g} s have gone by",
+        expected="a place for every worker",
+        cure="Let the cluster grow, ask for less (compute.workers, cpus_per_worker, gpu) or wait for longer "
+        "(compute.wait_s), and go on by --resume.",
+        run=redacted(job.output),
+    )
+
+
+def _waiting(job: FinetuneJob) -> str:
+    """What is waited for, and what of it the cluster has in all and free now."""
     have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    for kind, each in _resources(job).items():
-        if have.get(kind, 0) < each * job.workers:
-            progress(f"waiting for {each * job.workers:g} {kind}; the cluster has {have.get(kind, 0):g}")
+    free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+    kinds = _resources(job)
+    wanted = " and ".join(f"{each * job.workers:g} {kind}" for kind, each in kinds.items())
+    there = " and ".join(f"{have.get(kind, 0):g} {kind} ({free.get(kind, 0):g} free)" for kind in kinds)
+    return f"waiting for {wanted} for {job.workers} worker(s); the cluster has {there}"
 
 
 def _cause(error: ray.train.TrainingFailedError, job: FinetuneJob) -> LandslideScaleError:

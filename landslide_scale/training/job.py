@@ -25,6 +25,7 @@ from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.checkpoint import BaseWeights
 from landslide_scale.redaction import redacted
+from landslide_scale.runtime.capacity import Need
 from landslide_scale.spec import ImageFacts, InputSpec, ModelSpec
 from landslide_scale.training.fitting import Parts
 from landslide_scale.training.spec import TrainSpec
@@ -51,6 +52,7 @@ class FinetuneJob:
         workers: DDP processes, at most `train.batch`.
         gpu: One GPU for each (nccl); else CPU (gloo).
         cpus_per_worker: Reserved for each, and its torch threads.
+        wait_s: How long the workers' machines are waited for, on a cluster that may grow.
         max_failures: Restarts from the last epoch before the run gives up.
         collective_timeout_s: After which a hanging all-reduce is an error.
     """
@@ -65,6 +67,7 @@ class FinetuneJob:
     workers: int = 1
     gpu: bool = False
     cpus_per_worker: int = 1
+    wait_s: float = 3600
     max_failures: int = 3
     collective_timeout_s: int = 600
 
@@ -102,6 +105,15 @@ class FinetuneJob:
             del values["inputs"]["terrain"]  # so that runs begun before there was this go on
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What all workers take at once."""
+        who, count = f"{self.workers} worker(s)", self.workers
+        cpus = count * self.cpus_per_worker
+        each = Need(kind="CPU", amount=self.cpus_per_worker, key="compute.cpus_per_worker", who="a worker")
+        needs = (each, Need(kind="CPU", amount=cpus, key="compute.workers", who=who))
+        return (*needs, Need(kind="GPU", amount=count, key="compute.gpu", who=who)) if self.gpu else needs
 
     def build(self) -> Network:
         """The network before training, on the CPU."""

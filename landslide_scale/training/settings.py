@@ -31,6 +31,7 @@ class TrainCompute(Section):
         workers: DDP processes.
         gpu: One GPU per worker (nccl); otherwise CPU (gloo).
         cpus_per_worker: Also the number of torch threads.
+        wait_s: Seconds for which the workers' machines are waited for, on a cluster that may grow.
         max_failures: Restarts from the last epoch before the run gives up.
         collective_timeout_s: After which a hanging all-reduce is an error.
     """
@@ -39,6 +40,7 @@ class TrainCompute(Section):
     workers: int = Field(default=1, ge=1)
     gpu: bool = False
     cpus_per_worker: int = Field(default=1, ge=1)
+    wait_s: float = Field(default=3600, gt=0)
     max_failures: int = Field(default=3, ge=0)
     collective_timeout_s: int = Field(default=600, ge=1)
 

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import shapely
-from helpers.borderland import BORDER, border_tiles, served
+from helpers.borderland import border_tiles, served
+from helpers.chipping import REGION, SCAR, asked, plain
 
-from landslide_scale.datasets.chips import read_index
-from landslide_scale.datasets.files import LocalFiles
 from landslide_scale.imagery.observe import observe
 from landslide_scale.label_values import IGNORE, LANDSLIDE
-from landslide_scale.labels.chips import _index, _make, _Task, chips_plan
-from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.labels.chips import chips_plan, make_chips
 from landslide_scale.storage.rundir import RunDirectory
-from landslide_scale.strictyaml import parse
-
-REGION = shapely.box(BORDER - 0.012, 46.008, BORDER - 0.002, 46.016)
-SCAR = shapely.box(BORDER - 0.009, 46.010, BORDER - 0.006, 46.013)
 
 
 @pytest.fixture(scope="module")
@@ -32,60 +24,30 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, P
         yield url, folder
 
 
-def config(catalogue: tuple[str, Path], folder: Path, **changes: object) -> ChipsConfig:
-    url, scenes = catalogue
-    (folder / "labels.geojson").write_text(json.dumps(shapely.geometry.mapping(SCAR)))
-    settings: dict[str, Any] = {
-        "region": {"bbox": list(REGION.bounds)},
-        "labels": {"file": str(folder / "labels.geojson")},
-        "windows": [{"start": "2023-08-01", "end": "2023-09-01"}],
-        "catalog": {
-            "url": url,
-            "profile": "plain",
-            "collection": "made",
-            "offset": "in_numbers",
-            "allowed_roots": [str(scenes)],
-        },
-        "composite": {"method": "latest", "dilate_m": 0},
-        "bands": ["red"],
-        "size": 32,
-        "directory": str(folder / "chips"),
-    }
-    return parse(ChipsConfig, settings | changes)
-
-
 def test_chips_of_a_season_by_medoid_are_of_all_its_years_and_say_how_they_were_made(
     catalogue: tuple[str, Path], tmp_path: Path
 ):
     season = {"start": "2021-08-01", "end": "2021-09-01", "years": 3}
-    chosen = config(catalogue, tmp_path, windows=[season], composite={"method": "medoid", "dilate_m": 0})
-    plan, usual = chips_plan(chosen), chips_plan(config(catalogue, tmp_path))
+    chosen = asked(*catalogue, tmp_path, windows=[season], composite={"method": "medoid", "dilate_m": 0})
+    plan, usual = chips_plan(chosen), chips_plan(asked(*catalogue, tmp_path))
     assert {scene.sensed.year for scene in plan.scenes} == {2023}
     assert [unit.scenes for unit in plan.units] == [unit.scenes for unit in usual.units]
-    Path(chosen.directory).mkdir()
-    Path(chosen.directory, "chips.json").write_text(json.dumps(_index(chosen, plan)))
+    make_chips(chosen, plain, resume=False)
     found = read_index(LocalFiles(root=chosen.directory)).facts
-    assert (found.method, found.clear, found.dilate_m) == ("medoid", (4, 5, 6), 0.0)
+    assert (found.method, found.clear, found.dilate_m, found.mask) == ("medoid", (4, 5, 6), 0.0, ())
 
 
 def test_a_chip_is_what_a_scan_observes_with_its_labels_and_ignores_what_lies_outside(
     catalogue: tuple[str, Path], tmp_path: Path
 ):
-    chosen = config(catalogue, tmp_path)
+    chosen = asked(*catalogue, tmp_path)
     plan, directory = chips_plan(chosen), RunDirectory(chosen.directory)
-    task = _Task(
-        bands=chosen.bands,
-        composite=chosen.composite,
-        directory=directory,
-        region=plan.region.wkt,
-        labels=SCAR.wkt,
-        interpolation="cubic",
-    )
-    made = {unit.id: _make({"unit": unit.to_json()}, task) for unit in plan.units}
-    assert [row["error"] for row in made.values() if row["error"]] == []
+    summary = make_chips(chosen, plain, resume=False)
+    kept = {name.removesuffix(".npz") for name in directory.names("", ".npz")}
+    assert (summary.planned, summary.kept) == (len(plan.units), len(kept))
     scar_pixels = 0
     for unit in plan.units:
-        if not made[unit.id]["pixels"]:
+        if unit.id not in kept:
             continue
         with np.load(directory.at(f"{unit.id}.npz")) as chip:
             image, label = chip["image"], chip["label"]
@@ -102,6 +64,6 @@ def test_a_chip_is_what_a_scan_observes_with_its_labels_and_ignores_what_lies_ou
 
 
 def test_the_scenes_of_chips_are_those_of_a_scan(catalogue: tuple[str, Path], tmp_path: Path):
-    found = {scene.id for scene in chips_plan(config(catalogue, tmp_path)).scenes}
+    found = {scene.id for scene in chips_plan(asked(*catalogue, tmp_path)).scenes}
     assert found
     assert found <= set(border_tiles())

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -105,3 +107,15 @@ def test_addresses_are_named_within_the_block_alone():
         assert name_of("http://a") == {"scene": "S2A_1", "band": "red"}
         assert name_of("http://b") == {}
     assert name_of("http://a") == {}
+
+
+def test_an_attempt_that_is_left_behind_does_not_keep_the_process_from_ending():
+    script = (
+        "import threading\n"
+        "from landslide_scale.errors import TryAgainError\n"
+        "from landslide_scale.reading.attempts import bounded\n"
+        "try: bounded(threading.Event().wait, 0.05)\n"
+        "except TryAgainError: print('left')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == "left\n"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from landslide_scale.bands import BAND_NAMES
 from landslide_scale.demo.satellite.stac_server import serve
-from landslide_scale.errors import InvalidCatalogError, InvalidConfigError
+from landslide_scale.errors import CatalogAwayError, InvalidCatalogError, InvalidConfigError
 from landslide_scale.scene import Scene, Window, newest_processing, utc
 from landslide_scale.stac.items import footprint, scenes, sensed
 from landslide_scale.stac.search import search
@@ -530,7 +530,7 @@ NOT_STAC: dict[str, Answer] = {
     "an empty object": Answer.of_json({}),
     "a torn catalogue": Answer.of_json({"type": "Catalog"}),
     "not found": Answer.of_json({}, 404),
-    "broken": Answer(status=500, content=b"oops", headers={"Content-Type": "text/html"}),
+    "not allowed": Answer(status=403, content=b"no key", headers={"Content-Type": "text/html"}),
 }
 
 
@@ -561,15 +561,16 @@ def test_a_catalogue_without_search_is_refused():
         search(CatalogConfig(url=url), AREA, [AUGUST])
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "no address", "s3://bucket/catalog"])
-def test_a_catalogue_that_does_not_answer_is_refused_by_address(url: str):
+@pytest.mark.parametrize("url", ["no address", "s3://bucket/catalog", "http://"])
+def test_an_address_that_is_no_catalogues_is_refused(url: str):
     with pytest.raises(InvalidCatalogError) as caught:
         search(CatalogConfig(url=url), AREA, [AUGUST])
     assert caught.value.where["catalogue"] == url
 
 
+@pytest.mark.usefixtures("at_once")
 def test_keys_in_the_address_of_a_catalogue_are_not_repeated():
-    with pytest.raises(InvalidCatalogError) as caught:
+    with pytest.raises(CatalogAwayError) as caught:
         search(CatalogConfig(url="http://user:secret@127.0.0.1:9/?key=secret"), AREA, [AUGUST])
     assert "secret" not in str(caught.value)
 

@@ -1,0 +1,65 @@
+"""Chips on Ray Data: rows -> chips -> records. Wiring, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from landslide_scale.cube.ledger import Record
+from landslide_scale.errors import BrokenRunError, LandslideScaleError
+from landslide_scale.labels.making import Task, make
+from landslide_scale.runtime.session import check_machine, session, settle_data
+
+if TYPE_CHECKING:
+    from landslide_scale.labels.chips import Engine
+    from landslide_scale.scan.rounds import Stream
+    from landslide_scale.scan.settings import ScanCompute
+    from landslide_scale.scan.work import Row
+
+
+def on_ray(compute: ScanCompute) -> Engine:
+    """What has chips made by the readers of a cluster, and is connected to it for as long as its block takes."""
+
+    @contextmanager
+    def connected(task: Task) -> Iterator[Stream]:
+        with session(compute.address):
+            check_machine(*compute.reader_needs(task.reader_bytes))
+            yield partial(_stream, task=task, cpus=compute.cpus_per_reader)
+
+    def engine(task: Task) -> AbstractContextManager[Stream]:
+        return connected(task)
+
+    return engine
+
+
+def _stream(rows: Sequence[Row], task: Task, cpus: float) -> Iterator[Record]:
+    """One pass over chips, in the order they end.
+
+    Raises:
+        BrokenRunError: A step failed in a way that is no chip's own.
+    """
+    settle_data()
+    made = ray.data.from_items(list(rows), override_num_blocks=min(len(rows), 1000)).map(
+        partial(make, task=task), num_cpus=cpus, memory=task.reader_bytes
+    )
+    try:
+        for row in made.iter_rows():
+            yield Record.from_json(row["record"])
+    except (RayError, RuntimeError, OSError) as error:
+        raise _ours(error) or BrokenRunError(
+            str(error).strip().rpartition("\n")[2],
+            cure="Chips that had ended are kept; --resume goes on from here.",
+            directory=task.directory,
+        ) from error
+
+
+def _ours(error: BaseException | None) -> LandslideScaleError | None:
+    """The error that a step raised on purpose, among those that Ray wrapped around it."""
+    while error is not None and not isinstance(error, LandslideScaleError):
+        error = error.cause if isinstance(error, RayTaskError) else error.__cause__
+    return error

@@ -1,0 +1,174 @@
+"""One chip, as a plain function over rows that any engine may carry: observed, labelled, written, recorded.
+
+A chip is a block of the zone's lattice, observed as a scan would; pixels that no scene saw, or that lie outside the
+labelled region, are labelled 255 and take no part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale.bands import Reason, scene_bands
+from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.errors import ReadError, TryAgainError
+from landslide_scale.grid import Lattice, PatchLattice, project
+from landslide_scale.imagery.composite import Image
+from landslide_scale.imagery.observe import observe
+from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.imagery.terrain import with_terrain
+from landslide_scale.label_values import IGNORE, LANDSLIDE
+from landslide_scale.reading.attempts import naming
+from landslide_scale.reading.raster import burn
+from landslide_scale.scan.plan import WorkUnit, reader_bytes
+from landslide_scale.scan.work import Row, made_of, names_of, unreadable_of
+from landslide_scale.stac.settings import Interpolation
+from landslide_scale.storage.rundir import RunDirectory
+
+LEAST_OBSERVED = 0.5
+"""A chip of which less was observed is not kept."""
+
+STORED = "chip"
+"""What a record says of a chip that is kept, under this name: its bytes, their SHA-256, its pixels by label."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What every worker knows.
+
+    Attributes:
+        directory: Where the chips go.
+        region: Ground whose labels are complete, degrees, as well-known text.
+        labels: The union of its landslides, likewise.
+        bands: Channels.
+        composite: How the scenes of a window become one image.
+        patches: Chips on the lattice.
+        lattices: Those that chips lie on.
+        interpolation: Of elevations, where there are any.
+    """
+
+    directory: RunDirectory
+    region: str
+    labels: str
+    bands: tuple[str, ...]
+    composite: CompositeConfig
+    patches: PatchLattice
+    lattices: tuple[Lattice, ...]
+    interpolation: Interpolation = "cubic"
+
+    @cached_property
+    def ground(self) -> BaseGeometry:
+        """The region as a geometry."""
+        return shapely.from_wkt(self.region)
+
+    @cached_property
+    def landslides(self) -> BaseGeometry:
+        """The labels as a geometry."""
+        return shapely.from_wkt(self.labels)
+
+    @property
+    def reader_bytes(self) -> int:
+        """The most memory that a process takes which makes chips."""
+        return max(reader_bytes(lattice, self.patches, self.composite, self.bands) for lattice in self.lattices)
+
+
+def make(row: Row, task: Task) -> Row:
+    """Make a chip, then its record.
+
+    Args:
+        row: ``unit``: a :class:`WorkUnit` as JSON; ``attempt``: which try of it this is, from 1.
+        task: The set.
+
+    Returns:
+        ``record`` as JSON: ``written``; ``empty`` where too little was observed; ``failed``.
+    """
+    unit, ledger = WorkUnit.from_json(row["unit"]), Ledger(task.directory)
+    record = Record(
+        unit=unit.id,
+        state="failed",
+        attempts=int(row["attempt"]),
+        scenes=made_of(unit, [], []),
+        dem=tuple(tile.id for tile in unit.dem),
+    )
+    try:
+        with naming(names_of(unit)):
+            image = _image(unit, task)
+    except ReadError as error:
+        record = replace(
+            record,
+            error=f"{type(error).__name__}: {error.at(chip=unit.id)}",
+            retry=isinstance(error, TryAgainError),
+            unreadable=unreadable_of(error, unit.scenes, (*task.composite.assets, *scene_bands(task.bands))),
+        )
+    else:
+        scenes = made_of(unit, list(image.resampled), list(image.filled))
+        record = _kept(replace(record, scenes=scenes), unit, image, task)
+    ledger.add(record)
+    return {"record": record.to_json()}
+
+
+def _image(unit: WorkUnit, task: Task) -> Image:
+    image = observe(unit.scenes, unit.lattice, unit.box, scene_bands(task.bands), task.composite)
+    return with_terrain(image, task.bands, unit.dem, unit.lattice, unit.box, interpolation=task.interpolation)
+
+
+def _kept(record: Record, unit: WorkUnit, image: Image, task: Task) -> Record:
+    """What is said of a chip once it is written, or known to show too little."""
+    label = _label(unit, image.reason, task)
+    counted = label != IGNORE
+    if counted.mean() < LEAST_OBSERVED:
+        task.directory.delete_all([name_of(unit.id)])  # it may have been kept, of other scenes
+        return replace(record, state="empty")
+    content = io.BytesIO()
+    np.savez_compressed(content, image=image.values, label=label)
+    task.directory.write(name_of(unit.id), content.getvalue())
+    said = {
+        "bytes": len(content.getvalue()),
+        "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
+        "pixels": int(counted.sum()),
+        "landslide_pixels": int((label == LANDSLIDE).sum()),
+    }
+    return replace(record, state="written", stored={STORED: said})
+
+
+def name_of(unit: str) -> str:
+    """Of a chip's file."""
+    return f"{unit}.npz"
+
+
+def counted(records: Iterable[Record], key: str) -> int:
+    """The sum over all chips that are kept of ``pixels`` or ``landslide_pixels``."""
+    return sum(int(record.stored[STORED][key]) for record in records if record.state == "written")
+
+
+def changed(records: Mapping[str, Record], sizes: Mapping[str, int]) -> list[Record]:
+    """Records that take away what is said of chips whose file is gone, or is of another size.
+
+    Args:
+        records: Of all chips, by unit.
+        sizes: Bytes of the files there are, by name.
+    """
+    kept = [record for record in records.values() if record.state == "written"]
+    return [
+        Record(unit=record.unit, state="broken", attempts=record.attempts, error="Changed: the file is not the chip's")
+        for record in kept
+        if sizes.get(name_of(record.unit)) != record.stored[STORED]["bytes"]
+    ]
+
+
+def _label(unit: WorkUnit, reason: NDArray[np.uint8], task: Task) -> NDArray[np.uint8]:
+    """1 where a pixel's centre lies in a label, 255 where it was not observed or lies outside the region."""
+    near = shapely.intersection(task.landslides, shapely.buffer(unit.lattice.outline(unit.box), 1e-3))
+    parts = [part for part in getattr(near, "geoms", [near]) if part.area > 0]
+    moved = [project(part, 4326, unit.lattice.zone.epsg) for part in parts]
+    label = burn(moved, unit.lattice, unit.box).astype(np.uint8)
+    counted = (reason == Reason.OBSERVED) & unit.lattice.inside(unit.box, task.ground)
+    return np.where(counted, label, np.uint8(IGNORE))
