@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,14 +16,21 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 ConfigFile = Annotated[Path, typer.Option("--config", help="YAML file; see configs/.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that the output holds.")]
 
+Kind = Annotated[Literal["scan", "chips", "finetune", "benchmark"], typer.Argument(help="What is configured.")]
 Append = Annotated[bool, typer.Option("--append", help="Add the configuration's later windows to a complete scan.")]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN_DIR", help="Folder or URL of a scan: output.run.")]
 
 
 @app.command()
-def plan(config: ConfigFile) -> None:
-    """Dry run of a scan: scenes, blocks, GB to read, patches; nothing is written."""
-    sys.exit(run_guarded(lambda: _commands().plan(config)))
+def plan(
+    config: ConfigFile,
+    bands: Annotated[
+        str, typer.Option(metavar="NAMES", help="Plan for a checkpoint of these bands, as red,green,blue,slope.")
+    ] = "",
+) -> None:
+    """Dry run of a scan: scenes, blocks, GB to read, patches; nothing is written; needs no checkpoint."""
+    named = tuple(name.strip() for name in bands.split(",") if name.strip())
+    sys.exit(run_guarded(lambda: _commands().plan(config, named)))
 
 
 @app.command()
@@ -81,6 +88,24 @@ def benchmark(config: ConfigFile, *, resume: Resume = False) -> None:
     sys.exit(
         run_guarded(lambda: _commands().benchmark(config, resume=resume), kept="finished trainings and epochs are")
     )
+
+
+@app.command()
+def init(
+    kind: Kind,
+    region: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Polygons to put in as its region: GeoJSON, GeoPackage, ...")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A new file; by default it is printed.")] = None,
+) -> None:
+    """A configuration to begin with: every key with its default, unit and meaning."""
+    sys.exit(run_guarded(lambda: _commands().init(kind, region, out)))
+
+
+@app.command()
+def schema(kind: Kind) -> None:
+    """The JSON schema of a configuration, for editors."""
+    sys.exit(run_guarded(lambda: _commands().schema(kind)))
 
 
 @app.command()

@@ -15,8 +15,9 @@ from landslide_scale.bands import scene_bands
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
-from landslide_scale.scan.driver import Prepared, ScanSummary
+from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.plan import Plan, reader_bytes
+from landslide_scale.scan.prepared import Foreseen, Prepared
 from landslide_scale.scan.rounds import Progress
 from landslide_scale.scan.survey import Request
 from landslide_scale.scan.verify import Verdict
@@ -32,9 +33,9 @@ NAMED_UNITS = 3
 NAMED_SCENES = 20
 
 
-def plan_lines(prepared: Prepared) -> list[str]:
+def plan_lines(prepared: Prepared | Foreseen) -> list[str]:
     """What a scan would do."""
-    request, plan, model = prepared.survey.request, prepared.survey.plan, prepared.model
+    request, plan = prepared.survey.request, prepared.survey.plan
     return [
         *(_zone_line(plan, lattice, box) for lattice, box in plan.extents.items()),
         *(_window_line(plan, layer) for layer in range(len(plan.windows))),
@@ -43,6 +44,17 @@ def plan_lines(prepared: Prepared) -> list[str]:
         _memory_line(request, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
         *_not_used([f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined]),
+        *_model_lines(prepared),
+    ]
+
+
+def _model_lines(prepared: Prepared | Foreseen) -> list[str]:
+    """What is to be known of the model; of one that is not there, what was taken in its place."""
+    if isinstance(prepared, Foreseen):
+        side, bands = prepared.survey.plan.patches.patch, ", ".join(prepared.bands)
+        return [f"no checkpoint: planned for one with bands {bands} and patches of {side} px (--bands, predict.patch)"]
+    model = prepared.model
+    return [
         *([f"caveat: {model.caveat}"] if model.caveat else []),
         *([f"not known: {model.unknown}"] if model.unknown else []),
     ]
@@ -66,7 +78,7 @@ def _not_used(scenes: Sequence[str]) -> list[str]:
     return [*(f"not used: scene {one}" for one in scenes[:NAMED_SCENES]), *more]
 
 
-def _catalogue_lines(prepared: Prepared) -> list[str]:
+def _catalogue_lines(prepared: Prepared | Foreseen) -> list[str]:
     """What of the catalogue's answer is left out by a setting, and of which windows it holds suspiciously little."""
     request, items, config = prepared.survey.request, prepared.survey.items, prepared.config.catalog
     keys = Counter(key for item in items if (key := _key_against(item, config)))

@@ -12,7 +12,12 @@ from landslide_scale.errors import InvalidConfigError
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Window:
-    """A period whose scenes make one layer: the UTC instants ``start <= t < end``."""
+    """A period whose scenes make one layer: the UTC instants ``start <= t < end``.
+
+    Attributes:
+        start: ISO date, at midnight UTC, or instant.
+        end: ISO date or instant; not part of the window itself.
+    """
 
     start: datetime
     end: datetime

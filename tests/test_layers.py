@@ -37,7 +37,7 @@ ONLY_IN = {
     "requests": {"stac.search", "reading.signing", "reading.network"},
     "rustac": {"stac.frozen", "stac.listed"},
     "fsspec": {"storage", "region", "datasets", "training.engine"},
-    "pydantic": {"strictyaml", "scan.plan"}
+    "pydantic": {"strictyaml", "scan.plan", "configuring"}
     | {f"{room}.settings" for room in ("region", "stac", "imagery", "cube", "scan", "labels", "training", "paper")},
     "yaml": {"strictyaml", "demo"},
     "torch": {"model", "metrics", "datasets", "training", "scan.predict", "demo", "paper"},
@@ -218,9 +218,20 @@ def test_nothing_but_the_commands_imports_the_made_world():
 @pytest.mark.parametrize(
     ("whole", "users"),
     [
-        ("scan.settings.ScanConfig", {"scan.driver", "scan.engine", "demo.run", "demo.compare", "commands"}),
-        ("labels.settings.ChipsConfig", {"labels.chips", "demo.run", "commands"}),
-        ("training.settings.FinetuneConfig", {"paper.trials", "demo.run", "commands"}),
+        (
+            "scan.settings.ScanConfig",
+            {
+                "scan.driver",
+                "scan.prepared",
+                "scan.engine",
+                "configuring.kinds",
+                "demo.run",
+                "demo.compare",
+                "commands",
+            },
+        ),
+        ("labels.settings.ChipsConfig", {"labels.chips", "configuring.kinds", "demo.run", "commands"}),
+        ("training.settings.FinetuneConfig", {"paper.trials", "configuring.kinds", "demo.run", "commands"}),
     ],
 )
 def test_a_whole_configuration_goes_no_further_than_where_it_is_taken_apart(whole: str, users: set[str]):

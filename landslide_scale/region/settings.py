@@ -9,7 +9,14 @@ from landslide_scale.strictyaml import Section
 
 
 class RegionConfig(Section):
-    """Where: a bounding box in degrees (west, south, east, north; west > east crosses the antimeridian) or a file."""
+    """Where: a bounding box or a file of polygons, exactly one of them.
+
+    Attributes:
+        bbox: West, south, east, north in degrees; west > east crosses the antimeridian.
+        file: Path or fsspec URL of a vector file of polygons (GeoJSON, GeoPackage, Shapefile, ...) that states its
+            coordinate reference system.
+        layer: Of the file's layers, where it has more than one.
+    """
 
     bbox: tuple[float, float, float, float] | None = None
     file: str | None = None

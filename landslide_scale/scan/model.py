@@ -91,8 +91,15 @@ def fitting_model(checkpoint: CheckpointConfig, predict: PredictConfig, shown: I
 
     Raises:
         InvalidCheckpointError: It is no checkpoint, or does not fit what a scan shows it.
-        InvalidConfigError: The network cannot see patches of the side asked for.
+        InvalidConfigError: There is none, or the network cannot see patches of the side asked for.
     """
+    if checkpoint.checkpoint is None:
+        raise InvalidConfigError(
+            "no checkpoint",
+            expected="the path or URL of one",
+            cure="`landslide-scale finetune` writes checkpoint.safetensors into its output.run; `plan` does without.",
+            key="model.checkpoint",
+        )
     card, sha256 = identified(checkpoint.checkpoint)
     caveats = (_radiometry(checkpoint, card), _resolution(checkpoint, card, shown), _making(card.trained_on, shown))
     patches = PatchLattice(patch=_patch_side(predict.patch, card), halo=predict.halo)

@@ -6,7 +6,14 @@ import re
 from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from landslide_scale.bands import TERRAIN_BANDS
@@ -43,13 +50,20 @@ WindowField = Annotated[Window, BeforeValidator(_window)]
 """A window as a configuration gives it."""
 
 
+_OFFSET = "in_numbers|removed|profile|flag:[A-Za-z0-9_.:+-]{1,255}"
+
+
 def _offset(value: object) -> object:
-    if value is not None and not re.fullmatch(r"in_numbers|removed|profile|flag:[A-Za-z0-9_.:+-]{1,255}", str(value)):
+    if value is not None and not re.fullmatch(_OFFSET, str(value)):
         raise PydanticCustomError("offset", "in_numbers, removed, or flag:PROPERTY of the Items that says which")
     return value
 
 
-OffsetWord = Annotated[str | None, BeforeValidator(_offset)]
+OffsetWord = Annotated[
+    str | None,
+    BeforeValidator(_offset),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^({_OFFSET})$"}, {"type": "null"}]}),
+]
 """Who says whether the numbers of assets still carry the radiometric offset."""
 
 
