@@ -89,7 +89,7 @@ def _told(made: Mapping[str, Any], kind: type) -> dict[str, Any]:
 
 
 def _first(meaning: str | None, field: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(field) if meaning is None else {"description": meaning, **field}
+    return dict(field) if meaning is None else {**field, "description": meaning}
 
 
 def resolved(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:

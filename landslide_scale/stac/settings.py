@@ -29,11 +29,36 @@ AssetBand = Literal[
 Interpolation = Literal["cubic", "bilinear"]
 """How elevations are found between the pixels of their model."""
 
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?$")]
-BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$", max_length=63)]
-BucketAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")]
-TileName = Annotated[str, Field(pattern=r"^\d\d[C-X][A-Z]{2}$")]
-SignerAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$")]
+HostName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?$",
+        description="a host's name or number alone, as example.com: no https://, port or folder",
+    ),
+]
+BucketName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$",
+        max_length=63,
+        description="a bucket's name alone, as my-bucket: no s3:// and no folder",
+    ),
+]
+BucketAddress = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
+        description="the address it is read by, as https://my-bucket.s3.eu-central-1.amazonaws.com",
+    ),
+]
+TileName = Annotated[str, Field(pattern=r"^\d\d[C-X][A-Z]{2}$", description="a tile's name, as 33TWM")]
+SignerAddress = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$",
+        description="an address with a folder, as https://example.com/token/{account}/{container}",
+    ),
+]
 
 
 def _window(value: object) -> object:
@@ -43,7 +68,7 @@ def _window(value: object) -> object:
     try:
         return Window(**{key: utc(text) for key, text in value.items()})
     except (TypeError, ValueError) as error:  # datetime's own: not a text, not a date
-        raise InvalidConfigError(str(error), expected="an ISO date or instant", key="windows") from error
+        raise InvalidConfigError(str(error), expected="an ISO date or instant, as 2024-10-01", key="windows") from error
 
 
 WindowField = Annotated[Window, BeforeValidator(_window)]

@@ -25,7 +25,7 @@ class BaseWeightsConfig(Section):
     """
 
     url: str
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits in lower case, as sha256sum says")
 
 
 class TrainCompute(Section):
