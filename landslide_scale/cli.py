@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Literal
@@ -11,7 +12,9 @@ import typer
 
 from landslide_scale.runtime.console import run_guarded
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+COMMAND = "landslide-scale"
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="YAML file; see configs/.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that the output holds.")]
@@ -19,6 +22,22 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that 
 Kind = Annotated[Literal["scan", "chips", "finetune", "benchmark"], typer.Argument(help="What is configured.")]
 Append = Annotated[bool, typer.Option("--append", help="Add the configuration's later windows to a complete scan.")]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN_DIR", help="Folder or URL of a scan: output.run.")]
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 typer's
+    if wanted:
+        typer.echo(f"{COMMAND} {version(COMMAND)}")
+        raise typer.Exit
+
+
+@app.callback()
+def everything(
+    *,
+    version_wanted: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Landslide probability over whole regions, from Sentinel-2 on a Ray cluster."""
 
 
 @app.command()
@@ -125,5 +144,5 @@ def _commands() -> ModuleType:
 
 
 def main() -> None:
-    """Entry point."""
-    app()
+    """Entry point; shells complete the same name that ``python -m`` is given."""
+    app(prog_name=COMMAND)

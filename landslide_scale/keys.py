@@ -19,6 +19,8 @@ MOST_NAMED = 16
 _ALIKE = 0.6
 _NUMBER = re.compile(r"\s*([-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(.*)", re.DOTALL)
 
+_EPSG = re.compile(r"\s*EPSG:(\d+)\s*", re.IGNORECASE)
+
 _YAML = (
     ("'\\t'", "YAML that is indented by spaces: a tab is none"),
     ("mapping values are not allowed", "YAML with each key on a line of its own, and quotes around a text with `: `"),
@@ -26,8 +28,6 @@ _YAML = (
     ("expected ',' or '}'", "YAML in which a mapping that begins with { ends with }"),
     ("expected <block end>", "YAML in which the keys of one section begin in one column"),
     ("could not find expected ':'", "YAML of lines as `key: value`"),
-    ("for month", "YAML with days that there are"),
-    ("month must be", "YAML with dates as 2024-10-01"),
     ("constructor for the tag", "YAML without tags"),
 )
 
@@ -64,6 +64,11 @@ def advice_on_absence(schema: Tree, path: Sequence[str | int]) -> str:
     return _listed(at(schema, path))
 
 
+def len_of_list(schema: Tree, path: Sequence[str | int]) -> int:
+    """How many values a list of so many has; 0 where it may have any number."""
+    return max((len(node.get("prefixItems", ())) for node in at(schema, path)), default=0)
+
+
 def advice_on_value(schema: Tree, path: Sequence[str | int], value: object, problem: str) -> str:
     """How a value may have been meant, by the kind of problem that pydantic names; empty where that is not known."""
     if problem in _BY_VALUE:
@@ -93,6 +98,8 @@ def _number(value: object) -> str:
     """The number that a text or list holds."""
     if isinstance(value, list) and len(value) == 1:
         return f"without brackets: {_shown(value[0])}"
+    if isinstance(value, str) and (code := _EPSG.fullmatch(value)):
+        return f"the code alone: {code[1]}"
     found = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return ""

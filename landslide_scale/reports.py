@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from landslide_scale.bands import scene_bands
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
+from landslide_scale.runtime.progress import Line
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.prepared import Foreseen, Prepared
@@ -25,8 +25,6 @@ from landslide_scale.stac.items import Item, left_out
 from landslide_scale.stac.revisit import few_scenes
 from landslide_scale.stac.settings import CatalogConfig
 
-SPARSE_S = 30
-TERMINAL_S = 0.2
 NAMED_FINDINGS = 100
 NAMED_FAILURES = 20
 NAMED_UNITS = 3
@@ -120,18 +118,11 @@ class ScanProgress:
     """Units and km2 done, rate and time left; called with every :class:`Progress`."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self._said = 0.0
+        self._line = Line(stream)
 
     def __call__(self, progress: Progress) -> None:
         """Say it, where it is time to."""
-        last = progress.done == progress.total
-        if self._stream.isatty():
-            self._stream.write(f"\r\x1b[2K{_line(progress)}" + ("\n" if last else ""))
-        elif last or time.monotonic() - self._said >= SPARSE_S:
-            self._stream.write(f"{_line(progress)}\n")
-            self._said = time.monotonic()
-        self._stream.flush()
+        self._line(progress.done, progress.total, _line(progress))
 
 
 class CountProgress:
@@ -143,17 +134,11 @@ class CountProgress:
     """
 
     def __init__(self, what: str, stream: TextIO | None = None) -> None:
-        self._what, self._stream = what, stream or sys.stdout
-        self._said = time.monotonic()
+        self._what, self._line = what, Line(stream, said=time.monotonic())
 
     def __call__(self, done: int, total: int) -> None:
         """Say it, where it is time to."""
-        wait = TERMINAL_S if self._stream.isatty() else SPARSE_S
-        if done == total or time.monotonic() - self._said >= wait:
-            start, end = ("\r\x1b[2K", "\n" if done == total else "") if self._stream.isatty() else ("", "\n")
-            self._stream.write(f"{start}{done}/{total} {self._what}{end}")
-            self._stream.flush()
-            self._said = time.monotonic()
+        self._line(done, total, f"{done}/{total} {self._what}")
 
 
 def _line(progress: Progress) -> str:

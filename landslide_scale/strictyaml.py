@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.keys import advice_on_absence, advice_on_key, advice_on_value, expected_yaml
+from landslide_scale.keys import advice_on_absence, advice_on_key, advice_on_value, expected_yaml, len_of_list
 from landslide_scale.redaction import without_secrets
 
 _MOST_VALUES = 100_000
@@ -39,6 +39,19 @@ class _Loader(yaml.SafeLoader):
                 raise InvalidConfigError(f"key {key} twice", expected="every key once", line=line)
         return super().construct_mapping(node, deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 PyYAML's
+        """A value.
+
+        Raises:
+            InvalidConfigError: It looks like a date or number and is none, as 30 February.
+        """
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            line = node.start_mark.line + 1
+            found = f"{node.value} ({error})"
+            raise InvalidConfigError(found, expected="YAML of dates and numbers that there are", line=line) from error
+
 
 class Section(BaseModel):
     """A mapping of a configuration: every key known, every type as declared."""
@@ -63,8 +76,8 @@ def load(kind: type[C], path: str | Path) -> C:
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 a SafeLoader
     except InvalidConfigError as error:
         raise error.at(file=path) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 30 February
-        said = " ".join(str(error).split())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split()).replace('"<unicode string>", ', "")
         raise InvalidConfigError(said, expected=expected_yaml(said), file=path) from error
     return parse(kind, content, source=str(path))
 
@@ -124,6 +137,8 @@ def _problem(detail: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401 pydant
         return f"key {key}: unknown{_aside(advice_on_key(schema, path))}"
     if problem in {"missing", "missing_argument"} and isinstance(path[-1], str):
         return f"key {key}: missing{_aside(advice_on_absence(schema, path))}"
+    if problem == "missing":
+        return f"key {key}: missing; expected: {len_of_list(schema, path[:-1])} values"
     value = without_secrets(json.dumps(detail["input"], default=str))  # before it is cut
     advice = advice_on_value(schema, path, detail["input"], problem)
     return f"key {key}: found {value[:80]}; expected: {detail['msg']}{_aside(without_secrets(advice)[:200])}"

@@ -44,6 +44,7 @@ ONLY_IN = {
     "segment_anything": {"model.landslidenet"},
     "segmentation_models_pytorch": {"model.convnets"},
     "typer": {"cli"},
+    "rich": {"runtime.progress"},
     "matplotlib": {"inspection.coverage", "demo", "paper"},
 }
 """Each of these libraries is imported in the named packages and modules alone."""

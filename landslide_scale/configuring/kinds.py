@@ -109,6 +109,6 @@ def begun(kind: str, region: str | None = None) -> str:
 def _checked(kind: str, region: str) -> dict[str, str]:
     if "region" not in KINDS[kind].model.model_fields:
         able = " or ".join(name for name, one in KINDS.items() if "region" in one.model.model_fields)
-        raise InvalidConfigError(f"a region for {kind}", expected=f"none, or {able}", key="--region")
+        raise InvalidConfigError(f"{kind}, which has no region", expected=able, key="--region")
     load_region(RegionConfig(file=region))
     return {"file": region}
