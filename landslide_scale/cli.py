@@ -115,7 +115,7 @@ def init(
     region: Annotated[
         str | None, typer.Option(metavar="FILE", help="Polygons to put in as its region: GeoJSON, GeoPackage, ...")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A new file; by default it is printed.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="A new file; by default it is printed.")] = None,
 ) -> None:
     """A configuration to begin with: every key with its default, unit and meaning."""
     sys.exit(run_guarded(lambda: _commands().init(kind, region, out)))
@@ -125,6 +125,24 @@ def init(
 def schema(kind: Kind) -> None:
     """The JSON schema of a configuration, for editors."""
     sys.exit(run_guarded(lambda: _commands().schema(kind)))
+
+
+@app.command()
+def doctor(
+    s3: Annotated[str | None, typer.Option(metavar="URL", help="Also list this folder, as s3://bucket/folder.")] = None,
+    catalog: Annotated[
+        str | None, typer.Option(metavar="PROFILE|URL", help="Also search this catalogue, as earth-search-c1.")
+    ] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Also join this Ray cluster.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """What this machine and installation are fit for: one screen for a report of a fault, without secrets."""
+    # Not by way of the commands: they import every library, and one that is broken is to be named here.
+    from landslide_scale.doctor import examination  # noqa: PLC0415
+
+    asked = examination.Asked(storage=s3, catalogue=catalog, cluster=ray)
+    sys.exit(run_guarded(lambda: examination.report_json(asked) if as_json else examination.report(asked)))
 
 
 @app.command()

@@ -51,15 +51,15 @@ def plan(path: Path, bands: tuple[str, ...] = ()) -> int:
     return 0
 
 
-def init(kind: str, region: str | None, out: Path | None) -> int:
+def init(kind: str, region: str | None, out: str | None) -> int:
     """Write a configuration to begin with, or print it."""
     text = begun(kind, region)
     if out is None:
         say(text.rstrip("\n"))
         return 0
-    if out.exists():
+    if Path(out).exists():
         raise InvalidConfigError(f"{out} is there already", expected="a new file", key="--out")
-    write_whole(str(out), text.encode())
+    write_whole(out, text.encode())
     say(f"{out}: put yours where it says `required`")
     return 0
 

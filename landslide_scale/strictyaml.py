@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.keys import advice_on_absence, advice_on_key, advice_on_value, expected_yaml, len_of_list
+from landslide_scale.keys.advice import advice_on_absence, advice_on_key, advice_on_value, expected_yaml, len_of_list
 from landslide_scale.redaction import without_secrets
 
 _MOST_VALUES = 100_000

@@ -26,21 +26,21 @@ MOST_IN_PACKAGE = 16
 DEEPEST = 9
 
 ONLY_IN = {
-    "ray": {"runtime.session", "scan.engine", "labels.chips", "training.engine", "paper.study"},
-    "rasterio": {"reading", "demo"},
+    "ray": {"doctor.cluster", "runtime.session", "scan.engine", "labels.chips", "training.engine", "paper.study"},
+    "rasterio": {"doctor.libraries", "reading", "demo"},
     "rioxarray": {"demo"},
     "tifffile": {"datasets"},
     "zarr": {"cube"},
     "geopandas": {"region", "demo"},
-    "pyproj": {"grid", "stac.items", "region", "cube.template", "demo"},
+    "pyproj": {"doctor.libraries", "grid", "stac.items", "region", "cube.template", "demo"},
     "pystac_client": {"stac.search"},
     "requests": {"stac.search", "reading.signing", "reading.network"},
     "rustac": {"stac.frozen", "stac.listed"},
-    "fsspec": {"storage", "region", "datasets", "training.engine"},
-    "pydantic": {"strictyaml", "scan.plan", "configuring"}
+    "fsspec": {"doctor.reach", "storage", "region", "datasets", "training.engine"},
+    "pydantic": {"strictyaml", "keys", "scan.plan"}
     | {f"{room}.settings" for room in ("region", "stac", "imagery", "cube", "scan", "labels", "training", "paper")},
     "yaml": {"strictyaml", "demo"},
-    "torch": {"model", "metrics", "datasets", "training", "scan.predict", "demo", "paper"},
+    "torch": {"doctor.libraries", "model", "metrics", "datasets", "training", "scan.predict", "demo", "paper"},
     "segment_anything": {"model.landslidenet"},
     "segmentation_models_pytorch": {"model.convnets"},
     "typer": {"cli"},

@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
-
-from landslide_scale.configuring import schema as schemas
-from landslide_scale.configuring.sheet import sheet
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.keys import schema as schemas
+from landslide_scale.keys.sheet import sheet
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.region.polygons import load as load_region
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.strictyaml import Section
 from landslide_scale.training.settings import FinetuneConfig
 
 _SAM_B = {
@@ -34,7 +33,7 @@ class Kind:
         then: Commands to go on with.
     """
 
-    model: type[BaseModel]
+    model: type[Section]
     example: Mapping[str, Any]
     then: tuple[str, ...] = field(default=())
 

@@ -8,8 +8,6 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
 SPARSE_S = 30
 TERMINAL_S = 0.2
@@ -44,11 +42,9 @@ class Line:
 
     def _bar(self, done: int, total: int, text: str) -> str:
         """Bar, percent and text, cut to the width of the terminal: what wraps cannot be written over."""
-        row = Table.grid(padding=(0, 1))
-        row.add_column(no_wrap=True, min_width=_BAR)
-        row.add_column(no_wrap=True, min_width=len("100%"), justify="right")
-        row.add_column(no_wrap=True, overflow="crop")
-        row.add_row(ProgressBar(total=total, completed=done, width=_BAR), f"{done / max(total, 1):.0%}", Text(text))
+        words = f"{done / max(total, 1):>4.0%} {text}"
+        if self._console.width < 2 * _BAR:
+            return words[: self._console.width - 1]
         with self._console.capture() as captured:
-            self._console.print(row)
-        return captured.get().rstrip("\n")
+            self._console.print(ProgressBar(total=total, completed=done, width=_BAR))
+        return f"{captured.get().rstrip()} {words[: self._console.width - _BAR - 2]}"

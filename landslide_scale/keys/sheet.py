@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from landslide_scale.configuring.schema import resolved
+from landslide_scale.keys.schema import resolved
 
 WIDTH = 100
 _INDENT = 2
@@ -29,7 +29,7 @@ def sheet(schema: Tree, example: Tree) -> str:
     """The configuration of a schema as YAML.
 
     Args:
-        schema: As :func:`landslide_scale.configuring.schema.schema` makes it.
+        schema: As :func:`landslide_scale.keys.schema.schema` makes it.
         example: Values in place of defaults: of all keys that must be given, and of others where that helps.
     """
     parts = _Sheet(schema["definitions"]).parts(schema, example)
