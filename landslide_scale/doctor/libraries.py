@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from landslide_scale.doctor.finding import Finding
-from landslide_scale.storage.rundir import commit
 
 PACKAGE = "landslide-scale"
 SAID = ("numpy", "zarr", "xarray", "dask", "geopandas", "shapely", "pydantic", "pystac-client", "rustac", "s3fs")
@@ -28,9 +27,9 @@ _EPSG = 32633
 
 def libraries() -> Iterator[Finding]:
     """The package, what it declares, and every library that brings more than Python."""
-    yield _package()
     yield _declared()
     looks: dict[str, Callable[[], Finding]] = {
+        PACKAGE: _package,
         "torch": _torch,
         "ray": _ray,
         "rasterio": _rasterio,
@@ -54,6 +53,8 @@ def _version(name: str) -> str:
 
 
 def _package() -> Finding:
+    from landslide_scale.storage.rundir import commit  # noqa: PLC0415 it needs what may be broken
+
     made = commit()
     return Finding(what=PACKAGE, value=f"{_version(PACKAGE)}, {f'commit {made}' if made else 'installed, no checkout'}")
 

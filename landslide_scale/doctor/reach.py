@@ -31,10 +31,15 @@ def storage(url: str) -> Finding:
     begun = time.monotonic()
     try:
         found = _listed(url)
-    except (ValueError, ImportError, *failures()) as error:
+    except _refusals() as error:
         said = without_secrets(f"{type(error).__name__}: {error}")
         return Finding(what=what, value=f"{shown}: {said[:300]}", cure=_cure(error), reached=False)
     return Finding(what=what, value=f"{shown}: {found} ({time.monotonic() - begun:.1f} s)")
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What is raised there, as far as its libraries are loaded by then."""
+    return (*failures(), ValueError, ImportError)
 
 
 def _listed(url: str) -> str:
