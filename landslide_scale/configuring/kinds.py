@@ -72,6 +72,7 @@ KINDS: Mapping[str, Kind] = {
         example={
             "datasets": {"pairs": {"kind": "pairs", "path": "data/pairs"}},
             "models": {"LandslideNet": {"name": "landslidenet"}, "PSPNet": {"name": "pspnet"}},
+            "base_weights": {"LandslideNet": _SAM_B},
             "output": {"run": "runs/benchmark"},
         },
         then=("benchmark",),

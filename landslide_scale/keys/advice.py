@@ -16,7 +16,7 @@ Tree = Mapping[str, Any]
 MOST_NAMED = 16
 """Keys that are listed where none is near; more would hide the message."""
 
-_ALIKE = 0.6
+_ALIKE = 0.7
 _NUMBER = re.compile(r"\s*([-+]?\d[\d_]*(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(.*)", re.DOTALL)
 
 _EPSG = re.compile(r"\s*EPSG:(\d+)\s*", re.IGNORECASE)
