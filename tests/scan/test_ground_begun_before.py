@@ -15,7 +15,7 @@ from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.grid import Lattice, Zone
 from landslide_scale.labels.chips import chips_plan
 from landslide_scale.labels.settings import ChipsConfig
-from landslide_scale.scan import driver, layout, prepared
+from landslide_scale.scan import layout, prepared
 from landslide_scale.scan.plan import Place, lattices
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.storage.rundir import RunDirectory
