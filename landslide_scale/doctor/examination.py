@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,9 +33,10 @@ class Asked:
 
 def examine(asked: Asked) -> Iterator[Finding]:
     """Package, machine, libraries, variables, and the places asked for."""
+    given = dict(os.environ)  # before libraries set variables of their own
     yield from libraries()
     yield from machine()
-    yield from variables()
+    yield from variables(given)
     yield from _places(asked)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from landslide_scale.doctor.finding import Finding
 from landslide_scale.redaction import without_secrets
@@ -34,9 +33,9 @@ _FOREIGN = "Unset it unless you know why it is set: each library here brings its
 _OF_DATA = ("GDAL_DATA", "PROJ_DATA", "PROJ_LIB")
 
 
-def variables() -> Iterator[Finding]:
+def variables(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Those that are set."""
-    for name, value in sorted(os.environ.items()):
+    for name, value in sorted(environment.items()):
         if name.upper() in SHOWN:
             yield Finding(what="variable", value=f"{name}={_clean(value)}", cure=_FOREIGN if name in _OF_DATA else "")
         elif _KNOWN.fullmatch(name):
