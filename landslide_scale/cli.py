@@ -3,27 +3,53 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from landslide_scale.runtime.console import run_guarded
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+COMMAND = "landslide-scale"
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="YAML file; see configs/.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that the output holds.")]
 
+Kind = Annotated[Literal["scan", "chips", "finetune", "benchmark"], typer.Argument(help="What is configured.")]
 Append = Annotated[bool, typer.Option("--append", help="Add the configuration's later windows to a complete scan.")]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN_DIR", help="Folder or URL of a scan: output.run.")]
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 typer's
+    if wanted:
+        typer.echo(f"{COMMAND} {version(COMMAND)}")
+        raise typer.Exit
+
+
+@app.callback()
+def everything(
+    *,
+    version_wanted: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Landslide probability over whole regions, from Sentinel-2 on a Ray cluster."""
+
+
 @app.command()
-def plan(config: ConfigFile) -> None:
-    """Dry run of a scan: scenes, blocks, GB to read, patches; nothing is written."""
-    sys.exit(run_guarded(lambda: _commands().plan(config)))
+def plan(
+    config: ConfigFile,
+    bands: Annotated[
+        str, typer.Option(metavar="NAMES", help="Plan for a checkpoint of these bands, as red,green,blue,slope.")
+    ] = "",
+) -> None:
+    """Dry run of a scan: scenes, blocks, GB to read, patches; nothing is written; needs no checkpoint."""
+    named = tuple(name.strip() for name in bands.split(",") if name.strip())
+    sys.exit(run_guarded(lambda: _commands().plan(config, named)))
 
 
 @app.command()
@@ -84,6 +110,42 @@ def benchmark(config: ConfigFile, *, resume: Resume = False) -> None:
 
 
 @app.command()
+def init(
+    kind: Kind,
+    region: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Polygons to put in as its region: GeoJSON, GeoPackage, ...")
+    ] = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="A new file; by default it is printed.")] = None,
+) -> None:
+    """A configuration to begin with: every key with its default, unit and meaning."""
+    sys.exit(run_guarded(lambda: _commands().init(kind, region, out)))
+
+
+@app.command()
+def schema(kind: Kind) -> None:
+    """The JSON schema of a configuration, for editors."""
+    sys.exit(run_guarded(lambda: _commands().schema(kind)))
+
+
+@app.command()
+def doctor(
+    s3: Annotated[str | None, typer.Option(metavar="URL", help="Also list this folder, as s3://bucket/folder.")] = None,
+    catalog: Annotated[
+        str | None, typer.Option(metavar="PROFILE|URL", help="Also search this catalogue, as earth-search-c1.")
+    ] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Also join this Ray cluster.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """What this machine and installation are fit for: one screen for a report of a fault, without secrets."""
+    # Not by way of the commands: they import every library, and one that is broken is to be named here.
+    from landslide_scale.doctor import examination  # noqa: PLC0415
+
+    asked = examination.Asked(storage=s3, catalogue=catalog, cluster=ray)
+    sys.exit(run_guarded(lambda: examination.report_json(asked) if as_json else examination.report(asked)))
+
+
+@app.command()
 def demo(
     directory: Annotated[Path, typer.Option("--dir", help="Where the made world and the results go.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Of the made world.")] = 7,
@@ -100,5 +162,5 @@ def _commands() -> ModuleType:
 
 
 def main() -> None:
-    """Entry point."""
-    app()
+    """Entry point; shells complete the same name that ``python -m`` is given."""
+    app(prog_name=COMMAND)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from landslide_scale.configuring.kinds import begun
+from landslide_scale.configuring.kinds import schema as schema_of
 from landslide_scale.demo.run import run_demo
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.inspection.coverage import MAPS
@@ -25,9 +28,9 @@ from landslide_scale.reports import (
 )
 from landslide_scale.runtime.console import say
 from landslide_scale.runtime.session import session
-from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.engine import append as append_windows
 from landslide_scale.scan.engine import scan as run_scan
+from landslide_scale.scan.prepared import foresee, prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify as verify_run
 from landslide_scale.storage.files import write_whole
@@ -41,9 +44,30 @@ from landslide_scale.training.settings import FinetuneConfig, finetune_job
 INCOMPLETE = 3
 
 
-def plan(path: Path) -> int:
-    """Print what a scan would do."""
-    say("\n".join(plan_lines(prepare(load(ScanConfig, path)))))
+def plan(path: Path, bands: tuple[str, ...] = ()) -> int:
+    """Print what a scan would do; of a checkpoint that takes `bands`, or of any, where none is named."""
+    wanted = load(ScanConfig, path)
+    without = bool(bands) or wanted.model.checkpoint is None
+    say("\n".join(plan_lines(foresee(wanted, bands) if without else prepare(wanted))))
+    return 0
+
+
+def init(kind: str, region: str | None, out: str | None) -> int:
+    """Write a configuration to begin with, or print it."""
+    text = begun(kind, region)
+    if out is None:
+        say(text.rstrip("\n"))
+        return 0
+    if Path(out).exists():
+        raise InvalidConfigError(f"{out} is there already", expected="a new file", key="--out")
+    write_whole(out, text.encode())
+    say(f"{out}: put yours where it says `required`")
+    return 0
+
+
+def schema(kind: str) -> int:
+    """Print the JSON schema of a configuration."""
+    say(json.dumps(schema_of(kind), indent=2, ensure_ascii=False))
     return 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -16,9 +15,11 @@ from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_line
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
+from landslide_scale.runtime.progress import Line
 from landslide_scale.scan.dates import few_dates
-from landslide_scale.scan.driver import Prepared, ScanSummary
+from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.plan import Plan, reader_bytes
+from landslide_scale.scan.prepared import Foreseen, Prepared
 from landslide_scale.scan.rounds import Progress
 from landslide_scale.scan.survey import Request
 from landslide_scale.scan.verify import Verdict
@@ -26,17 +27,15 @@ from landslide_scale.stac.items import Item, left_out
 from landslide_scale.stac.revisit import few_scenes
 from landslide_scale.stac.settings import CatalogConfig
 
-SPARSE_S = 30
-TERMINAL_S = 0.2
 NAMED_FINDINGS = 100
 NAMED_FAILURES = 20
 NAMED_UNITS = 3
 NAMED_SCENES = 20
 
 
-def plan_lines(prepared: Prepared) -> list[str]:
+def plan_lines(prepared: Prepared | Foreseen) -> list[str]:
     """What a scan would do."""
-    request, plan, model = prepared.survey.request, prepared.survey.plan, prepared.model
+    request, plan = prepared.survey.request, prepared.survey.plan
     return [
         *(_zone_line(plan, lattice, box) for lattice, box in plan.extents.items()),
         *(_window_line(plan, layer) for layer in range(len(plan.windows))),
@@ -47,6 +46,17 @@ def plan_lines(prepared: Prepared) -> list[str]:
         _memory_line(request, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
         *_not_used([f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined]),
+        *_model_lines(prepared),
+    ]
+
+
+def _model_lines(prepared: Prepared | Foreseen) -> list[str]:
+    """What is to be known of the model; of one that is not there, what was taken in its place."""
+    if isinstance(prepared, Foreseen):
+        side, bands = prepared.survey.plan.patches.patch, ", ".join(prepared.bands)
+        return [f"no checkpoint: planned for one with bands {bands} and patches of {side} px (--bands, predict.patch)"]
+    model = prepared.model
+    return [
         *([f"caveat: {model.caveat}"] if model.caveat else []),
         *([f"not known: {model.unknown}"] if model.unknown else []),
     ]
@@ -71,7 +81,7 @@ def _not_used(scenes: Sequence[str]) -> list[str]:
     return [*(f"not used: scene {one}" for one in scenes[:NAMED_SCENES]), *more]
 
 
-def _catalogue_lines(prepared: Prepared) -> list[str]:
+def _catalogue_lines(prepared: Prepared | Foreseen) -> list[str]:
     """What of the catalogue's answer is left out by a setting, and of which windows it holds suspiciously little."""
     request, items, config = prepared.survey.request, prepared.survey.items, prepared.config.catalog
     keys = Counter(key for item in items if (key := _key_against(item, config)))
@@ -115,18 +125,11 @@ class ScanProgress:
     """Units and km2 done, rate and time left; called with every :class:`Progress`."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self._said = 0.0
+        self._line = Line(stream)
 
     def __call__(self, progress: Progress) -> None:
         """Say it, where it is time to."""
-        last = progress.done == progress.total
-        if self._stream.isatty():
-            self._stream.write(f"\r\x1b[2K{_line(progress)}" + ("\n" if last else ""))
-        elif last or time.monotonic() - self._said >= SPARSE_S:
-            self._stream.write(f"{_line(progress)}\n")
-            self._said = time.monotonic()
-        self._stream.flush()
+        self._line(progress.done, progress.total, _line(progress))
 
 
 class CountProgress:
@@ -138,17 +141,11 @@ class CountProgress:
     """
 
     def __init__(self, what: str, stream: TextIO | None = None) -> None:
-        self._what, self._stream = what, stream or sys.stdout
-        self._said = time.monotonic()
+        self._what, self._line = what, Line(stream, said=time.monotonic())
 
     def __call__(self, done: int, total: int) -> None:
         """Say it, where it is time to."""
-        wait = TERMINAL_S if self._stream.isatty() else SPARSE_S
-        if done == total or time.monotonic() - self._said >= wait:
-            start, end = ("\r\x1b[2K", "\n" if done == total else "") if self._stream.isatty() else ("", "\n")
-            self._stream.write(f"{start}{done}/{total} {self._what}{end}")
-            self._stream.flush()
-            self._said = time.monotonic()
+        self._line(done, total, f"{done}/{total} {self._what}")
 
 
 def _line(progress: Progress) -> str:

@@ -21,7 +21,8 @@ class Window:
     """What scenes make one layer: the UTC instants ``start <= t < end``, and the same days of later years.
 
     Attributes:
-        start, end: Of the first year.
+        start: ISO date, at midnight UTC, or instant; of the first year.
+        end: ISO date or instant of the first year; not part of the window itself.
         years: How many years in a row, the first among them.
     """
 

@@ -81,6 +81,7 @@ class LandslideNetSpec:
     """One LandslideNet.
 
     Attributes:
+        name: ``landslidenet``, as without a name.
         sam: Size of the Segment Anything model underneath; ``vit_t`` (dim 128, depth 6, 2 heads) has no official
             weights and serves the demo and the tests.
         tuning: The tuning layers.

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.keys.advice import advice_on_absence, advice_on_key, advice_on_value, expected_yaml, len_of_list
 from landslide_scale.redaction import without_secrets
 
 _MOST_VALUES = 100_000
@@ -38,6 +39,19 @@ class _Loader(yaml.SafeLoader):
                 raise InvalidConfigError(f"key {key} twice", expected="every key once", line=line)
         return super().construct_mapping(node, deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 PyYAML's
+        """A value.
+
+        Raises:
+            InvalidConfigError: It looks like a date or number and is none, as 30 February.
+        """
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            line = node.start_mark.line + 1
+            found = f"{node.value} ({error})"
+            raise InvalidConfigError(found, expected="YAML of dates and numbers that there are", line=line) from error
+
 
 class Section(BaseModel):
     """A mapping of a configuration: every key known, every type as declared."""
@@ -62,8 +76,9 @@ def load(kind: type[C], path: str | Path) -> C:
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 a SafeLoader
     except InvalidConfigError as error:
         raise error.at(file=path) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 30 February
-        raise InvalidConfigError(" ".join(str(error).split()), expected="YAML without tags", file=path) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split()).replace('"<unicode string>", ', "")
+        raise InvalidConfigError(said, expected=expected_yaml(said), file=path) from error
     return parse(kind, content, source=str(path))
 
 
@@ -78,7 +93,8 @@ def parse(kind: type[C], content: object, *, source: str = "configuration") -> C
     try:
         return kind.model_validate_json(_json(content))
     except ValidationError as error:
-        problems = [_problem(detail) for detail in error.errors(include_url=False)]
+        schema = kind.model_json_schema()
+        problems = [_problem(detail, schema) for detail in error.errors(include_url=False)]
         raise InvalidConfigError("; ".join(problems), file=source) from None  # the chain repeats values
     except InvalidConfigError as error:
         raise error.at(file=source) from error
@@ -113,11 +129,20 @@ def hidden_tag(name: str) -> Tag:
     return Tag(_HIDDEN + name)
 
 
-def _problem(detail: Any) -> str:  # noqa: ANN401 pydantic's ErrorDetails
-    key = ".".join(str(part) for part in detail["loc"] if not str(part).startswith(_HIDDEN))
-    if detail["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return f"key {key}: unknown"
-    if detail["type"] in {"missing", "missing_argument"}:
-        return f"key {key}: missing"
+def _problem(detail: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401 pydantic's ErrorDetails
+    """What is wrong, and how it may have been meant."""
+    path = [part for part in detail["loc"] if not str(part).startswith((_HIDDEN, "[key]"))]
+    key, problem = ".".join(str(part) for part in path), detail["type"]
+    if problem in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return f"key {key}: unknown{_aside(advice_on_key(schema, path))}"
+    if problem in {"missing", "missing_argument"} and isinstance(path[-1], str):
+        return f"key {key}: missing{_aside(advice_on_absence(schema, path))}"
+    if problem == "missing":
+        return f"key {key}: missing; expected: {len_of_list(schema, path[:-1])} values"
     value = without_secrets(json.dumps(detail["input"], default=str))  # before it is cut
-    return f"key {key}: found {value[:80]}; expected: {detail['msg']}"
+    advice = advice_on_value(schema, path, detail["input"], problem)
+    return f"key {key}: found {value[:80]}; expected: {detail['msg']}{_aside(without_secrets(advice)[:200])}"
+
+
+def _aside(advice: str) -> str:
+    return f" ({advice})" if advice else ""

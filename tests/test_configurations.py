@@ -96,7 +96,7 @@ def test_an_unknown_key_is_refused_by_name(key: str):
         ("composite.method", "mean", "least_cloudy"),
         ("composite.dilate_m", float("nan"), "finite"),
         ("compute.cpus_per_predictor", float("inf"), "finite"),
-        ("model.checkpoint", None, "string"),
+        ("model.checkpoint", 3, "string"),
         ("predict.batch", [8], "[8]"),
         ("region.file", 3, "string"),
         ("output.sharded", "yes", '"yes"'),
@@ -122,9 +122,9 @@ def test_a_box_of_other_than_four_numbers_is_refused(bbox: list[object]):
 
 def test_every_problem_is_named_at_once():
     content = changed("grid.resolution", "10") | {"clouds": 3}
-    del content["model"]
+    del content["output"]
     text = refusal(content)
-    assert all(key in text for key in ("key grid.resolution", "key clouds: unknown", "key model: missing"))
+    assert all(key in text for key in ("key grid.resolution", "key clouds: unknown", "key output: missing"))
 
 
 @pytest.mark.parametrize(

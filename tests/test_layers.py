@@ -27,31 +27,27 @@ DEEPEST = 9
 
 ONLY_IN = {
     "ray": {
-        "runtime.session",
-        "runtime.trial",
-        "scan.engine",
-        "scan.pipeline",
-        "labels.engine",
-        "training.engine",
-        "paper.study",
-    },  # fmt: skip
-    "rasterio": {"reading", "demo"},
+        *("doctor.cluster", "runtime.session", "runtime.trial"),
+        *("scan.engine", "scan.pipeline", "labels.engine", "training.engine", "paper.study"),
+    },
+    "rasterio": {"doctor.libraries", "reading", "demo"},
     "rioxarray": {"demo"},
     "tifffile": {"datasets"},
     "zarr": {"cube"},
     "geopandas": {"region", "demo"},
-    "pyproj": {"grid", "stac.items", "region", "cube.template", "demo"},
+    "pyproj": {"doctor.libraries", "grid", "stac.items", "region", "cube.template", "demo"},
     "pystac_client": {"stac.search"},
     "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network"},
     "rustac": {"stac.frozen", "stac.listed"},
-    "fsspec": {"storage", "region", "datasets", "training.engine"},
-    "pydantic": {"strictyaml", "scan.plan", "imagery.mask_settings"}
+    "fsspec": {"doctor.reach", "storage", "region", "datasets", "training.engine"},
+    "pydantic": {"strictyaml", "keys", "scan.plan", "imagery.mask_settings"}
     | {f"{room}.settings" for room in ("region", "stac", "imagery", "cube", "scan", "labels", "training", "paper")},
     "yaml": {"strictyaml", "demo"},
-    "torch": {"model", "metrics", "datasets", "training", "scan.predict", "demo", "paper"},
+    "torch": {"doctor.libraries", "model", "metrics", "datasets", "training", "scan.predict", "demo", "paper"},
     "segment_anything": {"model.landslidenet"},
     "segmentation_models_pytorch": {"model.convnets"},
     "typer": {"cli"},
+    "rich": {"runtime.progress"},
     "matplotlib": {"inspection.coverage", "demo", "paper"},
 }
 """Each of these libraries is imported in the named packages and modules alone."""
@@ -226,9 +222,20 @@ def test_nothing_but_the_commands_imports_the_made_world():
 @pytest.mark.parametrize(
     ("whole", "users"),
     [
-        ("scan.settings.ScanConfig", {"scan.driver", "scan.engine", "demo.run", "demo.compare", "commands"}),
-        ("labels.settings.ChipsConfig", {"labels.chips", "demo.run", "commands"}),
-        ("training.settings.FinetuneConfig", {"paper.trials", "demo.run", "commands"}),
+        (
+            "scan.settings.ScanConfig",
+            {
+                "scan.driver",
+                "scan.prepared",
+                "scan.engine",
+                "configuring.kinds",
+                "demo.run",
+                "demo.compare",
+                "commands",
+            },
+        ),
+        ("labels.settings.ChipsConfig", {"labels.chips", "configuring.kinds", "demo.run", "commands"}),
+        ("training.settings.FinetuneConfig", {"paper.trials", "configuring.kinds", "demo.run", "commands"}),
     ],
 )
 def test_a_whole_configuration_goes_no_further_than_where_it_is_taken_apart(whole: str, users: set[str]):

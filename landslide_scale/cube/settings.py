@@ -47,7 +47,12 @@ class GridConfig(Section):
 
 
 class CubeConfig(Section):
-    """Where the run goes: a local path or fsspec URL, and whether shards are used (GDAL before 3.13 reads none)."""
+    """Where the run goes, and how it is stored.
+
+    Attributes:
+        run: Folder of the run: a local path or fsspec URL.
+        sharded: Whether chunks are stored in shards of a block; GDAL before 3.13 reads none.
+    """
 
     run: str
     sharded: bool = True

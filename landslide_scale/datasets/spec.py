@@ -21,7 +21,7 @@ class DataSpec:
             published, with ``img`` and ``mask`` inside. ``pairs``: plain folders ``image`` and ``mask``. ``chips``:
             what ``landslide-scale chips`` writes.
         path: Folder, or its URL.
-        split: ``seeded`` parts the images by `TrainSpec.seed`, as the paper. ``official``, of ``landslide4sense``,
+        split: ``seeded`` parts the images by ``train.seed``, as the paper. ``official``, of ``landslide4sense``,
             takes the published parts in `path`: ``TrainData`` is learnt from, ``ValidData`` chosen by, ``TestData``
             scored.
         resolution: Metres per pixel of ``pairs``, for scores by landslide size; other kinds know their own.

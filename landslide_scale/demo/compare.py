@@ -24,9 +24,9 @@ from landslide_scale.imagery.observe import observe
 from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics import Scores
 from landslide_scale.reading.raster import read_classes
-from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import Plan
+from landslide_scale.scan.prepared import prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.survey import Survey
 from landslide_scale.stac import items

@@ -20,9 +20,14 @@ class ChipsConfig(Section):
     Attributes:
         region: Ground whose labels are complete: unlabelled ground inside it is background.
         labels: Polygons of landslides.
+        windows: Periods of time, of each of which chips are made; half-open: the end is not part of it.
+        catalog: Where the scenes are from.
         dem: Where ``elevation`` and ``slope`` among the bands are from.
-        bands: Channels of the chips.
+        grid: The lattice of the chips.
+        composite: How the scenes of a window become one image.
+        bands: Channels of the chips: bands of Sentinel-2 (``red``, ``nir``, ``swir16``, ...), ``elevation``, ``slope``.
         size: Side of a chip in pixels.
+        compute: What making them takes of the cluster: `address` and `cpus_per_reader` alone.
         directory: Where the chips go; must be empty or absent.
     """
 

@@ -122,9 +122,8 @@ def _split(west: float, south: float, east: float, north: float) -> list[BaseGeo
 def _check(shape: BaseGeometry | None, **where: object) -> None:
     if shape is None or shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
         kind = "empty" if shape is None or shape.is_empty else f"a {shape.geom_type}"
-        raise InvalidRegionError(
-            kind, expected="a polygon", cure="Leave it out, or put it into a layer of its own."
-        ).at(**where)
+        cure = "Draw the area itself (or leave this out, or in a layer of its own), or give region.bbox."
+        raise InvalidRegionError(kind, expected="a polygon", cure=cure).at(**where)
     if not shape.is_valid:
         raise InvalidRegionError(
             shapely.is_valid_reason(shape),
@@ -150,4 +149,5 @@ def _check_degrees(bounds: Any, **where: object) -> None:  # noqa: ANN401 a nump
         raise InvalidRegionError(
             f"bounds {[west, south, east, north]}",
             expected="degrees, longitudes -180 to 180 and latitudes -90 to 90",
+            cure="Metres are of a projected system, which a file must state; a box is in degrees.",
         ).at(**where)

@@ -9,11 +9,12 @@ from landslide_scale.strictyaml import Section
 
 
 class RegionConfig(Section):
-    """Where: a bounding box in degrees (west, south, east, north; west > east crosses the antimeridian) or a file.
+    """Where: a bounding box or a file of polygons, exactly one of them.
 
     Attributes:
-        bbox: The box.
-        file: A vector file, a folder or ``.zip`` of such, by path or fsspec URL.
+        bbox: West, south, east, north in degrees; west > east crosses the antimeridian.
+        file: Path or fsspec URL of a vector file of polygons (GeoJSON, GeoPackage, Shapefile, ...) that states its
+            coordinate reference system, or of a folder or ``.zip`` of such.
         layer: Which of its layers, or folders of a KML; needed where several hold polygons, but not in a KML, of which
             all folders are taken.
     """

@@ -12,22 +12,20 @@ from typing import Any
 
 from landslide_scale.cube import template
 from landslide_scale.cube.ledger import Ledger, Record
-from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.metrics import AreaRatio, area_line, assumption
-from landslide_scale.region.metres import check_metres
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow, growing
 from landslide_scale.scan.layout import CUBE, Layout
-from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.plan import WorkUnit
+from landslide_scale.scan.prepared import Prepared, asked, fitting, prepare, result_settings
 from landslide_scale.scan.rounds import Belt, Report, Reporter, differing, shortage, unreadable, worked_on
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled, without
+from landslide_scale.scan.survey import without
 from landslide_scale.scan.verify import changed
 from landslide_scale.scan.work import Task
 from landslide_scale.stac.aside import keep_aside
 from landslide_scale.stac.frozen import DEM, SCENES, freeze
-from landslide_scale.stac.settings import DemConfig, check_terrain
+from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -85,57 +83,6 @@ class ScanSummary:
         return area_line(self.landslide_km2, self.area, fair_share=self.fair_share)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A scan that can be begun, or gone on with.
-
-    Attributes:
-        config: As asked for, under the rules that its run was begun under.
-        run: Where it goes.
-        model: With what.
-        survey: Over what.
-    """
-
-    config: ScanConfig
-    run: RunDirectory
-    model: ScanModel
-    survey: Survey
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What the result depends on, files by their content."""
-        return _settings(self.config, self.model, self.survey.request)
-
-
-def prepare(config: ScanConfig) -> Prepared:
-    """Settle a scan; an earlier run in the same folder has frozen its scenes, and they are used again.
-
-    Raises:
-        InvalidInputError: Anything the user gave that does not fit; nothing has been written.
-    """
-    run = RunDirectory(config.output.run)
-    begun = _begun(run)
-    if begun is not None:
-        config = config.as_begun(begun)
-    model = _fitting(config)
-    request, sources = _asked(config, model)
-    if begun is None:  # a run that counts in other metres goes on in them
-        check_metres(config.grid.crs, request.ground)
-    survey = settled(request, sources, kept_or_searched(run, request, sources))
-    return Prepared(config=config, run=run, model=model, survey=survey)
-
-
-def _begun(run: RunDirectory) -> object | None:
-    """The settings of the run in a folder. Something else there is refused once the folder is to be taken."""
-    if not run.exists("run.json"):
-        return None
-    try:
-        settings: object = run.claimed()["settings"]
-    except RunConflictError:
-        return None
-    return settings
-
-
 def begin(
     config: ScanConfig, engine: Engine, *, resume: bool, progress: Report, join: Join = _nothing_to_join
 ) -> ScanSummary:
@@ -173,37 +120,11 @@ def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSumma
     with held(run) as lease:
         grown = growing(run, config.windows)
         config = config.as_begun(grown.settings)
-        model = _fitting(config)
-        request, sources = _asked(config, model)
-        survey = grow(run, grown, request, sources, _settings(config, model, request))
+        model = fitting(config)
+        request, sources = asked(config, model.bands, model.patches)
+        survey = grow(run, grown, request, sources, result_settings(config, model, request))
         prepared = Prepared(config=config, run=run, model=model, survey=survey)
         return _finish(prepared, lease, engine, progress)
-
-
-def _fitting(config: ScanConfig) -> ScanModel:
-    """The checkpoint, which fits what it will be shown."""
-    return fitting_model(config.model, config.predict, observed_as(config.grid, config.composite, config.dem))
-
-
-def _asked(config: ScanConfig, model: ScanModel) -> tuple[Request, Sources]:
-    """What is to be observed for a model, and where it is looked for."""
-    try:
-        check_terrain(model.bands, config.dem)
-    except InvalidConfigError as error:
-        raise error.at(file=config.model.checkpoint) from error
-    request = requested(
-        config.region,
-        windows=config.windows,
-        bands=model.bands,
-        patches=model.patches,
-        grid=config.grid,
-        composite=config.composite,
-    )
-    return request, Sources(catalog=config.catalog, dem=config.dem)
-
-
-def _settings(config: ScanConfig, model: ScanModel, request: Request) -> dict[str, Any]:
-    return config.settings() | {"checkpoint_sha256": model.sha256, "region_sha256": request.ground_sha256}
 
 
 def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) -> ScanSummary:

@@ -22,6 +22,8 @@ NETWORK_SIDE = 448
 """Side in pixels of what the encoder sees by default: 28 of SAM's tokens, two windows of 14 without padding; a multiple
 of 32 too, for the convolutional networks."""
 
+_NONE_YET = "`landslide-scale finetune` writes checkpoint.safetensors into its output.run;"
+
 SAME_RESOLUTION = 0.05
 """Relative difference up to which two resolutions are one: what is left of true metres in a projection, say."""
 
@@ -92,9 +94,16 @@ def fitting_model(checkpoint: CheckpointConfig, predict: PredictConfig, shown: I
 
     Raises:
         InvalidCheckpointError: It is no checkpoint, or does not fit what a scan shows it.
-        InvalidConfigError: The network cannot see patches of the side asked for.
+        InvalidConfigError: There is none, or the network cannot see patches of the side asked for.
     """
-    card, sha256 = identified(checkpoint.checkpoint)
+    if checkpoint.checkpoint is None:
+        raise InvalidConfigError(
+            "no checkpoint",
+            expected="the path or URL of one",
+            cure=f"{_NONE_YET} `plan` does without.",
+            key="model.checkpoint",
+        )
+    card, sha256 = _identified(checkpoint.checkpoint)
     caveats = (_radiometry(checkpoint, card), _resolution(checkpoint, card, shown), _making(card.trained_on, shown))
     patches = PatchLattice(patch=_patch_side(predict.patch, card), halo=predict.halo)
     return ScanModel(
@@ -104,6 +113,14 @@ def fitting_model(checkpoint: CheckpointConfig, predict: PredictConfig, shown: I
         caveat=" ".join(caveat for caveat in caveats if caveat),
         unknown=_unknown(card.trained_on),
     )
+
+
+def _identified(url: str) -> tuple[ModelCard, str]:
+    try:
+        return identified(url)
+    except InvalidCheckpointError as error:
+        cure = error.cure or f"{_NONE_YET} `plan --bands red,green,blue` does without."
+        raise InvalidCheckpointError(error.found, expected=error.expected, cure=cure, **error.where) from error
 
 
 def _patch_side(asked: int | None, card: ModelCard) -> int:

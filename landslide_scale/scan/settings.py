@@ -45,13 +45,13 @@ class CheckpointConfig(Section):
     """The model to scan with.
 
     Attributes:
-        checkpoint: Path or URL of a landslide_scale checkpoint.
+        checkpoint: Path or URL of a landslide_scale checkpoint, as ``finetune`` writes it; ``plan`` does without.
         base_weights: Path or URL of the SAM weights it stands on, where they moved since.
         accept_radiometry: Go on although the checkpoint was trained on this other radiometry; every output says so.
         accept_resolution: Go on although it was trained on pixels of so many metres; every output says so.
     """
 
-    checkpoint: str
+    checkpoint: str | None = None
     base_weights: str | None = None
     accept_radiometry: Radiometry | None = None
     accept_resolution: float | None = Field(default=None, gt=0)
@@ -101,9 +101,9 @@ class ScanCompute(Section):
     Attributes:
         address: Ray cluster; by default the one of the job, else a local one.
         predictors: Actors that hold the model: so many, or ``least`` and ``most``.
-        gpus_per_predictor: 0 predicts on CPU.
-        cpus_per_predictor: Also the number of torch threads.
-        cpus_per_reader: Of one read task.
+        gpus_per_predictor: GPUs of each; 0 predicts on CPU.
+        cpus_per_predictor: CPU cores of each, and its number of torch threads.
+        cpus_per_reader: CPU cores of one read task.
         attempts: Tries per work unit before it is recorded as failed; one that ends its process counts.
         no_progress_s: Seconds without a finished unit after which the run gives up, while a predictor is ready.
         predictors_within_s: Seconds without any predictor ready after which it does; a cluster may wait for machines.
@@ -153,7 +153,20 @@ class ScanCompute(Section):
 
 
 class ScanConfig(Section):
-    """One region-wide scan."""
+    """One region-wide scan.
+
+    Attributes:
+        region: Ground to scan.
+        windows: Periods of time, each of which becomes a layer of the cube; half-open: the end is not part of it.
+        catalog: Where the scenes are from.
+        dem: Where ``elevation`` and ``slope`` are from, for a checkpoint with such a band.
+        grid: The lattice of the cube.
+        composite: How the scenes of a window become one image.
+        model: The model to scan with.
+        predict: How the network passes over a block.
+        compute: What the scan takes of the cluster.
+        output: Where the run goes.
+    """
 
     region: RegionConfig
     windows: tuple[WindowField, ...] = Field(min_length=1)
@@ -161,7 +174,7 @@ class ScanConfig(Section):
     dem: DemConfig | None = None
     grid: GridConfig = GridConfig()
     composite: CompositeConfig = CompositeConfig()
-    model: CheckpointConfig
+    model: CheckpointConfig = CheckpointConfig()
     predict: PredictConfig = PredictConfig()
     compute: ScanCompute = ScanCompute()
     output: CubeConfig

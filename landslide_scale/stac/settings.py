@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
+    WithJsonSchema,
     WrapSerializer,
     model_serializer,
     model_validator,
@@ -28,11 +29,36 @@ AssetWord = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Interpolation = Literal["cubic", "bilinear"]
 """How elevations are found between the pixels of their model."""
 
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?$")]
-BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$", max_length=63)]
-BucketAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$")]
-TileName = Annotated[str, Field(pattern=r"^\d\d[C-X][A-Z]{2}$")]
-SignerAddress = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$")]
+HostName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?$",
+        description="a host's name or number alone, as example.com: no https://, port or folder",
+    ),
+]
+BucketName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$",
+        max_length=63,
+        description="a bucket's name alone, as my-bucket: no s3:// and no folder",
+    ),
+]
+BucketAddress = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
+        description="the address it is read by, as https://my-bucket.s3.eu-central-1.amazonaws.com",
+    ),
+]
+TileName = Annotated[str, Field(pattern=r"^\d\d[C-X][A-Z]{2}$", description="a tile's name, as 33TWM")]
+SignerAddress = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^/?#@\s]+/[^?#\s]*$",
+        description="an address with a folder, as https://example.com/token/{account}/{container}",
+    ),
+]
 
 
 def _window(value: object) -> object:
@@ -49,7 +75,7 @@ def _window(value: object) -> object:
     try:
         return Window(start=utc(value["start"]), end=utc(value["end"]), years=years)
     except (TypeError, ValueError) as error:  # datetime's own: not a text, not a date
-        raise InvalidConfigError(str(error), expected="an ISO date or instant", key="windows") from error
+        raise InvalidConfigError(str(error), expected="an ISO date or instant, as 2024-10-01", key="windows") from error
 
 
 def _recorded(window: Window, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -61,13 +87,20 @@ WindowField = Annotated[Window, BeforeValidator(_window), WrapSerializer(_record
 """A window as a configuration gives it."""
 
 
+_OFFSET = "in_numbers|removed|profile|flag:[A-Za-z0-9_.:+-]{1,255}"
+
+
 def _offset(value: object) -> object:
-    if value is not None and not re.fullmatch(r"in_numbers|removed|profile|flag:[A-Za-z0-9_.:+-]{1,255}", str(value)):
+    if value is not None and not re.fullmatch(_OFFSET, str(value)):
         raise PydanticCustomError("offset", "in_numbers, removed, or flag:PROPERTY of the Items that says which")
     return value
 
 
-OffsetWord = Annotated[str | None, BeforeValidator(_offset)]
+OffsetWord = Annotated[
+    str | None,
+    BeforeValidator(_offset),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": f"^({_OFFSET})$"}, {"type": "null"}]}),
+]
 """Who says whether the numbers of assets still carry the radiometric offset."""
 
 

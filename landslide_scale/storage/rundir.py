@@ -217,7 +217,7 @@ def _environment() -> dict[str, Any]:
     return {
         "begun": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in RECORDED}},
-        "git_commit": _commit(),
+        "git_commit": commit(),
     }
 
 
@@ -228,7 +228,7 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _commit() -> str:
+def commit() -> str:
     """Of the checkout that the package runs from; empty where it is installed."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:

@@ -17,10 +17,15 @@ from landslide_scale.training.spec import TrainSpec
 
 
 class BaseWeightsConfig(Section):
-    """Official SAM weights, or ImageNet weights of a convolutional encoder, by path or URL, with their SHA-256."""
+    """Official SAM weights, or ImageNet weights of a convolutional encoder.
+
+    Attributes:
+        url: Path or URL of the file; an address is fetched once and kept in a cache.
+        sha256: Of the file, as 64 hexadecimal digits in lower case; another file is refused.
+    """
 
     url: str
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits in lower case, as sha256sum says")
 
 
 class TrainCompute(Section):
@@ -29,11 +34,11 @@ class TrainCompute(Section):
     Attributes:
         address: Ray cluster; by default the one of the job, else a local one.
         workers: DDP processes.
-        gpu: One GPU per worker (nccl); otherwise CPU (gloo).
-        cpus_per_worker: Also the number of torch threads.
+        gpu: Whether each has a GPU (nccl); otherwise they are on CPUs (gloo).
+        cpus_per_worker: CPU cores of each, and its number of torch threads.
         wait_s: Seconds for which the workers' machines are waited for, on a cluster that may grow.
         max_failures: Restarts from the last epoch before the run gives up.
-        collective_timeout_s: After which a hanging all-reduce is an error.
+        collective_timeout_s: Seconds after which a hanging all-reduce is an error.
     """
 
     address: str | None = None
@@ -46,7 +51,11 @@ class TrainCompute(Section):
 
 
 class RunConfig(Section):
-    """Where a run goes: a local path or fsspec URL."""
+    """Where a run goes.
+
+    Attributes:
+        run: Folder of the run: a local path or fsspec URL.
+    """
 
     run: str
 
@@ -75,7 +84,16 @@ ModelField = Annotated[
 
 
 class FinetuneConfig(Section):
-    """One fine-tuning."""
+    """One fine-tuning.
+
+    Attributes:
+        dataset: Labelled images to learn from.
+        model: The network: LandslideNet, or by its name another.
+        base_weights: What the network starts from; None: random weights, which a frozen encoder does not learn from.
+        train: How it is trained.
+        compute: What it takes of the cluster.
+        output: Where the run goes.
+    """
 
     dataset: DataSpec
     model: ModelField = LandslideNetSpec()

@@ -17,10 +17,10 @@ class TrainSpec:
     Attributes:
         epochs: Passes over the training part.
         batch: Global batch: images per optimiser step over all workers together.
-        learning_rate: AdamW's.
-        weight_decay: AdamW's.
-        patch: Side of the training square in native pixels; once enlarged by ``upsample``, a multiple of the model's
-            ``multiple``.
+        learning_rate: AdamW's, above 0.
+        weight_decay: AdamW's, a share of each weight per step and rate.
+        patch: Side of the training square in native pixels; once enlarged by the model's ``upsample``, a multiple of
+            16, of 32 for ``unet`` and of 8 for ``pspnet`` and ``ccnet``.
         seed: Of the split, the initial weights, the order and the augmentation.
         holdout: Fraction scored and never trained on (the paper's 30 %).
         validation: Fraction of the training part on which epoch, threshold and temperature are chosen.

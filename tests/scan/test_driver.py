@@ -17,7 +17,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import RunConflictError
 from landslide_scale.model import checkpoint
 from landslide_scale.model.checkpoint import ModelCard, read_card
-from landslide_scale.scan import driver
+from landslide_scale.scan import driver, prepared
 from landslide_scale.scan.engine import _engine
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.stac import items
@@ -104,13 +104,13 @@ def test_the_pixels_that_were_asked_are_those_of_new_and_doubtful_scenes_alone(
     catalogue: tuple[str, Path], model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[str] = []
-    ask = driver.settled.__globals__["ask_pixels"]
+    ask = prepared.settled.__globals__["ask_pixels"]
 
     def asking(scenes: list[Any]) -> object:
         asked.extend(scene.id for scene in scenes)
         return ask(scenes)
 
-    monkeypatch.setitem(driver.settled.__globals__, "ask_pixels", asking)
+    monkeypatch.setitem(prepared.settled.__globals__, "ask_pixels", asking)
     loading = sure(read_card(model))
     told, known = {"profile": "plain", "offset": "in_numbers"}, ["a", "b", "c"]
     cases = [(told, [], []), ({"profile": "plain"}, known, ["d"]), ({"profile": "earth-search-v1"}, known, ["d"])]

@@ -15,7 +15,7 @@ from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.grid import Lattice, Zone
 from landslide_scale.labels.chips import chips_plan
 from landslide_scale.labels.settings import ChipsConfig
-from landslide_scale.scan import driver, layout
+from landslide_scale.scan import layout, prepared
 from landslide_scale.scan.plan import Place, lattices
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.storage.rundir import RunDirectory
@@ -41,9 +41,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 def begun(settings: dict[str, Any]) -> RunDirectory:
     """The folder of a run that was stopped as soon as it had claimed it, when no rule was checked."""
     config = parse(ScanConfig, settings)
-    model = driver._fitting(config)
-    request, _ = driver._asked(config, model)
-    recorded = driver._settings(config, model, request)
+    model = prepared.fitting(config)
+    request, _ = prepared.asked(config, model.bands, model.patches)
+    recorded = prepared.result_settings(config, model, request)
     recorded["grid"].pop("zones", None)
     run = RunDirectory(config.output.run)
     run.claim("scan", recorded, resume=False)

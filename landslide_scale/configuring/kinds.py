@@ -1,0 +1,114 @@
+"""What there are configurations of: for each kind its model, and an example of what must be given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from landslide_scale.errors import InvalidConfigError
+from landslide_scale.keys import schema as schemas
+from landslide_scale.keys.sheet import sheet
+from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.paper.settings import BenchmarkConfig
+from landslide_scale.region.polygons import load as load_region
+from landslide_scale.region.settings import RegionConfig
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.strictyaml import Section
+from landslide_scale.training.settings import FinetuneConfig
+
+_SAM_B = {
+    "url": "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth",
+    "sha256": "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of configuration.
+
+    Attributes:
+        model: What reads it.
+        example: Of the keys that must be given, and of others that one would rather not leave alone.
+        then: Commands to go on with.
+    """
+
+    model: type[Section]
+    example: Mapping[str, Any]
+    then: tuple[str, ...] = field(default=())
+
+
+KINDS: Mapping[str, Kind] = {
+    "scan": Kind(
+        model=ScanConfig,
+        example={
+            "region": {"bbox": [85.60, 28.05, 85.75, 28.20]},
+            "windows": [{"start": "2024-10-01", "end": "2024-12-01"}],
+            "output": {"run": "runs/scan"},
+        },
+        then=("plan", "scan"),
+    ),
+    "chips": Kind(
+        model=ChipsConfig,
+        example={
+            "region": {"file": "labelled_ground.geojson"},
+            "labels": {"file": "landslides.geojson"},
+            "windows": [{"start": "2024-10-01", "end": "2024-12-01"}],
+            "directory": "runs/chips",
+        },
+        then=("chips",),
+    ),
+    "finetune": Kind(
+        model=FinetuneConfig,
+        example={
+            "dataset": {"kind": "chips", "path": "runs/chips"},
+            "base_weights": _SAM_B,
+            "output": {"run": "runs/finetune"},
+        },
+        then=("finetune", "evaluate"),
+    ),
+    "benchmark": Kind(
+        model=BenchmarkConfig,
+        example={
+            "datasets": {"pairs": {"kind": "pairs", "path": "data/pairs"}},
+            "models": {"LandslideNet": {"name": "landslidenet"}, "PSPNet": {"name": "pspnet"}},
+            "base_weights": {"LandslideNet": _SAM_B},
+            "output": {"run": "runs/benchmark"},
+        },
+        then=("benchmark",),
+    ),
+}
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """The JSON schema of a kind's files."""
+    return schemas.schema(KINDS[kind].model, f"landslide-scale {kind}")
+
+
+def begun(kind: str, region: str | None = None) -> str:
+    """A configuration to begin with, as YAML.
+
+    Args:
+        kind: One of :data:`KINDS`.
+        region: Path or URL of a vector file of polygons, put in where the kind has a region.
+
+    Raises:
+        InvalidRegionError: It is no such file.
+        InvalidConfigError: A kind without a region.
+    """
+    wanted, example = KINDS[kind], dict(KINDS[kind].example)
+    if region is not None:
+        example["region"] = _checked(kind, region)
+    head = [
+        f"# landslide-scale {kind}: every key with its default, or an example where it is required.",
+        *(f"# landslide-scale {command} --config FILE" for command in wanted.then),
+    ]
+    return "\n".join(head) + "\n\n" + sheet(schema(kind), example)
+
+
+def _checked(kind: str, region: str) -> dict[str, str]:
+    if "region" not in KINDS[kind].model.model_fields:
+        able = " or ".join(name for name, one in KINDS.items() if "region" in one.model.model_fields)
+        raise InvalidConfigError(f"{kind}, which has no region", expected=able, key="--region")
+    load_region(RegionConfig(file=region))
+    return {"file": region}

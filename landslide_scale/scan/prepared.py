@@ -1,0 +1,150 @@
+"""A scan before anything is written: its model, and what it would be over; also where there is no model yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS
+from landslide_scale.errors import InvalidConfigError, RunConflictError
+from landslide_scale.grid import PatchLattice
+from landslide_scale.region.metres import check_metres
+from landslide_scale.scan.model import NETWORK_SIDE, ScanModel, fitting_model, observed_as
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
+from landslide_scale.spec import LandslideNetSpec
+from landslide_scale.stac.settings import check_terrain
+from landslide_scale.storage.rundir import RunDirectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A scan that can be begun, or gone on with.
+
+    Attributes:
+        config: As asked for, under the rules that its run was begun under.
+        run: Where it goes.
+        model: With what.
+        survey: Over what.
+    """
+
+    config: ScanConfig
+    run: RunDirectory
+    model: ScanModel
+    survey: Survey
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on, files by their content."""
+        return result_settings(self.config, self.model, self.survey.request)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreseen:
+    """A scan whose checkpoint is not there yet.
+
+    Attributes:
+        config: As asked for, under the rules that its run was begun under.
+        survey: Over what.
+        bands: Channels of the network it was planned for.
+    """
+
+    config: ScanConfig
+    survey: Survey
+    bands: tuple[str, ...]
+
+
+def prepare(config: ScanConfig) -> Prepared:
+    """Settle a scan; an earlier run in the same folder has frozen its scenes, and they are used again.
+
+    Raises:
+        InvalidInputError: Anything the user gave that does not fit; nothing has been written.
+    """
+    run = RunDirectory(config.output.run)
+    begun = _begun(run)
+    if begun is not None:
+        config = config.as_begun(begun)
+    model = fitting(config)
+    survey = _surveyed(config, run, begun, model.bands, model.patches)
+    return Prepared(config=config, run=run, model=model, survey=survey)
+
+
+def foresee(config: ScanConfig, bands: tuple[str, ...] = ()) -> Foreseen:
+    """What a scan would be with a checkpoint that is not there yet.
+
+    Args:
+        config: The scan; its checkpoint is not looked at.
+        bands: What the network will take; none: LandslideNet's own, and elevation and slope where ``dem`` is given.
+
+    Raises:
+        InvalidInputError: As for :func:`prepare`, or an unknown band.
+    """
+    network = LandslideNetSpec()
+    bands = bands or (*network.bands, *(TERRAIN_BANDS if config.dem is not None else ()))
+    _check_bands(bands)
+    run = RunDirectory(config.output.run)
+    begun = _begun(run)
+    if begun is not None:
+        config = config.as_begun(begun)
+    patches = PatchLattice(patch=config.predict.patch or NETWORK_SIDE // network.upsample, halo=config.predict.halo)
+    survey = _surveyed(config, run, begun, bands, patches)
+    return Foreseen(config=config, survey=survey, bands=bands)
+
+
+def _check_bands(bands: tuple[str, ...]) -> None:
+    known = (*BAND_NAMES, *TERRAIN_BANDS)
+    if wrong := [band for band in bands if band not in known or bands.count(band) > 1]:
+        raise InvalidConfigError(
+            f"bands {', '.join(wrong)}", expected=f"each once, of {', '.join(known)}", key="--bands"
+        )
+
+
+def _begun(run: RunDirectory) -> object | None:
+    """The settings of the run in a folder. Something else there is refused once the folder is to be taken."""
+    if not run.exists("run.json"):
+        return None
+    try:
+        settings: object = run.claimed()["settings"]
+    except RunConflictError:
+        return None
+    return settings
+
+
+def fitting(config: ScanConfig) -> ScanModel:
+    """The checkpoint, which fits what it will be shown."""
+    return fitting_model(config.model, config.predict, observed_as(config.grid, config.composite, config.dem))
+
+
+def asked(config: ScanConfig, bands: tuple[str, ...], patches: PatchLattice) -> tuple[Request, Sources]:
+    """What is to be observed for a network, and where it is looked for.
+
+    Raises:
+        InvalidInputError: The bands do not fit ``dem``, or the region cannot be read.
+    """
+    try:
+        check_terrain(bands, config.dem)
+    except InvalidConfigError as error:
+        raise error.at(file=config.model.checkpoint) from error
+    request = requested(
+        config.region,
+        windows=config.windows,
+        bands=bands,
+        patches=patches,
+        grid=config.grid,
+        composite=config.composite,
+    )
+    return request, Sources(catalog=config.catalog, dem=config.dem)
+
+
+def _surveyed(
+    config: ScanConfig, run: RunDirectory, begun: object | None, bands: tuple[str, ...], patches: PatchLattice
+) -> Survey:
+    request, sources = asked(config, bands, patches)
+    if begun is None:  # a run that counts in other metres goes on in them
+        check_metres(config.grid.crs, request.ground)
+    return settled(request, sources, kept_or_searched(run, request, sources))
+
+
+def result_settings(config: ScanConfig, model: ScanModel, request: Request) -> dict[str, Any]:
+    """What the result depends on, files by their content."""
+    return config.settings() | {"checkpoint_sha256": model.sha256, "region_sha256": request.ground_sha256}
