@@ -11,6 +11,8 @@ import shapely
 from helpers.borderland import border_tiles, served
 from helpers.chipping import REGION, SCAR, asked, plain
 
+from landslide_scale.datasets.chips import read_index
+from landslide_scale.datasets.files import LocalFiles
 from landslide_scale.imagery.observe import observe
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.chips import chips_plan, make_chips
