@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from landslide_scale.runtime.console import run_guarded
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
-ConfigFile = Annotated[Path, typer.Option("--config", help="YAML file; see configs/.")]
+ConfigFile = Annotated[str, typer.Option("--config", help="YAML file; see configs/.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that the output holds.")]
 
 Append = Annotated[bool, typer.Option("--append", help="Add the configuration's later windows to a complete scan.")]
@@ -48,7 +47,7 @@ def verify(run: RunFolder) -> None:
 @app.command()
 def status(
     run: RunFolder,
-    map_file: Annotated[Path | None, typer.Option("--map", help="Also draw a map of coverage: .png or .html.")] = None,
+    map_file: Annotated[str | None, typer.Option("--map", help="Also draw a map of coverage: .png or .html.")] = None,
 ) -> None:
     """The ledger of a scan as one table: units, ground, errors, seconds."""
     sys.exit(run_guarded(lambda: _commands().status(run, map_file)))
@@ -85,7 +84,7 @@ def benchmark(config: ConfigFile, *, resume: Resume = False) -> None:
 
 @app.command()
 def demo(
-    directory: Annotated[Path, typer.Option("--dir", help="Where the made world and the results go.")] = Path("demo"),
+    directory: Annotated[str, typer.Option("--dir", help="Where the made world and the results go.")] = "demo",
     seed: Annotated[int, typer.Option(help="Of the made world.")] = 7,
 ) -> None:
     """Make a small world, fine-tune on its west, scan its east, score; offline, on two cores."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import OutputPath, Section
 from landslide_scale.zones import ZoneRule
 
 
@@ -49,7 +49,7 @@ class GridConfig(Section):
 class CubeConfig(Section):
     """Where the run goes: a local path or fsspec URL, and whether shards are used (GDAL before 3.13 reads none)."""
 
-    run: str
+    run: OutputPath
     sharded: bool = True
 
     def side(self, grid: GridConfig) -> int:

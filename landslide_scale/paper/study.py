@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import ray
@@ -57,7 +59,7 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
     config = _as_begun(config, folder)
     wanted = trials(config)
     _check(wanted)
-    folder.claim("benchmark", _settings(config), resume=resume)
+    folder.claim("benchmark", _as_recorded(_settings(config), folder), resume=resume)
     results = []
     with session(config.compute.address):
         for number, trial in enumerate(wanted, 1):
@@ -77,7 +79,7 @@ def _as_begun(config: BenchmarkConfig, folder: RunDirectory) -> BenchmarkConfig:
     return config.model_copy(update={"train": train})
 
 
-def _settings(config: BenchmarkConfig) -> dict[str, object]:
+def _settings(config: BenchmarkConfig) -> dict[str, Any]:
     """What all trainings share. Models and seeds are not in it: each training's own folder knows its own."""
     plain = config.model_dump(mode="json", include={"train", "base_weights"})
     plain["train"].pop("seed")
@@ -85,6 +87,19 @@ def _settings(config: BenchmarkConfig) -> dict[str, object]:
         json.dumps({name: data.settings for name, data in config.datasets.items()})
     )
     return plain | {"datasets": datasets}
+
+
+def _as_recorded(settings: dict[str, Any], folder: RunDirectory) -> dict[str, Any]:
+    """The settings; with the paths of data sets as written, where the benchmark in the folder was begun so."""
+    known = folder.claimed()["settings"] if folder.exists("run.json") else {}
+    written = known.get("datasets", {}) if isinstance(known, dict) else {}
+    datasets = {name: data | _written(data["path"], written.get(name)) for name, data in settings["datasets"].items()}
+    return settings | {"datasets": datasets}
+
+
+def _written(path: str, known: Any) -> dict[str, str]:  # noqa: ANN401 JSON
+    before = known.get("path") if isinstance(known, dict) else None
+    return {"path": before} if isinstance(before, str) and os.path.expandvars(before) == path else {}
 
 
 def _check(wanted: Sequence[Trial]) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import geopandas as gpd
 import shapely
-from fsspec.core import url_to_fs
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
@@ -16,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.errors import BrokenRunError, InvalidRegionError
 from landslide_scale.redaction import redacted
 from landslide_scale.region.settings import RegionConfig
-from landslide_scale.storage.files import local_path, storing
+from landslide_scale.storage.files import filesystem, local_path, storing
 
 HALF_TURN = 180
 """Degrees of longitude."""
@@ -67,15 +66,16 @@ def read_polygons(config: RegionConfig) -> Any:  # noqa: ANN401 geopandas ships 
 
 def _opened(url: str) -> Any:  # noqa: ANN401 what geopandas reads
     """A local file by its path, any other as its bytes: so it is found the way the rest of a run is."""
-    if local_path(url) is not None:
-        return url
+    path = local_path(url)
+    if path is not None:
+        return path.absolute()
     try:
-        filesystem, key = url_to_fs(url)
+        files, key = filesystem(url)
     except (ValueError, ImportError) as error:
         # Without the chain, which would repeat the address with its keys.
         raise InvalidRegionError(str(error), expected="a path or fsspec URL", file=redacted(url)) from None
     with storing(url):
-        return BytesIO(filesystem.cat_file(key))
+        return BytesIO(files.cat_file(key))
 
 
 def widen(region: BaseGeometry, metres: float) -> BaseGeometry:

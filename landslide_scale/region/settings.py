@@ -5,14 +5,14 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import InputPath, Section
 
 
 class RegionConfig(Section):
     """Where: a bounding box in degrees (west, south, east, north; west > east crosses the antimeridian) or a file."""
 
     bbox: tuple[float, float, float, float] | None = None
-    file: str | None = None
+    file: InputPath | None = None
     layer: str | None = None
 
     @model_validator(mode="after")

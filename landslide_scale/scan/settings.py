@@ -14,7 +14,7 @@ from landslide_scale.redaction import redacted_values
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.spec import Radiometry
 from landslide_scale.stac.settings import CatalogConfig, DemConfig, WindowField
-from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import InputPath, Section
 
 BEFORE: Mapping[tuple[str, str], Any] = {
     ("catalog", "assets"): {},
@@ -47,8 +47,8 @@ class CheckpointConfig(Section):
         accept_resolution: Go on although it was trained on pixels of so many metres; every output says so.
     """
 
-    checkpoint: str
-    base_weights: str | None = None
+    checkpoint: InputPath
+    base_weights: InputPath | None = None
     accept_radiometry: Radiometry | None = None
     accept_resolution: float | None = Field(default=None, gt=0)
 

@@ -13,7 +13,7 @@ from landslide_scale.bands import TERRAIN_BANDS
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.scene import Window, utc
 from landslide_scale.stac.providers import DEM_PROFILES, PROFILES, DemName, DemProfile, Profile, ProfileName, Provider
-from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import InputPath, Section
 
 AssetBand = Literal[
     "coastal", "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "nir09", "swir16", "swir22",
@@ -80,10 +80,10 @@ class SourceConfig(Section):
     """What to do where an asset is no GeoTIFF."""
 
     url: str | None = None
-    items: str | None = None
+    items: InputPath | None = None
     collection: str | None = None
     allowed_hosts: tuple[HostName, ...] = ()
-    allowed_roots: tuple[str, ...] = ()
+    allowed_roots: tuple[InputPath, ...] = ()
     buckets: dict[BucketName, BucketAddress] = Field(default_factory=dict)
     signer: SignerAddress | None = None
 

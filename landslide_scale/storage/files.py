@@ -33,6 +33,18 @@ def local_path(url: str) -> Path | None:
     return None if "://" in url else Path(url)
 
 
+def filesystem(url: str, **options: object) -> tuple[Any, str]:
+    """Where a path or fsspec URL is: fsspec's file system, and the name there. Of a path, every character is a name's."""
+    from fsspec.core import url_to_fs  # noqa: PLC0415 - local files need no fsspec
+    from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415 - as above
+
+    path = local_path(url)
+    if path is not None:
+        return LocalFileSystem(), str(path.absolute())
+    files, key = url_to_fs(url, **options)
+    return files, key
+
+
 def read_range(url: str, start: int, stop: int | None) -> bytes:
     """Bytes [start, stop) of a file, or fewer where it ends before; None reads to its end.
 
@@ -42,8 +54,8 @@ def read_range(url: str, start: int, stop: int | None) -> bytes:
     path = local_path(url)
     try:
         if path is None:
-            filesystem, key = _remote(url)
-            data: bytes = filesystem.cat_file(key, start=start, end=stop)
+            files, key = filesystem(url)
+            data: bytes = files.cat_file(key, start=start, end=stop)
             return data
         with path.open("rb") as file:
             file.seek(start)
@@ -76,10 +88,10 @@ def _cached(url: str, sha256: str | None, cache: Path) -> Path:
         _check_sha256(copy, sha256)
         return copy
     cache.mkdir(parents=True, exist_ok=True)
-    filesystem, key = _remote(url)
+    files, key = filesystem(url)
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         download = Path(scratch, "download")
-        filesystem.get_file(key, str(download))
+        files.get_file(key, str(download))
         _check_sha256(download, sha256)
         download.replace(copy)
     return copy
@@ -104,8 +116,8 @@ def write_whole(url: str, data: bytes) -> None:
     path = local_path(url)
     with storing(url):
         if path is None:
-            filesystem, key = _remote(url)
-            filesystem.pipe_file(key, data)
+            files, key = filesystem(url)
+            files.pipe_file(key, data)
         else:
             _write_local(path, data)
 
@@ -155,13 +167,6 @@ def file_sha256(path: Path) -> str:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def _remote(url: str) -> tuple[Any, str]:
-    from fsspec.core import url_to_fs  # noqa: PLC0415 - local files need no fsspec
-
-    filesystem, key = url_to_fs(url)
-    return filesystem, key
 
 
 def _unreadable(url: str, error: Exception) -> InvalidCheckpointError:
