@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from pydantic import BaseModel
-
 from landslide_scale.demo.run import run_demo
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.inspection.coverage import MAPS
@@ -28,6 +26,7 @@ from landslide_scale.reports import (
     verify_report,
 )
 from landslide_scale.runtime.console import say
+from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import session
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.engine import append as append_windows
@@ -36,6 +35,7 @@ from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify as verify_run
 from landslide_scale.storage.files import write_whole
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import Section
 from landslide_scale.strictyaml import load as load_file
 from landslide_scale.training.assess import evaluate_checkpoint
 from landslide_scale.training.engine import finetune as run_finetune
@@ -45,7 +45,7 @@ from landslide_scale.training.settings import FinetuneConfig, finetune_job
 INCOMPLETE = 3
 RUN_DIR = "RUN_DIR"
 
-C = TypeVar("C", bound=BaseModel)
+C = TypeVar("C", bound=Section)
 
 
 def load(kind: type[C], path: str) -> C:
@@ -119,6 +119,7 @@ def finetune(path: str, *, resume: bool) -> int:
     """Fine-tune, and print counts and scores."""
     wanted = load(FinetuneConfig, path)
     with session(wanted.compute.address):
+        check_on_every_node(wanted.output.run, key="output.run")
         result = run_finetune(finetune_job(wanted), resume=resume, progress=say)
     scored = "TestData" if wanted.dataset.split == "official" else f"the held-out {wanted.train.holdout:.0%}"
     say(f"best epoch {result.best} of {len(result.epochs)}; on {scored}:")

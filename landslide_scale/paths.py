@@ -1,7 +1,7 @@
 """Paths and URLs as people write them: one rule for every key of a configuration and every argument that is one.
 
-``~`` and ``~NAME`` at the beginning are home folders; ``$NAME`` and ``${NAME}`` are environment variables, which must be
-set; ``${NAME:-INSTEAD}`` has a value where it is not; ``$$`` is a dollar. What is relative is relative to the working
+``~`` and ``~NAME`` at the beginning are home folders; ``$NAME`` and ``${NAME}`` are environment variables, which must
+be set; ``${NAME:-INSTEAD}`` has a value where it is not; ``$$`` is a dollar. Relative paths are relative to the working
 directory. A ``file://`` URL has three slashes and is not percent-encoded. Values of variables are in no message.
 """
 
@@ -94,6 +94,11 @@ def input_place(text: str) -> str:
 def is_relative(path: str) -> bool:
     """Whether it is a local path from the working directory."""
     return not (_URL.match(path) or _CHAIN in path or path.startswith("/"))
+
+
+def for_workers(path: str) -> str:
+    """The same file as another process finds it, whose working directory may be another; a job's is the job's."""
+    return str(Path(path).absolute()) if is_relative(path) and not in_submitted_job() else path
 
 
 def in_submitted_job() -> bool:

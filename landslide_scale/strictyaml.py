@@ -1,8 +1,8 @@
 """Strict YAML: every key known and given once, as text; every value of its type; what is refused is refused by name.
 
-Plain values are what YAML 1.2 says (its core schema): ``2e-4`` is a number, ``12:30`` is text. What the parsers of YAML 1.1
-read otherwise (``010``, ``yes``, ``1_000``) is refused with the two ways to write it. Dates are text. A section may be
-merged into another by ``<<``.
+Plain values are what YAML 1.2 says (its core schema): ``2e-4`` is a number. What parsers of YAML 1.1 read otherwise
+(``010``, ``yes``, ``1_000``, ``12:30``) is refused with the ways to write it. Dates are text. A section may be merged
+into another by ``<<``.
 """
 
 from __future__ import annotations
@@ -114,7 +114,9 @@ class _Loader(yaml.SafeLoader):
 
 for _kind, _form, _first in _PLAIN:
     for _character in (*_first, *([""] if _kind == "null" else [])):
-        _Loader.yaml_implicit_resolvers.setdefault(_character, []).append((f"{_TAG}{_kind}", re.compile(rf"(?:{_form})\Z")))
+        _Loader.yaml_implicit_resolvers.setdefault(_character, []).append(
+            (f"{_TAG}{_kind}", re.compile(rf"(?:{_form})\Z"))
+        )
 for _kind, _constructor in (
     ("str", _Loader.text),
     ("int", _Loader.whole),

@@ -26,7 +26,7 @@ MOST_IN_PACKAGE = 16
 DEEPEST = 9
 
 ONLY_IN = {
-    "ray": {"runtime.session", "scan.engine", "labels.chips", "training.engine", "paper.study"},
+    "ray": {"runtime.session", "runtime.nodes", "scan.engine", "labels.chips", "training.engine", "paper.study"},
     "rasterio": {"reading", "demo"},
     "rioxarray": {"demo"},
     "tifffile": {"datasets"},
@@ -36,7 +36,7 @@ ONLY_IN = {
     "pystac_client": {"stac.search"},
     "requests": {"stac.search", "reading.signing", "reading.network"},
     "rustac": {"stac.frozen", "stac.listed"},
-    "fsspec": {"storage", "region", "datasets", "training.engine"},
+    "fsspec": {"storage", "datasets"},
     "pydantic": {"strictyaml", "scan.plan"}
     | {f"{room}.settings" for room in ("region", "stac", "imagery", "cube", "scan", "labels", "training", "paper")},
     "yaml": {"strictyaml", "demo"},

@@ -186,7 +186,9 @@ def stored(contents: Mapping[str, bytes]) -> Stored:
 def read(slot: Slot) -> Layer:
     """What :func:`write` wrote; fill where nothing is stored."""
     group = slot.lattice.zone.group
-    arrays = {name: zarr.open_array(store_at(slot.cube, read_only=True), mode="r", path=f"{group}/{name}") for name in _NAMES}
+    arrays = {
+        name: zarr.open_array(store_at(slot.cube, read_only=True), mode="r", path=f"{group}/{name}") for name in _NAMES
+    }
     return Layer(**{name: np.asarray(array[slot.index]) for name, array in arrays.items()})
 
 

@@ -30,10 +30,10 @@ from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.reading.raster import burn
 from landslide_scale.region.metres import check_metres
 from landslide_scale.region.polygons import read_polygons
+from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import session, settle_data
 from landslide_scale.scan.model import observed_as
 from landslide_scale.scan.plan import Plan, WorkUnit
-from landslide_scale.scan.settings import ScanCompute
 from landslide_scale.scan.survey import Sources, requested, searched, settled
 from landslide_scale.stac.settings import DemConfig, Interpolation
 from landslide_scale.storage.rundir import RunDirectory
@@ -90,7 +90,7 @@ def make_chips(config: ChipsConfig, *, progress: Callable[[str], None] = lambda 
         progress(f"not used: scene {scene.id}: {scene.quarantine}")
     for layer in plan.unseen:
         progress(f"no scene from {plan.windows[layer].days}: it gives no chips")
-    found = _made_on_ray(plan, task, config.compute)
+    found = _made_on_ray(plan, task, config)
     failed = [row["error"] for row in found if row["error"]]
     if failed:
         raise IncompleteRunError(f"{len(failed)} of {len(found)} chips failed", cure="; ".join(failed[:3]))
@@ -123,10 +123,12 @@ def chips_plan(config: ChipsConfig) -> Plan:
     return settled(request, sources, searched(request, sources)).plan
 
 
-def _made_on_ray(plan: Plan, task: _Task, compute: ScanCompute) -> list[dict[str, Any]]:
+def _made_on_ray(plan: Plan, task: _Task, config: ChipsConfig) -> list[dict[str, Any]]:
     """What became of each chip."""
+    compute = config.compute
     rows = [{"unit": unit.to_json()} for unit in plan.units]
     with session(compute.address):
+        check_on_every_node(config.directory, key="directory")
         settle_data()
         made = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map(
             partial(_make, task=task), num_cpus=compute.cpus_per_reader

@@ -20,6 +20,7 @@ from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.tables import Table, score_tables, size_table, write_tables
 from landslide_scale.paper.trials import Judged, Trial, TrialResult, trials
 from landslide_scale.redaction import redacted
+from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import session
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.engine import finetune
@@ -59,9 +60,10 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
     config = _as_begun(config, folder)
     wanted = trials(config)
     _check(wanted)
-    folder.claim("benchmark", _as_recorded(_settings(config), folder), resume=resume)
     results = []
     with session(config.compute.address):
+        check_on_every_node(config.output.run, key="output.run")
+        folder.claim("benchmark", _as_recorded(_settings(config), folder), resume=resume)
         for number, trial in enumerate(wanted, 1):
             progress(f"[{number}/{len(wanted)}] {trial.dataset}, {trial.model}, seed {trial.seed}")
             results.append(_result(trial, config.examples, progress))

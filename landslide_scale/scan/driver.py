@@ -6,7 +6,7 @@ What carries units to readers, predictors and writers is passed in, and is no co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -141,9 +141,15 @@ def begin(config: ScanConfig, engine: Engine, *, resume: bool, progress: Report)
         BrokenRunError: The run cannot go on; ``resume`` continues it.
     """
     prepared = prepare(config)
-    with held(prepared.run) as lease:
-        prepared.run.claim("scan", prepared.settings, resume=resume)
-        return _finish(prepared, lease, engine, progress)
+    run = prepared.run
+    if run.exists("run.json"):  # taken already, and perhaps complete
+        with held(run) as lease:
+            run.claim("scan", prepared.settings, resume=resume)
+            return _finish(prepared, lease, engine, progress)
+    # Workers are there before the folder is taken: a cluster that is away leaves nothing behind.
+    with engine(_task(prepared)) as stream, held(run) as lease:
+        run.claim("scan", prepared.settings, resume=resume)
+        return _finish(prepared, lease, lambda _: nullcontext(stream), progress)
 
 
 def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSummary:

@@ -18,7 +18,9 @@ from ray.exceptions import RayError, RayTaskError
 from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.model.checkpoint import restore
+from landslide_scale.paths import for_workers
 from landslide_scale.runtime.heartbeat import patiently
+from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import session, settle_data
 from landslide_scale.runtime.stopping import AbandonedError, abandon
 from landslide_scale.scan import driver, work
@@ -70,14 +72,16 @@ def append(config: ScanConfig, *, progress: Report = lambda _: None, load: Resto
 
 
 def _engine(config: ScanConfig, load: Restore) -> Engine:
-    loaded = partial(load, config.model.checkpoint, base_url=config.model.base_weights)
+    base = None if config.model.base_weights is None else for_workers(config.model.base_weights)
+    loaded = partial(load, for_workers(config.model.checkpoint), base_url=base)
     how = _Prediction(load=loaded, settings=config.predict, compute=config.compute)
-    return partial(_on_ray, how=how)
+    return partial(_on_ray, how=how, output=config.output.run)
 
 
 @contextmanager
-def _on_ray(task: Task, how: _Prediction) -> Iterator[Stream]:
+def _on_ray(task: Task, how: _Prediction, output: str) -> Iterator[Stream]:
     with session(how.compute.address):
+        check_on_every_node(output, key="output.run")
         yield partial(_stream, task=task, how=how)
 
 

@@ -34,7 +34,7 @@ def local_path(url: str) -> Path | None:
 
 
 def filesystem(url: str, **options: object) -> tuple[Any, str]:
-    """Where a path or fsspec URL is: fsspec's file system, and the name there. Of a path, every character is a name's."""
+    """Where a path or fsspec URL is: fsspec's file system, and the name there. Of a path, all characters are names'."""
     from fsspec.core import url_to_fs  # noqa: PLC0415 - local files need no fsspec
     from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415 - as above
 
