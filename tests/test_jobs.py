@@ -47,7 +47,13 @@ class Cluster:
     def type(self, lines: str, folder: Path) -> subprocess.CompletedProcess[str]:
         """What a person types in a folder."""
         return subprocess.run(
-            ["bash", "-euc", lines], env=self.environment, cwd=folder, capture_output=True, text=True, timeout=280
+            ["bash", "-euc", lines],
+            env=self.environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=280,
         )
 
     def wait_for_agents(self) -> None:
@@ -205,7 +211,9 @@ def test_a_job_is_refused_what_would_lie_in_or_is_not_in_the_copy_it_works_in(cl
     assert told.returncode != 0
     said = next(line for line in told.stdout.splitlines() if line.startswith("error: "))
     for key, why in (("output.run", "temporary copy of the working directory"), ("model.checkpoint", ".gitignore")):
-        assert re.search(rf"key {key}: found [^;]*; expected: s3://BUCKET/FOLDER, or the full path[^;]*{why}", said), said
+        assert re.search(rf"key {key}: found [^;]*; expected: s3://BUCKET/FOLDER, or the full path[^;]*{why}", said), (
+            said
+        )
 
 
 def test_a_job_with_a_wrong_configuration_fails_and_says_why(cluster: Cluster, tmp_path: Path):

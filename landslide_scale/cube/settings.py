@@ -47,7 +47,7 @@ class GridConfig(Section):
 
 
 class CubeConfig(Section):
-    """Where the run goes: a local path or fsspec URL, and whether shards are used (GDAL before 3.13 reads none)."""
+    """Where the run goes: a local path or fsspec URL, and whether shards are used (README: which GDAL reads what)."""
 
     run: OutputPath
     sharded: bool = True

@@ -98,7 +98,7 @@ def _array(group: zarr.Group, variable: Variable, shape: tuple[int, ...], grid: 
             cname="zstd", clevel=5, shuffle="shuffle" if variable.dtype == "uint16" else "bitshuffle"
         ),
         dimension_names=("time", "y", "x"),
-        attributes={**variable.attributes, "grid_mapping": "spatial_ref"},
+        attributes={**variable.attributes, "grid_mapping": "spatial_ref", "coordinates": "spatial_ref"},
     )
 
 

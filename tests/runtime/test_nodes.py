@@ -48,7 +48,9 @@ def test_a_folder_that_a_node_does_not_have_is_refused_and_one_that_all_have_is_
     shared.mkdir()
     if subprocess.run([*ALONE, f"mount -t tmpfs none {own}"], check=False).returncode:
         pytest.skip("this machine lets nobody have a folder of their own")
-    start = f"{RAY} start --block --num-cpus=1 --object-store-memory=200000000 --dashboard-agent-listen-port={free_port()}"
+    start = (
+        f"{RAY} start --block --num-cpus=1 --object-store-memory=200000000 --dashboard-agent-listen-port={free_port()}"
+    )
     head = f"{start} --head --port={address.rpartition(':')[2]} --include-dashboard=false --node-ip-address=127.0.0.1"
     second = f"mount -t tmpfs none {own} && exec {start.replace('listen-port=', 'listen-port=1')} --address={address}"
     with node("bash", "-c", f"exec {head}"), session_at(address), node(*ALONE, second):
@@ -56,7 +58,10 @@ def test_a_folder_that_a_node_does_not_have_is_refused_and_one_that_all_have_is_
             pass
         check_on_every_node(f"{shared}/a/run", key="output.run")
         check_on_every_node("s3://bucket/run", key="output.run")
-        for place, why in ((f"{own}/run", r"1 of the cluster's 2 nodes do not have"), ("runs/a", "a cluster of 2 nodes")):
+        for place, why in (
+            (f"{own}/run", r"1 of the cluster's 2 nodes do not have"),
+            ("runs/a", "a cluster of 2 nodes"),
+        ):
             with pytest.raises(InvalidConfigError, match=why):
                 check_on_every_node(place, key="output.run")
     assert not list(own.iterdir()) + list(shared.iterdir())
