@@ -15,7 +15,6 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from landslide_scale.errors import BrokenRunError, InvalidConfigError
 from landslide_scale.paths import SHARED, is_relative
-from landslide_scale.storage.files import local_path, write_whole
 
 ANSWER_S = 120.0
 """In which a machine has to say what it sees; the first task on one starts a process."""
@@ -37,9 +36,9 @@ def check_on_every_node(place: str, *, key: str) -> None:
         InvalidConfigError: A machine does not have it, or it is relative and there are several.
         BrokenRunError: A machine does not answer.
     """
-    path = local_path(place)
+    path = Path(place.removeprefix("file://")).absolute()
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    if path is None or len(nodes) == 1:
+    if "://" in place.removeprefix("file://") or len(nodes) == 1:
         return
     if is_relative(place):
         raise InvalidConfigError(f"{place}, on a cluster of {len(nodes)} nodes", expected=SHARED, key=key)
@@ -79,7 +78,12 @@ def _mark(path: Path) -> Iterator[tuple[str, bytes]]:
     """A file in the folder, or in the next one above it that there is, while the block takes; and what is in it."""
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
     mark, content = there / f".landslide-scale-{secrets.token_hex(8)}", secrets.token_bytes(16)
-    write_whole(str(mark), content)
+    try:
+        mark.write_bytes(content)
+    except OSError as error:
+        raise InvalidConfigError(
+            f"{there}, which cannot be written to ({error.strerror})", expected="a folder that can", key="output.run"
+        ) from error
     try:
         yield str(mark), content
     finally:
