@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Literal
 
@@ -16,7 +15,7 @@ COMMAND = "landslide-scale"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
-ConfigFile = Annotated[Path, typer.Option("--config", help="YAML file; see configs/.")]
+ConfigFile = Annotated[str, typer.Option("--config", help="YAML file; see configs/.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that the output holds.")]
 
 Kind = Annotated[Literal["scan", "chips", "finetune", "benchmark"], typer.Argument(help="What is configured.")]
@@ -74,7 +73,7 @@ def verify(run: RunFolder) -> None:
 @app.command()
 def status(
     run: RunFolder,
-    map_file: Annotated[Path | None, typer.Option("--map", help="Also draw a map of coverage: .png or .html.")] = None,
+    map_file: Annotated[str | None, typer.Option("--map", help="Also draw a map of coverage: .png or .html.")] = None,
 ) -> None:
     """The ledger of a scan as one table: units, ground, errors, seconds."""
     sys.exit(run_guarded(lambda: _commands().status(run, map_file)))
@@ -147,7 +146,7 @@ def doctor(
 
 @app.command()
 def demo(
-    directory: Annotated[Path, typer.Option("--dir", help="Where the made world and the results go.")] = Path("demo"),
+    directory: Annotated[str, typer.Option("--dir", help="Where the made world and the results go.")] = "demo",
     seed: Annotated[int, typer.Option(help="Of the made world.")] = 7,
 ) -> None:
     """Make a small world, fine-tune on its west, scan its east, score; offline, on two cores."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from landslide_scale.configuring.kinds import begun
 from landslide_scale.configuring.kinds import schema as schema_of
@@ -17,6 +19,7 @@ from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.study import run_benchmark
+from landslide_scale.paths import expanded, input_place, output_place
 from landslide_scale.reports import (
     CountProgress,
     ScanProgress,
@@ -27,6 +30,7 @@ from landslide_scale.reports import (
     verify_report,
 )
 from landslide_scale.runtime.console import say
+from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import session
 from landslide_scale.scan.engine import append as append_windows
 from landslide_scale.scan.engine import scan as run_scan
@@ -35,16 +39,33 @@ from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify as verify_run
 from landslide_scale.storage.files import write_whole
 from landslide_scale.storage.rundir import RunDirectory
-from landslide_scale.strictyaml import load
+from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import load as load_file
 from landslide_scale.training.assess import evaluate_checkpoint
 from landslide_scale.training.engine import finetune as run_finetune
 from landslide_scale.training.run import CHECKPOINT
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
 INCOMPLETE = 3
+RUN_DIR = "RUN_DIR"
+
+C = TypeVar("C", bound=Section)
 
 
-def plan(path: Path, bands: tuple[str, ...] = ()) -> int:
+def load(kind: type[C], path: str) -> C:
+    """The configuration in a file."""
+    return load_file(kind, _given(path, input_place, "--config"))
+
+
+def _given(text: str, rule: Callable[[str], str], key: str) -> str:
+    """An argument that is a path, by the rule for all of them."""
+    try:
+        return rule(text)
+    except InvalidConfigError as error:
+        raise error.at(key=key) from None
+
+
+def plan(path: str, bands: tuple[str, ...] = ()) -> int:
     """Print what a scan would do; of a checkpoint that takes `bands`, or of any, where none is named."""
     wanted = load(ScanConfig, path)
     without = bool(bands) or wanted.model.checkpoint is None
@@ -54,10 +75,11 @@ def plan(path: Path, bands: tuple[str, ...] = ()) -> int:
 
 def init(kind: str, region: str | None, out: str | None) -> int:
     """Write a configuration to begin with, or print it."""
-    text = begun(kind, region)
+    text = begun(kind, None if region is None else _given(region, input_place, "--region"))
     if out is None:
         say(text.rstrip("\n"))
         return 0
+    out = _given(out, output_place, "--out")
     if Path(out).exists():
         raise InvalidConfigError(f"{out} is there already", expected="a new file", key="--out")
     write_whole(out, text.encode())
@@ -71,7 +93,7 @@ def schema(kind: str) -> int:
     return 0
 
 
-def scan(path: Path, *, resume: bool) -> int:
+def scan(path: str, *, resume: bool) -> int:
     """Run a scan; exit code 3 where units failed."""
     wanted = load(ScanConfig, path)
     summary = run_scan(wanted, resume=resume, progress=ScanProgress())
@@ -79,7 +101,7 @@ def scan(path: Path, *, resume: bool) -> int:
     return 0 if summary.complete else INCOMPLETE
 
 
-def append(path: Path) -> int:
+def append(path: str) -> int:
     """Add windows to a complete scan; exit code 3 where units failed."""
     wanted = load(ScanConfig, path)
     summary = append_windows(wanted, progress=ScanProgress())
@@ -89,29 +111,30 @@ def append(path: Path) -> int:
 
 def verify(url: str) -> int:
     """Hash a cube against its ledger; exit code 3 where it is not whole."""
-    verdict = verify_run(RunDirectory(url), progress=CountProgress("units hashed"))
+    verdict = verify_run(RunDirectory(_given(url, expanded, RUN_DIR)), progress=CountProgress("units hashed"))
     say(verify_report(verdict))
     return 0 if verdict.whole else INCOMPLETE
 
 
-def status(url: str, map_file: Path | None) -> int:
+def status(url: str, map_file: str | None) -> int:
     """Print the ledger as a table, and draw it where a file is given."""
-    draw = None if map_file is None else MAPS.get(map_file.suffix.lower())
+    map_file = None if map_file is None else _given(map_file, output_place, "--map")
+    draw = None if map_file is None else MAPS.get(PurePath(map_file).suffix.lower())
     if map_file is not None and draw is None:
-        raise InvalidConfigError(str(map_file), expected=f"a name that ends in {' or '.join(MAPS)}", key="--map")
-    found, laid, records = run_status(RunDirectory(url))
+        raise InvalidConfigError(map_file, expected=f"a name that ends in {' or '.join(MAPS)}", key="--map")
+    found, laid, records = run_status(RunDirectory(_given(url, expanded, RUN_DIR)))
     said = lines(found)
     say("\n".join(said))
     if map_file is not None and draw is not None:
-        write_whole(str(map_file), draw(laid, records, said))
+        write_whole(map_file, draw(laid, records, said))
         say(f"map: {map_file}")
     return 0
 
 
-def chips(path: Path, *, resume: bool) -> int:
+def chips(path: str, *, resume: bool) -> int:
     """Make chips, or what is left of them."""
     wanted = load(ChipsConfig, path)
-    made = make_chips(wanted, on_ray(wanted.compute), resume=resume, progress=say)
+    made = make_chips(wanted, on_ray(wanted.compute, wanted.directory), resume=resume, progress=say)
     for line in made.quarantined:
         say(f"made without scene {line}")
     say(
@@ -121,10 +144,11 @@ def chips(path: Path, *, resume: bool) -> int:
     return 0
 
 
-def finetune(path: Path, *, resume: bool) -> int:
+def finetune(path: str, *, resume: bool) -> int:
     """Fine-tune, and print counts and scores."""
     wanted = load(FinetuneConfig, path)
     with session(wanted.compute.address):
+        check_on_every_node(wanted.output.run, key="output.run")
         result = run_finetune(finetune_job(wanted), resume=resume, progress=say)
     scored = "TestData" if wanted.dataset.split == "official" else f"the held-out {wanted.train.holdout:.0%}"
     say(f"best epoch {result.best} of {len(result.epochs)}; on {scored}:")
@@ -133,19 +157,20 @@ def finetune(path: Path, *, resume: bool) -> int:
     return 0
 
 
-def evaluate(path: Path, checkpoint: str | None) -> int:
+def evaluate(path: str, checkpoint: str | None) -> int:
     """Score a checkpoint."""
     wanted = load(FinetuneConfig, path)
     job = finetune_job(wanted)
+    named = None if checkpoint is None else _given(checkpoint, input_place, "--checkpoint")
     base = wanted.base_weights.url if wanted.base_weights else None
-    found = evaluate_checkpoint(checkpoint or f"{job.output}/{CHECKPOINT}", job.data, job.train, base_url=base)
+    found = evaluate_checkpoint(named or f"{job.output}/{CHECKPOINT}", job.data, job.train, base_url=base)
     say(f"{found.images} held-out images, loss {found.loss:.4f}, threshold {found.card.threshold:.3f}")
     say(score_lines(found.confusion))
     say(map_lines(found.maps))
     return 0
 
 
-def benchmark(path: Path, *, resume: bool) -> int:
+def benchmark(path: str, *, resume: bool) -> int:
     """Train and judge every model, and print the tables."""
     summary = run_benchmark(load(BenchmarkConfig, path), resume=resume, progress=say)
     for table in summary.tables:
@@ -154,7 +179,7 @@ def benchmark(path: Path, *, resume: bool) -> int:
     return 0
 
 
-def demo(directory: Path, seed: int) -> int:
+def demo(directory: str, seed: int) -> int:
     """Run the demo."""
-    run_demo(directory, seed=seed, progress=say)
+    run_demo(Path(_given(directory, output_place, "--dir")), seed=seed, progress=say)
     return 0

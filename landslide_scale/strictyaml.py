@@ -1,22 +1,53 @@
-"""Strict YAML: every key known and given once, as text; every value of its type; what is refused is refused by name."""
+"""Strict YAML: every key known and given once, as text; every value of its type; what is refused is refused by name.
+
+Plain values are what YAML 1.2 says (its core schema): ``2e-4`` is a number. What parsers of YAML 1.1 read otherwise
+(``010``, ``yes``, ``1_000``, ``12:30``) is refused with the ways to write it. Dates are text. A section may be merged
+into another by ``<<``.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
-from datetime import date
+import re
+from collections.abc import Callable, Hashable
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Tag, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Tag, ValidationError
+from pydantic_core import PydanticCustomError
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.keys.advice import advice_on_absence, advice_on_key, advice_on_value, expected_yaml, len_of_list
+from landslide_scale.paths import input_place, output_place
 from landslide_scale.redaction import without_secrets
 
 _MOST_VALUES = 100_000
-_MERGE = "tag:yaml.org,2002:merge"
+_TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+_DECIMAL = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+_PLAIN = (
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", rf"{_DECIMAL}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+.0123456789"),
+    ("timestamp", r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9]{1,2}:.*)?", "0123456789"),
+    ("merge", r"<<", "<"),
+)
+"""What a value without quotes is, by its form and its first characters; anything else is text."""
+
+_OF_1_1 = (
+    (r"[-+]?0[0-9]+", "a number without 0 before it (after 0o an octal one)"),
+    (r"[-+]?0b[01_]+", "a decimal number"),
+    (
+        r"(?=.*_)[-+]?(?:0x[0-9a-fA-F_]+|0[0-7_]+|[1-9][0-9_]*|(?:[0-9][0-9_]*)?\.[0-9][0-9_]*|[0-9][0-9_]*\.)(?:[eE][-+][0-9]+)?",
+        "a number without _",
+    ),
+    (r"[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?", ""),
+    (r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF", "true or false"),
+)
+"""Forms that YAML 1.1 reads otherwise than 1.2, and how what it takes them for is written."""
 _HIDDEN = "\0"
 """In no key of a file: YAML has no such character."""
 
@@ -24,16 +55,19 @@ _HIDDEN = "\0"
 class _Loader(yaml.SafeLoader):
     """Plain YAML in which every key of a mapping is given once, as text."""
 
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 PyYAML's, filled below
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 PyYAML's
         """A mapping, its keys checked.
 
         Raises:
             InvalidConfigError: A key is no text, or given twice.
         """
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE]
+        nodes = [key for key, _ in node.value if key.tag != _MERGE]
+        keys = [self.construct_object(key, deep=True) for key in nodes]
         line = node.start_mark.line + 1
-        for key in keys:
-            if not isinstance(key, str):
+        for key, of in zip(keys, nodes, strict=True):
+            if not isinstance(key, str) or of.tag == f"{_TAG}timestamp":
                 raise InvalidConfigError(f"key {key!r}", expected="keys that are text", line=line)
             if keys.count(key) > 1:
                 raise InvalidConfigError(f"key {key} twice", expected="every key once", line=line)
@@ -52,12 +86,87 @@ class _Loader(yaml.SafeLoader):
             found = f"{node.value} ({error})"
             raise InvalidConfigError(found, expected="YAML of dates and numbers that there are", line=line) from error
 
+    def text(self, node: yaml.ScalarNode) -> str:
+        """Text; without quotes, none that YAML 1.1 takes for something else.
+
+        Raises:
+            InvalidConfigError: It is ambiguous.
+        """
+        if node.style is None:
+            self._check_unambiguous(node)
+        return str(self.construct_scalar(node))
+
+    def whole(self, node: yaml.ScalarNode) -> int:
+        """A whole number: decimal, or after 0o and 0x."""
+        self._check_unambiguous(node)
+        written = str(self.construct_scalar(node))
+        return int(written, {"0o": 8, "0x": 16}.get(written[:2], 10))
+
+    def number(self, node: yaml.ScalarNode) -> float:
+        """A number with a point or an exponent; infinite ones and none at all are left to their keys to refuse."""
+        return float(str(self.construct_scalar(node)).lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+    def date_text(self, node: yaml.ScalarNode) -> str:
+        """A date or instant as it is written; what only YAML has a form for, in ISO's."""
+        instant, written = self.construct_yaml_timestamp(node), str(self.construct_scalar(node))
+        try:
+            datetime.fromisoformat(written)
+        except ValueError:
+            return str(instant.isoformat())
+        return written
+
+    def _check_unambiguous(self, node: yaml.ScalarNode) -> None:
+        for form, meant in _OF_1_1:
+            if re.fullmatch(form, node.value):
+                expected = f'"{node.value}" in quotes, if text is meant'
+                raise InvalidConfigError(
+                    f"{node.value}, which YAML 1.1 and 1.2 read differently",
+                    expected=f"{meant}, or {expected}" if meant else expected,
+                    line=node.start_mark.line + 1,
+                )
+
+
+for _kind, _form, _first in _PLAIN:
+    for _character in (*_first, *([""] if _kind == "null" else [])):
+        _Loader.yaml_implicit_resolvers.setdefault(_character, []).append(
+            (f"{_TAG}{_kind}", re.compile(rf"(?:{_form})\Z"))
+        )
+for _kind, _constructor in (
+    ("str", _Loader.text),
+    ("int", _Loader.whole),
+    ("float", _Loader.number),
+    ("timestamp", _Loader.date_text),
+):
+    _Loader.add_constructor(f"{_TAG}{_kind}", _constructor)
+
 
 class Section(BaseModel):
     """A mapping of a configuration: every key known, every type as declared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+
+def _place(rule: Callable[[str], str]) -> AfterValidator:
+    """A rule for paths as pydantic takes it: what it refuses is said with its key and as it is written."""
+
+    def checked(value: str) -> str:
+        try:
+            return rule(value)
+        except InvalidConfigError as error:
+            raise PydanticCustomError("place", "{said}", {"said": _expectation(error)}) from None
+
+    return AfterValidator(checked)
+
+
+def _expectation(error: InvalidConfigError) -> str:
+    return f"{error.expected}. {error.cure}" if error.cure else error.expected
+
+
+InputPath = Annotated[str, _place(input_place)]
+"""Path or URL of something that is read."""
+
+OutputPath = Annotated[str, _place(output_place)]
+"""Path or URL of a folder that is written to."""
 
 C = TypeVar("C", bound=BaseModel)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Window, utc
 from landslide_scale.spec import ConvName, ConvNetSpec, LandslideNetSpec, TuningSpec
-from landslide_scale.strictyaml import load, parse
+from landslide_scale.strictyaml import _Loader, load, parse
 from landslide_scale.training.settings import FinetuneConfig
 
 SCAN = """
@@ -220,6 +221,87 @@ def test_a_file_that_is_no_plain_yaml_mapping_is_refused_by_name(tmp_path: Path,
     with pytest.raises(InvalidConfigError, match=said) as caught:
         load(ScanConfig, path)
     assert caught.value.where["file"] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2e-4", 0.0002),
+        ("1E3", 1000.0),
+        ("-1.5e+3", -1500.0),
+        (".5", 0.5),
+        ("+1.", 1.0),
+        ("0o10", 8),
+        ("0x1F", 31),
+        ("+7", 7),
+        ("0", 0),
+        ("true", True),
+        ("FALSE", False),
+        ("~", None),
+        ("", None),
+        ("Null", None),
+        ("=", "="),
+        ("NaN", "NaN"),
+        ("inf", "inf"),
+        ("0b2", "0b2"),
+        ("a_1", "a_1"),
+        ("y", "y"),
+        ("Norway", "Norway"),
+        ("1.2.3", "1.2.3"),
+        ("2023-08-01", "2023-08-01"),
+        ("2023-08-01 10:00:00", "2023-08-01 10:00:00"),
+        ("2023-8-1", "2023-08-01"),
+        ("'010'", "010"),
+        ('"yes"', "yes"),
+        ("'12:30'", "12:30"),
+    ],
+)
+def test_plain_values_are_what_yaml_1_2_says(written: str, meant: object):
+    found = yaml.load(f"a: {written}", Loader=_Loader)["a"]  # noqa: S506 a SafeLoader
+    assert (type(found), found) == (type(meant), meant)
+
+
+@pytest.mark.parametrize(
+    ("written", "cure"),
+    [
+        ("010", 'without 0 .*, or "010" in quotes'),
+        ("-007", "without 0"),
+        ("08", "without 0"),
+        ("1_000", "without _"),
+        ("1_000.5", "without _"),
+        ("0x_ff", "without _"),
+        ("0b11", "decimal"),
+        ("12:30", '"12:30" in quotes'),
+        ("1:30:00.5", '"1:30:00.5" in quotes'),
+        ("yes", "true or false"),
+        ("No", "true or false"),
+        ("ON", "true or false"),
+        ("off", "true or false"),
+    ],
+)
+def test_what_yaml_1_1_reads_otherwise_is_refused_with_the_ways_to_write_it(tmp_path: Path, written: str, cure: str):
+    path = file_with(tmp_path, SCAN + f"predict: {{batch: {written}}}\n")
+    with pytest.raises(InvalidConfigError, match=f"line 7: {written}, which YAML .*{cure}"):
+        load(ScanConfig, path)
+
+
+@pytest.mark.parametrize("written", [".inf", "-.INF", ".nan", "1e400"])
+def test_a_number_that_is_none_or_endless_is_refused_by_its_key(tmp_path: Path, written: str):
+    text = f"dataset: {{kind: bijie, path: /x}}\noutput: {{run: /x}}\ntrain: {{learning_rate: {written}}}\n"
+    with pytest.raises(InvalidConfigError, match=r"key train.learning_rate: .*finite"):
+        load(FinetuneConfig, file_with(tmp_path, text))
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_committed_configuration_is_accepted_whole(path: Path, monkeypatch: pytest.MonkeyPatch):
+    kinds: dict[str, Any] = {"scan": ScanConfig, "chips": ChipsConfig, "finetune": FinetuneConfig}
+    kind = kinds[path.stem.partition("_")[0]]
+    monkeypatch.delenv("LANDSLIDE_SCALE_RUNS", raising=False)
+    assert str(load(kind, path)) != ""
+    monkeypatch.setenv("LANDSLIDE_SCALE_RUNS", "s3://bucket/landslides")
+    config = load(kind, path)
+    output = config.directory if isinstance(config, ChipsConfig) else config.output.run
+    assert output.startswith("s3://bucket/landslides/")
 
 
 def test_a_key_given_twice_is_refused(tmp_path: Path):

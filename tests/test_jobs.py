@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.borderland import assert_same_cubes, configured, served
+import yaml
+from helpers.borderland import assert_same_cubes, configured, served, snapshot, untrained
+
+from landslide_scale.scan.verify import verify
+from landslide_scale.storage.rundir import RunDirectory
 
 pytestmark = pytest.mark.ray
 
@@ -33,10 +38,22 @@ class Cluster:
     url: str
     environment: Mapping[str, str]
 
-    def submit(self, *entrypoint: str) -> subprocess.CompletedProcess[str]:
-        command = [str(BIN / "ray"), "job", "submit", "--address", self.url, "--working-dir", str(REPOSITORY), "--"]
+    def submit(self, *entrypoint: str, folder: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+        command = [str(BIN / "ray"), "job", "submit", "--address", self.url, "--working-dir", str(folder), "--"]
         return subprocess.run(
             [*command, *entrypoint], env=self.environment, capture_output=True, text=True, check=False, timeout=280
+        )
+
+    def type(self, lines: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        """What a person types in a folder."""
+        return subprocess.run(
+            ["bash", "-euc", lines],
+            env=self.environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=280,
         )
 
     def wait_for_agents(self) -> None:
@@ -137,6 +154,66 @@ def test_both_jobs_succeed_and_the_scan_gives_the_cube_that_the_command_line_giv
         command = [str(BIN / "landslide-scale"), "scan", "--config", str(tmp_path / "command.yaml")]
         subprocess.run(command, check=True, timeout=280)
     assert_same_cubes(tmp_path / "job", tmp_path / "command")
+
+
+def clone(folder: Path) -> Path:
+    """Of this repository, what a job needs; with the line that keeps runs/ from travelling."""
+    for name in ("jobs", "configs"):
+        shutil.copytree(REPOSITORY / name, folder / name)
+    shutil.copy(REPOSITORY / ".gitignore", folder)
+    return folder
+
+
+def line_of_the_readme(cluster: Cluster, runs: Path) -> str:
+    """What its section on clusters says to type, with this cluster's address and a folder of ours."""
+    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("## On a cluster")[2]
+    lines = section.split("```")[1]
+    assert "s3://my-bucket/landslides" in lines
+    return lines.replace("http://127.0.0.1:8265", cluster.url).replace("s3://my-bucket/landslides", str(runs))
+
+
+def committed_scan(catalogue: tuple[str, Path]) -> str:
+    """The committed configuration of a scan, over made scenes; where things go is as it was."""
+    theirs = yaml.safe_load((REPOSITORY / "configs" / "scan_region.yaml").read_text(encoding="utf-8"))
+    ours = configured(catalogue, theirs["model"]["checkpoint"], Path(theirs["output"]["run"]))
+    return json.dumps(ours)
+
+
+@pytest.mark.slow
+def test_the_readmes_line_leaves_the_cube_where_it_says_and_the_same_line_finds_it_complete(
+    cluster: Cluster, tmp_path: Path
+):
+    project, runs, scenes = clone(tmp_path / "project"), tmp_path / "shared", tmp_path / "scenes"
+    scenes.mkdir()
+    (runs / "finetune").mkdir(parents=True)
+    untrained(runs / "finetune" / "checkpoint.safetensors")
+    line = line_of_the_readme(cluster, runs)
+    with served(scenes) as url:
+        (project / "configs" / "scan_region.yaml").write_text(committed_scan((url, scenes)))
+        first = cluster.type(line, project)
+        assert first.returncode == 0, first.stdout + first.stderr
+        records = snapshot(runs / "scan" / "ledger")
+        (project / "notes.txt").write_text("edited: another copy travels")
+        again = cluster.type(line, project)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"run: {runs}/scan" in again.stdout
+    assert snapshot(runs / "scan" / "ledger") == records
+    assert json.loads((runs / "scan" / "run.json").read_text())["state"] == "complete"
+    assert verify(RunDirectory(str(runs / "scan")), lambda *_: None).whole
+    assert not (project / "runs").exists()
+
+
+def test_a_job_is_refused_what_would_lie_in_or_is_not_in_the_copy_it_works_in(cluster: Cluster, tmp_path: Path):
+    project = clone(tmp_path / "project")
+    (project / "runs" / "finetune").mkdir(parents=True)
+    (project / "runs" / "finetune" / "checkpoint.safetensors").write_bytes(b"made by an earlier run; stays at home")
+    told = cluster.submit("python", "jobs/scan_region.py", "--config", "configs/scan_region.yaml", folder=project)
+    assert told.returncode != 0
+    said = next(line for line in told.stdout.splitlines() if line.startswith("error: "))
+    for key, why in (("output.run", "temporary copy of the working directory"), ("model.checkpoint", ".gitignore")):
+        assert re.search(rf"key {key}: found [^;]*; expected: s3://BUCKET/FOLDER, or the full path[^;]*{why}", said), (
+            said
+        )
 
 
 def test_a_job_with_a_wrong_configuration_fails_and_says_why(cluster: Cluster, tmp_path: Path):

@@ -20,8 +20,9 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
 from landslide_scale.bands import NEVER, Reason
+from landslide_scale.cube.stores import store_at
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.storage.files import options, persistently
+from landslide_scale.storage.files import persistently
 
 PROBABILITY_SCALE = 0.004
 PROBABILITY_FILL = 255
@@ -185,7 +186,9 @@ def stored(contents: Mapping[str, bytes]) -> Stored:
 def read(slot: Slot) -> Layer:
     """What :func:`write` wrote; fill where nothing is stored."""
     group = slot.lattice.zone.group
-    arrays = {name: zarr.open_array(slot.cube, mode="r", path=f"{group}/{name}") for name in _NAMES}
+    arrays = {
+        name: zarr.open_array(store_at(slot.cube, read_only=True), mode="r", path=f"{group}/{name}") for name in _NAMES
+    }
     return Layer(**{name: np.asarray(array[slot.index]) for name, array in arrays.items()})
 
 
@@ -212,7 +215,7 @@ class _Writing(WrapperStore[Store]):
 
 @lru_cache(maxsize=8)
 def _store(url: str) -> _Writing:
-    return _Writing(zarr.open_group(url, mode="r+", use_consolidated=False, storage_options=options(url) or None).store)
+    return _Writing(zarr.open_group(store_at(url), mode="r+", use_consolidated=False).store)
 
 
 def _array(slot: Slot, name: str) -> zarr.Array[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import OutputPath, Section
 from landslide_scale.zones import ZoneRule
 
 
@@ -50,11 +50,11 @@ class CubeConfig(Section):
     """Where the run goes, and how it is stored.
 
     Attributes:
-        run: Folder of the run: a local path or fsspec URL.
-        sharded: Whether chunks are stored in shards of a block; GDAL before 3.13 reads none.
+        run: Folder of the run: a path or fsspec URL.
+        sharded: Whether chunks are stored in shards of a block; README says which GDAL reads what.
     """
 
-    run: str
+    run: OutputPath
     sharded: bool = True
 
     def side(self, grid: GridConfig) -> int:

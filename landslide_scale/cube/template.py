@@ -16,10 +16,11 @@ from zarr.errors import ZarrUserWarning
 
 from landslide_scale.cube.arrays import VARIABLES, Variable
 from landslide_scale.cube.settings import GridConfig
+from landslide_scale.cube.stores import store_at
 from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.scene import Window
-from landslide_scale.storage.files import options, persistently
+from landslide_scale.storage.files import persistently
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIME_CHUNK = 1024
@@ -63,7 +64,8 @@ def _create(
     sharded: bool,
     attributes: Mapping[str, Any],
 ) -> None:
-    root = zarr.open_group(url, mode="a", zarr_format=3, use_consolidated=False, storage_options=options(url) or None)
+    store = store_at(url)
+    root = zarr.open_group(store, mode="a", zarr_format=3, use_consolidated=False)
     said = {"Conventions": "CF-1.11", **attributes}
     if {name: root.attrs.get(name) for name in said} != said:
         root.update_attributes(said)
@@ -75,7 +77,7 @@ def _create(
     with warnings.catch_warnings():
         # One read instead of one per array for whoever opens the cube; readers without it lose nothing.
         warnings.filterwarnings("ignore", "Consolidated metadata", category=ZarrUserWarning)
-        zarr.consolidate_metadata(root.store)
+        zarr.consolidate_metadata(store)
 
 
 def _array(group: zarr.Group, variable: Variable, shape: tuple[int, ...], grid: GridConfig, *, sharded: bool) -> None:
@@ -95,7 +97,7 @@ def _array(group: zarr.Group, variable: Variable, shape: tuple[int, ...], grid: 
             cname="zstd", clevel=5, shuffle="shuffle" if variable.dtype == "uint16" else "bitshuffle"
         ),
         dimension_names=("time", "y", "x"),
-        attributes={**variable.attributes, "grid_mapping": "spatial_ref"},
+        attributes={**variable.attributes, "grid_mapping": "spatial_ref", "coordinates": "spatial_ref"},
     )
 
 

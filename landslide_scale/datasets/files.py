@@ -91,4 +91,6 @@ class RemoteFiles:
 
 def files_at(path: str) -> Files:
     """The files under a local folder or an fsspec URL."""
+    if path.startswith("file://"):
+        return LocalFiles(root=path.removeprefix("file://"))
     return RemoteFiles(root=path) if "://" in path else LocalFiles(root=path)

@@ -115,7 +115,7 @@ def _chips(directory: Path, world: World, url: str, progress: Say) -> None:
     if (directory / "chips" / INDEX).exists():
         progress("found the chips")
         return
-    made = make_chips(wanted, on_ray(wanted.compute), resume=True, progress=progress)
+    made = make_chips(wanted, on_ray(wanted.compute, wanted.directory), resume=True, progress=progress)
     progress(f"{made.kept} chips, {made.landslide_pixels / made.pixels:.2%} of the observed pixels are landslide")
 
 

@@ -13,6 +13,7 @@ from ray.exceptions import RayError, RayTaskError
 from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.labels.making import Task, make
+from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session, settle_data
 
 if TYPE_CHECKING:
@@ -22,13 +23,19 @@ if TYPE_CHECKING:
     from landslide_scale.scan.work import Row
 
 
-def on_ray(compute: ScanCompute) -> Engine:
-    """What has chips made by the readers of a cluster, and is connected to it for as long as its block takes."""
+def on_ray(compute: ScanCompute, directory: str) -> Engine:
+    """What has chips made by the readers of a cluster, and is connected to it for as long as its block takes.
+
+    Args:
+        compute: What is taken of it.
+        directory: Where the chips go, as the configuration has it; every node must see it.
+    """
 
     @contextmanager
     def connected(task: Task) -> Iterator[Stream]:
         with session(compute.address):
             check_machine(*compute.reader_needs(task.reader_bytes))
+            check_on_every_node(directory, key="directory")
             yield partial(_stream, task=task, cpus=compute.cpus_per_reader)
 
     def engine(task: Task) -> AbstractContextManager[Stream]:

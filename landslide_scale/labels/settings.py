@@ -11,7 +11,7 @@ from landslide_scale.imagery.settings import CompositeConfig, check_assets
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan.settings import ScanCompute
 from landslide_scale.stac.settings import CatalogConfig, DemConfig, WindowField, check_terrain
-from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import OutputPath, Section
 
 
 class ChipsConfig(Section):
@@ -41,7 +41,7 @@ class ChipsConfig(Section):
     bands: tuple[str, ...] = ("red", "green", "blue")
     size: int = Field(default=224, ge=16)
     compute: ScanCompute = ScanCompute()
-    directory: str
+    directory: OutputPath
 
     @model_validator(mode="after")
     def _bands(self) -> ChipsConfig:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 from pydantic import Field, model_validator
 
-from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.strictyaml import Section
-from landslide_scale.training.settings import BaseWeightsConfig, ModelField, RunConfig, TrainCompute
+from landslide_scale.training.settings import BaseWeightsConfig, DataField, ModelField, RunConfig, TrainCompute
 from landslide_scale.training.spec import TrainSpec
 
 _LABEL = r"^[A-Za-z0-9][A-Za-z0-9 +,.()_-]*$"
@@ -30,7 +29,7 @@ class BenchmarkConfig(Section):
         examples: Rows of the comparison pictures.
     """
 
-    datasets: Mapping[str, DataSpec] = Field(min_length=1)
+    datasets: Mapping[str, DataField] = Field(min_length=1)
     models: Mapping[str, ModelField] = Field(min_length=1)
     base_weights: Mapping[str, BaseWeightsConfig] = {}
     seeds: tuple[int, ...] = Field(default=(0, 1), min_length=1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import ray
@@ -18,6 +20,7 @@ from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.tables import Table, score_tables, size_table, write_tables
 from landslide_scale.paper.trials import Judged, Trial, TrialResult, trials
 from landslide_scale.redaction import redacted
+from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.engine import finetune
@@ -60,7 +63,8 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
     results = []
     with session(config.compute.address):
         check_machine(*wanted[0].job.needs)
-        folder.claim("benchmark", _settings(config), resume=resume)
+        check_on_every_node(config.output.run, key="output.run")
+        folder.claim("benchmark", _as_recorded(_settings(config), folder), resume=resume)
         for number, trial in enumerate(wanted, 1):
             progress(f"[{number}/{len(wanted)}] {trial.dataset}, {trial.model}, seed {trial.seed}")
             results.append(_result(trial, config.examples, progress))
@@ -78,7 +82,7 @@ def _as_begun(config: BenchmarkConfig, folder: RunDirectory) -> BenchmarkConfig:
     return config.model_copy(update={"train": train})
 
 
-def _settings(config: BenchmarkConfig) -> dict[str, object]:
+def _settings(config: BenchmarkConfig) -> dict[str, Any]:
     """What all trainings share. Models and seeds are not in it: each training's own folder knows its own."""
     plain = config.model_dump(mode="json", include={"train", "base_weights"})
     plain["train"].pop("seed")
@@ -86,6 +90,19 @@ def _settings(config: BenchmarkConfig) -> dict[str, object]:
         json.dumps({name: data.settings for name, data in config.datasets.items()})
     )
     return plain | {"datasets": datasets}
+
+
+def _as_recorded(settings: dict[str, Any], folder: RunDirectory) -> dict[str, Any]:
+    """The settings; with the paths of data sets as written, where the benchmark in the folder was begun so."""
+    known = folder.claimed()["settings"] if folder.exists("run.json") else {}
+    written = known.get("datasets", {}) if isinstance(known, dict) else {}
+    datasets = {name: data | _written(data["path"], written.get(name)) for name, data in settings["datasets"].items()}
+    return settings | {"datasets": datasets}
+
+
+def _written(path: str, known: Any) -> dict[str, str]:  # noqa: ANN401 JSON
+    before = known.get("path") if isinstance(known, dict) else None
+    return {"path": before} if isinstance(before, str) and os.path.expandvars(before) == path else {}
 
 
 def _check(wanted: Sequence[Trial]) -> None:

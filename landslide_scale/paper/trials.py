@@ -52,13 +52,13 @@ def trials(config: BenchmarkConfig) -> tuple[Trial, ...]:
 def _job(config: BenchmarkConfig, dataset: str, model: str, seed: int) -> FinetuneJob:
     folder = f"{config.output.run.rstrip('/')}/trials/{trial_name(dataset, model, seed)}"
     return finetune_job(
-        FinetuneConfig(
+        FinetuneConfig.model_construct(  # of what was read and checked: paths are expanded once
             dataset=config.datasets[dataset],
             model=config.models[model],
             base_weights=config.base_weights.get(model),
             train=replace(config.train, seed=seed),
             compute=config.compute,
-            output=RunConfig(run=folder),
+            output=RunConfig.model_construct(run=folder),
         )
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import InputPath, Section
 
 
 class RegionConfig(Section):
@@ -20,7 +20,7 @@ class RegionConfig(Section):
     """
 
     bbox: tuple[float, float, float, float] | None = None
-    file: str | None = None
+    file: InputPath | None = None
     layer: str | None = None
 
     @model_validator(mode="after")

@@ -9,11 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from fsspec.core import url_to_fs
-
 from landslide_scale.errors import BrokenRunError, InvalidRegionError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage.files import local_path, storing
+from landslide_scale.storage.files import filesystem, local_path, storing
 
 PARQUET = (".parquet", ".geoparquet")
 _GEODATABASE = ".gdb"
@@ -80,9 +78,9 @@ def _here(url: str, scratch: Path) -> Path:
 
 def _fetched(url: str) -> bytes:
     try:
-        filesystem, key = url_to_fs(url)
+        files, key = filesystem(url)
         with storing(url):
-            content: bytes = filesystem.cat_file(key)
+            content: bytes = files.cat_file(key)
     except (BrokenRunError, ValueError, ImportError) as error:
         # Without the chain, which would repeat the address with its keys.
         found = error.found if isinstance(error, BrokenRunError) else str(error)

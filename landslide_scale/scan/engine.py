@@ -18,7 +18,9 @@ from ray.exceptions import RayError, RayTaskError
 from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.model.checkpoint import restore
+from landslide_scale.paths import for_workers
 from landslide_scale.runtime import heartbeat
+from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session
 from landslide_scale.runtime.stopping import AbandonedError, abandon
 from landslide_scale.scan import driver
@@ -55,7 +57,7 @@ def scan(
         progress: Called whenever units have ended.
         load: How the checkpoint becomes a network and its card; it crosses processes.
     """
-    join = partial(_joined, compute=config.compute)
+    join = partial(_joined, compute=config.compute, output=config.output.run)
     return driver.begin(config, _engine(config, load), resume=resume, progress=progress, join=join)
 
 
@@ -67,23 +69,25 @@ def append(config: ScanConfig, *, progress: Report = lambda _: None, load: Resto
 
 
 def _engine(config: ScanConfig, load: Restore) -> Engine:
-    loaded = partial(load, config.model.checkpoint, base_url=config.model.base_weights)
+    base = None if config.model.base_weights is None else for_workers(config.model.base_weights)
+    loaded = partial(load, for_workers(str(config.model.checkpoint)), base_url=base)
     how = Prediction(load=loaded, settings=config.predict, compute=config.compute)
-    return partial(_on_ray, how=how)
+    return partial(_on_ray, how=how, output=config.output.run)
 
 
 @contextmanager
-def _joined(task: Task, compute: ScanCompute) -> Iterator[None]:
-    """Connected to the cluster, which is known to have what a scan takes where it never grows."""
+def _joined(task: Task, compute: ScanCompute, output: str) -> Iterator[None]:
+    """Connected to the cluster, all of which sees the output, and which has what a scan takes where it never grows."""
     with session(compute.address):
         check_machine(*compute.needs(task.reader_bytes))
+        check_on_every_node(output, key="output.run")
         yield
 
 
 @contextmanager
-def _on_ray(task: Task, how: Prediction) -> Iterator[Belt]:
+def _on_ray(task: Task, how: Prediction, output: str) -> Iterator[Belt]:
     """One pipeline on the cluster for as long as the block takes."""
-    with _joined(task, how.compute):
+    with _joined(task, how.compute, output):
         flight, ended = in_flight(), queue.Queue[_Item]()
         pump = threading.Thread(target=_pump, args=(flight, task, how, ended), daemon=True)
         pump.start()

@@ -16,7 +16,7 @@ from landslide_scale.region.settings import RegionConfig
 from landslide_scale.runtime.capacity import Need
 from landslide_scale.spec import Radiometry
 from landslide_scale.stac.settings import CatalogConfig, DemConfig, WindowField
-from landslide_scale.strictyaml import Section, hidden_tag
+from landslide_scale.strictyaml import InputPath, Section, hidden_tag
 
 BEFORE: Mapping[tuple[str, str], Any] = {
     ("catalog", "assets"): {},
@@ -51,8 +51,8 @@ class CheckpointConfig(Section):
         accept_resolution: Go on although it was trained on pixels of so many metres; every output says so.
     """
 
-    checkpoint: str | None = None
-    base_weights: str | None = None
+    checkpoint: InputPath | None = None
+    base_weights: InputPath | None = None
     accept_radiometry: Radiometry | None = None
     accept_resolution: float | None = Field(default=None, gt=0)
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.scene import Access
 from landslide_scale.stac.settings import SourceConfig
+from landslide_scale.storage.files import local_path
 
 _UNSAFE = re.compile(r"[\x00-\x20\\\x7f]")
 """Characters in an address that not all readers take for the same address."""
@@ -102,7 +103,7 @@ def _of_bucket(href: str, config: SourceConfig) -> str:
 def _local(item: Mapping[str, Any], path: str, name: str, config: SourceConfig) -> str:
     """A local file below one of the allowed roots, links resolved."""
     real = Path(path).resolve()
-    roots = [Path(root).resolve() for root in config.allowed_roots]
+    roots = [(local_path(root) or Path(root)).resolve() for root in config.allowed_roots]
     plain = path.startswith("/") and not path.startswith("//") and not str(real).startswith("/vsi")
     if not plain or len(path) > _LONGEST or not any(real.is_relative_to(root) for root in roots):
         raise InvalidCatalogError(

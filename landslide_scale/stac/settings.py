@@ -21,7 +21,7 @@ from landslide_scale.bands import TERRAIN_BANDS
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.scene import Window, utc
 from landslide_scale.stac.providers import DEM_PROFILES, PROFILES, DemName, DemProfile, Profile, ProfileName, Provider
-from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import InputPath, Section
 
 AssetWord = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """A band, or what a rule of ``composite.mask`` asks; a band's misspelt name would be neither, and is refused there."""
@@ -131,10 +131,10 @@ class SourceConfig(Section):
     """What to do where an asset is no GeoTIFF."""
 
     url: str | None = None
-    items: str | None = None
+    items: InputPath | None = None
     collection: str | None = None
     allowed_hosts: tuple[HostName, ...] = ()
-    allowed_roots: tuple[str, ...] = ()
+    allowed_roots: tuple[InputPath, ...] = ()
     buckets: dict[BucketName, BucketAddress] = Field(default_factory=dict)
     signer: SignerAddress | None = None
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from landslide_scale.errors import BrokenRunError, InvalidCheckpointError
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.absence import WRITER_S, is_full, patient
-from landslide_scale.storage.files import PARTIAL, fetched, file_sha256, local_path, remote, write_whole
+from landslide_scale.storage.files import PARTIAL, fetched, file_sha256, filesystem, local_path, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +94,9 @@ def _cached(url: str, expected: str | None, cache: Path) -> Path:
 
 
 def _download(url: str, path: Path) -> None:
-    filesystem, key = remote(url)
+    files, key = filesystem(url)
     try:
-        filesystem.get_file(key, str(path))
+        files.get_file(key, str(path))
     except OSError as error:
         if is_full(error):
             raise _unkept(error, path.parent) from error

@@ -54,6 +54,18 @@ def options(url: str) -> dict[str, Any]:
     return {"config_kwargs": {"retries": {"total_max_attempts": 1}} | told}
 
 
+def filesystem(url: str, **more: object) -> tuple[Any, str]:
+    """Where a path or fsspec URL is: fsspec's file system, and the name there. Of a path, all characters are names'."""
+    from fsspec.core import url_to_fs  # noqa: PLC0415 - local files need no fsspec
+    from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415 - as above
+
+    path = local_path(url)
+    if path is not None:
+        return LocalFileSystem(), str(path.absolute())
+    files, key = url_to_fs(url, **options(url), **more)
+    return files, key
+
+
 def read_range(url: str, start: int, stop: int | None) -> bytes:
     """Bytes [start, stop) of a file, or fewer where it ends before; None reads to its end.
 
@@ -67,8 +79,8 @@ def read_range(url: str, start: int, stop: int | None) -> bytes:
 def _read_range(url: str, start: int, stop: int | None) -> bytes:
     path = local_path(url)
     if path is None:
-        filesystem, key = remote(url)
-        data: bytes = filesystem.cat_file(key, start=start, end=stop)
+        files, key = filesystem(url)
+        data: bytes = files.cat_file(key, start=start, end=stop)
         return data
     with path.open("rb") as file:
         file.seek(start)
@@ -111,8 +123,8 @@ def write_whole(url: str, data: bytes) -> None:
 def _write_whole(url: str, data: bytes) -> None:
     path = local_path(url)
     if path is None:
-        filesystem, key = remote(url)
-        filesystem.pipe_file(key, data)
+        files, key = filesystem(url)
+        files.pipe_file(key, data)
     else:
         _write_local(path, data)
 
@@ -201,11 +213,3 @@ def file_sha256(path: Path) -> str:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def remote(url: str) -> tuple[Any, str]:
-    """The filesystem of a URL that is not local, and what the file is called there."""
-    from fsspec.core import url_to_fs  # noqa: PLC0415 - local files need no fsspec
-
-    filesystem, key = url_to_fs(url, **options(url))
-    return filesystem, key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,12 +10,15 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.absence import failures
+from landslide_scale.storage.files import filesystem
+
+_BESIDE_STAR = re.compile(r"([?\[])")
+"""What fsspec takes for parts of a pattern, beside ``*``: here they are parts of names."""
 
 MOST_BYTES = 512 * 2**20
 """Of one file."""
@@ -39,7 +43,7 @@ class InputFile:
             InvalidInputError: It cannot be read, or is larger than :data:`MOST_BYTES`.
         """
         with _reading(self.address):
-            files, path = url_to_fs(self.address)
+            files, path = filesystem(self.address)
             with files.open(path, "rb") as file:
                 content = bytes(file.read(MOST_BYTES + 1))
         if len(content) > MOST_BYTES:
@@ -61,7 +65,7 @@ def input_files(url: str, endings: Sequence[str]) -> list[InputFile]:
     """
     if "*" not in url and ending_of(url) in endings:
         with _reading(url):
-            files, path = url_to_fs(url)
+            files, path = filesystem(url)
             return [InputFile(address=path if isinstance(files, LocalFileSystem) else url, ending=ending_of(url))]
     if urlsplit(url).scheme in {"http", "https"}:
         raise InvalidInputError(
@@ -80,8 +84,8 @@ def ending_of(address: str) -> str:
 
 def _listed(url: str) -> list[str]:
     with _reading(url):
-        files, path = url_to_fs(url)
-        found: Any = files.glob(path) if "*" in url else files.find(path)
+        files, path = filesystem(url)
+        found: Any = files.glob(_BESIDE_STAR.sub(r"[\1]", path)) if "*" in url else files.find(path)
         return [name if isinstance(files, LocalFileSystem) else files.unstrip_protocol(name) for name in found]
 
 

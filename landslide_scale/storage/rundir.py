@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import platform
 import subprocess
@@ -12,13 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fsspec.asyn import AsyncFileSystem
-from fsspec.core import url_to_fs
+from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.implementations.local import LocalFileSystem
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage.files import PARTIAL, options, riding, storing, write_whole
+from landslide_scale.storage.files import PARTIAL, filesystem, local_path, riding, storing, write_whole
 
 RECORDED = (
     "landslide-scale",
@@ -33,6 +33,9 @@ RECORDED = (
     "pystac-client",
 )
 
+_AT_ONCE = 1000
+"""Objects; as many as S3 removes in one request."""
+
 
 class RunDirectory:
     """Files below one path or fsspec URL.
@@ -44,10 +47,11 @@ class RunDirectory:
     def __init__(self, url: str) -> None:
         try:
             # Without a cache of listings: other processes write into the same folder.
-            self._files, self._root = url_to_fs(url, use_listings_cache=False, **options(url))
+            path = local_path(url)
+            self.url = url if path is None else str(path.expanduser().absolute())
+            self._files, self._root = filesystem(self.url, use_listings_cache=False)
         except (ValueError, ImportError) as error:
             raise InvalidConfigError(str(error), expected="a path or fsspec URL", key="output.run") from None
-        self.url = url if "://" in url else str(Path(url).expanduser().absolute())
 
     def __reduce__(self) -> tuple[object, ...]:
         return (RunDirectory, (self.url,))
@@ -94,8 +98,8 @@ class RunDirectory:
     def read_all(self, names: Sequence[str]) -> list[bytes]:
         """Whole files, at once where the storage can."""
         paths = [f"{self._root}/{name}" for name in names]
-        found = self._files.cat(paths) if paths else {}
-        return [bytes(found[self._files._strip_protocol(path)]) for path in paths]  # noqa: SLF001 how cat names them
+        # Not cat, which takes names for patterns.
+        return [bytes(content) for content in self._files.cat_ranges(paths, None, None, on_error="raise")]
 
     @riding
     def names(self, folder: str, ending: str) -> list[str]:
@@ -128,8 +132,8 @@ class RunDirectory:
             BrokenRunError: The storage cannot be reached.
         """
         with storing(self.url):
-            if isinstance(self._files, AsyncFileSystem) and names:
-                self._files.rm([f"{self._root}/{name}" for name in names])
+            if isinstance(self._files, AsyncFileSystem):
+                sync(self._files.loop, _removed, self._files, [f"{self._root}/{name}" for name in names])
                 return
             for name in names:
                 with suppress(FileNotFoundError):
@@ -199,6 +203,20 @@ class RunDirectory:
     def note(self, **facts: object) -> None:
         """Add facts to run.json."""
         self.write_json("run.json", self.read_json("run.json") | facts)
+
+
+async def _removed(files: Any, paths: Sequence[str]) -> None:  # noqa: ANN401 fsspec ships no types
+    """Remove objects by their names; rm would take them for patterns."""
+    bulk = getattr(files, "_bulk_delete", None)  # of S3: a thousand in one request
+    for start in range(0, len(paths), _AT_ONCE):
+        some = list(paths[start : start + _AT_ONCE])
+        if bulk is not None:
+            await bulk(some)
+            continue
+        ended = await asyncio.gather(*(files._rm_file(path) for path in some), return_exceptions=True)  # noqa: SLF001
+        for error in ended:
+            if isinstance(error, BaseException) and not isinstance(error, FileNotFoundError):
+                raise error
 
 
 def _difference(known: Any, wanted: Any, key: str = "") -> str:  # noqa: ANN401 JSON

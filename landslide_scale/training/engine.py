@@ -7,11 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.fs
 import ray
 import ray.train
 import torch
-from fsspec.core import url_to_fs
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.util.placement_group import placement_group, remove_placement_group
 
@@ -24,6 +22,7 @@ from landslide_scale.training.fitting import TrainState, fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.places import area_ratio
 from landslide_scale.training.run import FinetuneResult, TrainRun, as_begun
+from landslide_scale.training.statefiles import state_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +90,7 @@ def _fit_on_workers(job: FinetuneJob, prepared: Prepared) -> None:
         ),
         run_config=ray.train.RunConfig(
             name=_FOLDER,
-            **_storage(job.output),
+            **state_storage(job.output),
             failure_config=_failures(job),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
             worker_runtime_env={"env_vars": _SPIN},  # type: ignore[call-arg]
@@ -114,15 +113,6 @@ def _failures(job: FinetuneJob) -> ray.train.FailureConfig:
 
 def _resources(job: FinetuneJob) -> dict[str, float]:
     return {"CPU": float(job.cpus_per_worker)} | ({"GPU": 1.0} if job.gpu else {})
-
-
-def _storage(output: str) -> dict[str, Any]:
-    """Where Ray Train keeps its state: through fsspec for URLs, so that one set of credentials serves all."""
-    if "://" not in output:
-        return {"storage_path": output}
-    files, root = url_to_fs(output)
-    handler = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(files))
-    return {"storage_path": root, "storage_filesystem": handler}
 
 
 def _wait_for_workers(job: FinetuneJob, progress: Callable[[str], None]) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import Annotated, get_args
 
-from pydantic import Discriminator, Field
+from pydantic import AfterValidator, Discriminator, Field
 
 from landslide_scale.datasets.spec import DataKind, DataSpec
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.paths import input_place
 from landslide_scale.spec import ConvName, ConvNetSpec, InputSpec, LandslideNetSpec, Radiometry
-from landslide_scale.strictyaml import Section, hidden_tag
+from landslide_scale.strictyaml import InputPath, OutputPath, Section, hidden_tag
 from landslide_scale.training.job import FinetuneJob
 from landslide_scale.training.spec import TrainSpec
 
@@ -24,7 +24,7 @@ class BaseWeightsConfig(Section):
         sha256: Of the file, as 64 hexadecimal digits in lower case; another file is refused.
     """
 
-    url: str
+    url: InputPath
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="64 hexadecimal digits in lower case, as sha256sum says")
 
 
@@ -57,7 +57,7 @@ class RunConfig(Section):
         run: Folder of the run: a local path or fsspec URL.
     """
 
-    run: str
+    run: OutputPath
 
 
 _MODEL_NAMES = ("landslidenet", *get_args(ConvName))
@@ -83,6 +83,18 @@ ModelField = Annotated[
 ]
 
 
+def _located(data: DataSpec) -> DataSpec:
+    """With a path as all are; the specification itself imports nothing that could say so."""
+    try:
+        return replace(data, path=input_place(data.path))
+    except InvalidConfigError as error:
+        raise error.at(key="dataset.path") from None
+
+
+DataField = Annotated[DataSpec, AfterValidator(_located)]
+"""A data set as a configuration gives it."""
+
+
 class FinetuneConfig(Section):
     """One fine-tuning.
 
@@ -95,7 +107,7 @@ class FinetuneConfig(Section):
         output: Where the run goes.
     """
 
-    dataset: DataSpec
+    dataset: DataField
     model: ModelField = LandslideNetSpec()
     base_weights: BaseWeightsConfig | None = None
     train: TrainSpec = TrainSpec()
@@ -110,11 +122,11 @@ def finetune_job(config: FinetuneConfig) -> FinetuneJob:
     """The configuration as what the training takes.
 
     Raises:
-        InvalidConfigError: A value does not fit another, or the data set's path names a variable that is not set.
+        InvalidConfigError: A value does not fit another.
     """
     base = config.base_weights
     return FinetuneJob(
-        data=_located(config.dataset),
+        data=config.dataset,
         model=config.model,
         inputs=InputSpec.for_bands(_radiometry(config.dataset), config.model.bands),
         train=config.train,
@@ -127,16 +139,3 @@ def finetune_job(config: FinetuneConfig) -> FinetuneJob:
 
 def _radiometry(data: DataSpec) -> Radiometry:
     return data.radiometry or _RADIOMETRY[data.kind]
-
-
-def _located(data: DataSpec) -> DataSpec:
-    """With environment variables in its path (``$NAME``, ``${NAME}``) put in."""
-    path = os.path.expandvars(data.path)
-    if "$" in path:
-        raise InvalidConfigError(
-            data.path,
-            expected="environment variables that are set",
-            key="dataset.path",
-            cure="Set it, or write the path.",
-        )
-    return replace(data, path=path)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import rioxarray  # noqa: F401 registers .rio
 import xarray as xr
 import zarr
@@ -372,3 +373,18 @@ def test_a_cube_on_a_remote_store_is_written_and_read():
     assert same(read(slot(url, 1, 1)), a_layer(3))
     made(url)
     assert same(read(slot(url, 1, 1)), a_layer(3))
+
+
+@pytest.mark.parametrize("how", [{}, {"decode_coords": "all"}])
+@pytest.mark.parametrize("sharded", [True, False])
+@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # rioxarray's own
+def test_a_layer_that_is_opened_plainly_or_as_the_readme_says_knows_its_coordinate_system(
+    tmp_path: Path, how: dict[str, str], *, sharded: bool
+):
+    tree = xr.open_datatree(made(str(tmp_path / "cube.zarr"), sharded=sharded), engine="zarr", **how)
+    layer = tree["EPSG_32633"].probability.isel(time=0)
+    assert layer.rio.crs.to_epsg() == 32633
+    layer.rio.to_raster(tmp_path / "layer.tif")
+    with rasterio.open(tmp_path / "layer.tif") as written:
+        assert written.crs.to_epsg() == 32633
+        assert tuple(written.transform)[:6] == NORTH33.transform(EXTENTS[NORTH33])

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from landslide_scale.errors import InvalidConfigError
+from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.paper.settings import BenchmarkConfig
-from landslide_scale.paper.study import _as_begun, _settings
+from landslide_scale.paper.study import _as_begun, _as_recorded, _settings
 from landslide_scale.paper.trials import trials
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
@@ -59,12 +59,24 @@ def test_bad_settings_are_refused_by_key(changes: dict[str, Any], names: str):
 
 def test_a_path_may_name_an_environment_variable(monkeypatch: pytest.MonkeyPatch):
     wanted = settings(datasets={"bijie": {"kind": "bijie", "path": "$LANDSLIDES/bijie"}})
-    config = parse(BenchmarkConfig, wanted)
     monkeypatch.setenv("LANDSLIDES", "/data/of")
-    assert trials(config)[0].job.data.path == "/data/of/bijie"
+    assert trials(parse(BenchmarkConfig, wanted))[0].job.data.path == "/data/of/bijie"
     monkeypatch.delenv("LANDSLIDES")
     with pytest.raises(InvalidConfigError, match=r"dataset.path: \$LANDSLIDES/bijie"):
-        trials(config)
+        parse(BenchmarkConfig, wanted)
+
+
+def test_a_benchmark_begun_when_paths_were_recorded_as_written_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LANDSLIDES", "/data/of")
+    data = {"kind": "bijie", "path": "$LANDSLIDES/bijie"}
+    config = parse(BenchmarkConfig, settings(datasets={"bijie": data}, output={"run": str(tmp_path)}))
+    folder, recorded = RunDirectory(str(tmp_path)), _settings(config)
+    before = {name: known | {"path": "$LANDSLIDES/bijie"} for name, known in recorded["datasets"].items()}
+    folder.claim("benchmark", recorded | {"datasets": before}, resume=False)
+    folder.claim("benchmark", _as_recorded(recorded, folder), resume=True)
+    monkeypatch.setenv("LANDSLIDES", "/other")
+    with pytest.raises(RunConflictError, match="datasets"):
+        folder.claim("benchmark", _as_recorded(recorded, folder), resume=True)
 
 
 def test_a_benchmark_begun_before_goes_on_with_the_calibration_it_was_begun_with(tmp_path: Path):

@@ -402,7 +402,7 @@ def test_a_network_fitted_to_such_chips_is_taken_by_a_scan(chips: Path, world: W
 @pytest.mark.slow
 def test_ray_makes_the_same_chips(chips: Path, world: World, tmp_path: Path):
     config = chips_config(world, tmp_path)
-    made = make_chips(config, on_ray(config.compute), resume=False)
+    made = make_chips(config, on_ray(config.compute, config.directory), resume=False)
     assert made.kept == len(list(chips.glob("*.npz")))
     assert json.loads((tmp_path / "chips" / INDEX).read_text()) == json.loads((chips / INDEX).read_text())
     for path in chips.glob("*.npz"):
