@@ -21,7 +21,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.model import build
 from landslide_scale.model.checkpoint import BaseWeights, ModelCard, save
 from landslide_scale.reading.raster import write_cog
-from landslide_scale.scan.engine import scan
+from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.strictyaml import parse

@@ -32,8 +32,8 @@ from landslide_scale.reports import (
 from landslide_scale.runtime.console import say
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import session
-from landslide_scale.scan.engine import append as append_windows
-from landslide_scale.scan.engine import scan as run_scan
+from landslide_scale.scan.pipeline.engine import append as append_windows
+from landslide_scale.scan.pipeline.engine import scan as run_scan
 from landslide_scale.scan.prepared import foresee, prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify as verify_run

@@ -36,7 +36,7 @@ from landslide_scale.reports import ScanProgress, scan_report, score_lines
 from landslide_scale.runtime.console import run_guarded, say
 from landslide_scale.runtime.session import session
 from landslide_scale.scan.driver import begin, prepare
-from landslide_scale.scan.engine import scan
+from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import parse
 from landslide_scale.training.engine import finetune

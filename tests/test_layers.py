@@ -28,7 +28,7 @@ DEEPEST = 9
 ONLY_IN = {
     "ray": {
         *("doctor.cluster", "runtime.session", "runtime.nodes", "runtime.trial"),
-        *("scan.engine", "scan.pipeline", "labels.engine", "training.engine", "paper.study"),
+        *("scan.pipeline.engine", "scan.pipeline.stages", "labels.engine", "training.engine", "paper.study"),
     },
     "rasterio": {"doctor.libraries", "reading", "demo"},
     "rioxarray": {"demo"},
@@ -229,7 +229,7 @@ def test_nothing_but_the_commands_imports_the_made_world():
             {
                 "scan.driver",
                 "scan.prepared",
-                "scan.engine",
+                "scan.pipeline.engine",
                 "configuring.kinds",
                 "demo.run",
                 "demo.compare",

@@ -17,7 +17,7 @@ from helpers.plainrun import silent
 
 from landslide_scale.scan import driver, work
 from landslide_scale.scan.driver import ScanSummary
-from landslide_scale.scan.engine import scan
+from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import parse
 

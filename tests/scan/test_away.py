@@ -21,7 +21,7 @@ from helpers.watching import Roles
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.errors import BrokenRunError, StorageAwayError
 from landslide_scale.scan import driver, layout, work
-from landslide_scale.scan.engine import scan
+from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.rounds import Stream
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.work import Task

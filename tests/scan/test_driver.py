@@ -18,7 +18,7 @@ from landslide_scale.errors import RunConflictError
 from landslide_scale.model import checkpoint
 from landslide_scale.model.checkpoint import ModelCard, read_card
 from landslide_scale.scan import driver, prepared
-from landslide_scale.scan.engine import _engine
+from landslide_scale.scan.pipeline.engine import _engine
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.stac import items
 from landslide_scale.strictyaml import parse

@@ -15,7 +15,7 @@ from helpers.plainrun import plain_scan
 from helpers.watching import Roles
 
 from landslide_scale.errors import BrokenRunError
-from landslide_scale.scan.engine import scan
+from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.storage.files import write_whole
 from landslide_scale.storage.rundir import RunDirectory

@@ -22,7 +22,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.grid import Lattice, PixelBox, Zone, project
 from landslide_scale.imagery.observe import observe, planned_bytes
 from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.scan.engine import scan
+from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Scene
 from landslide_scale.strictyaml import parse

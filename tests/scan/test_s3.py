@@ -22,7 +22,7 @@ from helpers.s3 import Proxy, Request, bucket, contents, local
 
 from landslide_scale.errors import BrokenRunError, RunConflictError, StorageAwayError
 from landslide_scale.scan import layout
-from landslide_scale.scan.engine import scan
+from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify
 from landslide_scale.storage.absence import patient

@@ -28,7 +28,7 @@ from landslide_scale.bands import Reason
 from landslide_scale.redaction import sayable
 from landslide_scale.runtime.session import settle_data
 from landslide_scale.scan import work
-from landslide_scale.scan.inflight import Answer, Ending, InFlight, Process, Stage, Step
+from landslide_scale.scan.pipeline.inflight import Answer, Ending, InFlight, Process, Stage, Step
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.predictor import Load, Predictor
 from landslide_scale.scan.settings import PredictConfig, ScanCompute

@@ -24,9 +24,10 @@ from ray.data import DataContext
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.runtime import heartbeat
-from landslide_scale.scan import engine, layout, pipeline, work
+from landslide_scale.scan import layout, work
 from landslide_scale.scan.driver import ScanSummary
-from landslide_scale.scan.engine import scan
+from landslide_scale.scan.pipeline import engine
+from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
@@ -91,7 +92,7 @@ def disturbed(settings: dict[str, Any], stage: str, fate: Fate) -> ScanSummary:
     """Begin a scan, or go on with it, at one of whose steps something happens."""
     with pytest.MonkeyPatch.context() as patch:
         if stage == "predict":
-            patch.setattr(pipeline, "Predictor", fatal.predictor(fate))
+            patch.setattr(stages, "Predictor", fatal.predictor(fate))
         else:
             patch.setattr(work, stage, partial(getattr(fatal, stage), fate=fate))
         return scan(parse(ScanConfig, settings), resume=True, progress=silent, load=partial(fatal.load, fate=fate))

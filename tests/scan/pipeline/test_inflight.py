@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from landslide_scale.scan import inflight
-from landslide_scale.scan.inflight import Answer, Ending, InFlight, Process, Stage, Step
+from landslide_scale.scan.pipeline import inflight
+from landslide_scale.scan.pipeline.inflight import Answer, Ending, InFlight, Process, Stage, Step
 
 KILLED, LOST = Ending(how="killed by a signal", crashed=True), Ending(how="lost with its node", crashed=False)
 

@@ -39,7 +39,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, RunConflictError
 from landslide_scale.region import polygons
 from landslide_scale.reports import scan_report
-from landslide_scale.scan.engine import scan
+from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.spec import ConvNetSpec
 from landslide_scale.storage.rundir import RunDirectory
