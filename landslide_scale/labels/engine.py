@@ -12,9 +12,10 @@ from ray.exceptions import RayError, RayTaskError
 
 from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
-from landslide_scale.labels.making import Task, make
+from landslide_scale.labels.making import Task, make, unmade
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session, settle_data
+from landslide_scale.scan.pipeline.stages import Flight, guarded, in_flight
 
 if TYPE_CHECKING:
     from landslide_scale.labels.chips import Engine
@@ -36,7 +37,11 @@ def on_ray(compute: ScanCompute, directory: str) -> Engine:
         with session(compute.address):
             check_machine(*compute.reader_needs(task.reader_bytes))
             check_on_every_node(directory, key="directory")
-            yield partial(_stream, task=task, cpus=compute.cpus_per_reader)
+            flight = in_flight()
+            try:
+                yield partial(_stream, task=task, cpus=compute.cpus_per_reader, flight=flight)
+            finally:
+                ray.kill(flight)
 
     def engine(task: Task) -> AbstractContextManager[Stream]:
         return connected(task)
@@ -44,19 +49,24 @@ def on_ray(compute: ScanCompute, directory: str) -> Engine:
     return engine
 
 
-def _stream(rows: Sequence[Row], task: Task, cpus: float) -> Iterator[Record]:
-    """One pass over chips, in the order they end.
+def _stream(rows: Sequence[Row], task: Task, cpus: float, flight: Flight) -> Iterator[Record]:
+    """One pass over chips, in the order they end; one that ends its process is tried as often as any that fails.
 
     Raises:
         BrokenRunError: A step failed in a way that is no chip's own.
     """
     settle_data()
+    step = partial(
+        guarded, flight=flight, stage="read", step=partial(make, task=task), failed=partial(unmade, task=task)
+    )
     made = ray.data.from_items(list(rows), override_num_blocks=min(len(rows), 1000)).map(
-        partial(make, task=task), num_cpus=cpus, memory=task.reader_bytes
+        step, num_cpus=cpus, memory=task.reader_bytes
     )
     try:
         for row in made.iter_rows():
-            yield Record.from_json(row["record"])
+            record = Record.from_json(row["record"])
+            flight.end.remote(record.unit)
+            yield record
     except (RayError, RuntimeError, OSError) as error:
         raise _ours(error) or BrokenRunError(
             str(error).strip().rpartition("\n")[2],

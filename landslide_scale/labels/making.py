@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import Reason, scene_bands
 from landslide_scale.cube.ledger import Ledger, Record
-from landslide_scale.errors import ReadError, TryAgainError
+from landslide_scale.errors import ReadError, StorageAwayError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, project
 from landslide_scale.imagery.composite import Image
 from landslide_scale.imagery.observe import observe
@@ -31,6 +32,7 @@ from landslide_scale.reading.raster import burn
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
 from landslide_scale.scan.work import Row, made_of, names_of, unreadable_of
 from landslide_scale.stac.settings import Interpolation
+from landslide_scale.storage.absence import WRITER_S, patient
 from landslide_scale.storage.rundir import RunDirectory
 
 LEAST_OBSERVED = 0.5
@@ -83,6 +85,8 @@ class Task:
 def make(row: Row, task: Task) -> Row:
     """Make a chip, then its record.
 
+    Where the storage is away for longer than a writer waits, the chip has failed for now.
+
     Args:
         row: ``unit``: a :class:`WorkUnit` as JSON; ``attempt``: which try of it this is, from 1.
         task: The set.
@@ -90,29 +94,46 @@ def make(row: Row, task: Task) -> Row:
     Returns:
         ``record`` as JSON: ``written``; ``empty`` where too little was observed; ``failed``.
     """
-    unit, ledger = WorkUnit.from_json(row["unit"]), Ledger(task.directory)
-    record = Record(
-        unit=unit.id,
-        state="failed",
-        attempts=int(row["attempt"]),
-        scenes=made_of(unit, [], []),
-        dem=tuple(tile.id for tile in unit.dem),
-    )
+    ledger = Ledger(task.directory)
+    try:
+        with patient(WRITER_S):
+            record = _made(row, task)
+            ledger.add(record)
+    except StorageAwayError as error:
+        return unmade(row, f"{type(error).__name__}: {error}", task)
+    return {"record": record.to_json()}
+
+
+def unmade(row: Row, error: str, task: Task) -> Row:
+    """The record of a chip that was not made, for a reason that may pass; kept where that can be done at once."""
+    record = replace(_failed(row), error=error, retry=True)
+    with patient(0), suppress(StorageAwayError):
+        Ledger(task.directory).add(record)
+    return {"record": record.to_json()}
+
+
+def _failed(row: Row) -> Record:
+    """The record of a chip that could not be made; of any other until it is."""
+    unit = WorkUnit.from_json(row["unit"])
+    tiles = tuple(tile.id for tile in unit.dem)
+    return Record(unit=unit.id, state="failed", attempts=int(row["attempt"]), scenes=made_of(unit, [], []), dem=tiles)
+
+
+def _made(row: Row, task: Task) -> Record:
+    """What came of a chip that could be observed, or why it could not."""
+    unit, record = WorkUnit.from_json(row["unit"]), _failed(row)
     try:
         with naming(names_of(unit)):
             image = _image(unit, task)
     except ReadError as error:
-        record = replace(
+        return replace(
             record,
             error=f"{type(error).__name__}: {error.at(chip=unit.id)}",
             retry=isinstance(error, TryAgainError),
             unreadable=unreadable_of(error, unit.scenes, (*task.composite.assets, *scene_bands(task.bands))),
         )
-    else:
-        scenes = made_of(unit, list(image.resampled), list(image.filled))
-        record = _kept(replace(record, scenes=scenes), unit, image, task)
-    ledger.add(record)
-    return {"record": record.to_json()}
+    scenes = made_of(unit, list(image.resampled), list(image.filled))
+    return _kept(replace(record, scenes=scenes), unit, image, task)
 
 
 def _image(unit: WorkUnit, task: Task) -> Image:

@@ -11,6 +11,7 @@ from typing import Any
 from helpers.borderland import one_band_model
 
 from landslide_scale.errors import TryAgainError
+from landslide_scale.labels import making
 from landslide_scale.scan import work
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.predictor import Predictor
@@ -64,6 +65,11 @@ def write(row: Row, *, task: Task, fate: Fate) -> Row:
     if not row["error"]:
         fate.meet(row)
     return work.write(row, task)
+
+
+def chip(row: Row, task: making.Task, *, fate: Fate) -> Row:
+    fate.meet(row)
+    return making.make(row, task)
 
 
 def predictor(fate: Fate) -> type[Predictor]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import fatal
 from helpers.borderland import COLLECTION, border_tiles, snapshot, write_item
 from helpers.chipping import asked, counted_steps, killed, plain
+from helpers.fatal import Fate
 from helpers.faultserver import Fault, FaultServer, fault_server
 
 from landslide_scale.datasets.chips import INDEX, open_chips
 from landslide_scale.datasets.files import files_at
 from landslide_scale.demo.satellite.stac_server import serve
-from landslide_scale.errors import IncompleteRunError, InvalidDatasetError, RunConflictError
+from landslide_scale.errors import IncompleteRunError, InvalidDatasetError, RunConflictError, StorageAwayError
+from landslide_scale.labels import engine, making
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.reading import attempts
@@ -185,3 +189,43 @@ def test_a_folder_with_other_files_is_left_alone(catalogue: str, scenes: Path, t
     with pytest.raises(RunConflictError, match="files in it"):
         make_chips(config, plain, resume=True)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_a_chip_that_ends_its_process_each_time_is_failed_after_its_attempts_and_all_others_are_made(
+    catalogue: str, scenes: Path, undisturbed: dict[str, bytes], tmp_path: Path
+):
+    config = asked(catalogue, scenes, tmp_path, compute={"attempts": 2})
+    victim = next(name for name in sorted(undisturbed) if name.endswith(".npz")).removesuffix(".npz")
+    fate = Fate(log=str(tmp_path / "log"), units=(victim,), times=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "make", partial(fatal.chip, fate=fate))
+        with pytest.raises(IncompleteRunError, match=f"{victim}: CrashedProcess.*killed by a signal"):
+            make_chips(config, engine.on_ray(config.compute, config.directory), resume=False)
+        assert fate.happened(victim) == 2
+        assert not Path(config.directory, INDEX).exists()
+        make_chips(config, engine.on_ray(config.compute, config.directory), resume=True)  # one more, of two anew
+    assert made(Path(config.directory)) == undisturbed
+
+
+def test_chips_that_cannot_be_stored_now_are_failed_for_now(
+    catalogue: str, scenes: Path, undisturbed: dict[str, bytes], tmp_path: Path
+):
+    config = asked(catalogue, scenes, tmp_path, compute={"attempts": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(making, "WRITER_S", 0.0)
+        patch.setattr(RunDirectory, "write", away(RunDirectory.write, ending=".npz"))
+        with pytest.raises(IncompleteRunError, match="StorageAwayError"):
+            make_chips(config, plain, resume=False)
+    make_chips(config, plain, resume=True)
+    assert made(Path(config.directory)) == undisturbed
+
+
+def away(write: Callable[..., None], *, ending: str) -> Callable[..., None]:
+    """Writing of files whose names end so is refused for now."""
+
+    def refusing(run: RunDirectory, name: str, content: bytes) -> None:
+        if name.endswith(ending):
+            raise StorageAwayError("503", file=name)
+        write(run, name, content)
+
+    return refusing

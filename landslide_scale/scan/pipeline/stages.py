@@ -135,7 +135,7 @@ def dataset(flight: Flight, task: Task, how: Prediction) -> ray.data.Dataset:
     units.context.execution_no_progress_timeout_s = (
         -1
     )  # the driver knows what is waited for; Ray ends it after 30 minutes
-    guard = partial(_guarded, flight=flight)
+    guard = partial(guarded, flight=flight)
     read, write = partial(work.read, task=task), partial(work.write, task=task)
     unread = partial(work.unread, task=task)
     scan: ray.data.Dataset = (
@@ -169,10 +169,18 @@ def _failed(row: Row, error: str, *, step: Callable[[Row], Row]) -> Row:
     return step(row | {"error": error, "retry": True})
 
 
-def _guarded(
+def guarded(
     row: Row, *, flight: Flight, stage: Stage, step: Callable[[Row], Row], failed: Callable[[Row, str], Row]
 ) -> Row:
-    """A step of a unit, unless that has cost too many processes; memory that cannot be had fails the unit too."""
+    """A step of a unit, unless that has cost too many processes; memory that cannot be had fails the unit too.
+
+    Args:
+        row: ``unit`` and ``attempt`` as :func:`work.read` takes them; ``left``: tries it has left, this one among them.
+        flight: What is in flight.
+        stage: Which step.
+        step: Does it.
+        failed: Makes of a row and an error what `step` would make of the row.
+    """
     unit = WorkUnit.from_json(row["unit"]).id
     answer = _begun(Step(unit=unit, stage=stage, attempt=row["attempt"], left=row["left"]), flight)
     row |= _counted(row, answer)
@@ -228,8 +236,8 @@ def _bound_predictor(flight: Flight, task: Task, how: Prediction) -> type[Predic
         def __call__(self, rows: Mapping[str, Any]) -> Row:
             row = {name: column[0] for name, column in rows.items()}
             step = super().__call__
-            guarded = _guarded(row, flight=flight, stage="predict", step=step, failed=partial(_unpredicted, step=step))
-            return {name: _column(value) for name, value in guarded.items()}
+            done = guarded(row, flight=flight, stage="predict", step=step, failed=partial(_unpredicted, step=step))
+            return {name: _column(value) for name, value in done.items()}
 
     return BoundPredictor
 
