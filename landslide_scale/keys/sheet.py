@@ -55,7 +55,7 @@ class _Sheet:
     def _entry(self, key: str, inner: Tree, value: Any) -> list[str]:  # noqa: ANN401 JSON
         """A key and its value; the parts of what is a section in lines of their own."""
         if "oneOf" in inner:
-            return self._forms(key, inner, value or {})
+            return self._forms(key, inner, {} if value is None else value)
         if "properties" in inner:
             lines = [f"{key}:", *_indented(self.section(inner, value or self._example_of(inner)))]
             return lines if value is not None or "default" not in inner else _commented(lines)
@@ -63,18 +63,23 @@ class _Sheet:
         if value and ("properties" in of or "oneOf" in of):
             parts = [self._entry(_yaml(name), of, part) for name, part in value.items()]
             return [f"{key}:", *_indented(line for part in parts for line in part)]
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            return [f"{key}:", *(f"  - {_yaml(one)}" for one in value)]
+        each_of = inner.get("items")
+        if isinstance(each_of, dict) and "properties" in (of := resolved(each_of, self._definitions)):
+            each = _commented(["Each of them:", *_indented(self.section(of, self._example_of(of)))])
+            return [*([f"{key}:", *(f"  - {_yaml(one)}" for one in value)] if value else [f"{key}: []"]), *each]
         if value is None and "default" not in inner:  # made anew each time, which a schema does not say
             value = {} if inner.get("type") == "object" else []
         return [f"{key}: {_yaml(value)}"]
 
-    def _forms(self, key: str, inner: Tree, value: Tree) -> list[str]:
-        """The form of a section that has the value's name, and the others as comments."""
+    def _forms(self, key: str, inner: Tree, value: Any) -> list[str]:  # noqa: ANN401 JSON
+        """The form that a value has, of a section the one of its name, and the others as comments."""
         forms = [resolved(form, self._definitions) for form in inner["oneOf"]]
-        name = value.get("name")
-        chosen = next((form for form in forms if name in _names(form)), forms[0])
-        lines = [f"{key}:", *_indented(self.section(chosen, value))]
+        if isinstance(value, dict):
+            chosen = next((form for form in forms if value.get("name") in _names(form)), forms[0])
+            lines = [f"{key}:", *_indented(self.section(chosen, value))]
+        else:
+            chosen = next(form for form in forms if "properties" not in form)
+            lines = [f"{key}: {_yaml(value)}"]
         for form in forms:
             if form is not chosen:
                 other = [f"{key}:", *_indented(self.section(form, self._example_of(form)))]
@@ -84,11 +89,11 @@ class _Sheet:
     def _example_of(self, section: Tree) -> dict[str, Any]:
         """Keys that a section must have and no example is given for: the first choice of each, or an empty text."""
         fields = {key: resolved(section["properties"][key], self._definitions) for key in section.get("required", ())}
-        return {key: (field.get("enum") or [""])[0] for key, field in fields.items()}
+        return {key: (field.get("enum") or [field.get("minimum", "")])[0] for key, field in fields.items()}
 
 
 def _names(form: Tree) -> list[str]:
-    name = form["properties"]["name"]
+    name = form.get("properties", {}).get("name", {})
     return [*name.get("enum", ()), *([name["const"]] if "const" in name else [])]
 
 

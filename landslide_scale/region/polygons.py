@@ -122,7 +122,7 @@ def _split(west: float, south: float, east: float, north: float) -> list[BaseGeo
 def _check(shape: BaseGeometry | None, **where: object) -> None:
     if shape is None or shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
         kind = "empty" if shape is None or shape.is_empty else f"a {shape.geom_type}"
-        cure = "Draw the area itself (or leave this out, or in a layer of its own), or give region.bbox."
+        cure = "Draw the area itself, leave this out, or give region.bbox: [west, south, east, north]."
         raise InvalidRegionError(kind, expected="a polygon", cure=cure).at(**where)
     if not shape.is_valid:
         raise InvalidRegionError(

@@ -81,7 +81,12 @@ def _kind_of_pool(value: object) -> str:
 
 
 class PoolConfig(Section):
-    """How many predictors there are: at least, and at most where the cluster has room and there is work for them."""
+    """How many predictors there are.
+
+    Attributes:
+        least: So many are waited for.
+        most: So many where the cluster has room, and there is work for them.
+    """
 
     least: int = Field(default=1, ge=1)
     most: int = Field(ge=1)

@@ -327,7 +327,7 @@ def test_the_command_ends_with_0_and_says_what_is_missing_in_one_line(
     settings, path = without_an_asset.settings(tmp_path / "run"), tmp_path / "scan.yaml"
     path.write_text(json.dumps(settings))
     monkeypatch.setattr(commands, "run_scan", lambda *_, **__: plain_scan(settings))
-    assert commands.scan(path, resume=False) == 0
+    assert commands.scan(str(path), resume=False) == 0
     assert commands.status(str(tmp_path / "run"), None) == 0
     said = [line for line in capsys.readouterr().out.splitlines() if "404" in line]
     assert len(said) == 2
