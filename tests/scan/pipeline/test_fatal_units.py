@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,11 +29,14 @@ from landslide_scale.scan import layout, work
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.pipeline import engine, stages
 from landslide_scale.scan.pipeline.engine import scan
+from landslide_scale.scan.rounds import Report
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
 pytestmark = pytest.mark.ray
+
+LONG_S = 240
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,14 +153,12 @@ def test_units_that_failed_go_through_the_same_pipeline_again_and_its_model_is_l
     assert_same_cubes(run, ground.whole)
 
 
-def later(seconds: float, action: Callable[[], object]) -> threading.Thread:
-    def act() -> None:
-        time.sleep(seconds)
-        action()
-
-    thread = threading.Thread(target=act)
-    thread.start()
-    return thread
+@contextmanager
+def begun(settings: dict[str, Any], progress: Report = silent) -> Iterator[Future[ScanSummary]]:
+    """A scan in a thread of its own, for nodes can be added by the main one alone."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        config = parse(ScanConfig, settings)
+        yield pool.submit(scan, config, resume=True, load=one_band_model(), progress=progress)
 
 
 def test_a_machine_for_the_predictor_that_comes_late_is_waited_for_by_name(
@@ -166,19 +168,16 @@ def test_a_machine_for_the_predictor_that_comes_late_is_waited_for_by_name(
     monkeypatch.setattr(engine, "LOOK_S", 1)
     # Ray ends a pipeline in which nothing moves, by default after half an hour.
     monkeypatch.setattr(DataContext.get_current(), "execution_no_progress_timeout_s", 3)
-    nodes: list[Any] = []
     with connected(cluster):
         bounded = ground.on(tmp_path / "run", cpus_per_predictor=3, predictors_within_s=5)
         with pytest.raises(BrokenRunError, match="no predictor is ready since"):
             scan(parse(ScanConfig, bounded), load=one_band_model(), progress=silent)
-        late = later(40, lambda: nodes.append(cluster.add_node(num_cpus=3, object_store_memory=200_000_000)))
-        try:
-            asked = ground.on(tmp_path / "run", cpus_per_predictor=3, no_progress_s=30)
-            summary = scan(parse(ScanConfig, asked), resume=True, load=one_band_model(), progress=silent)
-        finally:
-            late.join()
-            for node in nodes:
-                cluster.remove_node(node)
+        with begun(ground.on(tmp_path / "run", cpus_per_predictor=3, no_progress_s=30)) as running:
+            time.sleep(40)
+            assert not running.done()
+            node = cluster.add_node(num_cpus=3, object_store_memory=200_000_000)
+            summary = running.result(LONG_S)
+        cluster.remove_node(node)
     assert summary.complete, summary.errors
     assert "one asks for 3 CPU; the cluster has 2 CPU" in caplog.text
     assert_same_cubes(tmp_path / "run", ground.whole)
@@ -190,25 +189,17 @@ def test_the_last_predictor_s_machine_that_is_lost_is_waited_for_and_the_cube_is
 ):
     many = {"grid": {"resolution": 10, "block": 32, "chunk": 32}}
     settings = ground.on(tmp_path / "run", cpus_per_predictor=3, no_progress_s=30, attempts=1) | many
-    nodes = [cluster.add_node(num_cpus=3, object_store_memory=200_000_000)]
+    node = cluster.add_node(num_cpus=3, object_store_memory=200_000_000)
     gone = threading.Event()
-
-    def replaced() -> None:
-        gone.wait()
-        cluster.remove_node(nodes.pop(), allow_graceful=False)
+    with connected(cluster), begun(settings, lambda _: gone.set()) as running:
+        assert gone.wait(LONG_S)
+        cluster.remove_node(node, allow_graceful=False)
         time.sleep(60)
-        nodes.append(cluster.add_node(num_cpus=3, object_store_memory=200_000_000))
-
-    thread = threading.Thread(target=replaced)
-    thread.start()
-    with connected(cluster):
-        try:
-            done = scan(parse(ScanConfig, settings), load=one_band_model(), progress=lambda _: gone.set())
-        finally:
-            gone.set()
-            thread.join()
-            cluster.remove_node(nodes.pop())
-    assert done.complete, done.errors
+        assert not running.done()
+        node = cluster.add_node(num_cpus=3, object_store_memory=200_000_000)
+        summary = running.result(LONG_S)
+        cluster.remove_node(node)
+    assert summary.complete, summary.errors
     whole = {**settings, "output": {"run": str(tmp_path / "whole")}}
     assert plain_scan(whole).complete
     assert_same_cubes(tmp_path / "run", tmp_path / "whole")
