@@ -144,7 +144,7 @@ def test_a_catalogue_is_searched(tmp_path: Path):
     ("named", "said"),
     [
         ("earth-search-c2", "did you mean earth-search-c1?"),
-        ("http://127.0.0.1:{port}/v1?key=hush", "that it is the root of a STAC API"),
+        ("http://127.0.0.1:{port}/v1?key=hush", "Run the same command again later."),
     ],
 )
 def test_a_catalogue_that_is_none_is_named_with_its_cure(named: str, said: str):

@@ -155,7 +155,7 @@ def test_an_archive_without_vector_files_is_refused(tmp_path: Path, content: byt
 
 def test_points_and_collections_among_polygons_are_refused_by_feature(tmp_path: Path):
     mixed = written(tmp_path / "mixed.geojson", HERE, shapely.Point(14, 46))
-    assert "feature 1: a Point; expected a polygon. Leave it out" in refusal(mixed)
+    assert "feature 1: a Point; expected a polygon. Draw the area itself, leave this out" in refusal(mixed)
     collection = written(tmp_path / "collection.geojson", shapely.GeometryCollection([HERE, THERE]))
     assert "feature 0: a GeometryCollection" in refusal(collection)
 

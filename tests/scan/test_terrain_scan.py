@@ -197,7 +197,7 @@ def test_ground_without_a_tile_has_no_probability_and_says_no_data(
     }
     path = tmp_path / "scan.yaml"
     path.write_text(yaml.safe_dump(world.settings(tmp_path / "planned", checkpoint, dem="half")))
-    assert commands.plan(path) == 0
+    assert commands.plan(str(path)) == 0
     assert "elevation: 1 tiles, at most 0.00 GB" in capsys.readouterr().out
     assert not (tmp_path / "planned").exists()
 
@@ -362,6 +362,7 @@ def test_chips_say_how_their_pixels_were_made_and_the_card_of_a_network_fitted_t
         "method": config.composite.method,
         "clear": [4, 5, 6],
         "dilate_m": config.composite.dilate_m,
+        "mask": [],
     }
     assert config.dem is not None
     assert index["dem_source"] == {"profile": config.dem.profile, "collection": config.dem.collection}
@@ -375,6 +376,7 @@ def test_chips_say_how_their_pixels_were_made_and_the_card_of_a_network_fitted_t
             method=config.composite.method,
             clear=(4, 5, 6),
             dilate_m=config.composite.dilate_m,
+            mask=(),
             dem=dem,
             fair_share=True,
         )
