@@ -28,7 +28,14 @@ DEEPEST = 9
 ONLY_IN = {
     "ray": {
         *("doctor.cluster", "runtime.session", "runtime.nodes", "runtime.trial"),
-        *("scan.pipeline.engine", "scan.pipeline.stages", "labels.engine", "training.engine", "paper.study"),
+        *(
+            "scan.pipeline.engine",
+            "scan.pipeline.feed",
+            "scan.pipeline.stages",
+            "labels.engine",
+            "training.engine",
+            "paper.study",
+        ),
     },
     "rasterio": {"doctor.libraries", "reading", "demo"},
     "rioxarray": {"demo"},

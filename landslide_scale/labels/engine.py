@@ -15,7 +15,8 @@ from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.labels.making import Task, make, unmade
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session, settle_data
-from landslide_scale.scan.pipeline.stages import Flight, guarded, in_flight
+from landslide_scale.scan.pipeline.feed import Flight, in_flight
+from landslide_scale.scan.pipeline.stages import guarded
 
 if TYPE_CHECKING:
     from landslide_scale.labels.chips import Engine

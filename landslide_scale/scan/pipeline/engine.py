@@ -25,8 +25,9 @@ from landslide_scale.runtime.session import check_machine, session
 from landslide_scale.runtime.stopping import AbandonedError, abandon
 from landslide_scale.scan import driver
 from landslide_scale.scan.driver import Engine, ScanSummary
+from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.inflight import Look
-from landslide_scale.scan.pipeline.stages import Flight, Prediction, dataset, in_flight
+from landslide_scale.scan.pipeline.stages import Prediction, dataset
 from landslide_scale.scan.rounds import Belt, Report
 from landslide_scale.scan.settings import ScanCompute, ScanConfig
 from landslide_scale.scan.work import Row, Task

@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from landslide_scale.scan.work import Row
+if TYPE_CHECKING:
+    from landslide_scale.scan.work import Row  # whose module imports GDAL
 
 Stage = Literal["read", "predict", "write"]
 

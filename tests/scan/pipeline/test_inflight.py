@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import pytest
@@ -146,3 +148,9 @@ def test_a_look_tells_who_has_been_at_what_for_how_long_and_which_predictors_hol
     assert look.loading == (30, process(1))
     made.endings[process(2)] = LOST
     assert made.flight.look().ready == 0
+
+
+def test_what_lives_as_long_as_a_run_imports_neither_gdal_nor_torch():
+    code = "import sys, landslide_scale.scan.pipeline.feed; print(sorted({'torch', 'rasterio', 'zarr'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

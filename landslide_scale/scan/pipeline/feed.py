@@ -1,0 +1,111 @@
+"""What a scan's pipeline is fed by, on Ray: an actor that holds what is in flight, and a source that yields its units.
+
+Both are processes that live as long as a run, so nothing heavy is imported here: neither GDAL nor torch.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator
+from functools import cache, partial
+from os import getpid
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray._raylet import GcsClientOptions, GlobalStateAccessor  # type: ignore[attr-defined]
+from ray.core.generated.common_pb2 import WorkerExitType  # type: ignore[attr-defined]
+from ray.core.generated.gcs_pb2 import WorkerTableData  # type: ignore[attr-defined]
+from ray.data import Datasource, ReadTask
+from ray.data.block import BlockMetadata
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from landslide_scale.scan.pipeline.inflight import Ending, InFlight, Process
+
+POLL_S = 0.2
+"""Between two questions for more units, and between two whether a step may begin."""
+
+ENDINGS = {
+    "SYSTEM_ERROR": "killed by a signal, by a fault in a library or because memory ran out",
+    "NODE_OUT_OF_MEMORY": "ended by Ray, because its node ran out of memory",
+    "USER_ERROR": "ended by an error",
+    "INTENDED_USER_EXIT": "ended by itself",
+}
+"""What Ray calls a process's end at its work, and what it is. The one that is left out is Ray's ending it in order."""
+
+Flight = Any
+"""The actor that holds an `InFlight`; its methods are called by ``remote``."""
+
+
+class Endings:
+    """How processes of a cluster ended, as its head keeps it. Ray shows this nowhere but where it keeps it itself."""
+
+    def __init__(self) -> None:
+        address = ray.get_runtime_context().gcs_address
+        options = GcsClientOptions.create(
+            address, None, allow_cluster_id_nil=True, fetch_cluster_id_if_nil=False
+        )  # as Ray's own state API does
+        self._state = GlobalStateAccessor(options)
+        self._state.connect()
+
+    def __call__(self, process: Process) -> Ending | None:
+        """None while the process has not ended, as far as the head knows."""
+        if process.node not in {node["NodeID"] for node in ray.nodes() if node["Alive"]}:  # type: ignore[no-untyped-call]
+            return Ending(how="lost with its node", crashed=False)
+        kept = self._state.get_worker_info(ray.WorkerID(bytes.fromhex(process.worker)))
+        worker = WorkerTableData.FromString(kept) if kept is not None else None
+        if worker is None or worker.is_alive:
+            return None
+        name = WorkerExitType.Name(worker.exit_type)
+        going = process.node in self._state.get_draining_nodes() or "SIGTERM" in worker.exit_detail
+        return Ending(how=ENDINGS.get(name, name), crashed=name in ENDINGS and not going)
+
+
+def beside_the_driver() -> NodeAffinitySchedulingStrategy:
+    """Where what a run cannot do without is kept: a node whose loss is the driver's."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+class _Held(InFlight):
+    def __init__(self) -> None:
+        super().__init__(Endings())
+
+
+def in_flight() -> Flight:
+    """What is in flight of a run, in an actor that every worker can ask."""
+    return ray.remote(_Held).options(num_cpus=0, scheduling_strategy=beside_the_driver()).remote()
+
+
+class Feed(Datasource):
+    """Units as they are put in, one a block, until no more can come."""
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Not known beforehand."""
+        return None
+
+    def get_read_tasks(self, parallelism: int, *_: object, **__: object) -> list[ReadTask]:  # noqa: ARG002 Ray's
+        """The one task. Begun anew on a worker that was lost, it yields the same units again, in the same order."""
+        nothing = BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None, input_files=None)
+        return [ReadTask(partial(_fed, self._flight), nothing)]
+
+
+def _fed(flight: Flight) -> Iterator[pa.Table]:
+    first = 0
+    while (rows := ray.get(flight.rows.remote(first))) is not None:
+        for row in rows:
+            yield pa.table({name: [value] for name, value in row.items()})
+        first += len(rows)
+        if not rows:
+            time.sleep(POLL_S)
+
+
+@cache
+def this_process() -> Process:
+    """The worker that this is."""
+    context = ray.get_runtime_context()
+    node, worker = context.get_node_id(), context.get_worker_id()
+    return Process(host=platform.node(), node=node, worker=worker, pid=getpid())
