@@ -100,6 +100,8 @@ def _number(value: object) -> str:
         return f"without brackets: {_shown(value[0])}"
     if isinstance(value, str) and (code := _EPSG.fullmatch(value)):
         return f"the code alone: {code[1]}"
+    if isinstance(value, float) and value.is_integer():
+        return f"a whole number: {int(value)}"
     found = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return ""

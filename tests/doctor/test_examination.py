@@ -22,6 +22,7 @@ from helpers.s3 import moto, settle
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
+from landslide_scale.reading import attempts
 
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "hush1",
@@ -147,7 +148,8 @@ def test_a_catalogue_is_searched(tmp_path: Path):
         ("http://127.0.0.1:{port}/v1?key=hush", "Run the same command again later."),
     ],
 )
-def test_a_catalogue_that_is_none_is_named_with_its_cure(named: str, said: str):
+def test_a_catalogue_that_is_none_is_named_with_its_cure(named: str, said: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
     code, screen = doctor("--catalog", named.format(port=free_port()))
     assert code == 1
     assert said in screen

@@ -20,6 +20,7 @@ MISTAKES = {
     "a unit": ("resolution: 10", "resolution: 10 m", "the number alone, without its unit: 10"),
     "a unit without a space": ("dilate_m: 100.0", "dilate_m: 100m", "the number alone, without its unit: 100"),
     "a number in quotes": ("resolution: 10", 'resolution: "10"', "without quotes: 10"),
+    "a number with a point": ("resolution: 10", "resolution: 10.0", "a whole number: 10"),
     "a number in brackets": ("resolution: 10", "resolution: [10]", "without brackets: 10"),
     "a code with its authority": ("crs: null", "crs: EPSG:32633", "the code alone: 32633"),
     "a value out of range": ("max_cloud_cover: 100.0", "max_cloud_cover: 120", "less than or equal to 100"),

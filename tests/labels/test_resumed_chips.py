@@ -191,6 +191,7 @@ def test_a_folder_with_other_files_is_left_alone(catalogue: str, scenes: Path, t
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_a_chip_that_ends_its_process_each_time_is_failed_after_its_attempts_and_all_others_are_made(
     catalogue: str, scenes: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ):
