@@ -190,7 +190,7 @@ def _finish(made: _Set, lease: Lease, engine: Engine) -> ChipsSummary:
         with engine(made.task) as stream:
             belt = Passes(stream)
             while left and not lacking:
-                for record in worked_on(left, dict(records), belt, made.config.compute.attempts):
+                for record in worked_on(left, dict(records), belt, made.config.compute.attempts, check=lease.check):
                     lease.check()
                     records[record.unit] = record
                 lease.check()

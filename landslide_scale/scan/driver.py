@@ -139,7 +139,7 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) 
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
-                for record in worked_on(left, dict(records), belt, prepared.config.compute.attempts):
+                for record in worked_on(left, dict(records), belt, prepared.config.compute.attempts, check=lease.check):
                     lease.check()
                     records[record.unit] = record
                     report(record)

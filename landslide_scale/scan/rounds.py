@@ -98,8 +98,23 @@ class Reporter:
         )
 
 
-def worked_on(units: Sequence[WorkUnit], known: Mapping[str, Record], belt: Belt, attempts: int) -> Iterator[Record]:
-    """Records of the units; one that failed goes onto the belt again, until `attempts` tries of it were made."""
+def worked_on(
+    units: Sequence[WorkUnit],
+    known: Mapping[str, Record],
+    belt: Belt,
+    attempts: int,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[Record]:
+    """Records of the units; one that failed goes onto the belt again, until `attempts` tries of it were made.
+
+    Args:
+        units: What is to be done.
+        known: What is known of them, by id.
+        belt: What carries them.
+        attempts: Tries of each, at most.
+        check: Called before a unit is tried again; may wait, so that tries are not used up while all storage is away.
+    """
     left = {unit.id: unit for unit in units}
     before = {name: known[name].attempts if name in known else 0 for name in left}
     belt.put([_row(unit, before[name], attempts) for name, unit in left.items()])
@@ -111,6 +126,7 @@ def worked_on(units: Sequence[WorkUnit], known: Mapping[str, Record], belt: Belt
             del left[record.unit]
             yield record
         else:
+            check()
             belt.put([_row(left[record.unit], record.attempts, attempts - made)])
 
 

@@ -196,3 +196,29 @@ def test_on_ray_a_refused_unit_fails_alone_and_a_resume_does_it(
     finally:
         ray.shutdown()
     assert contents("s3://bucket/ray/cube.zarr") == local(whole / "cube.zarr")
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_on_ray_a_run_rides_out_the_absence_of_its_whole_store(
+    store: Proxy, settings: Callable[..., dict[str, Any]], whole: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """For longer than a lease lives, and than the writers wait in all tries of their units."""
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=300_000_000, log_to_driver=False)
+    begun: list[float] = []
+
+    def refuse(request: Request) -> bool:
+        if request.method == "PUT" and "/c/" in request.key and not begun:
+            begun.append(time.monotonic())
+        return bool(begun) and time.monotonic() - begun[0] < 12 * SHORT_S
+
+    try:
+        monkeypatch.setattr(work, "write", impatient.write)
+        monkeypatch.setattr(driver, "held", partial(held, life=SHORT_S))
+        store.refuse = refuse
+        config = parse(ScanConfig, on_s3(settings, "away_on_ray", compute={"attempts": 2}))
+        assert scan(config, load=one_band_model()).complete
+    finally:
+        ray.shutdown()
+    assert len(store.refused) > 10
+    assert contents("s3://bucket/away_on_ray/cube.zarr") == local(whole / "cube.zarr")
