@@ -25,6 +25,7 @@ from landslide_scale.scan import layout
 from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify
+from landslide_scale.storage import absence
 from landslide_scale.storage.absence import patient
 from landslide_scale.storage.lease import held, holder
 from landslide_scale.storage.rundir import RunDirectory
@@ -126,8 +127,15 @@ def refusing(methods: set[str], share: float) -> Callable[[Request], bool]:
     [({"PUT"}, 0.06), pytest.param({"PUT", "GET", "HEAD", "POST"}, 0.2, marks=pytest.mark.slow)],
 )
 def test_a_server_that_says_slow_down_to_a_share_of_requests_changes_no_byte(  # noqa: PLR0917
-    store: Proxy, catalogue: tuple[str, Path], checkpoint: str, whole: Path, methods: set[str], share: float
+    store: Proxy,
+    catalogue: tuple[str, Path],
+    checkpoint: str,
+    whole: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    methods: set[str],
+    share: float,
 ):
+    monkeypatch.setattr(absence, "FIRST_WAIT_S", 0.01)
     store.refuse = refusing(methods, share)
     assert plain_scan(on_s3(catalogue, checkpoint, f"slowed{share}")).complete
     store.refuse = never
