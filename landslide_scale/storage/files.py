@@ -28,9 +28,6 @@ PARTIAL = ".partial"
 _PIECE = 1 << 24
 _S3 = ("s3://", "s3a://")
 
-ASKED = 3
-"""Times by botocore."""
-
 
 def local_path(url: str) -> Path | None:
     """The path, where `url` is one or is a ``file:`` URL; None where it is of another kind."""
@@ -42,9 +39,7 @@ def local_path(url: str) -> Path | None:
 def options(url: str) -> dict[str, Any]:
     """What fsspec is to be told of a filesystem, besides what users have told it themselves.
 
-    s3fs asks five times within two seconds where an answer says why, and botocore five times each of those; whoever
-    waits longer is here. One request in a few that is refused must not cost all those that are made with it, and to a
-    HEAD no answer says why: so botocore goes on asking, but not as often.
+    s3fs asks five times within two seconds, and botocore five times each of those; whoever waits longer is here.
     """
     if url.startswith(("http://", "https://")):
         import aiohttp  # noqa: PLC0415 - as fsspec
@@ -56,7 +51,7 @@ def options(url: str) -> dict[str, Any]:
     from fsspec.config import conf  # noqa: PLC0415 - local files need no fsspec
 
     told = conf.get("s3", {}).get("config_kwargs", {})
-    return {"config_kwargs": {"retries": {"total_max_attempts": ASKED}} | told}
+    return {"config_kwargs": {"retries": {"total_max_attempts": 1}} | told}
 
 
 def filesystem(url: str, **more: object) -> tuple[Any, str]:
