@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError
 
 from landslide_scale.cube.ledger import Record
-from landslide_scale.errors import BrokenRunError, LandslideScaleError
+from landslide_scale.errors import BrokenRunError
 from landslide_scale.labels.making import Task, make, unmade
 from landslide_scale.runtime.nodes import check_on_every_node
-from landslide_scale.runtime.session import check_machine, session, settle_data
+from landslide_scale.runtime.session import check_machine, of_ours, session, settle_data
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.stages import guarded
 
@@ -69,15 +69,8 @@ def _stream(rows: Sequence[Row], task: Task, cpus: float, flight: Flight) -> Ite
             flight.end.remote(record.unit)
             yield record
     except (RayError, RuntimeError, OSError) as error:
-        raise _ours(error) or BrokenRunError(
+        raise of_ours(error) or BrokenRunError(
             str(error).strip().rpartition("\n")[2],
             cure="Chips that had ended are kept; --resume goes on from here.",
             directory=task.directory,
         ) from error
-
-
-def _ours(error: BaseException | None) -> LandslideScaleError | None:
-    """The error that a step raised on purpose, among those that Ray wrapped around it."""
-    while error is not None and not isinstance(error, LandslideScaleError):
-        error = error.cause if isinstance(error, RayTaskError) else error.__cause__
-    return error

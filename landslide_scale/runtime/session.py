@@ -11,7 +11,9 @@ from functools import partial
 
 import ray
 from ray.data import DataContext
+from ray.exceptions import RayTaskError
 
+from landslide_scale.errors import LandslideScaleError
 from landslide_scale.runtime.address import Wanted, wanted
 from landslide_scale.runtime.capacity import Need, check_there
 from landslide_scale.runtime.joining import joinable, lost, unstarted
@@ -88,3 +90,10 @@ def _start(cluster: Wanted) -> None:
         ray.shutdown()
         raise (unstarted(error) if cluster.kind == "local" else lost(error, cluster)) from None
     _LOCAL.set()
+
+
+def of_ours(error: BaseException | None) -> LandslideScaleError | None:
+    """The error that a step raised on purpose, among those that Ray wrapped around it."""
+    while error is not None and not isinstance(error, LandslideScaleError):
+        error = error.cause if isinstance(error, RayTaskError) else error.__cause__
+    return error

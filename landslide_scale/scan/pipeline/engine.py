@@ -13,15 +13,15 @@ from functools import partial
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError
 
 from landslide_scale.cube.ledger import Record
-from landslide_scale.errors import BrokenRunError, LandslideScaleError
+from landslide_scale.errors import BrokenRunError
 from landslide_scale.model.checkpoint import restore
 from landslide_scale.paths import for_workers
 from landslide_scale.runtime import heartbeat
 from landslide_scale.runtime.nodes import check_on_every_node
-from landslide_scale.runtime.session import check_machine, session
+from landslide_scale.runtime.session import check_machine, of_ours, session
 from landslide_scale.runtime.stopping import AbandonedError, abandon
 from landslide_scale.scan import driver
 from landslide_scale.scan.driver import Engine, ScanSummary
@@ -141,7 +141,7 @@ class _RayBelt(Belt):
         if isinstance(item, Record):
             self.flight.end.remote(item.unit)
             return item
-        raise _of_ours(item) or self._broken(str(item) if item else "the pipeline ended before its units") from item
+        raise of_ours(item) or self._broken(str(item) if item else "the pipeline ended before its units") from item
 
     def _patiently(self) -> _Item:
         """What the pump puts in next. Time counts while a predictor is ready: without one, that is what is missing."""
@@ -174,13 +174,6 @@ class _RayBelt(Belt):
         return BrokenRunError(
             found, cure="Units that had ended are kept; --resume goes on from here.", run=self.task.run
         )
-
-
-def _of_ours(error: BaseException | None) -> LandslideScaleError | None:
-    """The error that a step raised on purpose, among those that Ray wrapped around it."""
-    while error is not None and not isinstance(error, LandslideScaleError):
-        error = error.cause if isinstance(error, RayTaskError) else error.__cause__
-    return error
 
 
 def missing(look: Look, compute: ScanCompute) -> str:
