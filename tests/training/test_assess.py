@@ -100,7 +100,7 @@ def test_the_command_prints_the_whole_images_after_the_pixels(
     }
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config))
-    assert evaluate(path, checkpoint) == 0
+    assert evaluate(str(path), checkpoint) == 0
     said = capsys.readouterr().out
     assert said.index("macro") < said.index("borders within 1 px")
     assert "no scores by size: the area of a pixel is not known (dataset.resolution)" in said
