@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, StorageAwayError
 from landslide_scale.redaction import redacted
+from landslide_scale.storage import s3
 from landslide_scale.storage.absence import failures, is_full, may_pass, riding_out
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,21 +38,13 @@ def local_path(url: str) -> Path | None:
 
 
 def options(url: str) -> dict[str, Any]:
-    """What fsspec is to be told of a filesystem, besides what users have told it themselves.
-
-    s3fs asks five times within two seconds, and botocore five times each of those; whoever waits longer is here.
-    """
+    """What fsspec is to be told of a filesystem, besides what users have told it themselves."""
     if url.startswith(("http://", "https://")):
         import aiohttp  # noqa: PLC0415 - as fsspec
 
         # By its own default a download that takes five minutes is given up, however well it goes.
         return {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=30)}}
-    if not url.startswith(_S3):
-        return {}
-    from fsspec.config import conf  # noqa: PLC0415 - local files need no fsspec
-
-    told = conf.get("s3", {}).get("config_kwargs", {})
-    return {"config_kwargs": {"retries": {"total_max_attempts": 1}} | told}
+    return s3.options() if url.startswith(_S3) else {}
 
 
 def filesystem(url: str, **more: object) -> tuple[Any, str]:
