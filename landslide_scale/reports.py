@@ -7,7 +7,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TextIO
 
 from landslide_scale.bands import scene_bands
@@ -16,7 +15,6 @@ from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_line
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
 from landslide_scale.runtime.progress import Line
-from landslide_scale.scan.dates import few_dates
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.prepared import Foreseen, Prepared
@@ -24,7 +22,6 @@ from landslide_scale.scan.rounds import Progress
 from landslide_scale.scan.survey import Request
 from landslide_scale.scan.verify import Verdict
 from landslide_scale.stac.items import Item, left_out
-from landslide_scale.stac.revisit import few_scenes
 from landslide_scale.stac.settings import CatalogConfig
 
 NAMED_FINDINGS = 100
@@ -41,7 +38,7 @@ def plan_lines(prepared: Prepared | Foreseen) -> list[str]:
         *(_window_line(plan, layer) for layer in range(len(plan.windows))),
         *_catalogue_lines(prepared),
         *(f"mask: {line}" for line in request.composite.rules_told),
-        *few_dates(plan, request.composite),
+        *prepared.survey.noticed,
         _region_line(request, plan),
         _memory_line(request, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
@@ -82,12 +79,11 @@ def _not_used(scenes: Sequence[str]) -> list[str]:
 
 
 def _catalogue_lines(prepared: Prepared | Foreseen) -> list[str]:
-    """What of the catalogue's answer is left out by a setting, and of which windows it holds suspiciously little."""
-    request, items, config = prepared.survey.request, prepared.survey.items, prepared.config.catalog
+    """What of the catalogue's answer is left out by a setting."""
+    items, config = prepared.survey.items, prepared.config.catalog
     keys = Counter(key for item in items if (key := _key_against(item, config)))
     return [
         *(f"left out: {count} of {len(items)} scenes found, by {key}" for key, count in sorted(keys.items())),
-        *few_scenes(items, request.ground, request.windows, config, until=datetime.now(UTC)),
     ]
 
 

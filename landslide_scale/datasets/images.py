@@ -30,13 +30,13 @@ MASK_SUFFIXES = (".png", ".tif", ".tiff")
 """Without JPEG: a lossy mask has no values one could declare."""
 
 _NAMED = "A GeoTIFF of other bands or types is read where dataset.channels names its bands."
-_CONVERT = "Convert it on purpose."
+_ONE_BAND = "gdal_translate -b 1 takes one band out of several."
 
 RGB = ("red", "green", "blue")
 _SHOWN = 3
 
 _MASK = pictures.Expected(
-    modes=("1", "L", "P", "I;16", "I"), kind="a mask of one channel", formats=pictures.LOSSLESS, cure=_CONVERT
+    modes=("1", "L", "P", "I;16", "I"), kind="a mask of one channel", formats=pictures.LOSSLESS, cure=_ONE_BAND
 )
 _PICTURES = {
     1: pictures.Expected(modes=("L", "LA"), kind="an 8-bit grey image", formats=pictures.ANY, cure=_NAMED),

@@ -31,8 +31,6 @@ _BITS, _PHOTOMETRIC, _SAMPLES, _EXTRA, _NUMBERS = 258, 262, 277, 338, 339
 _WHITE_IS_ZERO, _ALPHA, _SIGNED = 0, 2, 2
 """Tags of TIFF 6.0 and values of theirs."""
 
-_CONVERT = "Convert it on purpose."
-
 _COLOURS = {"L": "L", "LA": "L", "RGB": "RGB", "RGBA": "RGB"}
 _TRANSPARENT = ("LA", "RGBA")
 _WORDS = {
@@ -59,7 +57,7 @@ class Expected:
         modes: Pillow's names for it.
         kind: The same in words.
         formats: Pillow's names of those that are read.
-        cure: What to do about a TIFF of another kind.
+        cure: What to do about a file of another kind.
     """
 
     modes: tuple[str, ...]
@@ -101,7 +99,9 @@ def _unidentified(content: bytes, header: TiffHeader | None, expected: Expected,
     """Why Pillow does not know a file, as far as its beginning says."""
     if header is None:
         formats = " or ".join(expected.formats)
-        return InvalidDatasetError(what_it_is(content), expected=f"{expected.kind}, as {formats}", file=where)
+        return InvalidDatasetError(
+            what_it_is(content), expected=f"{expected.kind}, as {formats}", cure=expected.cure, file=where
+        )
     if header.plain:
         return InvalidDatasetError(
             f"cannot be decoded, though it calls itself {header.text}", expected=f"{expected.kind}, whole", file=where
@@ -119,7 +119,7 @@ def _check_declared(
         raise InvalidDatasetError(
             f"mode {picture.mode} ({_WORDS.get(picture.mode, picture.format)})",
             expected=expected.kind,
-            cure=_CONVERT,
+            cure=f"Convert it to {expected.kind}.",
             file=where,
         )
     if picture.width * picture.height > MOST_PIXELS:

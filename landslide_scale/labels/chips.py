@@ -129,6 +129,8 @@ def make_chips(config: ChipsConfig, engine: Engine, *, resume: bool, progress: S
         progress(f"not used: scene {scene.id}: {scene.quarantine}")
     for layer in plan.unseen:
         progress(f"no scene from {plan.windows[layer].days}: it gives no chips")
+    for line in made.survey.noticed:
+        progress(line)
     if directory.exists("run.json"):  # taken already, and perhaps complete
         with held(directory) as lease:
             directory.claim("chips", made.settings, resume=resume)

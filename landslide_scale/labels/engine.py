@@ -14,7 +14,7 @@ from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.labels.making import Task, make, unmade
 from landslide_scale.runtime.nodes import check_on_every_node
-from landslide_scale.runtime.session import check_machine, of_ours, session, settle_data
+from landslide_scale.runtime.session import check_machine, last_line, of_ours, session, settle_data
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.stages import guarded
 
@@ -70,7 +70,7 @@ def _stream(rows: Sequence[Row], task: Task, cpus: float, flight: Flight) -> Ite
             yield record
     except (RayError, RuntimeError, OSError) as error:
         raise of_ours(error) or BrokenRunError(
-            str(error).strip().rpartition("\n")[2],
+            last_line(error),
             cure="Chips that had ended are kept; --resume goes on from here.",
             directory=task.directory,
         ) from error

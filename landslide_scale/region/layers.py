@@ -45,6 +45,7 @@ _ANY_BYTE = "ISO-8859-1"
 """An encoding in which every byte has a meaning: names of attributes are decoded though none is asked for."""
 
 _ADVICE = re.compile(r"; It might help|\. Set [A-Z_]+ config option")
+_CALL = re.compile(r"sqlite3_\w+\(.*\) failed: ")
 _SHOWN = 12
 
 
@@ -185,8 +186,9 @@ def _parquet(path: Path) -> Layer:
 
 
 def _said(error: Exception, path: Path) -> str:
-    """What a library says, without its advice on how to call it, and with the file's name in place of ours for it."""
-    return _ADVICE.split(str(error))[0].replace(str(path), path.name)
+    """What a library says, each thing once, without its own calls and advice, and with the file's name for ours."""
+    said = _CALL.sub("", _ADVICE.split(str(error))[0]).replace(str(path), path.name)
+    return "; ".join(dict.fromkeys(said.split("; ")))
 
 
 def _listed(layers: Sequence[Layer]) -> str:

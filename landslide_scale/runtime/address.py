@@ -44,6 +44,9 @@ class Wanted:
     address: str
     key: str
 
+    def __str__(self) -> str:
+        return "the cluster on this machine (auto)" if self.kind == "auto" else f"the cluster at {self.address}"
+
 
 def wanted(address: str | None) -> Wanted:
     """The cluster that a configuration asks for, or else ``RAY_ADDRESS``; our own local one where neither does.

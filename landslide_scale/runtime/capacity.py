@@ -9,7 +9,7 @@ from typing import Literal
 from landslide_scale.errors import InvalidConfigError
 
 Kind = Literal["CPU", "GPU", "memory"]
-_NAMES: dict[str, str] = {"CPU": "CPU cores", "GPU": "GPUs", "memory": "GB of memory"}
+_NAMES = {"CPU": "CPU core", "GPU": "GPU"}
 _ROUNDING = 1e-6
 _GB = 1e9
 
@@ -57,6 +57,13 @@ def check_there(needs: Iterable[Need], have: Mapping[str, float]) -> None:
             )
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things, each called `what`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def said(kind: Kind, amount: float) -> str:
     """An amount in words."""
-    return f"{amount / _GB:.1f} {_NAMES[kind]}" if kind == "memory" else f"{amount:g} {_NAMES[kind]}"
+    if kind == "memory":
+        return f"{amount / _GB:.1f} GB of memory"
+    return f"{amount:g} {_NAMES[kind]}{'' if amount == 1 else 's'}"

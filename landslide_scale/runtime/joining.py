@@ -39,7 +39,7 @@ def _why(trial: Trial, cluster: Wanted) -> LandslideScaleError:
     said = f"{trial.error}\n{trial.log}"
     if _TOKEN.search(said):
         return InvalidConfigError(
-            f"the cluster at {cluster.address} and this process do not agree on a token "
+            f"{cluster} and this process do not agree on a token "
             f"(RAY_AUTH_MODE is {os.environ.get('RAY_AUTH_MODE', 'not set')})",
             expected="the cluster's own mode and token",
             cure="Set RAY_AUTH_MODE, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, as for its `ray start`.",
@@ -47,21 +47,21 @@ def _why(trial: Trial, cluster: Wanted) -> LandslideScaleError:
         )
     if _VERSIONS.search(said):
         return InvalidConfigError(
-            f"the cluster at {cluster.address} runs other versions ({_mismatch(trial.error)})",
+            f"{cluster} runs other versions ({_mismatch(trial.error)})",
             expected="the same Ray and Python on every machine",
             cure="Start cluster and run from one environment (cluster/Dockerfile has it).",
             key=cluster.key,
         )
     if trial.late:
-        return away(f"the cluster at {cluster.address} cannot be joined within {LIMIT_S:g} s", cluster)
+        return away(f"{cluster} cannot be joined within {LIMIT_S:g} s", cluster)
     if _NO_NODE.search(trial.error):
-        return away(f"the cluster at {cluster.address} has no node on this machine", cluster)
-    return away(f"the cluster at {cluster.address} cannot be joined ({_first(said)})", cluster)
+        return away(f"{cluster} has no node on this machine", cluster)
+    return away(f"{cluster} cannot be joined ({_first(said)})", cluster)
 
 
 def lost(error: BaseException, cluster: Wanted) -> ClusterAwayError:
     """Why a cluster that could be joined a moment ago cannot be now."""
-    return away(f"the cluster at {cluster.address} is gone again ({_first(str(error))})", cluster)
+    return away(f"{cluster} is gone again ({_first(str(error))})", cluster)
 
 
 def unstarted(error: BaseException) -> LandslideScaleError:

@@ -97,3 +97,8 @@ def of_ours(error: BaseException | None) -> LandslideScaleError | None:
     while error is not None and not isinstance(error, LandslideScaleError):
         error = error.cause if isinstance(error, RayTaskError) else error.__cause__
     return error
+
+
+def last_line(error: BaseException) -> str:
+    """What an error says in the end, without the traces that Ray carries before it."""
+    return str(error).strip().rpartition("\n")[2]

@@ -5,6 +5,7 @@ What carries units to readers, predictors and writers is passed in, and is no co
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ from landslide_scale.stac.frozen import DEM, SCENES, freeze
 from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
+
+log = logging.getLogger(__name__)
 
 COMPACT_EVERY = 500
 Engine = Callable[[Task], AbstractContextManager[Belt]]
@@ -102,9 +105,11 @@ def begin(
     """
     prepared = prepare(config)
     run = prepared.run
+    begun = run.exists("run.json")
+    if not begun:
+        _say_noticed(prepared)
     # A cluster that is away leaves nothing behind; a run that was begun before may be complete, and need none.
-    joined = nullcontext() if run.exists("run.json") else join(_task(prepared))
-    with joined, held(run) as lease:
+    with nullcontext() if begun else join(_task(prepared)), held(run) as lease:
         run.claim("scan", prepared.settings, resume=resume)
         return _finish(prepared, lease, engine, progress)
 
@@ -124,7 +129,13 @@ def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSumma
         request, sources = asked(config, model.bands, model.patches)
         survey = grow(run, grown, request, sources, result_settings(config, model, request))
         prepared = Prepared(config=config, run=run, model=model, survey=survey)
+        _say_noticed(prepared)
         return _finish(prepared, lease, engine, progress)
+
+
+def _say_noticed(prepared: Prepared) -> None:
+    for line in prepared.survey.noticed:
+        log.warning("%s", line)
 
 
 def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) -> ScanSummary:

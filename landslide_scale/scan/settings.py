@@ -13,7 +13,7 @@ from landslide_scale.errors import InvalidConfigError
 from landslide_scale.imagery.settings import CompositeConfig, check_assets
 from landslide_scale.redaction import redacted_values
 from landslide_scale.region.settings import RegionConfig
-from landslide_scale.runtime.capacity import Need
+from landslide_scale.runtime.capacity import Need, counted
 from landslide_scale.spec import Radiometry
 from landslide_scale.stac.settings import CatalogConfig, DemConfig, WindowField
 from landslide_scale.strictyaml import InputPath, Section, hidden_tag
@@ -142,17 +142,18 @@ class ScanCompute(Section):
     def needs(self, reader_bytes: float) -> tuple[Need, ...]:
         """The least at which a scan goes on: its predictors, and a reader beside them."""
         count, _ = self.pool
+        key = "compute.predictors" if isinstance(self.predictors, int) else "compute.predictors.least"
         cpus, gpus = self.cpus_per_predictor, self.gpus_per_predictor
         return (
             Need(kind="GPU", amount=gpus, key="compute.gpus_per_predictor", who="a predictor"),
-            Need(kind="GPU", amount=count * gpus, key="compute.predictors", who=f"{count} predictors"),
+            Need(kind="GPU", amount=count * gpus, key=key, who=counted(count, "predictor")),
             Need(kind="CPU", amount=cpus, key="compute.cpus_per_predictor", who="a predictor"),
             *self.reader_needs(reader_bytes),
             Need(
                 kind="CPU",
                 amount=count * cpus + self.cpus_per_reader,
-                key="compute.predictors",
-                who=f"{count} predictor(s) and a reader",
+                key=key,
+                who=f"{counted(count, 'predictor')} and a reader",
             ),
         )
 

@@ -6,7 +6,6 @@ A scan, its resumption, its further windows and the making of chips all walk thi
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -47,8 +46,6 @@ from landslide_scale.stac.revisit import few_scenes
 from landslide_scale.stac.settings import CatalogConfig, DemConfig
 from landslide_scale.stac.windows import check_windows, no_scene
 from landslide_scale.storage.rundir import RunDirectory
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +141,12 @@ class Survey(Known):
     Attributes:
         plan: The work units.
         asked: Whether pixels were asked just now, so that the Items say more than was kept of them.
+        noticed: What a person should look at before the work is begun: of windows that were searched, where any were.
     """
 
     plan: Plan
     asked: bool
+    noticed: tuple[str, ...] = ()
 
 
 def requested(
@@ -226,11 +225,7 @@ def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window])
     Raises:
         InvalidCatalogError: The catalogue does not answer.
     """
-    windows = tuple(windows)
-    found = search.search(config, widen(ground, METRES_AROUND_REGION), windows)
-    for line in few_scenes(found, ground, windows, config, until=datetime.now(UTC)):
-        log.warning("%s", line)
-    return found
+    return search.search(config, widen(ground, METRES_AROUND_REGION), tuple(windows))
 
 
 def settled(request: Request, sources: Sources, found: Found) -> Survey:
@@ -268,9 +263,9 @@ def settled(request: Request, sources: Sources, found: Found) -> Survey:
     _check_enough(survey, catalog, found.searched)
     if found.searched:
         check_dates(survey.plan, request.composite)
-        for line in few_dates(survey.plan, request.composite):
-            log.warning("%s", line)
-    return survey
+    windows, every = found.searched or request.windows, (*found.frozen, *found.new)
+    few = few_scenes(every, request.ground, windows, catalog, until=datetime.now(UTC))
+    return replace(survey, noticed=(*few, *few_dates(survey.plan, request.composite)))
 
 
 def without(survey: Survey, unreadable: Mapping[str, str]) -> Survey:

@@ -16,6 +16,7 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from landslide_scale.errors import BrokenRunError, LandslideScaleError
 from landslide_scale.model import counts_line
 from landslide_scale.redaction import redacted
+from landslide_scale.runtime.capacity import counted
 from landslide_scale.runtime.heartbeat import EVERY_S
 from landslide_scale.runtime.session import check_machine
 from landslide_scale.training.fitting import TrainState, fit, score
@@ -150,7 +151,7 @@ def _waiting(job: FinetuneJob) -> str:
     kinds = _resources(job)
     wanted = " and ".join(f"{each * job.workers:g} {kind}" for kind, each in kinds.items())
     there = " and ".join(f"{have.get(kind, 0):g} {kind} ({free.get(kind, 0):g} free)" for kind in kinds)
-    return f"waiting for {wanted} for {job.workers} worker(s); the cluster has {there}"
+    return f"waiting for {wanted} for {counted(job.workers, 'worker')}; the cluster has {there}"
 
 
 def _cause(error: ray.train.TrainingFailedError, job: FinetuneJob) -> LandslideScaleError:

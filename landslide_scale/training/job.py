@@ -25,7 +25,7 @@ from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.checkpoint import BaseWeights
 from landslide_scale.redaction import redacted
-from landslide_scale.runtime.capacity import Need
+from landslide_scale.runtime.capacity import Need, counted
 from landslide_scale.spec import ImageFacts, InputSpec, ModelSpec
 from landslide_scale.training.fitting import Parts
 from landslide_scale.training.spec import TrainSpec
@@ -79,7 +79,7 @@ class FinetuneJob:
             raise InvalidConfigError("one of base_url and base_sha256", expected="both or neither", key="base_weights")
         if not 1 <= self.workers <= self.train.batch:
             raise InvalidConfigError(
-                str(self.workers), expected=f"1 to {self.train.batch}, the global batch", key="compute.workers"
+                str(self.workers), expected=f"1 to {self.train.batch}, which is train.batch", key="compute.workers"
             )
         side, multiple = self.train.patch * self.model.upsample, self.model.multiple
         if side % multiple:
@@ -109,7 +109,7 @@ class FinetuneJob:
     @property
     def needs(self) -> tuple[Need, ...]:
         """What all workers take at once."""
-        who, count = f"{self.workers} worker(s)", self.workers
+        who, count = counted(self.workers, "worker"), self.workers
         cpus = count * self.cpus_per_worker
         each = Need(kind="CPU", amount=self.cpus_per_worker, key="compute.cpus_per_worker", who="a worker")
         needs = (each, Need(kind="CPU", amount=cpus, key="compute.workers", who=who))

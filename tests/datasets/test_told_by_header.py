@@ -77,7 +77,7 @@ IMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "WebP": (lambda: saved(RGB, "WEBP"), "a WebP; expected an 8-bit RGB image, as PNG or TIFF or JPEG"),
     "GIF": (lambda: saved(RGB, "GIF"), "a GIF; expected"),
-    "JPEG 2000": (lambda: saved(RGB, "JPEG2000"), "a JPEG 2000; expected"),
+    "JPEG 2000": (lambda: saved(RGB, "JPEG2000"), "a JPEG 2000; expected an 8-bit RGB image, as PNG or TIFF or JPEG. A GeoTIFF"),
     "animation": (
         lambda: saved(RGB, "PNG", save_all=True, append_images=[Image.new("RGB", SIZE[::-1])]),
         "an animation, of which the first picture would be read",
@@ -132,7 +132,7 @@ MASKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "JPEG": (lambda: saved(Image.fromarray(LABEL), "JPEG"), "a JPEG; expected a mask of one channel, as PNG or TIFF"),
     "colours": (
         lambda: saved(RGB, "PNG"),
-        "mode RGB (colours); expected a mask of one channel. Convert it on purpose.",
+        "mode RGB (colours); expected a mask of one channel. Convert it to a mask of one channel.",
     ),
     "transparency": (lambda: saved(RGB.convert("LA"), "PNG"), "mode LA (grey with transparency); expected a mask"),
     "doubles": (lambda: tiff(LABEL.astype("float64")), "a TIFF of 1 band of float64 (MINISBLACK); expected a mask"),

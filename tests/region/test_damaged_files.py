@@ -93,7 +93,7 @@ RING = json.dumps({"type": "Polygon", "coordinates": [[[14, 46], [15, 46], [15, 
 TRIANGLE = struct.pack("<BIII", 1, 17, 1, 4) + struct.pack("<8d", 0, 0, 1, 0, 0, 1, 0, 0)
 
 DAMAGED: dict[str, tuple[str, Callable[[Path], object], str]] = {
-    "cut GeoPackage": ("a.gpkg", tail, "database disk image is malformed"),
+    "cut GeoPackage": ("a.gpkg", tail, "cannot be read (database disk image is malformed); expected"),
     "cut FlatGeobuf": ("a.fgb", tail, "cannot be read"),
     "cut GeoJSON": ("a.geojson", tail, "cannot be read (Failed to read GeoJSON data"),
     "cut GeoJSON lines": ("a.geojsonl", lambda path: tail(path, 0.5), "cannot be read (Expecting"),

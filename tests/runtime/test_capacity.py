@@ -13,7 +13,7 @@ HAVE = {"CPU": 2.0, "memory": 4e9}
 @pytest.mark.parametrize(
     ("compute", "reader_bytes", "key", "said"),
     [
-        ({"gpus_per_predictor": 1}, 1e9, "compute.gpus_per_predictor", "1 GPUs for a predictor; this machine has 0"),
+        ({"gpus_per_predictor": 1}, 1e9, "compute.gpus_per_predictor", "1 GPU for a predictor; this machine has 0"),
         ({"gpus_per_predictor": 0.5}, 1e9, "compute.gpus_per_predictor", "0.5 GPUs"),
         ({"cpus_per_predictor": 8}, 1e9, "compute.cpus_per_predictor", "8 CPU cores for a predictor; .* has 2"),
         ({"cpus_per_reader": 3}, 1e9, "compute.cpus_per_reader", "3 CPU cores for a reader"),

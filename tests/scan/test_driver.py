@@ -17,6 +17,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import RunConflictError
 from landslide_scale.model import checkpoint
 from landslide_scale.model.checkpoint import ModelCard, read_card
+from landslide_scale.reports import plan_lines
 from landslide_scale.scan import driver, prepared
 from landslide_scale.scan.pipeline.engine import _engine
 from landslide_scale.scan.settings import ScanConfig
@@ -98,6 +99,20 @@ def test_a_scan_reads_the_card_once_and_makes_each_item_a_scene_once(
     made.clear()
     assert driver.prepare(longer).survey.plan.quarantined == ()
     assert made == ONCE
+
+
+def test_suspiciously_few_scenes_are_said_once_by_a_plan_in_its_lines_and_by_a_scan_when_it_begins(
+    catalogue: tuple[str, Path], model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    config = parse(ScanConfig, configured(catalogue, model, tmp_path / "run"))
+    told = plan_lines(driver.prepare(config))
+    (few,) = [line for line in told if line.startswith("suspiciously few scenes in made from 2023-08-01 to 2023-09-01")]
+    assert caplog.messages == []
+    begun = driver.begin(config, engine(config, Roles(), load=sure(read_card(model))), resume=False, progress=silent)
+    assert begun.complete
+    assert caplog.messages == [few]
+    driver.begin(config, engine(config, Roles()), resume=True, progress=silent)
+    assert caplog.messages == [few]
 
 
 def test_the_pixels_that_were_asked_are_those_of_new_and_doubtful_scenes_alone(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import shapely
-from helpers.scenes import COLLECTION, item
+from helpers.scenes import item
 
-from landslide_scale.demo.satellite.stac_server import serve
-from landslide_scale.scan.survey import find
 from landslide_scale.scene import Window, utc
 from landslide_scale.stac.revisit import expected_passes, few_scenes, noon_sun, thin_tiles
 from landslide_scale.stac.settings import CatalogConfig
@@ -141,10 +138,3 @@ def test_a_hole_over_several_tiles_is_one_line():
     (line,) = few_scenes(items, GROUND, [SUMMER_18], C1, until=NOW)
     assert "of tile 33TVM 2 of at least 20 datatakes" in line
     assert "(other tiles with too few: 2)" in line
-
-
-def test_a_search_that_finds_suspiciously_few_says_so(caplog: pytest.LogCaptureFixture):
-    with serve(passes(SUMMER_21, 25), [COLLECTION]) as url, caplog.at_level(logging.WARNING):
-        config = CatalogConfig(profile="plain", url=url)
-        find(config, GROUND, [SUMMER_21])
-    assert "suspiciously few scenes in sentinel-2-l2a from 2021-05-01 to 2021-08-09: of tile 33TWM 4 of" in caplog.text

@@ -50,10 +50,10 @@ def soon(monkeypatch: pytest.MonkeyPatch, two_cores: None) -> None:
     [
         (
             {"gpu": True},
-            "waiting for 1 CPU and 1 GPU for 1 worker(s); the cluster has 2 CPU (2 free) and 0 GPU (0 free)",
+            "waiting for 1 CPU and 1 GPU for 1 worker; the cluster has 2 CPU (2 free) and 0 GPU (0 free)",
         ),
-        ({"cpus_per_worker": 3}, "waiting for 3 CPU for 1 worker(s); the cluster has 2 CPU (2 free)"),
-        ({"workers": 3}, "waiting for 3 CPU for 3 worker(s); the cluster has 2 CPU (2 free)"),
+        ({"cpus_per_worker": 3}, "waiting for 3 CPU for 1 worker; the cluster has 2 CPU (2 free)"),
+        ({"workers": 3}, "waiting for 3 CPU for 3 workers; the cluster has 2 CPU (2 free)"),
     ],
 )
 def test_what_does_not_come_is_said_again_and_again_and_ends_the_run(changes: dict[str, object], wanted: str):
@@ -81,7 +81,7 @@ def test_what_is_there_is_not_waited_for_and_what_comes_ends_the_waiting(monkeyp
             remove_placement_group(others.pop())
 
     _wait_for_workers(replace(JOB, workers=2, wait_s=60), say)
-    assert lines[0] == "waiting for 2 CPU for 2 worker(s); the cluster has 2 CPU (0 free)"
+    assert lines[0] == "waiting for 2 CPU for 2 workers; the cluster has 2 CPU (0 free)"
 
 
 @pytest.mark.ray

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,13 +19,12 @@ from landslide_scale.model.checkpoint import restore
 from landslide_scale.paths import for_workers
 from landslide_scale.runtime import heartbeat
 from landslide_scale.runtime.nodes import check_on_every_node
-from landslide_scale.runtime.session import check_machine, of_ours, session
-from landslide_scale.runtime.stopping import AbandonedError, abandon
+from landslide_scale.runtime.session import check_machine, last_line, of_ours, session
 from landslide_scale.scan import driver
 from landslide_scale.scan.driver import Engine, ScanSummary
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.inflight import Look
-from landslide_scale.scan.pipeline.stages import Prediction, dataset
+from landslide_scale.scan.pipeline.stages import Prediction, begun
 from landslide_scale.scan.rounds import Belt, Report
 from landslide_scale.scan.settings import ScanCompute, ScanConfig
 from landslide_scale.scan.work import Row, Task
@@ -35,7 +32,7 @@ from landslide_scale.scan.work import Row, Task
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 10.0
-"""For the end of a pipeline; its executor waits 2 s for its own thread."""
+"""For the end of a pipeline that was told that no unit follows."""
 
 LOOK_S = 5.0
 """Between two looks at what is in flight while nothing ends."""
@@ -89,33 +86,15 @@ def _joined(task: Task, compute: ScanCompute, output: str) -> Iterator[None]:
 def _on_ray(task: Task, how: Prediction, output: str) -> Iterator[Belt]:
     """One pipeline on the cluster for as long as the block takes."""
     with _joined(task, how.compute, output):
-        flight, ended = in_flight(), queue.Queue[_Item]()
-        pump = threading.Thread(target=_pump, args=(flight, task, how, ended), daemon=True)
-        pump.start()
+        flight = in_flight()
+        records = begun(flight, task, how)
         try:
-            yield _RayBelt(flight=flight, ended=ended, task=task, compute=how.compute)
+            yield _RayBelt(flight=flight, records=records, task=task, compute=how.compute)
             flight.close.remote()
-            pump.join(PATIENCE_S)
+            ray.wait([records.completed()], timeout=PATIENCE_S)
         finally:
-            # Left before its end, Ray Data would go on after Ray's, and start or join another cluster to do so.
-            abandon(pump, patience_s=PATIENCE_S)
+            ray.cancel(records, force=True)
             ray.kill(flight)
-
-
-_Item = Record | Exception | None
-
-
-def _pump(flight: Flight, task: Task, how: Prediction, ended: queue.Queue[_Item]) -> None:
-    """Run the pipeline in a thread of its own, so that the driver can tell silence from work."""
-    try:
-        for batch in dataset(flight, task, how).iter_batches(batch_size=None, prefetch_batches=0):
-            for text in batch["record"]:
-                ended.put(Record.from_json(str(text)))
-        ended.put(None)
-    except (RayError, RuntimeError, OSError) as error:
-        ended.put(error)
-    except AbandonedError:
-        return  # Ray Data has shut its executor down on the way here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +102,7 @@ class _RayBelt(Belt):
     """The driver's end of a pipeline."""
 
     flight: Flight
-    ended: queue.Queue[_Item]
+    records: ray.ObjectRefGenerator
     task: Task
     compute: ScanCompute
 
@@ -137,21 +116,22 @@ class _RayBelt(Belt):
         Raises:
             BrokenRunError: A step failed in a way that is no unit's own, or nothing has ended for too long.
         """
-        item = self._patiently()
-        if isinstance(item, Record):
-            self.flight.end.remote(item.unit)
-            return item
-        raise of_ours(item) or self._broken(str(item) if item else "the pipeline ended before its units") from item
+        self._wait()
+        try:
+            record = Record.from_json(ray.get(next(self.records)))
+        except StopIteration:
+            raise self._broken("the pipeline ended before its units") from None
+        except RayError as error:
+            raise of_ours(error) or self._broken(last_line(error)) from error
+        self.flight.end.remote(record.unit)
+        return record
 
-    def _patiently(self) -> _Item:
-        """What the pump puts in next. Time counts while a predictor is ready: without one, that is what is missing."""
+    def _wait(self) -> None:
+        """Until a unit has ended. Time counts while a predictor is ready: without one, that is what is missing."""
         limits = self.compute
         said = heard = had = time.monotonic()
-        while True:
-            try:
-                return self.ended.get(timeout=min(LOOK_S, limits.no_progress_s / 4))
-            except queue.Empty:
-                look, now = self._asked(self.flight.look.remote()), time.monotonic()
+        while not ray.wait([self.records], timeout=min(LOOK_S, limits.no_progress_s / 4))[0]:
+            look, now = self._asked(self.flight.look.remote()), time.monotonic()
             if look.ready:
                 had = now
                 what = f"no unit has ended for {now - heard:.0f} s; {standing(look, self.compute, self.task)}"

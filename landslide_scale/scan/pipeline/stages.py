@@ -7,7 +7,7 @@ as they are put in. So a unit that failed goes through the same pipeline again, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,8 +37,43 @@ class Prediction:
     compute: ScanCompute
 
 
-def dataset(flight: Flight, task: Task, how: Prediction) -> ray.data.Dataset:
-    """The pipeline, whose rows are records as JSON, in the order their units end."""
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What a unit goes through before and after the prediction; see :mod:`landslide_scale.scan.work`.
+
+    Attributes:
+        unread: What is made of a unit that cannot be read, and why.
+    """
+
+    read: Callable[[Row], Row]
+    unread: Callable[[Row, str], Row]
+    write: Callable[[Row], Row]
+
+
+def begun(flight: Flight, task: Task, how: Prediction) -> ray.ObjectRefGenerator:
+    """Records as JSON, in the order their units end, from a process of the cluster that runs the pipeline.
+
+    It is not the driver's: a process can be ended at once and from outside, whatever Ray Data is at in it, and what
+    Ray itself says of Ray Data's workers stays among Ray's own logs.
+    """
+    steps = Steps(
+        read=partial(work.read, task=task), unread=partial(work.unread, task=task), write=partial(work.write, task=task)
+    )
+    # Begun anew, it would be fed every unit again.
+    process = ray.remote(_records).options(
+        num_cpus=0, max_retries=0, num_returns="streaming", scheduling_strategy=beside_the_driver()
+    )
+    records: ray.ObjectRefGenerator = process.remote(flight, task, how, steps)
+    return records
+
+
+def _records(flight: Flight, task: Task, how: Prediction, steps: Steps) -> Iterator[str]:
+    for batch in _dataset(flight, task, how, steps).iter_batches(batch_size=None, prefetch_batches=0):
+        for record in batch["record"]:
+            yield str(record)
+
+
+def _dataset(flight: Flight, task: Task, how: Prediction, steps: Steps) -> ray.data.Dataset:
     settle_data()
     compute = how.compute
     units = ray.data.read_datasource(
@@ -50,11 +85,9 @@ def dataset(flight: Flight, task: Task, how: Prediction) -> ray.data.Dataset:
         -1
     )  # the driver knows what is waited for; Ray ends it after 30 minutes
     guard = partial(guarded, flight=flight)
-    read, write = partial(work.read, task=task), partial(work.write, task=task)
-    unread = partial(work.unread, task=task)
     scan: ray.data.Dataset = (
         units.map(
-            partial(guard, stage="read", step=read, failed=unread),
+            partial(guard, stage="read", step=steps.read, failed=steps.unread),
             num_cpus=compute.cpus_per_reader,
             memory=task.reader_bytes,
         )
@@ -67,7 +100,7 @@ def dataset(flight: Flight, task: Task, how: Prediction) -> ray.data.Dataset:
             num_cpus=compute.cpus_per_predictor,
         )
         .map(
-            partial(guard, stage="write", step=write, failed=partial(_failed, step=write)),
+            partial(guard, stage="write", step=steps.write, failed=partial(_failed, step=steps.write)),
             num_cpus=compute.cpus_per_reader,
         )
     )
