@@ -77,7 +77,7 @@ IMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "WebP": (lambda: saved(RGB, "WEBP"), "a WebP; expected an 8-bit RGB image, as PNG or TIFF or JPEG"),
     "GIF": (lambda: saved(RGB, "GIF"), "a GIF; expected"),
-    "JPEG 2000": (lambda: saved(RGB, "JPEG2000"), "a JPEG 2000; expected an 8-bit RGB image, as PNG or TIFF or JPEG. A GeoTIFF"),
+    "JPEG 2000": (lambda: saved(RGB, "JPEG2000"), "a JPEG 2000; expected an 8-bit RGB image, as PNG or TIFF or JPEG."),
     "animation": (
         lambda: saved(RGB, "PNG", save_all=True, append_images=[Image.new("RGB", SIZE[::-1])]),
         "an animation, of which the first picture would be read",
