@@ -148,8 +148,11 @@ def _line(progress: Progress) -> str:
     here = progress.done - progress.before
     left = (progress.total - progress.done) * progress.seconds / here
     rate = here / max(progress.seconds, 1e-9) * 60
+    again = f"; tries made again: {progress.again}" if progress.again else ""
+    waited = f"; {progress.waited:,.0f} s waited for servers" if round(progress.waited) else ""
     return (
-        f"{progress.done}/{progress.total} units, {progress.km2:,.0f} km2, {rate:.1f} units/min, {_duration(left)} left"
+        f"{progress.done}/{progress.total} units, {progress.km2:,.0f} km2, {rate:.1f} units/min, "
+        f"{_duration(left)} left{again}{waited}"
     )
 
 

@@ -47,7 +47,7 @@ class Record:
         histogram: Observed pixels by probability, 20 equal bins over [0, 1].
         sha256: Of the unit's arrays as written.
         stored: ``bytes`` and ``sha256`` of its objects, by variable that is not all fill.
-        seconds: By stage.
+        seconds: By stage: ``read``, of it ``wait`` between tries of a request, ``predict``, ``write``.
     """
 
     unit: str

@@ -17,6 +17,9 @@ from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory
 
 NAMED_SCENES = 20
+_STAGES = {"wait": "read, waiting between tries"}
+"""Of what a record calls otherwise."""
+
 STATES: tuple[State, ...] = ("written", "empty", "failed", "broken")
 
 
@@ -57,7 +60,7 @@ class Status:
         area, fair_share: Of its checkpoint: how far expected areas of landslides can be trusted; None where not known.
         rows: By window, then all.
         errors: Units by class of their error.
-        seconds: By stage: sum, median and largest over the units.
+        seconds: By stage that took any: sum, median and largest over the units.
         retried: Units done at a later attempt than the first.
         resampled: Units with scenes of a neighbouring zone.
         doubted: Units that lack a scene that is not used.
@@ -100,7 +103,7 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
         fair_share=facts.get("trained_on", {}).get("fair_share"),
         rows=(*rows, _row("all", [place.id for place in laid.places], records)),
         errors=tuple(Counter(record.error.partition(":")[0] for record in held if not record.done).most_common()),
-        seconds=tuple(_stage(name, done) for name in ("read", "predict", "write")) if done else (),
+        seconds=tuple(stage for name in ("read", "wait", "predict", "write") if (stage := _stage(name, done))[1] > 0),
         retried=sum(record.attempts > 1 for record in done),
         resampled=sum(any(scene.get("resampled") for scene in record.scenes) for record in done),
         doubted=sum(any("quarantined" in scene for scene in record.scenes) for record in done),
@@ -134,7 +137,7 @@ def _row(name: str, ids: Sequence[str], records: dict[str, Record]) -> Row:
 
 
 def _stage(name: str, records: Iterable[Record]) -> tuple[str, float, float, float]:
-    seconds = np.array([record.seconds.get(name, 0.0) for record in records])
+    seconds = np.array([record.seconds.get(name, 0.0) for record in records] or [0.0])
     return name, float(seconds.sum()), float(np.median(seconds)), float(seconds.max())
 
 
@@ -146,7 +149,7 @@ def lines(found: Status) -> list[str]:
     table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     errors = ["units by error: " + ", ".join(f"{name} {count}" for name, count in found.errors)] if found.errors else []
     stages = [
-        f"{name}: {total:,.1f} s in all, {median:.2f} s a unit (median), {most:.2f} s at most"
+        f"{_STAGES.get(name, name)}: {total:,.1f} s in all, {median:.2f} s a unit (median), {most:.2f} s at most"
         for name, total, median, most in found.seconds
     ]
     at_work = f", at work: {found.worker}" if found.worker else ""

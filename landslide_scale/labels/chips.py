@@ -8,9 +8,11 @@ What carries chips to those who make them is passed in.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import shapely
@@ -40,6 +42,8 @@ Engine = Callable[[Task], AbstractContextManager[Stream]]
 """What has chips made, for as long as the block takes."""
 
 Say = Callable[[str], None]
+log = logging.getLogger(__name__)
+
 _NAMED = 5
 
 
@@ -190,9 +194,9 @@ def _finish(made: _Set, lease: Lease, engine: Engine) -> ChipsSummary:
     if left:
         directory.delete_all([INDEX])
         with engine(made.task) as stream:
-            belt = Passes(stream)
+            belt, again = Passes(stream), partial(_before_again, lease)
             while left and not lacking:
-                for record in worked_on(left, dict(records), belt, made.config.compute.attempts, check=lease.check):
+                for record in worked_on(left, dict(records), belt, made.config.compute.attempts, again=again):
                     lease.check()
                     records[record.unit] = record
                 lease.check()
@@ -224,6 +228,11 @@ def _take_back(broken: Sequence[Record], records: dict[str, Record], ledger: Led
 
 def _left(made: _Set, records: Mapping[str, Record]) -> list[WorkUnit]:
     return [unit for unit in made.survey.plan.units if unit.id not in records or not records[unit.id].done]
+
+
+def _before_again(lease: Lease, record: Record) -> None:
+    log.warning("chip %s failed and is made again: %s", record.unit, record.error)
+    lease.check()
 
 
 def _without_unreadable(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Thread
@@ -31,6 +32,26 @@ _BUSY = (408, 425, 429)
 _NEVER = (501, 505)  # not implemented, and a version of HTTP that is not spoken
 
 _names: ContextVar[Mapping[str, Mapping[str, str]]] = ContextVar("names", default=MappingProxyType({}))
+
+
+@dataclass
+class Waits:
+    """What was waited after tries that failed, in seconds."""
+
+    seconds: float = 0.0
+
+
+_waits: ContextVar[Waits | None] = ContextVar("waits", default=None)
+
+
+@contextmanager
+def counting_waits() -> Iterator[Waits]:
+    """What :func:`retrying` waits in the block, in the same thread."""
+    token = _waits.set(waits := Waits())
+    try:
+        yield waits
+    finally:
+        _waits.reset(token)
 
 
 @contextmanager
@@ -74,6 +95,8 @@ def retrying(read: Callable[[], T], attempts: int | None = None) -> T:
         except TryAgainError as error:
             seconds = wait_after(error, attempt)
             log.warning("attempt %d of %d failed, the next in %.1f s: %s", attempt, most, seconds, error)
+            if (waits := _waits.get()) is not None:
+                waits.seconds += seconds
             time.sleep(seconds)
     return read()
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from landslide_scale.cube import template
@@ -150,7 +151,8 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) 
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
-                for record in worked_on(left, dict(records), belt, prepared.config.compute.attempts, check=lease.check):
+                again = partial(_before_again, report, lease)
+                for record in worked_on(left, dict(records), belt, prepared.config.compute.attempts, again=again):
                     lease.check()
                     records[record.unit] = record
                     report(record)
@@ -166,6 +168,11 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) 
     summary = _summary(prepared, records, lacking)
     run.note(state="complete" if summary.complete else "incomplete", summary=_facts(summary))
     return summary
+
+
+def _before_again(report: Reporter, lease: Lease, record: Record) -> None:
+    report.again(record)
+    lease.check()
 
 
 def _is_done(unit: WorkUnit, records: Mapping[str, Record]) -> bool:

@@ -6,6 +6,8 @@ gone on with comes to the same decisions.
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,11 @@ from landslide_scale.cube.ledger import Record
 from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.work import Row
 from landslide_scale.scene import Unused, by_processing
+
+log = logging.getLogger(__name__)
+
+SAY_S = 60.0
+"""Between two lines about tries that failed."""
 
 TRIES_OF_A_PERMANENT_FAILURE = 2
 """A failure that should not pass is tried once more, in another process, because GDAL remembers failures."""
@@ -56,13 +63,24 @@ class Passes(Belt):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a scan is: units done of all, km2 done, seconds since it began, units done before it began."""
+    """How far a scan is.
+
+    Attributes:
+        done, total: Units, and of how many.
+        km2: Ground of those that are done.
+        seconds: Since it began.
+        before: Units that were done before.
+        again: Tries that failed and are made again.
+        waited: Seconds that readers waited between tries of a request.
+    """
 
     done: int
     total: int
     km2: float
     seconds: float
     before: int
+    again: int = 0
+    waited: float = 0.0
 
 
 Report = Callable[[Progress], None]
@@ -81,12 +99,23 @@ class Reporter:
         done = [record.km2 for record in records.values() if record.done]
         self._total, self._before, self._progress = total, len(done), progress
         self._done, self._km2 = len(done), sum(done)
-        self._begun = time.monotonic()
+        self._begun, self._again, self._waited = time.monotonic(), 0, 0.0
+        self._said = -math.inf
+
+    def again(self, record: Record) -> None:
+        """Say, if that was not said of another one just now, that a try of a unit has failed and is made again."""
+        self._again += 1
+        self._waited += record.seconds.get("wait", 0.0)
+        if time.monotonic() - self._said >= SAY_S:
+            self._said = time.monotonic()
+            tries = "1 try has failed and is" if self._again == 1 else f"{self._again} tries have failed and are"
+            log.warning("%s made again; the last was of unit %s: %s", tries, record.unit, record.error)
 
     def __call__(self, record: Record) -> None:
         """Say that a unit has ended."""
         self._done += 1
         self._km2 += record.km2
+        self._waited += record.seconds.get("wait", 0.0)
         self._progress(
             Progress(
                 done=self._done,
@@ -94,6 +123,8 @@ class Reporter:
                 km2=self._km2,
                 seconds=time.monotonic() - self._begun,
                 before=self._before,
+                again=self._again,
+                waited=self._waited,
             )
         )
 
@@ -104,7 +135,7 @@ def worked_on(
     belt: Belt,
     attempts: int,
     *,
-    check: Callable[[], None] = lambda: None,
+    again: Callable[[Record], None] = lambda _: None,
 ) -> Iterator[Record]:
     """Records of the units; one that failed goes onto the belt again, until `attempts` tries of it were made.
 
@@ -113,7 +144,8 @@ def worked_on(
         known: What is known of them, by id.
         belt: What carries them.
         attempts: Tries of each, at most.
-        check: Called before a unit is tried again; may wait, so that tries are not used up while all storage is away.
+        again: Called with what a try came to, before the unit is tried again; may wait, so that tries are not used up
+            while all storage is away.
     """
     left = {unit.id: unit for unit in units}
     before = {name: known[name].attempts if name in known else 0 for name in left}
@@ -126,7 +158,7 @@ def worked_on(
             del left[record.unit]
             yield record
         else:
-            check()
+            again(record)
             belt.put([_row(left[record.unit], record.attempts, attempts - made)])
 
 

@@ -30,7 +30,7 @@ from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.probe import is_the_scenes_own, unopenable
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.imagery.terrain import with_terrain
-from landslide_scale.reading.attempts import naming
+from landslide_scale.reading.attempts import Waits, counting_waits, naming
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
 from landslide_scale.scene import Scene, by_processing
@@ -94,15 +94,15 @@ def read(row: Row, task: Task) -> Row:
     Returns:
         The row with ``values`` (C, H, W) float32 over ``PatchLattice.covering`` of the block; ``clear_count``,
         ``observed_on`` and ``reason`` (B, B) of the block; ``resampled`` and ``filled`` ids as JSON; ``error``,
-        ``retry`` and, as JSON, ``unreadable``.
+        ``retry`` and, as JSON, ``unreadable``; ``read_seconds`` and, of these, ``wait_seconds`` between tries.
     """
-    begun = time.perf_counter()
+    begun, waits = time.perf_counter(), Waits()
     unit = WorkUnit.from_json(row["unit"])
     inside = unit.lattice.inside(unit.box, task.ground)
     outer = task.patches.covering(unit.box)
     scenes = unit.scenes if inside.any() else ()
     try:
-        with naming(names_of(unit)):
+        with naming(names_of(unit)), counting_waits() as waits:
             image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.composite)
             image = with_terrain(image, task.bands, unit.dem, unit.lattice, outer, interpolation=task.interpolation)
     except ReadError as error:
@@ -110,18 +110,21 @@ def read(row: Row, task: Task) -> Row:
         failure = {
             "retry": isinstance(error, TryAgainError),
             "unreadable": json.dumps(unreadable_of(error, scenes, (*task.composite.assets, *scene_bands(task.bands)))),
-            "read_seconds": time.perf_counter() - begun,
         }
-        return unread(row, said, task) | failure
+        return unread(row, said, task) | failure | _took(begun, waits)
     if unit.layer in task.bare:
         image = replace(image, reason=np.full_like(image.reason, Reason.NO_SCENE))
-    return row | _block(image, unit.box, outer, inside) | {"read_seconds": time.perf_counter() - begun}
+    return row | _block(image, unit.box, outer, inside) | _took(begun, waits)
+
+
+def _took(begun: float, waits: Waits) -> Row:
+    return {"read_seconds": time.perf_counter() - begun, "wait_seconds": waits.seconds}
 
 
 def unread(row: Row, error: str, task: Task) -> Row:
     """The row of a unit that was not read, for a reason that may pass."""
     nothing = _nothing(len(task.bands), WorkUnit.from_json(row["unit"]))
-    return row | nothing | {"error": error, "retry": True, "unreadable": "{}", "read_seconds": 0.0}
+    return row | nothing | {"error": error, "retry": True, "unreadable": "{}", "read_seconds": 0.0, "wait_seconds": 0.0}
 
 
 def names_of(unit: WorkUnit) -> dict[str, dict[str, str]]:
@@ -218,7 +221,7 @@ def _failed(row: Row, unit: WorkUnit, attempt: int) -> Record:
         error=str(row["error"]),
         retry=bool(row["retry"]),
         unreadable=json.loads(row["unreadable"]),
-        seconds={"read": float(row["read_seconds"]), "predict": float(row["predict_seconds"])},
+        seconds={name: float(row[f"{name}_seconds"]) for name in ("read", "wait", "predict")},
     )
 
 

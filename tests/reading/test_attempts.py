@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from landslide_scale.errors import PermanentReadError, TryAgainError
 from landslide_scale.reading import attempts
-from landslide_scale.reading.attempts import bounded, name_of, naming, retrying, wait_after
+from landslide_scale.reading.attempts import bounded, counting_waits, name_of, naming, retrying, wait_after
 
 
 @pytest.fixture
@@ -51,6 +51,17 @@ def test_each_failure_is_logged_before_the_wait_with_what_it_is_about(
     assert len(caplog.messages) == len(waits) == 2
     assert all("unit u1, scene S2A_1, band red: 503" in line for line in caplog.messages)
     assert caplog.messages[0].startswith("attempt 1 of 3 failed")
+
+
+def test_what_is_waited_between_tries_is_counted_within_the_block_alone(waits: list[float]):
+    retrying(Failing(1, TryAgainError("503")))
+    with counting_waits() as outer:
+        retrying(Failing(2, TryAgainError("503", retry_after="20")))
+        with counting_waits() as inner:
+            retrying(Failing(0, TryAgainError("503")))
+    retrying(Failing(1, TryAgainError("503")))
+    assert outer.seconds == sum(waits[1:3]) == 40
+    assert inner.seconds == 0
 
 
 def test_a_failure_that_will_not_pass_is_not_tried_again(waits: list[float]):

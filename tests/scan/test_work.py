@@ -207,7 +207,7 @@ def test_a_record_tells_what_was_written(tmp_path: Path, tiles: list[Scene]):
         assert record.landslide_km2 == pytest.approx(layer.probability[observed].sum() * 0.004 * 1e-4, rel=1e-4)
         assert sum(record.histogram) == observed.sum()
         assert {one["id"] for one in record.scenes} == {one.id for one in unit.scenes}
-        assert set(record.seconds) == {"read", "predict", "write"}
+        assert set(record.seconds) == {"read", "wait", "predict", "write"}
     resampled = {one["id"] for record in records.values() for one in record.scenes if one["resampled"]}
     assert resampled <= {"32633", "32634"}
 

@@ -1,0 +1,79 @@
+"""Tries of units, and what the driver says of those that failed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from landslide_scale.cube.ledger import Record
+from landslide_scale.grid import Block, Lattice, Zone
+from landslide_scale.reports import ScanProgress
+from landslide_scale.scan import rounds
+from landslide_scale.scan.plan import WorkUnit
+from landslide_scale.scan.rounds import Passes, Progress, Reporter, worked_on
+from landslide_scale.scan.work import Row
+
+LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=32)
+UNITS = [WorkUnit(lattice=LATTICE, block=Block(row=row, col=0), layer=0, scenes=()) for row in range(3)]
+SLOW, GONE, WELL = (unit.id for unit in UNITS)
+
+
+def worker(rows: Sequence[Row]) -> Iterator[Record]:
+    """One unit fails twice for now, one for good, one not at all; each try waited for five seconds."""
+    for row in rows:
+        unit, attempt = WorkUnit.from_json(row["unit"]).id, row["attempt"]
+        failed = {SLOW: attempt < 3, GONE: True, WELL: False}[unit]
+        yield Record(
+            unit=unit,
+            state="failed" if failed else "written",
+            attempts=attempt,
+            error="TryAgainError: 503" if failed else "",
+            retry=unit == SLOW,
+            km2=0.0 if failed else 2.0,
+            seconds={"wait": 5.0},
+        )
+
+
+def test_tries_that_fail_are_told_before_they_are_made_again_and_what_will_not_pass_is_tried_twice():
+    told: list[tuple[str, int]] = []
+    ended = worked_on(UNITS, {}, Passes(worker), 5, again=lambda record: told.append((record.unit, record.attempts)))
+    assert {record.unit: (record.state, record.attempts) for record in ended} == {
+        WELL: ("written", 1),
+        GONE: ("failed", 2),
+        SLOW: ("written", 3),
+    }
+    assert told == [(SLOW, 1), (GONE, 1), (SLOW, 2)]
+
+
+def test_the_driver_counts_tries_and_waits_and_names_the_last_failure_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    made: list[Progress] = []
+    reporter = Reporter(3, {}, made.append)
+    for record in worked_on(UNITS, {}, Passes(worker), 5, again=reporter.again):
+        reporter(record)
+    assert [(one.done, one.again, one.waited) for one in made] == [
+        (1, 2, 15),
+        (2, 3, 25),
+        (3, 3, 30),
+    ]
+    said = f"1 try has failed and is made again; the last was of unit {SLOW}: TryAgainError: 503"
+    assert caplog.messages == [said]
+    monkeypatch.setattr(rounds, "SAY_S", 0)
+    reporter.again(next(worker([{"unit": UNITS[1].to_json(), "attempt": 1}])))
+    assert caplog.messages[1:] == [
+        f"4 tries have failed and are made again; the last was of unit {GONE}: TryAgainError: 503"
+    ]
+
+
+def test_the_line_of_progress_has_tries_and_waits_where_there_are_any():
+    said = io.StringIO()
+    show = ScanProgress(said)
+    show(Progress(done=3, total=3, km2=6, seconds=60, before=0))
+    show(Progress(done=3, total=3, km2=6, seconds=60, before=0, again=2, waited=1200.4))
+    assert said.getvalue().splitlines() == [
+        "3/3 units, 6 km2, 3.0 units/min, 0:00:00 left",
+        "3/3 units, 6 km2, 3.0 units/min, 0:00:00 left; tries made again: 2; 1,200 s waited for servers",
+    ]
