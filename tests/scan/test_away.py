@@ -76,7 +76,7 @@ def a_shard_of(whole: Path) -> tuple[str, str]:
 
 @pytest.mark.parametrize("answer", [429, 500, 502, 503, 504, RESET])
 def test_a_request_that_may_pass_is_made_until_it_does(store: Proxy, answer: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(absence, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr(absence, "FIRST_WAIT_S", 0.001)
     run = RunDirectory("s3://bucket/passing")
     count = itertools.count()
     store.answer = answer, SLOW_DOWN if answer == 503 else b""
@@ -139,7 +139,7 @@ def test_a_unit_whose_record_cannot_be_written_is_done_again(
     assert contents("s3://bucket/record/cube.zarr") == local(whole / "cube.zarr")
 
 
-@pytest.mark.parametrize("answer", [503, RESET])
+@pytest.mark.parametrize("answer", [503, pytest.param(RESET, marks=pytest.mark.slow)])
 def test_a_run_rides_out_the_absence_of_its_whole_store(
     store: Proxy, settings: Callable[..., dict[str, Any]], whole: Path, monkeypatch: pytest.MonkeyPatch, answer: int
 ):

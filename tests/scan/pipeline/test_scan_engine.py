@@ -1,6 +1,7 @@
 """The whole way of a scan of scenes behind a real STAC server, against answers known beforehand.
 
-Each rule is shown in one plain process, and, slowly, on a real local Ray cluster; that both give the same bytes, at once.
+Each rule is shown in one plain process, and by the slow tests on a real local Ray cluster too; that both give the same
+bytes is shown at once.
 """
 
 from __future__ import annotations
