@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import ray
+import s3fs
 from helpers import impatient
 from helpers.borderland import configured, one_band_model, served, untrained
 from helpers.plainrun import engine, plain_scan, silent
@@ -42,7 +43,8 @@ def store() -> Iterator[Proxy]:
 
 
 @pytest.fixture(autouse=True)
-def well(store: Proxy) -> Iterator[None]:
+def well(store: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 2)  # it would wait for two seconds before ours begins
     yield
     store.refuse, store.answer = lambda _: False, (503, SLOW_DOWN)
     store.reset()
