@@ -6,16 +6,16 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from helpers.borderland import one_band_model
+from typing import TYPE_CHECKING, Any
 
 from landslide_scale.errors import TryAgainError
 from landslide_scale.labels import making
 from landslide_scale.scan import work
 from landslide_scale.scan.plan import WorkUnit
-from landslide_scale.scan.predictor import Predictor
 from landslide_scale.scan.work import Row, Task
+
+if TYPE_CHECKING:
+    from landslide_scale.scan.predictor import Predictor
 
 NO_MEMORY, NOT_NOW = 0, -1
 """In the place of a signal."""
@@ -90,6 +90,8 @@ def chip(row: Row, task: making.Task, *, fate: Fate) -> Row:
 
 
 def predictor(fate: Fate) -> type[Predictor]:
+    from landslide_scale.scan.predictor import Predictor  # noqa: PLC0415 readers and writers import this without torch
+
     class Fatal(Predictor):
         def __call__(self, row: Row) -> Row:
             if not row["error"]:
@@ -100,5 +102,7 @@ def predictor(fate: Fate) -> type[Predictor]:
 
 
 def load(url: str, *, fate: Fate | Fates, **named: object) -> Any:  # noqa: ANN401 a network and its card
+    from helpers.borderland import one_band_model  # noqa: PLC0415 as above
+
     fate.note("loaded")
     return one_band_model()(url, **named)
