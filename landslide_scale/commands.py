@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from landslide_scale.configuring.kinds import begun
 from landslide_scale.configuring.kinds import schema as schema_of
-from landslide_scale.demo.run import run_demo
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.inspection.coverage import MAPS
 from landslide_scale.inspection.status import lines
@@ -181,5 +180,7 @@ def benchmark(path: str, *, resume: bool) -> int:
 
 def demo(directory: str, seed: int) -> int:
     """Run the demo."""
+    from landslide_scale.demo.run import run_demo  # noqa: PLC0415 scikit-learn, which no other command waits for
+
     run_demo(Path(_given(directory, output_place, "--dir")), seed=seed, progress=say)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import product
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -32,19 +33,34 @@ TRAIN = TrainSpec(epochs=1, batch=2, patch=SIDE, precision="float32", learning_r
 LATTICE = PatchLattice(patch=SIDE, halo=4)
 BLOCK = PixelBox(row_start=0, row_stop=40, col_start=-20, col_stop=30)
 
-VARIANTS = [
-    TuningSpec(width=4, structure=structure, place=place, skip=skip, sharing=sharing)
-    for structure in ("mlp", "conv", "mixed")
-    for place, skip in (("after", True), ("after", False), ("inside", True), ("inside", False), ("parallel", True))
-    for sharing in ("shared", "per_block")
-]
-VARIANTS.append(TuningSpec(width=4, place="inside", blocks=(1, 4)))
+STRUCTURES = ("mlp", "conv", "mixed")
+PLACES = (("after", True), ("after", False), ("inside", True), ("inside", False), ("parallel", True))
+SHARINGS = ("shared", "per_block")
+VARIANTS = {
+    (structure, place, sharing): TuningSpec(
+        width=4,
+        structure=STRUCTURES[structure],
+        place=PLACES[place][0],
+        skip=PLACES[place][1],
+        sharing=SHARINGS[sharing],
+    )
+    for structure, place, sharing in product(range(len(STRUCTURES)), range(len(PLACES)), range(len(SHARINGS)))
+}
+FAST = {(place % len(STRUCTURES), place, place % len(SHARINGS)) for place in range(len(PLACES))}
+"""Every structure, every place and both sharings; all of them together are slow."""
 
-MODELS: list[ModelSpec] = [
+MODELS = [
     *(ConvNetSpec(name=name, encoder="resnet18", bands=BANDS) for name in get_args(ConvName)),
     ConvNetSpec(name="unet", encoder="resnet18", bands=BANDS, depth=3, upsample=2),
     LandslideNetSpec(sam="vit_t", bands=BANDS, upsample=1, train_encoder=True),
-    *(LandslideNetSpec(sam="vit_t", bands=BANDS, upsample=1, tuning=variant) for variant in VARIANTS),
+    *(
+        pytest.param(
+            LandslideNetSpec(sam="vit_t", bands=BANDS, upsample=1, tuning=variant),
+            marks=() if chosen in FAST else pytest.mark.slow,
+        )
+        for chosen, variant in VARIANTS.items()
+    ),
+    LandslideNetSpec(sam="vit_t", bands=BANDS, upsample=1, tuning=TuningSpec(width=4, place="inside", blocks=(1, 4))),
 ]
 
 

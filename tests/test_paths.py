@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from landslide_scale import commands
+from landslide_scale.cli import app
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.settings import BenchmarkConfig
@@ -186,11 +184,14 @@ def test_arguments_are_paths_by_the_same_rule(tmp_path: Path, monkeypatch: pytes
         commands.plan("~/scan.yaml")
 
 
-def test_a_refused_path_ends_the_command_with_2_and_leaves_nothing(tmp_path: Path):
+def test_a_refused_path_ends_the_command_with_2_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
     (tmp_path / "ft.yaml").write_text("dataset: {kind: pairs, path: $NOWHERE/a}\noutput: {run: ./~/ft}\n")
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-m", "landslide_scale", "finetune", "--config", "ft.yaml"]
-    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert "dataset.path: $NOWHERE/a; expected environment variables that are set. Set NOWHERE" in ended.stderr
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        app(["finetune", "--config", "ft.yaml"])
+    said = capfd.readouterr().err
+    assert (ended.value.code, said.count("\n")) == (2, 1)
+    assert "dataset.path: $NOWHERE/a; expected environment variables that are set. Set NOWHERE" in said
     assert [path.name for path in tmp_path.iterdir()] == ["ft.yaml"]

@@ -16,7 +16,7 @@ from landslide_scale.labels.making import Task, make, unmade
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, last_line, of_ours, session, settle_data
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
-from landslide_scale.scan.pipeline.stages import guarded
+from landslide_scale.scan.pipeline.guard import guarded
 
 if TYPE_CHECKING:
     from landslide_scale.labels.chips import Engine

@@ -196,9 +196,8 @@ def test_a_cluster_is_joined_and_says_what_it_has(request: pytest.FixtureRequest
     folder = Path(f"/tmp/ray-doctor-{port}")  # noqa: S108 sockets have short names
     folder.mkdir()
     request.addfinalizer(partial(shutil.rmtree, folder, ignore_errors=True))
-    command = [sys.executable, "-m", "landslide_scale", "doctor", "--ray", f"127.0.0.1:{port}"]
     with head(environment, port, folder) as started:
         assert "Ray runtime started" in started
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"127.0.0.1:{port}: 1 nodes, 2 CPUs, 0 GPUs" in done.stdout
+        code, said = doctor("--ray", f"127.0.0.1:{port}")
+    assert code == 0, said
+    assert f"127.0.0.1:{port}: 1 nodes, 2 CPUs, 0 GPUs" in said

@@ -6,16 +6,19 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from helpers.borderland import one_band_model
+from typing import TYPE_CHECKING, Any
 
 from landslide_scale.errors import TryAgainError
 from landslide_scale.labels import making
 from landslide_scale.scan import work
 from landslide_scale.scan.plan import WorkUnit
-from landslide_scale.scan.predictor import Predictor
 from landslide_scale.scan.work import Row, Task
+
+if TYPE_CHECKING:
+    from landslide_scale.scan.predictor import Predictor
+
+NO_MEMORY, NOT_NOW = 0, -1
+"""In the place of a signal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,7 @@ class Fate:
         log: File with a line for each time it happened; a model that was loaded leaves a line too.
         units: Ids.
         times: How often.
-        signal: What the process is sent; 0 where it has no memory, -1 where a read may be tried again.
+        signal: What the process is sent; `NO_MEMORY` where it has none, `NOT_NOW` where a read may be tried again.
     """
 
     log: str
@@ -38,9 +41,9 @@ class Fate:
         unit = WorkUnit.from_json(str(row["unit"])).id
         if unit in self.units and self.happened(unit) < self.times:
             self.note(unit)
-            if self.signal == 0:
+            if self.signal == NO_MEMORY:
                 raise MemoryError("Unable to allocate 3.20 TiB")
-            if self.signal == -1:
+            if self.signal == NOT_NOW:
                 raise TryAgainError("503")
             os.kill(os.getpid(), self.signal)
 
@@ -53,7 +56,21 @@ class Fate:
         return path.read_text(encoding="utf-8").splitlines().count(what) if path.exists() else 0
 
 
-def read(row: Row, *, task: Task, fate: Fate) -> Row:
+@dataclass(frozen=True, kw_only=True)
+class Fates:
+    """Several, each of its own units."""
+
+    each: tuple[Fate, ...]
+
+    def meet(self, row: Row) -> None:
+        for fate in self.each:
+            fate.meet(row)
+
+    def note(self, what: str) -> None:
+        self.each[0].note(what)
+
+
+def read(row: Row, *, task: Task, fate: Fate | Fates) -> Row:
     try:
         fate.meet(row)
     except TryAgainError as error:
@@ -73,6 +90,8 @@ def chip(row: Row, task: making.Task, *, fate: Fate) -> Row:
 
 
 def predictor(fate: Fate) -> type[Predictor]:
+    from landslide_scale.scan.predictor import Predictor  # noqa: PLC0415 readers and writers import this without torch
+
     class Fatal(Predictor):
         def __call__(self, row: Row) -> Row:
             if not row["error"]:
@@ -82,6 +101,8 @@ def predictor(fate: Fate) -> type[Predictor]:
     return Fatal
 
 
-def load(url: str, *, fate: Fate, **named: object) -> Any:  # noqa: ANN401 a network and its card
+def load(url: str, *, fate: Fate | Fates, **named: object) -> Any:  # noqa: ANN401 a network and its card
+    from helpers.borderland import one_band_model  # noqa: PLC0415 as above
+
     fate.note("loaded")
     return one_band_model()(url, **named)

@@ -80,9 +80,11 @@ class PlainBelt:
         return Record.from_json(row["record"])
 
 
-def plain_scan(settings: dict[str, Any], *, resume: bool = True, roles: Roles | None = None) -> ScanSummary:
+def plain_scan(
+    settings: dict[str, Any], *, resume: bool = True, roles: Roles | None = None, load: Restore | None = None
+) -> ScanSummary:
     config = parse(ScanConfig, settings)
-    return driver.begin(config, engine(config, roles or Roles()), resume=resume, progress=silent)
+    return driver.begin(config, engine(config, roles or Roles(), load=load), resume=resume, progress=silent)
 
 
 def plain_append(settings: dict[str, Any], roles: Roles | None = None, load: Restore | None = None) -> ScanSummary:

@@ -689,7 +689,7 @@ def test_memory_does_not_grow_with_the_number_of_scenes(tmp_path: Path, monkeypa
     monkeypatch.setattr(composite, "STRIP_BYTES", 10**5)
     monkeypatch.setattr(composite, "SORTING_BYTES", 3 * 10**5)
     monkeypatch.setattr("landslide_scale.imagery.mask.DILATED_ROWS", 32)
-    side = 512
+    side = 320
     box = replace(CORNER, row_stop=CORNER.row_start + side, col_stop=CORNER.col_start + side)
     generator = np.random.default_rng(0)
     many = [

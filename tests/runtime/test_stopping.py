@@ -1,4 +1,7 @@
-"""Commands stopped by signals, in processes of their own: one line, the signal's exit code, nothing left running."""
+"""Commands stopped by signals: one line, the signal's exit code, nothing left running.
+
+What each of the three runs leaves is shown by the slow tests, in processes of their own; what they share, at once.
+"""
 
 from __future__ import annotations
 
@@ -69,6 +72,7 @@ def test_a_stopped_benchmark_says_one_line_and_leaves_nothing_running(sent: sign
     assert said == "stopped; finished trainings and epochs are kept, and --resume goes on from there\n"
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_stopped_fine_tuning_says_one_line_and_leaves_nothing_running(tmp_path: Path):
     run = tmp_path / "run"

@@ -64,6 +64,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def undisturbed(folder: Path) -> object:
+    return looked(folder)
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -74,10 +79,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_variables_of_other_programs_change_nothing_in_this_process_or_one_it_begins(
-    folder: Path, names: tuple[str, ...]
+    folder: Path, undisturbed: object, names: tuple[str, ...]
 ):
     environment = dict(name.split("=") if "=" in name else (name, str(folder)) for name in names)
-    assert looked(folder, **environment) == looked(folder)
+    assert looked(folder, **environment) == undisturbed
 
 
 def test_how_the_network_is_reached_stays():

@@ -43,7 +43,8 @@ def store() -> Iterator[Proxy]:
 
 
 @pytest.fixture(autouse=True)
-def well(store: Proxy) -> Iterator[None]:
+def well(store: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 2)  # it would wait for two seconds before ours begins
     yield
     store.refuse, store.answer = lambda _: False, (503, SLOW_DOWN)
     store.reset()
@@ -77,7 +78,7 @@ def a_shard_of(whole: Path) -> tuple[str, str]:
 
 @pytest.mark.parametrize("answer", [429, 500, 502, 503, 504, RESET])
 def test_a_request_that_may_pass_is_made_until_it_does(store: Proxy, answer: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(absence, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr(absence, "FIRST_WAIT_S", 0.001)
     run = RunDirectory("s3://bucket/passing")
     count = itertools.count()
     store.answer = answer, SLOW_DOWN if answer == 503 else b""
@@ -157,7 +158,7 @@ def until_no_writer_tries(seconds: float) -> Callable[[Request], bool]:
     return refuse
 
 
-@pytest.mark.parametrize("answer", [503, RESET])
+@pytest.mark.parametrize("answer", [503, pytest.param(RESET, marks=pytest.mark.slow)])
 def test_a_run_rides_out_the_absence_of_its_whole_store(
     store: Proxy, settings: Callable[..., dict[str, Any]], whole: Path, monkeypatch: pytest.MonkeyPatch, answer: int
 ):

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 import torch
-from helpers.borderland import COLLECTION, border_tiles, configured, untrained, write_item
+from helpers.borderland import BORDER, COLLECTION, border_tiles, configured, untrained, write_item
 from helpers.plainrun import Restore, Roles, engine, silent
 
 from landslide_scale.demo.satellite.stac_server import serve
@@ -27,6 +27,8 @@ from landslide_scale.strictyaml import parse
 FLAG = "earthsearch:boa_offset_applied"
 AUGUST = {"start": "2023-08-01", "end": "2023-08-06"}
 LATER = {"start": "2023-08-06", "end": "2023-09-01"}
+SMALL = {"bbox": [BORDER - 0.01, 46.010, BORDER + 0.02, 46.013]}
+"""Ground in both zones, which all scenes reach."""
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,9 @@ def test_a_scan_reads_the_card_once_and_makes_each_item_a_scene_once(
 ):
     loading = sure(read_card(model))
     made.clear()
-    settings = configured(catalogue, model, tmp_path / "run", catalog={"profile": profile}, windows=[AUGUST])
+    settings = configured(
+        catalogue, model, tmp_path / "run", catalog={"profile": profile}, region=SMALL, windows=[AUGUST]
+    )
     config = parse(ScanConfig, settings)
     first = driver.begin(config, engine(config, Roles(), load=loading), resume=False, progress=silent)
     assert first.complete
@@ -130,7 +134,7 @@ def test_the_pixels_that_were_asked_are_those_of_new_and_doubtful_scenes_alone(
     told, known = {"profile": "plain", "offset": "in_numbers"}, ["a", "b", "c"]
     cases = [(told, [], []), ({"profile": "plain"}, known, ["d"]), ({"profile": "earth-search-v1"}, known, ["d"])]
     for number, (catalog, first, later) in enumerate(cases):
-        settings = configured(catalogue, model, tmp_path / str(number), catalog=catalog, windows=[AUGUST])
+        settings = configured(catalogue, model, tmp_path / str(number), catalog=catalog, region=SMALL, windows=[AUGUST])
         config, longer = parse(ScanConfig, settings), parse(ScanConfig, settings | {"windows": [AUGUST, LATER]})
         asked.clear()
         driver.begin(config, engine(config, Roles(), load=loading), resume=False, progress=silent)
@@ -160,7 +164,7 @@ def test_a_complete_run_with_older_processings_has_nothing_left_to_do(model: str
         older["properties"] |= {"s2:processing_baseline": "05.00", "s2:datastrip_id": f"S2A_DS_{name}"}
         made.append(older)
     with serve(made, [COLLECTION]) as url:
-        settings = configured((url, scenes), model, tmp_path / "run", catalog={"offset": "in_numbers"})
+        settings = configured((url, scenes), model, tmp_path / "run", region=SMALL, catalog={"offset": "in_numbers"})
         config = parse(ScanConfig, settings)
         loading = sure(read_card(model))
         assert driver.begin(config, engine(config, Roles(), load=loading), resume=False, progress=silent).complete

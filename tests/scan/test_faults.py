@@ -32,6 +32,7 @@ from helpers.borderland import (
 from helpers.faultserver import Fault, FaultServer, fault_server
 from helpers.plainrun import in_a_process, plain_scan
 from helpers.scenes import cog
+from helpers.watching import Step
 from helpers.webserver import Answer, Asked, site
 
 from landslide_scale import commands
@@ -240,21 +241,59 @@ def test_a_scene_that_is_not_there_for_good_is_set_aside_and_what_it_would_have_
     assert snapshot(run / "cube.zarr") == before
 
 
-def test_a_run_that_is_killed_and_gone_on_with_sets_the_same_scene_aside(without_an_asset: World, tmp_path: Path):
-    """At every kind of step: while it is not known, when it is decided, and while units are made anew."""
-    world = without_an_asset
-    whole = tmp_path / "whole"
-    taken = in_a_process(world.settings(whole), tmp_path / "whole.log", None)
-    decided = next(number for number, step in enumerate(taken) if step.path == ASIDE and step.event == "os.rename")
-    again = [number for number, step in enumerate(taken) if number > decided and step.event == "os.rename"]
-    assert any(step.role == "writer" for step in taken[:decided])
-    for kill_at in (decided // 2, decided - 1, decided, decided + 1, again[1], again[len(again) // 2], again[-2]):
-        run, log = tmp_path / f"run{kill_at}", tmp_path / f"{kill_at}.log"
-        in_a_process(world.settings(run), log, kill_at)
-        in_a_process(world.settings(run), log, None)
-        assert_same_cubes(run, whole)
-        assert (run / ASIDE).read_bytes() == (whole / ASIDE).read_bytes()
-        assert verify(RunDirectory(str(run)), lambda *_: None).whole
+@dataclass(frozen=True, kw_only=True)
+class Undisturbed:
+    """A scan without an asset that nobody kills: its folder, and its steps."""
+
+    run: Path
+    taken: list[Step]
+
+    @property
+    def decided(self) -> int:
+        """The step that sets the scene aside."""
+        (first, *_) = (n for n, step in enumerate(self.taken) if (step.path, step.event) == (ASIDE, "os.rename"))
+        return first
+
+    @property
+    def again(self) -> list[int]:
+        """Steps by which units are made anew."""
+        return [n for n, step in enumerate(self.taken) if n > self.decided and step.event == "os.rename"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world: World, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    world.server.fault, world.server.times = missing, float("inf")
+    taken = in_a_process(world.settings(folder / "run"), folder / "log", None)
+    world.server.fault, world.server.times = nothing, 2
+    return Undisturbed(run=folder / "run", taken=taken)
+
+
+MOMENTS: dict[str, Callable[[Undisturbed], int]] = {
+    "before it is known": lambda one: one.decided // 2,
+    "just before it is decided": lambda one: one.decided - 1,
+    "when it is decided": lambda one: one.decided,
+    "right after": lambda one: one.decided + 1,
+    "when the first unit is made anew": lambda one: one.again[1],
+    "when half of them are": lambda one: one.again[len(one.again) // 2],
+    "at the end": lambda one: one.again[-2],
+}
+TELLING = ("just before it is decided", "when it is decided", "when half of them are")
+
+
+@pytest.mark.parametrize(
+    "moment", [pytest.param(one, marks=() if one in TELLING else pytest.mark.slow) for one in MOMENTS]
+)
+def test_a_run_that_is_killed_and_gone_on_with_sets_the_same_scene_aside(
+    undisturbed: Undisturbed, without_an_asset: World, tmp_path: Path, moment: str
+):
+    assert any(step.role == "writer" for step in undisturbed.taken[: undisturbed.decided])
+    run, log = tmp_path / "run", tmp_path / "log"
+    in_a_process(without_an_asset.settings(run), log, MOMENTS[moment](undisturbed))
+    in_a_process(without_an_asset.settings(run), log, None)
+    assert_same_cubes(run, undisturbed.run)
+    assert (run / ASIDE).read_bytes() == (undisturbed.run / ASIDE).read_bytes()
+    assert verify(RunDirectory(str(run)), lambda *_: None).whole
 
 
 def test_what_was_written_with_a_scene_is_done_anew_without_it_once_it_turns_out_unreadable(

@@ -1,4 +1,8 @@
-"""As test_killer.py, through Ray: whichever process dies, and whichever node, every unit is accounted for."""
+"""As test_killer.py, through Ray: whichever process dies, and whichever node, every unit is accounted for.
+
+Of single processes the slow tests choose any step; that Ray goes on without one is shown at once by
+test_units_that_crash_that_find_no_memory_and_that_fail_for_now_hold_up_no_others_of_their_pipeline.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,6 @@ from landslide_scale.scan import driver
 
 pytestmark = pytest.mark.ray
 
-SEEDS = [pytest.param(seed, marks=() if seed < 2 else pytest.mark.slow) for seed in range(20)]
 ROLES = ("writer", "driver", "predictor", "reader")
 
 CPUS = 2
@@ -100,7 +103,8 @@ def exit_code(settings: dict[str, Any], address: str, plan: Plan) -> int | None:
     return process.exitcode
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
 def test_a_scan_one_of_whose_processes_is_killed_is_the_same_to_the_last_byte(
     ground: Ground, cluster: Cluster, seed: int
 ):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.borderland import COLLECTION, assert_same_cubes, border_tiles, configured, untrained, write_item
+from helpers.borderland import BORDER, COLLECTION, assert_same_cubes, border_tiles, configured, untrained, write_item
 from helpers.plainrun import plain_scan
 
 from landslide_scale.demo.satellite.stac_server import serve
@@ -17,6 +17,9 @@ from landslide_scale.reports import plan_lines
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import parse
+
+SMALL = {"region": {"bbox": [BORDER - 0.01, 46.010, BORDER + 0.02, 46.013]}}
+"""Ground in both zones."""
 
 
 def without_api(settings: dict[str, Any], items: Path) -> dict[str, Any]:
@@ -31,7 +34,7 @@ def test_a_scan_of_a_runs_scenes_or_of_a_folder_is_the_scan_of_the_api_and_resum
     checkpoint = untrained(tmp_path / "model.safetensors")
     runs = {name: tmp_path / name for name in ("api", "parquet", "folder")}
     with serve(made, [COLLECTION]) as url:
-        settings = {name: configured((url, folder), checkpoint, run) for name, run in runs.items()}
+        settings = {name: configured((url, folder), checkpoint, run, **SMALL) for name, run in runs.items()}
         assert plain_scan(settings["api"]).complete
     for one in made:
         for asset in one["assets"].values():
@@ -53,7 +56,8 @@ def test_a_filter_is_recorded_and_a_run_without_one_is_not_gone_on_with_under_it
     folder.mkdir()
     items = tmp_path / "items.ndjson"
     items.write_text("\n".join(json.dumps(write_item(folder, tile)) for tile in border_tiles().values()))
-    settings = without_api(configured(("", folder), untrained(tmp_path / "m.safetensors"), tmp_path / "run"), items)
+    checkpoint = untrained(tmp_path / "m.safetensors")
+    settings = without_api(configured(("", folder), checkpoint, tmp_path / "run", **SMALL), items)
     west = settings | {"catalog": settings["catalog"] | {"filter": {"tiles": ["33TWM"]}}}
     west["output"] = {"run": str(tmp_path / "west")}
     assert plain_scan(settings).complete

@@ -24,7 +24,7 @@ from landslide_scale.scan import driver
 from landslide_scale.scan.driver import Engine, ScanSummary
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.inflight import Look
-from landslide_scale.scan.pipeline.stages import Prediction, begun
+from landslide_scale.scan.pipeline.stages import Prediction, started
 from landslide_scale.scan.rounds import Belt, Report
 from landslide_scale.scan.settings import ScanCompute, ScanConfig
 from landslide_scale.scan.work import Row, Task
@@ -87,7 +87,7 @@ def _on_ray(task: Task, how: Prediction, output: str) -> Iterator[Belt]:
     """One pipeline on the cluster for as long as the block takes."""
     with _joined(task, how.compute, output):
         flight = in_flight()
-        records = begun(flight, task, how)
+        records = started(flight, task, how)
         try:
             yield _RayBelt(flight=flight, records=records, task=task, compute=how.compute)
             flight.close.remote()

@@ -21,7 +21,7 @@ from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from landslide_scale.scan.pipeline.inflight import Ending, InFlight, Process
+from landslide_scale.scan.pipeline.inflight import Answer, Ending, InFlight, Process, Step
 
 POLL_S = 0.2
 """Between two questions for more units, and between two whether a step may begin."""
@@ -109,3 +109,12 @@ def this_process() -> Process:
     context = ray.get_runtime_context()
     node, worker = context.get_node_id(), context.get_worker_id()
     return Process(host=platform.node(), node=node, worker=worker, pid=getpid())
+
+
+def begun(step: Step, flight: Flight) -> Answer:
+    """What this process is to do about a step, once it is known."""
+    while True:
+        answer: Answer = ray.get(flight.begin.remote(step, this_process()))
+        if not answer.wait:
+            return answer
+        time.sleep(POLL_S)

@@ -6,7 +6,6 @@ as they are put in. So a unit that failed goes through the same pipeline again, 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +16,10 @@ import ray
 from ray.data import ActorPoolStrategy
 
 from landslide_scale.bands import Reason
-from landslide_scale.redaction import sayable
 from landslide_scale.runtime.session import settle_data
 from landslide_scale.scan import work
-from landslide_scale.scan.pipeline.feed import POLL_S, Feed, Flight, beside_the_driver, this_process
-from landslide_scale.scan.pipeline.inflight import Answer, Stage, Step
-from landslide_scale.scan.plan import WorkUnit
+from landslide_scale.scan.pipeline.feed import Feed, Flight, beside_the_driver, this_process
+from landslide_scale.scan.pipeline.guard import guarded, undone
 from landslide_scale.scan.predictor import Load, Predictor
 from landslide_scale.scan.settings import PredictConfig, ScanCompute
 from landslide_scale.scan.work import Row, Task
@@ -50,7 +47,7 @@ class Steps:
     write: Callable[[Row], Row]
 
 
-def begun(flight: Flight, task: Task, how: Prediction) -> ray.ObjectRefGenerator:
+def started(flight: Flight, task: Task, how: Prediction) -> ray.ObjectRefGenerator:
     """Records as JSON, in the order their units end, from a process of the cluster that runs the pipeline.
 
     It is not the driver's: a process can be ended at once and from outside, whatever Ray Data is at in it, and what
@@ -100,7 +97,7 @@ def _dataset(flight: Flight, task: Task, how: Prediction, steps: Steps) -> ray.d
             num_cpus=compute.cpus_per_predictor,
         )
         .map(
-            partial(guard, stage="write", step=steps.write, failed=partial(_failed, step=steps.write)),
+            partial(guard, stage="write", step=steps.write, failed=partial(undone, step=steps.write)),
             num_cpus=compute.cpus_per_reader,
         )
     )
@@ -110,55 +107,6 @@ def _dataset(flight: Flight, task: Task, how: Prediction, steps: Steps) -> ray.d
 def _pool(compute: ScanCompute) -> ActorPoolStrategy:
     least, most = compute.pool
     return ActorPoolStrategy(min_size=least, max_size=most)
-
-
-def _failed(row: Row, error: str, *, step: Callable[[Row], Row]) -> Row:
-    return step(row | {"error": error, "retry": True})
-
-
-def guarded(
-    row: Row, *, flight: Flight, stage: Stage, step: Callable[[Row], Row], failed: Callable[[Row, str], Row]
-) -> Row:
-    """A step of a unit, unless that has cost too many processes; memory that cannot be had fails the unit too.
-
-    Args:
-        row: ``unit`` and ``attempt`` as :func:`work.read` takes them; ``left``: tries it has left, this one among them.
-        flight: What is in flight.
-        stage: Which step.
-        step: Does it.
-        failed: Makes of a row and an error what `step` would make of the row.
-    """
-    unit = WorkUnit.from_json(row["unit"]).id
-    answer = _begun(Step(unit=unit, stage=stage, attempt=row["attempt"], left=row["left"]), flight)
-    row |= _counted(row, answer)
-    if answer.error:
-        return failed(row, answer.error)
-    try:
-        return step(row)
-    except MemoryError as error:
-        return failed(row, _out_of_memory(error))
-    finally:
-        if answer.crashes:
-            flight.leave.remote(unit)
-
-
-def _begun(step: Step, flight: Flight) -> Answer:
-    """What is to be done about a step, once it is known."""
-    while True:
-        answer: Answer = ray.get(flight.begin.remote(step, this_process()))
-        if not answer.wait:
-            return answer
-        time.sleep(POLL_S)
-
-
-def _counted(row: Row, answer: Answer) -> Row:
-    """The number of the try that this is, or of the last there was; how many are left; how many this step cost."""
-    made = answer.crashes - 1 if answer.error else answer.crashes
-    return {"attempt": row["attempt"] + made, "left": max(1, row["left"] - made), "crashes": answer.crashes}
-
-
-def _out_of_memory(error: MemoryError) -> str:
-    return f"MemoryError: {sayable(str(error))} ({this_process()})"
 
 
 def _bound_predictor(flight: Flight, task: Task, how: Prediction) -> type[Predictor]:

@@ -17,7 +17,7 @@ import pytest
 import ray
 from helpers import fatal
 from helpers.borderland import assert_same_cubes, configured, one_band_model, served, untrained
-from helpers.fatal import Fate
+from helpers.fatal import NO_MEMORY, NOT_NOW, Fate, Fates
 from helpers.plainrun import plain_scan, silent
 from ray.cluster_utils import Cluster
 from ray.data import DataContext
@@ -92,7 +92,7 @@ def connected(cluster: Cluster) -> Iterator[None]:
         ray.shutdown()
 
 
-def disturbed(settings: dict[str, Any], stage: str, fate: Fate) -> ScanSummary:
+def disturbed(settings: dict[str, Any], stage: str, fate: Fate | Fates) -> ScanSummary:
     """Begin a scan, or go on with it, at one of whose steps something happens."""
     with pytest.MonkeyPatch.context() as patch:
         if stage == "predict":
@@ -106,6 +106,26 @@ def records(run: Path) -> dict[str, Record]:
     return Ledger(RunDirectory(str(run))).records()
 
 
+def test_units_that_crash_that_find_no_memory_and_that_fail_for_now_hold_up_no_others_of_their_pipeline(
+    ground: Ground, cluster: Cluster, tmp_path: Path
+):
+    run, log = tmp_path / "run", str(tmp_path / "log")
+    kinds = (signal.SIGSEGV, NO_MEMORY, NOT_NOW)
+    crashing, greedy, late = (Fate(log=log, units=(ground.units[n],), signal=kind) for n, kind in enumerate(kinds))
+    fate = Fates(each=(crashing, greedy, replace(late, times=1)))
+    with connected(cluster):
+        summary = disturbed(ground.on(run, attempts=2), "read", fate)
+    assert (summary.failed, summary.written + summary.empty) == (2, len(ground.units) - 2)
+    ended = records(run)
+    assert ended[crashing.units[0]].error.startswith("CrashedProcess: ")
+    assert "MemoryError: Unable to allocate 3.20 TiB" in ended[greedy.units[0]].error
+    assert [ended[unit].attempts for unit in ground.units[:3]] == [2, 2, 2]
+    assert (late.happened(late.units[0]), late.happened("loaded")) == (1, 1)
+    assert plain_scan(ground.on(run)).complete
+    assert_same_cubes(run, ground.whole)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["read", "predict", "write"])
 def test_a_unit_that_ends_its_process_each_time_is_failed_after_its_attempts_and_all_others_are_done(
     ground: Ground, cluster: Cluster, tmp_path: Path, stage: str
@@ -129,9 +149,10 @@ def test_a_unit_that_ends_its_process_each_time_is_failed_after_its_attempts_and
     assert_same_cubes(run, ground.whole)
 
 
+@pytest.mark.slow
 def test_a_unit_without_memory_for_it_is_failed_after_its_attempts(ground: Ground, cluster: Cluster, tmp_path: Path):
     run, victim = tmp_path / "run", ground.units[0]
-    fate = Fate(log=str(tmp_path / "log"), units=(victim,), signal=0)
+    fate = Fate(log=str(tmp_path / "log"), units=(victim,), signal=NO_MEMORY)
     with connected(cluster):
         summary = disturbed(ground.on(run, attempts=2), "predict", fate)
         assert (summary.failed, fate.happened(victim)) == (1, 2)
@@ -140,11 +161,12 @@ def test_a_unit_without_memory_for_it_is_failed_after_its_attempts(ground: Groun
     assert_same_cubes(run, ground.whole)
 
 
+@pytest.mark.slow
 def test_units_that_failed_go_through_the_same_pipeline_again_and_its_model_is_loaded_once(
     ground: Ground, cluster: Cluster, tmp_path: Path
 ):
     run, victims = tmp_path / "run", tuple(ground.units[:3])
-    fate = Fate(log=str(tmp_path / "log"), units=victims, times=2, signal=-1)
+    fate = Fate(log=str(tmp_path / "log"), units=victims, times=2, signal=NOT_NOW)
     with connected(cluster):
         summary = disturbed(ground.on(run, attempts=3, predictors={"least": 1, "most": 1}), "read", fate)
     assert summary.complete, summary.errors
@@ -161,6 +183,17 @@ def begun(settings: dict[str, Any], progress: Report = silent) -> Iterator[Futur
         yield pool.submit(scan, config, resume=True, load=one_band_model(), progress=progress)
 
 
+def test_a_predictor_that_no_machine_has_room_for_is_named_and_not_waited_for_longer_than_stated(
+    ground: Ground, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(engine, "LOOK_S", 0.2)
+    bounded = ground.on(tmp_path / "run", cpus_per_predictor=3, predictors_within_s=1)
+    said = "no predictor is ready since .* one asks for 3 CPU; the cluster has 2 CPU"
+    with connected(cluster), pytest.raises(BrokenRunError, match=said):
+        scan(parse(ScanConfig, bounded), load=one_band_model(), progress=silent)
+
+
+@pytest.mark.slow
 def test_a_machine_for_the_predictor_that_comes_late_is_waited_for_by_name(
     ground: Ground, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):

@@ -150,7 +150,10 @@ def test_a_look_tells_who_has_been_at_what_for_how_long_and_which_predictors_hol
     assert made.flight.look().ready == 0
 
 
-def test_what_lives_as_long_as_a_run_imports_neither_gdal_nor_torch():
-    code = "import sys, landslide_scale.scan.pipeline.feed; print(sorted({'torch', 'rasterio'} & set(sys.modules)))"
+@pytest.mark.parametrize(("module", "spared"), [("feed", {"torch", "rasterio"}), ("guard", {"torch"})])
+def test_what_lives_as_long_as_a_run_imports_neither_gdal_nor_torch_and_no_reader_or_writer_torch(
+    module: str, spared: set[str]
+):
+    code = f"import sys, landslide_scale.scan.pipeline.{module}; print(sorted({spared} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

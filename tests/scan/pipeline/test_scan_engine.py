@@ -1,4 +1,8 @@
-"""The whole way of a scan, on a real local Ray cluster and a real STAC server, against answers known beforehand."""
+"""The whole way of a scan of scenes behind a real STAC server, against answers known beforehand.
+
+Each rule is shown in one plain process, and by the slow tests on a real local Ray cluster too; that both give the same
+bytes is shown at once.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +34,7 @@ from helpers.borderland import (
     untrained,
     write_item,
 )
+from helpers.plainrun import Restore, Roles, engine, silent
 from pyproj import Transformer
 
 from landslide_scale.bands import Reason
@@ -37,15 +42,19 @@ from landslide_scale.cube import arrays
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, RunConflictError
+from landslide_scale.model.checkpoint import restore
 from landslide_scale.region import polygons
 from landslide_scale.reports import scan_report
-from landslide_scale.scan.pipeline.engine import scan
+from landslide_scale.scan import driver
+from landslide_scale.scan.driver import ScanSummary
+from landslide_scale.scan.pipeline.engine import scan as on_ray
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.spec import ConvNetSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
-pytestmark = pytest.mark.ray
+Scan = Callable[..., ScanSummary]
+"""As :func:`landslide_scale.scan.pipeline.engine.scan`."""
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +74,37 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     return untrained(tmp_path_factory.mktemp("model") / "checkpoint.safetensors")
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=500_000_000, log_to_driver=False)
     yield
     ray.shutdown()
+
+
+def in_one_process(config: ScanConfig, *, resume: bool = False, load: Restore = restore) -> ScanSummary:
+    return driver.begin(config, engine(config, Roles(), load=load), resume=resume, progress=silent)
+
+
+@pytest.fixture(params=["plain", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.slow])])
+def scan(request: pytest.FixtureRequest) -> Scan:
+    if request.param == "plain":
+        return in_one_process
+    request.getfixturevalue("cluster")
+    return on_ray
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("cluster")
+def test_on_ray_a_scan_gives_the_cube_that_one_process_gives(
+    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+):
+    found = []
+    for name, scanned in (("ray", on_ray), ("plain", in_one_process)):
+        summary = scanned(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / name)), load=one_band_model())
+        assert summary.complete, summary.errors
+        found.append((summary.units, summary.written, summary.empty, summary.km2, summary.landslide_km2))
+    assert found[0] == found[1]
+    assert_same_cubes(tmp_path / "ray", tmp_path / "plain")
 
 
 def expected_reflectance(tiles: dict[str, Tile], epsg: int, x: float, y: float) -> tuple[float, bool] | None:
@@ -99,7 +134,7 @@ def _bilinear(tile: Tile, row: float, col: float) -> float:
 
 
 def test_a_one_band_model_gives_a_cube_equal_to_that_band_across_zones_and_overlapping_scenes(
-    tiles: dict[str, Tile], catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+    scan: Scan, tiles: dict[str, Tile], catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
 ):
     config = parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "run"))
     summary = scan(config, load=one_band_model())
@@ -127,7 +162,7 @@ def test_a_one_band_model_gives_a_cube_equal_to_that_band_across_zones_and_overl
 
 
 def test_no_ground_is_scanned_twice_and_the_ledger_names_resampled_scenes(
-    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+    scan: Scan, catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
 ):
     config = parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "run"))
     summary = scan(config, load=one_band_model())
@@ -142,7 +177,7 @@ def test_no_ground_is_scanned_twice_and_the_ledger_names_resampled_scenes(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["landslidenet", "unet"])
 def test_any_split_into_blocks_gives_the_same_map(
-    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path, name: str
+    scan: Scan, catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path, name: str
 ):
     if name == "unet":
         model = ConvNetSpec(name="unet", encoder="resnet18", depth=3, bands=("red",))
@@ -162,7 +197,7 @@ def test_any_split_into_blocks_gives_the_same_map(
 
 
 def test_a_scene_that_cannot_be_read_is_set_aside_and_its_units_are_done_without_it(
-    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+    scan: Scan, catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
 ):
     _, folder = catalogue
     broken, kept = folder / "c-red.tif", (folder / "c-red.tif").read_bytes()
@@ -183,7 +218,7 @@ def test_a_scene_that_cannot_be_read_is_set_aside_and_its_units_are_done_without
 
 @pytest.mark.slow
 def test_a_scene_whose_pixels_contradict_its_catalogue_is_not_used_and_is_named_everywhere(
-    checkpoint: str, tmp_path: Path
+    scan: Scan, checkpoint: str, tmp_path: Path
 ):
     """All tiles carry the offset; of the newest one the catalogue says that it was taken off."""
     items = [write_item(tmp_path, tile) for tile in border_tiles().values()]
@@ -207,7 +242,7 @@ def test_a_scene_whose_pixels_contradict_its_catalogue_is_not_used_and_is_named_
 
 
 def test_resume_of_a_complete_run_does_nothing_and_other_settings_are_refused(
-    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+    scan: Scan, catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
 ):
     settings = configured(catalogue, checkpoint, tmp_path / "run")
     scan(parse(ScanConfig, settings), load=one_band_model())
@@ -226,7 +261,7 @@ def test_resume_of_a_complete_run_does_nothing_and_other_settings_are_refused(
 
 
 def test_nothing_is_written_where_there_is_nothing_to_scan(
-    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
+    scan: Scan, catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
 ):
     for changes, message in (
         ({"region": {"bbox": [40.0, 10.0, 40.1, 10.1]}}, "no scene"),
@@ -237,7 +272,9 @@ def test_nothing_is_written_where_there_is_nothing_to_scan(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_band_the_catalogue_lacks_and_another_radiometry_are_refused(catalogue: tuple[str, Path], tmp_path: Path):
+def test_a_band_the_catalogue_lacks_and_another_radiometry_are_refused(
+    scan: Scan, catalogue: tuple[str, Path], tmp_path: Path
+):
     for bands, radiometry, error, message in (
         (("red", "nir"), "boa", InvalidCatalogError, "no asset 'nir'"),
         (("red",), "rgb8", InvalidCheckpointError, "accept_radiometry"),
@@ -256,11 +293,14 @@ def scan_process(config: Path, *options: str) -> Iterator[subprocess.Popen[bytes
         yield process
 
 
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.usefixtures("cluster")
 def test_killing_a_scan_half_way_and_resuming_gives_the_same_cube(
     catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
 ):
     whole = parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "whole"))
-    scan(whole)
+    on_ray(whole)
     settings = tmp_path / "scan.yaml"
     settings.write_text(json.dumps(configured(catalogue, checkpoint, tmp_path / "run")))
     records = tmp_path / "run" / "ledger" / "units"
@@ -273,7 +313,7 @@ def test_killing_a_scan_half_way_and_resuming_gives_the_same_cube(
         kill_tree(process.pid)
     done = len(list(records.glob("*.json")))
     assert done < whole_units(tmp_path / "whole")
-    resumed = scan(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "run")), resume=True)
+    resumed = on_ray(parse(ScanConfig, configured(catalogue, checkpoint, tmp_path / "run")), resume=True)
     assert resumed.complete
     assert_same_cubes(tmp_path / "run", tmp_path / "whole")
 

@@ -1,0 +1,55 @@
+"""One step of a unit in a worker, which it may cost its process, or find no memory.
+
+Workers that read and write import this and nothing of the network: torch would cost each of them seconds and memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from landslide_scale.redaction import sayable
+from landslide_scale.scan.pipeline.feed import Flight, begun, this_process
+from landslide_scale.scan.pipeline.inflight import Answer, Stage, Step
+from landslide_scale.scan.plan import WorkUnit
+from landslide_scale.scan.work import Row
+
+
+def guarded(
+    row: Row, *, flight: Flight, stage: Stage, step: Callable[[Row], Row], failed: Callable[[Row, str], Row]
+) -> Row:
+    """A step of a unit, unless that has cost too many processes; memory that cannot be had fails the unit too.
+
+    Args:
+        row: ``unit`` and ``attempt`` as :func:`work.read` takes them; ``left``: tries it has left, this one among them.
+        flight: What is in flight.
+        stage: Which step.
+        step: Does it.
+        failed: Makes of a row and an error what `step` would make of the row.
+    """
+    unit = WorkUnit.from_json(row["unit"]).id
+    answer = begun(Step(unit=unit, stage=stage, attempt=row["attempt"], left=row["left"]), flight)
+    row |= _counted(row, answer)
+    if answer.error:
+        return failed(row, answer.error)
+    try:
+        return step(row)
+    except MemoryError as error:
+        return failed(row, _out_of_memory(error))
+    finally:
+        if answer.crashes:
+            flight.leave.remote(unit)
+
+
+def undone(row: Row, error: str, *, step: Callable[[Row], Row]) -> Row:
+    """What `step` makes of a unit that failed before it, and may be tried again."""
+    return step(row | {"error": error, "retry": True})
+
+
+def _counted(row: Row, answer: Answer) -> Row:
+    """The number of the try that this is, or of the last there was; how many are left; how many this step cost."""
+    made = answer.crashes - 1 if answer.error else answer.crashes
+    return {"attempt": row["attempt"] + made, "left": max(1, row["left"] - made), "crashes": answer.crashes}
+
+
+def _out_of_memory(error: MemoryError) -> str:
+    return f"MemoryError: {sayable(str(error))} ({this_process()})"
