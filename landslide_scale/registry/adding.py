@@ -114,8 +114,14 @@ def item(entry: Entry) -> str:
     content = entry.model_dump(mode="json", exclude_defaults=True)
     if "trained_on" in content:
         content["trained_on"] = {key: value for key, value in content["trained_on"].items() if value is not None}
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items()]
+    lines = [f"{key}: {_yaml(value)}" for key, value in content.items()]
     return "".join(f"  {'-' if number == 0 else ' '} {line}\n" for number, line in enumerate(lines))
+
+
+def _yaml(value: object) -> str:
+    """A value on one line; characters that YAML takes for breaks, or not at all, by its escapes."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in text)
 
 
 def _check(text: str, registry: str, expected: list[Entry]) -> None:

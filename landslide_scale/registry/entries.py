@@ -110,7 +110,8 @@ def entries_of(text: str, registry: str) -> tuple[Listed, ...]:
     Raises:
         InvalidConfigError: It is no registry.
     """
-    found = read(Registry, text, source=redacted(registry)) if text.strip() else Registry()
+    blank = all(line.lstrip().startswith("#") or not line.strip() for line in text.splitlines())
+    found = Registry() if blank else read(Registry, text, source=redacted(registry))
     return tuple(Listed(entry=entry, registry=registry) for entry in found.checkpoints)
 
 

@@ -15,13 +15,13 @@ from landslide_scale.paths import input_place
 from landslide_scale.spec import ImageFacts, Radiometry
 from landslide_scale.strictyaml import Section, place
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+NAME = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 SHA256 = "^[0-9a-f]{64}$"
 
 
 def is_name(text: str) -> bool:
     """Whether a checkpoint is given by its name: letters, digits, ``-`` and ``_``; a path has a slash or a dot."""
-    return re.match(NAME, text) is not None
+    return re.fullmatch(NAME, text) is not None
 
 
 def checkpoint_place(text: str) -> str:
