@@ -144,6 +144,43 @@ def doctor(
     sys.exit(run_guarded(lambda: examination.report_json(asked) if as_json else examination.report(asked)))
 
 
+models = typer.Typer(no_args_is_help=True, help="Checkpoints that have names: `model.checkpoint: NAME`.")
+app.add_typer(models, name="models")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As `models list` says.")]
+
+
+@models.command("list")
+def list_models() -> None:
+    """The checkpoints that have names, and where they are listed."""
+    sys.exit(run_guarded(lambda: _commands().models_list()))
+
+
+@models.command("show")
+def show_model(name: Name) -> None:
+    """All that is known of a checkpoint: bands, images it learnt from, licence, scores."""
+    sys.exit(run_guarded(lambda: _commands().models_show(name)))
+
+
+@models.command("fetch")
+def fetch_model(name: Name) -> None:
+    """Have a checkpoint's file on this machine, checked by SHA-256, and print where."""
+    sys.exit(run_guarded(lambda: _commands().models_fetch(name)))
+
+
+@models.command("add")
+def add_model(
+    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="Path or URL of the file.")],
+    name: Annotated[str, typer.Option(help="Letters, digits, - and _.")],
+    data: Annotated[str, typer.Option(help="What it learnt from, in words.")],
+    licence: Annotated[str, typer.Option(help="Of the file, in words.")],
+    held_out: Annotated[
+        list[str] | None, typer.Option(metavar="REGION=F1", help="Landslide F1 on ground it had not seen; repeatable.")
+    ] = None,
+) -> None:
+    """Give a checkpoint a name in your registry; what it takes is read from its card."""
+    sys.exit(run_guarded(lambda: _commands().models_add(checkpoint, name, data, licence, held_out or [])))
+
+
 @app.command()
 def demo(
     directory: Annotated[str, typer.Option("--dir", help="Where the made world and the results go.")] = "demo",

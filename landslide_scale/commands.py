@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 from typing import TypeVar
 
@@ -16,9 +16,16 @@ from landslide_scale.inspection.status import status as run_status
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.model.checkpoint import identified
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.study import run_benchmark
-from landslide_scale.paths import expanded, input_place, output_place
+from landslide_scale.paths import expanded, for_workers, input_place, output_place
+from landslide_scale.redaction import redacted
+from landslide_scale.registry.adding import Told, add, entry_of, scores_told
+from landslide_scale.registry.entries import listed, named, user_registry
+from landslide_scale.registry.located import Located, located
+from landslide_scale.registry.report import list_lines, show_lines
+from landslide_scale.registry.settings import checkpoint_place
 from landslide_scale.reports import (
     CountProgress,
     ScanProgress,
@@ -160,12 +167,48 @@ def evaluate(path: str, checkpoint: str | None) -> int:
     """Score a checkpoint."""
     wanted = load(FinetuneConfig, path)
     job = finetune_job(wanted)
-    named = None if checkpoint is None else _given(checkpoint, input_place, "--checkpoint")
+    place = f"{job.output}/{CHECKPOINT}" if checkpoint is None else _given(checkpoint, checkpoint_place, "--checkpoint")
     base = wanted.base_weights.url if wanted.base_weights else None
-    found = evaluate_checkpoint(named or f"{job.output}/{CHECKPOINT}", job.data, job.train, base_url=base)
+    found = evaluate_checkpoint(located(place).here(), job.data, job.train, base_url=base)
     say(f"{found.images} held-out images, loss {found.loss:.4f}, threshold {found.card.threshold:.3f}")
     say(score_lines(found.confusion))
     say(map_lines(found.maps))
+    return 0
+
+
+def models_list() -> int:
+    """Print the checkpoints that have names."""
+    say("\n".join(list_lines(listed(), user_registry())))
+    return 0
+
+
+def models_show(name: str) -> int:
+    """Print what is known of a checkpoint."""
+    say("\n".join(show_lines(named(name))))
+    return 0
+
+
+def models_fetch(name: str) -> int:
+    """Have a checkpoint's file on this machine, and print where."""
+    say(Located.of(named(name)).here())
+    return 0
+
+
+def models_add(url: str, name: str, data: str, licence: str, held_out: Sequence[str]) -> int:
+    """Give a checkpoint a name, by its card."""
+    told = Told(name=name, data=data, licence=licence, held_out=scores_told(held_out))
+    url = for_workers(_given(url, input_place, "CHECKPOINT"))
+    found = identified(url)
+    entry = entry_of(
+        told,
+        url,
+        sha256=found.sha256,
+        size=found.size,
+        bands=found.card.model.bands,
+        radiometry=found.card.inputs.radiometry,
+        trained_on=found.card.trained_on,
+    )
+    say(f"{entry.name} is listed in {redacted(add(entry))}")
     return 0
 
 

@@ -146,7 +146,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-def _place(rule: Callable[[str], str]) -> AfterValidator:
+def place(rule: Callable[[str], str]) -> AfterValidator:
     """A rule for paths as pydantic takes it: what it refuses is said with its key and as it is written."""
 
     def checked(value: str) -> str:
@@ -162,10 +162,10 @@ def _expectation(error: InvalidConfigError) -> str:
     return f"{error.expected}. {error.cure}" if error.cure else error.expected
 
 
-InputPath = Annotated[str, _place(input_place)]
+InputPath = Annotated[str, place(input_place)]
 """Path or URL of something that is read."""
 
-OutputPath = Annotated[str, _place(output_place)]
+OutputPath = Annotated[str, place(output_place)]
 """Path or URL of a folder that is written to."""
 
 C = TypeVar("C", bound=BaseModel)
@@ -181,14 +181,23 @@ def load(kind: type[C], path: str | Path) -> C:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfigError(str(error), expected="a readable YAML file", file=path) from error
+    return read(kind, text, source=str(path))
+
+
+def read(kind: type[C], text: str, *, source: str) -> C:
+    """A configuration from the text of a file.
+
+    Raises:
+        InvalidConfigError: It is no YAML mapping, or holds a key or value that is refused.
+    """
     try:
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 a SafeLoader
     except InvalidConfigError as error:
-        raise error.at(file=path) from error
+        raise error.at(file=source) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split()).replace('"<unicode string>", ', "")
-        raise InvalidConfigError(said, expected=expected_yaml(said), file=path) from error
-    return parse(kind, content, source=str(path))
+        raise InvalidConfigError(said, expected=expected_yaml(said), file=source) from error
+    return parse(kind, content, source=source)
 
 
 def parse(kind: type[C], content: object, *, source: str = "configuration") -> C:

@@ -165,10 +165,10 @@ def clone(folder: Path) -> Path:
     return folder
 
 
-def line_of_the_readme(cluster: Cluster, runs: Path) -> str:
-    """What its section on clusters says to type, with this cluster's address and a folder of ours."""
-    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("## On a cluster")[2]
-    lines = section.split("```")[1]
+def line_of_the_page(cluster: Cluster, runs: Path) -> str:
+    """What the page on clusters says to type, with this cluster's address and a folder of ours."""
+    page = (REPOSITORY / "docs" / "cluster.md").read_text(encoding="utf-8")
+    lines = page.split("```")[1]
     assert "s3://my-bucket/landslides" in lines
     return lines.replace("http://127.0.0.1:8265", cluster.url).replace("s3://my-bucket/landslides", str(runs))
 
@@ -181,14 +181,14 @@ def committed_scan(catalogue: tuple[str, Path]) -> str:
 
 
 @pytest.mark.slow
-def test_the_readmes_line_leaves_the_cube_where_it_says_and_the_same_line_finds_it_complete(
+def test_the_pages_line_leaves_the_cube_where_it_says_and_the_same_line_finds_it_complete(
     cluster: Cluster, tmp_path: Path
 ):
     project, runs, scenes = clone(tmp_path / "project"), tmp_path / "shared", tmp_path / "scenes"
     scenes.mkdir()
     (runs / "finetune").mkdir(parents=True)
     untrained(runs / "finetune" / "checkpoint.safetensors")
-    line = line_of_the_readme(cluster, runs)
+    line = line_of_the_page(cluster, runs)
     with served(scenes) as url:
         (project / "configs" / "scan_region.yaml").write_text(committed_scan((url, scenes)))
         first = cluster.type(line, project)

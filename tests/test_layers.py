@@ -48,7 +48,10 @@ ONLY_IN = {
     "rustac": {"stac.frozen", "stac.listed"},
     "fsspec": {"doctor.reach", "storage", "datasets"},
     "pydantic": {"strictyaml", "keys", "scan.plan", "imagery.mask_settings"}
-    | {f"{room}.settings" for room in ("region", "stac", "imagery", "cube", "scan", "labels", "training", "paper")},
+    | {
+        f"{room}.settings"
+        for room in ("region", "registry", "stac", "imagery", "cube", "scan", "labels", "training", "paper")
+    },
     "yaml": {"strictyaml", "demo"},
     "torch": {"doctor.libraries", "model", "metrics", "datasets", "training", "scan.predict", "demo", "paper"},
     "segment_anything": {"model.landslidenet"},

@@ -51,7 +51,7 @@ class CubeConfig(Section):
 
     Attributes:
         run: Folder of the run: a path or fsspec URL.
-        sharded: Whether chunks are stored in shards of a block; README says which GDAL reads what.
+        sharded: Whether chunks are stored in shards of a block; docs/results.md says which GDAL reads what.
     """
 
     run: OutputPath

@@ -181,8 +181,23 @@ def restore(
     return net, card
 
 
-def identified(url: str) -> tuple[ModelCard, str]:
-    """The card, and the SHA-256 of the file that it is from; what is no checkpoint may be large, and is not read whole.
+@dataclass(frozen=True, kw_only=True)
+class Identified:
+    """A checkpoint file that was read whole.
+
+    Attributes:
+        card: Its card.
+        sha256: Of the file, in hexadecimal.
+        size: Of the file, in bytes.
+    """
+
+    card: ModelCard
+    sha256: str
+    size: int
+
+
+def identified(url: str) -> Identified:
+    """The card, and what the file that it is from is; what is no checkpoint may be large, and is not read whole.
 
     Raises:
         InvalidCheckpointError: As for :func:`read_card`, or the file was replaced meanwhile.
@@ -191,7 +206,7 @@ def identified(url: str) -> tuple[ModelCard, str]:
     card, data = _card(header, url), read_range(url, 0, None)
     if _header(data, url) != header:
         raise _broken("another file than a moment ago", url)
-    return card, hashlib.sha256(data).hexdigest()
+    return Identified(card=card, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
 def _base(card: ModelCard, base_url: str | None, cache: Path | None) -> Mapping[str, torch.Tensor]:

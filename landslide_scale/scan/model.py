@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
+from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, LandslideScaleError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.model.checkpoint import ModelCard, identified
+from landslide_scale.model.checkpoint import Identified, ModelCard, identified
+from landslide_scale.registry.entries import listed
+from landslide_scale.registry.located import Located, located
+from landslide_scale.registry.settings import Entry
 from landslide_scale.scan.settings import CheckpointConfig, PredictConfig
 from landslide_scale.spec import ImageFacts
 from landslide_scale.stac.search import collection
 from landslide_scale.stac.settings import DemConfig
+
+E = TypeVar("E", bound=LandslideScaleError)
 
 NETWORK_SIDE = 448
 """Side in pixels of what the encoder sees by default: 28 of SAM's tokens, two windows of 14 without padding; a multiple
@@ -96,31 +101,52 @@ def fitting_model(checkpoint: CheckpointConfig, predict: PredictConfig, shown: I
         InvalidCheckpointError: It is no checkpoint, or does not fit what a scan shows it.
         InvalidConfigError: There is none, or the network cannot see patches of the side asked for.
     """
-    if checkpoint.checkpoint is None:
-        raise InvalidConfigError(
-            "no checkpoint",
-            expected="the path or URL of one",
-            cure=f"{_NONE_YET} `plan` does without.",
-            key="model.checkpoint",
-        )
-    card, sha256 = _identified(checkpoint.checkpoint)
-    caveats = (_radiometry(checkpoint, card), _resolution(checkpoint, card, shown), _making(card.trained_on, shown))
+    found = _identified(checkpoint_of(checkpoint))
+    card = found.card
+    try:
+        accepted = (_radiometry(checkpoint, card), _resolution(checkpoint, card, shown))
+    except InvalidCheckpointError as error:
+        raise with_instead(error, shown) from error
+    caveats = (*accepted, _making(card.trained_on, shown))
     patches = PatchLattice(patch=_patch_side(predict.patch, card), halo=predict.halo)
     return ScanModel(
         card=card,
-        sha256=sha256,
+        sha256=found.sha256,
         patches=patches,
         caveat=" ".join(caveat for caveat in caveats if caveat),
         unknown=_unknown(card.trained_on),
     )
 
 
-def _identified(url: str) -> tuple[ModelCard, str]:
+def checkpoint_of(config: CheckpointConfig) -> Located:
+    """Where the checkpoint is.
+
+    Raises:
+        InvalidConfigError: There is none.
+        InvalidInputError: It is a name that stands for none.
+    """
+    if config.checkpoint is None:
+        raise InvalidConfigError(
+            "no checkpoint",
+            expected="the path or URL of one, or its name",
+            cure=f"{_NONE_YET} `plan` does without.",
+            key="model.checkpoint",
+        )
+    return located(config.checkpoint)
+
+
+def _identified(checkpoint: Located) -> Identified:
     try:
-        return identified(url)
+        return _as_listed(identified(checkpoint.here()), checkpoint.entry)
     except InvalidCheckpointError as error:
         cure = error.cure or f"{_NONE_YET} `plan --bands red,green,blue` does without."
         raise InvalidCheckpointError(error.found, expected=error.expected, cure=cure, **error.where) from error
+
+
+def _as_listed(found: Identified, entry: Entry | None) -> Identified:
+    if entry is not None:
+        entry.check(found.card.model.bands, found.card.inputs.radiometry, found.card.trained_on)
+    return found
 
 
 def _patch_side(asked: int | None, card: ModelCard) -> int:
@@ -173,6 +199,30 @@ def _resolution(config: CheckpointConfig, card: ModelCard, shown: ImageFacts) ->
             file=config.checkpoint,
         )
     return f"The model was trained on pixels of {trained:g} m and is shown pixels of {metres:g} m."
+
+
+def with_instead(error: E, shown: ImageFacts) -> E:
+    """A refusal of a checkpoint, with the name of one that is listed and would be taken, where there is one."""
+    try:
+        names = [one.entry.name for one in listed() if _would_fit(one.entry, shown)]
+    except LandslideScaleError as unlisted:
+        said = f"The registry of checkpoints cannot be asked for another: {unlisted.found}."
+    else:
+        said = f"A checkpoint that would fit is listed: model.checkpoint: {names[0]}." if names else ""
+    cure = " ".join(part for part in (error.cure, said) if part)
+    return type(error)(error.found, expected=error.expected, cure=cure, **error.where)
+
+
+def _would_fit(entry: Entry, shown: ImageFacts) -> bool:
+    trained, metres = entry.trained_on.resolution, shown.resolution
+    return (
+        entry.radiometry == "boa"
+        and {*entry.bands} <= {*BAND_NAMES, *TERRAIN_BANDS}
+        and (scene_bands(entry.bands) != entry.bands) == (shown.dem is not None)
+        and trained is not None
+        and metres is not None
+        and _same(trained, metres)
+    )
 
 
 def _unknown(trained: ImageFacts) -> str:

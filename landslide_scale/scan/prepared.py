@@ -9,7 +9,7 @@ from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.region.metres import check_metres
-from landslide_scale.scan.model import NETWORK_SIDE, ScanModel, fitting_model, observed_as
+from landslide_scale.scan.model import NETWORK_SIDE, ScanModel, fitting_model, observed_as, with_instead
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
 from landslide_scale.spec import LandslideNetSpec
@@ -124,7 +124,8 @@ def asked(config: ScanConfig, bands: tuple[str, ...], patches: PatchLattice) -> 
     try:
         check_terrain(bands, config.dem)
     except InvalidConfigError as error:
-        raise error.at(file=config.model.checkpoint) from error
+        shown = observed_as(config.grid, config.composite, config.dem)
+        raise with_instead(error.at(file=config.model.checkpoint), shown) from error
     request = requested(
         config.region,
         windows=config.windows,

@@ -13,6 +13,7 @@ from landslide_scale.errors import InvalidConfigError
 from landslide_scale.imagery.settings import CompositeConfig, check_assets
 from landslide_scale.redaction import redacted_values
 from landslide_scale.region.settings import RegionConfig
+from landslide_scale.registry.settings import CheckpointPlace
 from landslide_scale.runtime.capacity import Need, counted
 from landslide_scale.spec import Radiometry
 from landslide_scale.stac.settings import CatalogConfig, DemConfig, WindowField
@@ -45,13 +46,14 @@ class CheckpointConfig(Section):
     """The model to scan with.
 
     Attributes:
-        checkpoint: Path or URL of a landslide_scale checkpoint, as ``finetune`` writes it; ``plan`` does without.
+        checkpoint: Path or URL of a checkpoint, as ``finetune`` writes it, or a name that ``models list`` lists;
+            ``plan`` does without.
         base_weights: Path or URL of the SAM weights it stands on, where they moved since.
         accept_radiometry: Go on although the checkpoint was trained on this other radiometry; every output says so.
         accept_resolution: Go on although it was trained on pixels of so many metres; every output says so.
     """
 
-    checkpoint: InputPath | None = None
+    checkpoint: CheckpointPlace | None = None
     base_weights: InputPath | None = None
     accept_radiometry: Radiometry | None = None
     accept_resolution: float | None = Field(default=None, gt=0)

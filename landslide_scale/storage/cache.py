@@ -27,10 +27,11 @@ from landslide_scale.storage.files import PARTIAL, fetched, file_sha256, filesys
 log = logging.getLogger(__name__)
 
 _NOTES = "checked"
+_OTHER = "Give the file that this was said of, or what is true of this one"
 _CURE = "Set XDG_CACHE_HOME to a folder with room that every process may write to, or give the file by a local path"
 
 
-def local_copy(url: str, sha256: str | None, cache: Path | None = None) -> Path:
+def local_copy(url: str, sha256: str | None, cache: Path | None = None, *, size: int | None = None) -> Path:
     """Find or make the file on a local disk: itself, or a copy under `cache`, fetched once and kept only whole.
 
     A copy is known by its SHA-256, or by its URL where none is given.
@@ -39,20 +40,29 @@ def local_copy(url: str, sha256: str | None, cache: Path | None = None) -> Path:
         url: A path or an fsspec URL.
         sha256: Of the file, in hexadecimal; None to take what is there.
         cache: Folder for copies; None for ``landslide_scale`` in the user's cache.
+        size: Of the file in bytes, asked of its server before it is fetched; None where it is not known.
 
     Raises:
-        InvalidCheckpointError: There is no such file, it cannot be read or kept, or it has another SHA-256.
+        InvalidCheckpointError: There is no such file, it cannot be read or kept, or it has another SHA-256 or size.
         StorageAwayError: It cannot be fetched now.
         BrokenRunError: There is no room for a copy.
     """
     path, expected = local_path(url), None if sha256 is None else sha256.lower()
     if path is None:
-        return _cached(url, expected, cache or user_cache())
+        return _cached(url, expected, cache or user_cache(), size)
+    if size is not None:
+        fetched(url, partial(_check_size, url, size))
     if expected is not None:
         found = fetched(url, partial(_known_sha256, path, cache))
         if found != expected:
             raise _other(found, expected, path)
     return path
+
+
+def kept_copy(sha256: str, cache: Path | None = None) -> Path | None:
+    """The copy of a file of this SHA-256, where one is kept; whether it is still whole is not looked at."""
+    copy = (cache or user_cache()) / f"{sha256.lower()}.pth"
+    return copy if copy.exists() else None
 
 
 def user_cache() -> Path:
@@ -70,7 +80,7 @@ def user_cache() -> Path:
         ) from None
 
 
-def _cached(url: str, expected: str | None, cache: Path) -> Path:
+def _cached(url: str, expected: str | None, cache: Path, size: int | None) -> Path:
     key = expected or hashlib.sha256(redacted(url).encode()).hexdigest()
     copy = cache / f"{key}.pth"
     with _keeping(cache), _locked(cache, key, f"fetches {redacted(url)}") as partial_name:
@@ -82,6 +92,9 @@ def _cached(url: str, expected: str | None, cache: Path) -> Path:
         try:
             download.touch()
             with patient(WRITER_S):
+                if size is not None:
+                    fetched(url, partial(_check_size, url, size))
+                log.warning("fetching %s%s", redacted(url), "" if size is None else f", {size:,} bytes")
                 fetched(url, partial(_download, url, download))
             if expected is not None and (found := file_sha256(download)) != expected:
                 raise _other(found, expected, url)
@@ -91,6 +104,14 @@ def _cached(url: str, expected: str | None, cache: Path) -> Path:
         finally:
             download.unlink(missing_ok=True)
     return copy
+
+
+def _check_size(url: str, size: int) -> None:
+    """Compare what storage says a file's size is, where it says one, with what it should be."""
+    files, key = filesystem(url)
+    found = files.size(key)
+    if found is not None and found != size:
+        raise InvalidCheckpointError(f"{found:,} bytes", expected=f"{size:,}", cure=_OTHER, file=redacted(url))
 
 
 def _download(url: str, path: Path) -> None:
@@ -190,5 +211,5 @@ def _other(found: str, expected: str, where: object) -> InvalidCheckpointError:
     return InvalidCheckpointError(
         f"SHA-256 {found}",
         expected=expected,
-        cure=f"Give the base weights this SHA-256 belongs to, or fetch them anew (read from {redacted(str(where))})",
+        cure=f"{_OTHER} (read from {redacted(str(where))})",
     )

@@ -20,6 +20,7 @@ from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.scan import driver, layout, work
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.layout import CUBE
+from landslide_scale.scan.model import checkpoint_of
 from landslide_scale.scan.predictor import Predictor
 from landslide_scale.scan.rounds import Belt
 from landslide_scale.scan.settings import ScanConfig
@@ -47,7 +48,8 @@ def engine(config: ScanConfig, roles: Roles, *, at_once: int = 2, load: Restore 
 
     @contextmanager
     def carry(task: Task) -> Iterator[Belt]:
-        loaded = partial(load or one_band_model(), config.model.checkpoint, base_url=config.model.base_weights)
+        place = checkpoint_of(config.model).here()
+        loaded = partial(load or one_band_model(), place, base_url=config.model.base_weights)
         predictor = Predictor(loaded, patches=task.patches, settings=config.predict, device="cpu", threads=1)
         yield PlainBelt(task=task, predictor=predictor, roles=roles, at_once=at_once)
 

@@ -120,7 +120,7 @@ def give(handler: BaseHTTPRequestHandler, found: Answer) -> None:
     wanted = handler.headers.get("Range")
     if status == 200 and wanted:
         first, last = wanted.removeprefix("bytes=").split("-")
-        content, status = content[int(first) : int(last) + 1], 206
+        content, status = content[int(first) : int(last) + 1 if last else None], 206
         headers["Content-Range"] = f"bytes {first}-{int(first) + len(content) - 1}/{len(found.content)}"
     handler.send_response(status)
     for name, value in (headers | {"Content-Length": str(len(content))}).items():

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from helpers.registering import entry, text_of
 from PIL import Image
 
 from landslide_scale.commands import evaluate
@@ -90,7 +91,11 @@ def test_a_reader_is_told_everything(assessed: Assessment):
 
 
 def test_the_command_prints_the_whole_images_after_the_pixels(
-    pairs: Path, checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pairs: Path,
+    checkpoint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     config = {
         "dataset": {"kind": "pairs", "path": str(pairs)},
@@ -102,5 +107,10 @@ def test_the_command_prints_the_whole_images_after_the_pixels(
     path.write_text(yaml.safe_dump(config))
     assert evaluate(str(path), checkpoint) == 0
     said = capsys.readouterr().out
+    registry = tmp_path / "registry.yaml"
+    registry.write_text(text_of(entry(Path(checkpoint), checkpoint)))
+    monkeypatch.setenv("LANDSLIDE_SCALE_REGISTRY", str(registry))
+    assert evaluate(str(path), "noto") == 0
+    assert capsys.readouterr().out == said
     assert said.index("macro") < said.index("borders within 1 px")
     assert "no scores by size: the area of a pixel is not known (dataset.resolution)" in said

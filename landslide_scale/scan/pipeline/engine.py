@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,11 +17,13 @@ from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.model.checkpoint import restore
 from landslide_scale.paths import for_workers
+from landslide_scale.registry.located import Located
 from landslide_scale.runtime import heartbeat
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, last_line, of_ours, session
 from landslide_scale.scan import driver
 from landslide_scale.scan.driver import Engine, ScanSummary
+from landslide_scale.scan.model import checkpoint_of
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.inflight import Look
 from landslide_scale.scan.pipeline.stages import Prediction, started
@@ -68,9 +70,15 @@ def append(config: ScanConfig, *, progress: Report = lambda _: None, load: Resto
 
 def _engine(config: ScanConfig, load: Restore) -> Engine:
     base = None if config.model.base_weights is None else for_workers(config.model.base_weights)
-    loaded = partial(load, for_workers(str(config.model.checkpoint)), base_url=base)
+    checkpoint = checkpoint_of(config.model)
+    loaded = partial(_loaded, load, replace(checkpoint, url=for_workers(checkpoint.url)), base)
     how = Prediction(load=loaded, settings=config.predict, compute=config.compute)
     return partial(_on_ray, how=how, output=config.output.run)
+
+
+def _loaded(load: Restore, checkpoint: Located, base_url: str | None) -> tuple[Any, Any]:
+    """The network and its card, where they are to predict: a checkpoint with a name is fetched once by each node."""
+    return load(checkpoint.here(), base_url=base_url)
 
 
 @contextmanager
