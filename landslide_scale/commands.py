@@ -11,6 +11,9 @@ from landslide_scale.configuring.kinds import begun
 from landslide_scale.configuring.kinds import schema as schema_of
 from landslide_scale.demo.run import run_demo
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.importing.run import import_patches
+from landslide_scale.importing.settings import ImportSettings
+from landslide_scale.importing.summary import lines as import_lines
 from landslide_scale.inspection.coverage import MAPS
 from landslide_scale.inspection.status import lines
 from landslide_scale.inspection.status import status as run_status
@@ -144,13 +147,31 @@ def chips(path: str, *, resume: bool) -> int:
     return 0
 
 
+def import_sen12landslides(
+    source: str, out: str, *, days: int, low_quality: str | None, splits: str | None, resume: bool
+) -> int:
+    """Make chips of Sen12Landslides as published, and say what became of its files."""
+    settings = ImportSettings(
+        source=_given(source, input_place, "DIR"),
+        directory=_given(out, output_place, "--out"),
+        days=days,
+        low_quality=None if low_quality is None else _given(low_quality, input_place, "--low-quality"),
+        splits=None if splits is None else _given(splits, input_place, "--splits"),
+    )
+    summary = import_patches(settings, resume=resume, progress=CountProgress("patches read"))
+    say("\n".join(import_lines(summary)))
+    return 0
+
+
 def finetune(path: str, *, resume: bool) -> int:
     """Fine-tune, and print counts and scores."""
     wanted = load(FinetuneConfig, path)
     with session(wanted.compute.address):
         check_on_every_node(wanted.output.run, key="output.run")
         result = run_finetune(finetune_job(wanted), resume=resume, progress=say)
-    scored = "TestData" if wanted.dataset.split == "official" else f"the held-out {wanted.train.holdout:.0%}"
+    scored = {"official": "TestData", "inventory": "the inventories held out"}.get(
+        wanted.dataset.split, f"the held-out {wanted.train.holdout:.0%}"
+    )
     say(f"best epoch {result.best} of {len(result.epochs)}; on {scored}:")
     say(score_lines(result.holdout))
     say(f"checkpoint: {result.checkpoint}")

@@ -20,6 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import Reason, scene_bands
 from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.datasets.chips import LEAST_OBSERVED
 from landslide_scale.errors import ReadError, StorageAwayError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, project
 from landslide_scale.imagery.composite import Image
@@ -34,9 +35,6 @@ from landslide_scale.scan.work import Row, made_of, names_of, unreadable_of
 from landslide_scale.stac.settings import Interpolation
 from landslide_scale.storage.absence import WRITER_S, patient
 from landslide_scale.storage.rundir import RunDirectory
-
-LEAST_OBSERVED = 0.5
-"""A chip of which less was observed is not kept."""
 
 STORED = "chip"
 """What a record says of a chip that is kept, under this name: its bytes, their SHA-256, its pixels by label."""
