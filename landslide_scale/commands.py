@@ -140,9 +140,10 @@ def chips(path: str, *, resume: bool) -> int:
     made = make_chips(wanted, on_ray(wanted.compute, wanted.directory), resume=resume, progress=say)
     for line in made.quarantined:
         say(f"made without scene {line}")
+    ring = f", {made.ignored_pixels:,} more are ignored around them" if made.ignored_pixels else ""
     say(
         f"{made.kept} of {made.planned} chips kept in {made.directory}: {made.landslide_pixels:,} of {made.pixels:,} "
-        "observed pixels are landslide"
+        f"observed pixels are landslide{ring}"
     )
     return 0
 
