@@ -123,7 +123,7 @@ class DataSpec:
         if lacking := [key for key, value in units.items() if value is None]:
             raise InvalidConfigError(
                 f"channels without {lacking[0]}",
-                expected="what their values are: radiometry (boa, rgb8, l4s) and scale",
+                expected="what their values are: radiometry (boa, toa, rgb8, l4s) and scale",
                 cure="Reflectance as floats is boa with scale 1, Sentinel-2 digital numbers boa with scale 0.0001.",
                 key=f"dataset.{lacking[0]}",
             )
