@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,15 @@ from landslide_scale.importing.patch import BANDS
 from landslide_scale.importing.run import import_patches
 from landslide_scale.importing.settings import ImportSettings
 from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
+from landslide_scale.strictyaml import load
+from landslide_scale.training.job import Prepared
+from landslide_scale.training.settings import FinetuneConfig, RunConfig, finetune_job
 
 UNANNOTATED = {"annotated": "False"} | dict.fromkeys(
     ("ann_id", "ann_bbox", "event_date", "date_confidence", "pre_post_dates"), ""
 )
 CELL = 1280.0
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def row_of(folder: Path, inventory: str, count: int, **changes: object) -> list[str]:
@@ -115,6 +120,22 @@ def test_chips_open_as_any_others_and_say_how_they_were_made(chips: Path):
     with np.load(chips / "italy_s2_1.npz") as stored:
         order = [list(BANDS).index(band) for band in model.bands]
         np.testing.assert_array_equal(dataset.read("italy_s2_1").image, stored["image"][order])
+
+
+def test_the_published_configuration_learns_from_an_import_and_its_card_knows_how_the_images_were_made(
+    chips: Path, tmp_path: Path
+):
+    config = load(FinetuneConfig, CONFIGS / "public" / "finetune_sen12landslides.yaml")
+    here = DataSpec(kind="chips", path=str(chips))  # of two inventories, too few to hold one out
+    job = finetune_job(config.model_copy(update={"dataset": here, "output": RunConfig(run=str(tmp_path / "run"))}))
+    prepared = Prepared.of(job)
+    assert prepared.dataset.bands == config.model.bands
+    assert prepared.trained_on == read_index(LocalFiles(root=str(chips))).facts
+    assert prepared.settled(job).train.calibration == "temperature"  # no fair share of any ground
+    with pytest.raises(
+        InvalidDatasetError, match=r"hold_out .* expected inventories with landslides: italy, usa_alaska"
+    ):
+        Prepared.of(replace(job, data=replace(config.dataset, path=str(chips))))
 
 
 def test_a_published_split_is_told_which_of_its_test_patches_lie_beside_what_is_learnt_from(
