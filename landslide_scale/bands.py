@@ -13,8 +13,8 @@ BAND_NAMES = (
 """Names of the L2A bands in the order B01 to B12 (B10 has no surface reflectance), as Earth Search names its assets."""
 
 TERRAIN_BANDS = ("elevation", "slope")
-"""Bands of an elevation model: metres above its datum, and degrees, 0 to 90. In the radiometry ``boa`` they are beside
-reflectance as they are; Landslide4Sense has bands of the same names, but normalised like its others."""
+"""Bands of an elevation model: metres above its datum, and degrees, 0 to 90. They are beside reflectance as they are;
+in the radiometry ``l4s`` bands of the same names are normalised like its others."""
 
 
 def scene_bands(bands: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,6 +18,9 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 ConfigFile = Annotated[str, typer.Option("--config", help="YAML file; see configs/.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that the output holds.")]
 
+importing = typer.Typer(no_args_is_help=True, help="Labelled images that others published, made into training chips.")
+app.add_typer(importing, name="import")
+
 Kind = Annotated[Literal["scan", "chips", "finetune", "benchmark"], typer.Argument(help="What is configured.")]
 Append = Annotated[bool, typer.Option("--append", help="Add the configuration's later windows to a complete scan.")]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN_DIR", help="Folder or URL of a scan: output.run.")]
@@ -83,6 +86,31 @@ def status(
 def chips(config: ConfigFile, *, resume: Resume = False) -> None:
     """Label polygons and a catalogue to training chips; exit code 3 when some failed."""
     sys.exit(run_guarded(lambda: _commands().chips(config, resume=resume), kept="finished chips are"))
+
+
+@importing.command()
+def sen12landslides(
+    source: Annotated[str, typer.Argument(metavar="DIR", help="Folder of the unpacked files REGION_s2_N.nc.")],
+    out: Annotated[str, typer.Option(metavar="CHIPS", help="Folder or URL for the chips: empty or absent.")],
+    days: Annotated[int, typer.Option(help="Frames of so many days after an event are taken.")] = 90,
+    low_quality: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Leave these out: the authors' low_quality_patches.txt.")
+    ] = None,
+    splits: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Count the leaks of this published splits.json.")
+    ] = None,
+    *,
+    resume: Resume = False,
+) -> None:
+    """Sen12Landslides as published (NetCDF) to chips; every file is taken, or said why not."""
+    sys.exit(
+        run_guarded(
+            lambda: _commands().import_sen12landslides(
+                source, out, days=days, low_quality=low_quality, splits=splits, resume=resume
+            ),
+            kept="finished chips are",
+        )
+    )
 
 
 @app.command()

@@ -10,6 +10,9 @@ from typing import TypeVar
 from landslide_scale.configuring.kinds import begun
 from landslide_scale.configuring.kinds import schema as schema_of
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.importing.run import import_patches
+from landslide_scale.importing.settings import ImportSettings
+from landslide_scale.importing.summary import lines as import_lines
 from landslide_scale.inspection.coverage import MAPS
 from landslide_scale.inspection.status import lines
 from landslide_scale.inspection.status import status as run_status
@@ -143,10 +146,27 @@ def chips(path: str, *, resume: bool) -> int:
     made = make_chips(wanted, on_ray(wanted.compute, wanted.directory), resume=resume, progress=say)
     for line in made.quarantined:
         say(f"made without scene {line}")
+    ring = f", {made.ignored_pixels:,} more are ignored around them" if made.ignored_pixels else ""
     say(
         f"{made.kept} of {made.planned} chips kept in {made.directory}: {made.landslide_pixels:,} of {made.pixels:,} "
-        "observed pixels are landslide"
+        f"observed pixels are landslide{ring}"
     )
+    return 0
+
+
+def import_sen12landslides(
+    source: str, out: str, *, days: int, low_quality: str | None, splits: str | None, resume: bool
+) -> int:
+    """Make chips of Sen12Landslides as published, and say what became of its files."""
+    settings = ImportSettings(
+        source=_given(source, input_place, "DIR"),
+        directory=_given(out, output_place, "--out"),
+        days=days,
+        low_quality=None if low_quality is None else _given(low_quality, input_place, "--low-quality"),
+        splits=None if splits is None else _given(splits, input_place, "--splits"),
+    )
+    summary = import_patches(settings, resume=resume, progress=CountProgress("patches read"))
+    say("\n".join(import_lines(summary)))
     return 0
 
 
@@ -156,7 +176,9 @@ def finetune(path: str, *, resume: bool) -> int:
     with session(wanted.compute.address):
         check_on_every_node(wanted.output.run, key="output.run")
         result = run_finetune(finetune_job(wanted), resume=resume, progress=say)
-    scored = "TestData" if wanted.dataset.split == "official" else f"the held-out {wanted.train.holdout:.0%}"
+    scored = {"official": "TestData", "inventory": "the inventories held out"}.get(
+        wanted.dataset.split, f"the held-out {wanted.train.holdout:.0%}"
+    )
     say(f"best epoch {result.best} of {len(result.epochs)}; on {scored}:")
     say(score_lines(result.holdout))
     say(f"checkpoint: {result.checkpoint}")

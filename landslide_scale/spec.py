@@ -15,7 +15,10 @@ from landslide_scale.errors import InvalidConfigError
 
 SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 ConvName = Literal["unet", "deeplabv3plus", "pspnet", "ccnet"]
-Radiometry = Literal["boa", "rgb8", "l4s"]
+Radiometry = Literal["boa", "toa", "rgb8", "l4s"]
+
+REFLECTANCE: tuple[Radiometry, ...] = ("boa", "toa")
+"""Radiometries whose bands are reflectance, with elevation in metres and slope in degrees beside them."""
 
 SAM_PIXEL_MEAN = (123.675, 116.28, 103.53)
 SAM_PIXEL_STD = (58.395, 57.12, 57.375)
@@ -176,8 +179,9 @@ class InputSpec:
     a gain, nor recoloured in training: ``(x - mean) / std``.
 
     Attributes:
-        radiometry: ``boa`` surface reflectance (0 to 1), ``rgb8`` display values (0 to 255), ``l4s`` the normalised
-            values of Landslide4Sense.
+        radiometry: ``boa`` surface reflectance (0 to 1), ``toa`` reflectance at the top of the atmosphere, ``rgb8``
+            display values (0 to 255), ``l4s`` Landslide4Sense's values as they are stored, as networks were trained on
+            them before they were taken back to ``toa``.
         low, high: Closed interval the values are clamped to.
         gain: Factor from values to SAM's 0 to 255 scale.
         mean, std: One per band, on the scaled values.
@@ -202,10 +206,12 @@ class InputSpec:
     def for_bands(cls, radiometry: Radiometry, bands: tuple[str, ...]) -> InputSpec:
         """The published scaling: SAM's statistics for red, green, blue; the mean of the three for any other band.
 
-        Landslide4Sense divides each band by its mean over the data set, so 1 is shown as SAM's mean grey. Nothing is
-        published for elevation and slope: a training measures them.
+        Landslide4Sense's stored values are around 1, which is shown as SAM's mean grey. Nothing is published for
+        elevation and slope: a training measures them.
         """
-        terrain = tuple(place for place, band in enumerate(bands) if band in TERRAIN_BANDS and radiometry == "boa")
+        terrain = tuple(
+            place for place, band in enumerate(bands) if band in TERRAIN_BANDS and radiometry in REFLECTANCE
+        )
         known = dict(zip(("red", "green", "blue"), zip(SAM_PIXEL_MEAN, SAM_PIXEL_STD, strict=True), strict=True))
         other = (sum(SAM_PIXEL_MEAN) / 3, sum(SAM_PIXEL_STD) / 3)
         if terrain:
@@ -213,6 +219,7 @@ class InputSpec:
         mean, std = zip(*(known.get(band, other) for band in bands), strict=True)
         low, high, gain = {
             "boa": (0.0, 1.0, 255 / REFLECTANCE_WHITE),
+            "toa": (0.0, 1.0, 255 / REFLECTANCE_WHITE),
             "rgb8": (0.0, 255.0, 1.0),
             "l4s": (0.0, _L4S_HIGH, other[0]),
         }[radiometry]

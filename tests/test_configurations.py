@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +17,7 @@ from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Window, utc
 from landslide_scale.spec import ConvName, ConvNetSpec, LandslideNetSpec, TuningSpec
+from landslide_scale.stac.providers import PROFILES
 from landslide_scale.strictyaml import _Loader, load, parse
 from landslide_scale.training.settings import FinetuneConfig
 
@@ -292,7 +294,11 @@ def test_a_number_that_is_none_or_endless_is_refused_by_its_key(tmp_path: Path, 
         load(FinetuneConfig, file_with(tmp_path, text))
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+CONFIGS = Path(__file__).parents[1] / "configs"
+PUBLIC = sorted((CONFIGS / "public").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", [*sorted(CONFIGS.glob("*.yaml")), *PUBLIC], ids=lambda p: p.stem)
 def test_a_committed_configuration_is_accepted_whole(path: Path, monkeypatch: pytest.MonkeyPatch):
     kinds: dict[str, Any] = {"scan": ScanConfig, "chips": ChipsConfig, "finetune": FinetuneConfig}
     kind = kinds[path.stem.partition("_")[0]]
@@ -302,6 +308,17 @@ def test_a_committed_configuration_is_accepted_whole(path: Path, monkeypatch: py
     config = load(kind, path)
     output = config.directory if isinstance(config, ChipsConfig) else config.output.run
     assert output.startswith("s3://bucket/landslides/")
+
+
+@pytest.mark.parametrize("path", [path for path in PUBLIC if path.stem.startswith("chips")], ids=lambda p: p.stem)
+def test_chips_of_a_public_inventory_are_asked_of_a_catalogue_that_has_their_dates(path: Path):
+    config = load(ChipsConfig, path)
+    years = {year for window in config.windows for year in range(window.start.year, window.end.year + 1)}
+    assert not years & set(PROFILES[config.catalog.profile].lacks)
+    # A window begins after the event: the one of the condition, or Noto's.
+    event = re.search(r"\d{4}-\d{2}-\d{2}", config.labels.where or "2024-01-01")
+    assert event is not None
+    assert min(window.start for window in config.windows) > utc(event[0])
 
 
 def test_a_key_given_twice_is_refused(tmp_path: Path):

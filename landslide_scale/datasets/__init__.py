@@ -23,7 +23,7 @@ from landslide_scale.label_values import IGNORE
 
 if TYPE_CHECKING:
     from landslide_scale.datasets.spec import DataSpec
-    from landslide_scale.spec import InputSpec, ModelSpec
+    from landslide_scale.spec import InputSpec, ModelSpec, Radiometry
 
 __all__ = [
     "Dataset",
@@ -60,7 +60,7 @@ def open_dataset(data: DataSpec, model: ModelSpec, inputs: InputSpec, *, files: 
         InvalidDatasetError: Missing folders or files, or images of other bands or radiometry than the model's.
     """
     files = files_at(data.path) if files is None else files
-    dataset = _open(data, model, files)
+    dataset = _open(data, model, files, inputs.radiometry)
     for what, found, expected in (
         ("bands", dataset.bands, model.bands),
         ("radiometry", dataset.radiometry, inputs.radiometry),
@@ -70,14 +70,14 @@ def open_dataset(data: DataSpec, model: ModelSpec, inputs: InputSpec, *, files: 
     return dataset
 
 
-def _open(data: DataSpec, model: ModelSpec, files: Files) -> Dataset:
+def _open(data: DataSpec, model: ModelSpec, files: Files, radiometry: Radiometry) -> Dataset:
     if data.kind == "chips":
         return open_chips(files, bands=model.bands)
     if data.kind == "bijie":
         return open_bijie(files, bands=model.bands, non_landslide=data.non_landslide, resize=data.resize)
     if data.kind == "landslide4sense":
         opened = open_official if data.split == "official" else open_landslide4sense
-        return opened(files, bands=model.bands)
+        return opened(files, bands=model.bands, as_stored=radiometry == "l4s")
     values = ((data.background, 0), (data.landslide, 1), (data.ignore, IGNORE))
     meaning = {value: label for group, label in values for value in group}
     return open_pairs(

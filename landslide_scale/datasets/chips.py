@@ -4,7 +4,8 @@
 elevation also ``"dem": [...]``, the tiles they are from, and ``"dem_interpolation"``, how they were found between its
 pixels (where it is not said, bilinear). Later chips say too how their pixels were made, ``"composite": {"method": ...,
 "clear": [...], "dilate_m": ..., "mask": [...]}``, ``"windows": N`` and ``"dem_source": {"profile": ...,
-"collection": ...}``, and that they are all of a labelled region, ``"fair_share": true``.
+"collection": ...}``, and that they are all of a labelled region, ``"fair_share": true``. Imported ones say whose
+mapping the label of each is from, ``"inventories": {NAME: ...}``.
 
 An npz holds ``image`` float32 (C, N, N), NaN where there is no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
 """
@@ -18,8 +19,8 @@ import re
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 INDEX = "chips.json"
 VERSION = 1
+
+LEAST_OBSERVED = 0.5
+"""A chip of which less was observed is not kept."""
 
 _Header = Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]]
 _HEADERS: dict[tuple[int, int], _Header] = {
@@ -55,6 +59,7 @@ class ChipIndex:
         resolution: Metres per pixel.
         size: Pixels per side.
         facts: What else it says, the resolution again among it.
+        inventories: Whose mapping the labels are from, by chip, where it is said.
     """
 
     bands: tuple[str, ...]
@@ -62,6 +67,7 @@ class ChipIndex:
     resolution: float
     size: int
     facts: ImageFacts
+    inventories: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +109,12 @@ class Chips:
         label = _array(content, "label", (size, size), np.uint8, where)
         _check_values(image, label, where)
         chosen = [self.index.bands.index(band) for band in self.bands]
-        return Sample(image=image[chosen], label=label, pixel_m2=self.index.resolution**2)
+        return Sample(
+            image=image[chosen],
+            label=label,
+            pixel_m2=self.index.resolution**2,
+            inventory=self.index.inventories.get(name),
+        )
 
 
 def _array(content: bytes, key: str, shape: tuple[int, ...], kind: type, where: str) -> np.ndarray:
@@ -192,6 +203,7 @@ def read_index(files: Files) -> ChipIndex:
         resolution=float(found["resolution"]),
         size=found["size"],
         facts=_facts(found),
+        inventories=found.get("inventories", {}),
     )
 
 
@@ -239,6 +251,7 @@ _EXPECTED = {
     "composite": "method, clear classes and dilate_m, as in a configuration, and lines of its mask",
     "dem_source": "profile and collection, by name",
     "fair_share": "true or false",
+    "inventories": "the name of one for each chip",
 }
 _RULES: dict[str, Callable[[Any], bool]] = {
     "bands": _is_bands,
@@ -250,5 +263,6 @@ _LATER: dict[str, Callable[[Any], bool]] = {
     "composite": _is_composite,
     "dem_source": _is_source,
     "fair_share": lambda value: isinstance(value, bool),
+    "inventories": lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
 }
 """Of keys that older chips lack."""

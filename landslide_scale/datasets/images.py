@@ -15,7 +15,7 @@ from landslide_scale.datasets.headers import is_tiff
 from landslide_scale.datasets.sample import Sample
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.label_values import IGNORE
-from landslide_scale.spec import ImageFacts
+from landslide_scale.spec import REFLECTANCE, ImageFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,14 +83,15 @@ class Channels:
         """Values (C, H, W) in units of the radiometry.
 
         Raises:
-            InvalidDatasetError: They cannot be surface reflectance and should be.
+            InvalidDatasetError: They cannot be reflectance and should be.
         """
         image = stored * np.float32(self.scale) + np.float32(self.offset)
         known = image[~np.isnan(image)]
-        if self.radiometry == "boa" and known.size and not (known.max() > _DARKEST and np.median(known) < _BRIGHTEST):
+        plausible = known.size == 0 or (known.max() > _DARKEST and np.median(known) < _BRIGHTEST)
+        if self.radiometry in REFLECTANCE and not plausible:
             raise InvalidDatasetError(
                 f"values up to {known.max():g}, half of them below {np.median(known):g}, once scaled by {self.scale:g}",
-                expected="surface reflectance, mostly 0 to 1",
+                expected="reflectance, mostly 0 to 1",
                 cure="Correct dataset.scale and dataset.offset: values are stored * scale + offset.",
                 file=where,
             )

@@ -2,8 +2,11 @@
 
 It is published in three parts, ``TrainData``, ``ValidData`` and ``TestData``, each a folder with ``img`` and ``mask``.
 
-Each band was divided by its mean over the data set, so values are around 1 and no reflectances; band 10 (cirrus) has no
-counterpart in a surface reflectance product. A network trained here cannot scan Sentinel-2 scenes as they are.
+Each band was divided by a published constant, so that values are around 1. The division can be undone exactly: values
+times constants are whole numbers in every channel, the digital numbers of Level-1C (slope in degrees, elevation in
+metres). That they are of the top of the atmosphere is not stated but shows: there is a cirrus band, which surface
+reflectance has not, blue is brighter than red over forest, and band 9 is dimmed by water vapour. A network trained here
+cannot scan surface reflectance.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
+from landslide_scale.bands import QUANTIFICATION, TERRAIN_BANDS
 from landslide_scale.datasets.sample import Sample, need_names
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.spec import ImageFacts
@@ -29,6 +33,16 @@ BANDS = (
     "slope", "elevation",
 )  # fmt: skip
 """Its channels in order: Sentinel-2 bands 1 to 8 and 9 to 12, then slope and elevation."""
+
+UNITS = (
+    1111.81236406, 824.63171476, 663.41636217, 445.17289745, 645.8582926, 1547.73508126, 1960.44401001, 1941.32229668,
+    674.07572865, 9.04787384, 1113.98338755, 519.90397929, 20.29228266, 772.83144788,
+)  # fmt: skip
+"""What each channel was divided by, as the publishers say (iarai/Landslide4Sense-2022, issue 4). Of two published
+images every value times its constant is whole within 1e-8."""
+
+_OFF = 0.02
+"""How far from whole a number may be: values stored as float32 are off by 0.002 at most."""
 
 PARTS = ("TrainData", "ValidData", "TestData")
 """To learn from, to choose by, to score."""
@@ -52,16 +66,18 @@ class Landslide4Sense:
         files: The folder that holds ``img`` and ``mask``, or the parts.
         names: ``image_N``, or ``PART/image_N``; sorted.
         bands: Chosen, in order.
+        as_stored: Give the values as they are, for networks that were trained on them.
     """
 
     files: Files
     names: tuple[str, ...]
     bands: tuple[str, ...]
+    as_stored: bool = False
 
     @property
     def radiometry(self) -> Radiometry:
-        """Values over the mean of their band."""
-        return "l4s"
+        """Reflectance at the top of the atmosphere, or values over the constant of their band."""
+        return "l4s" if self.as_stored else "toa"
 
     @property
     def facts(self) -> ImageFacts:
@@ -90,37 +106,60 @@ class Landslide4Sense:
         if not np.isin(mask, (0, 1)).all():
             raise InvalidDatasetError(f"mask values {np.unique(mask)[:5].tolist()}", expected="0 and 1", file=where)
         chosen = [BANDS.index(band) for band in self.bands]
-        values = np.ascontiguousarray(image[..., chosen].transpose(2, 0, 1), np.float32)
-        return Sample(image=values, label=mask.astype(np.uint8), pixel_m2=_PIXEL_M2)
+        values = image[..., chosen].transpose(2, 0, 1)
+        if not self.as_stored:
+            values = _restored(values, self.bands, self.files.where(image_path))
+        return Sample(image=np.ascontiguousarray(values, np.float32), label=mask.astype(np.uint8), pixel_m2=_PIXEL_M2)
 
 
-def open_landslide4sense(files: Files, *, bands: tuple[str, ...]) -> Landslide4Sense:
+def _restored(values: np.ndarray, bands: tuple[str, ...], where: str) -> np.ndarray:
+    """Reflectance, metres and degrees (C, H, W) of stored values."""
+    units = np.array([UNITS[BANDS.index(band)] for band in bands]).reshape(-1, 1, 1)
+    numbers = values.astype(np.float64) * units
+    whole = np.round(numbers)
+    off = np.abs(numbers - whole).max(axis=(1, 2))
+    if off.max() > _OFF:
+        band = bands[int(off.argmax())]
+        raise InvalidDatasetError(
+            f"band {band} is up to {off.max():.2f} off from whole numbers of 1/{UNITS[BANDS.index(band)]}",
+            expected="values as published, which are digital numbers over that",
+            cure="Normalised anew, they cannot be taken back: take the published files.",
+            file=where,
+        )
+    scale = np.array([1.0 if band in TERRAIN_BANDS else 1.0 / QUANTIFICATION for band in bands]).reshape(-1, 1, 1)
+    restored: np.ndarray = whole * scale
+    return restored
+
+
+def open_landslide4sense(files: Files, *, bands: tuple[str, ...], as_stored: bool = False) -> Landslide4Sense:
     """Open one folder of the data set, as ``TrainData``.
 
     Args:
         files: The folder that holds ``img`` and ``mask``.
         bands: Of `BANDS`, in the order wanted.
+        as_stored: Give the values as they are.
 
     Raises:
         InvalidDatasetError: A folder, image or mask is missing, or there is no such band.
     """
     _check_bands(files, bands)
-    return Landslide4Sense(files=files, names=_names(files, ""), bands=bands)
+    return Landslide4Sense(files=files, names=_names(files, ""), bands=bands, as_stored=as_stored)
 
 
-def open_official(files: Files, *, bands: tuple[str, ...]) -> Landslide4Sense:
+def open_official(files: Files, *, bands: tuple[str, ...], as_stored: bool = False) -> Landslide4Sense:
     """Open all three parts of the data set.
 
     Args:
         files: The folder that holds ``TrainData``, ``ValidData`` and ``TestData``.
         bands: Of `BANDS`, in the order wanted.
+        as_stored: Give the values as they are.
 
     Raises:
         InvalidDatasetError: A part, or the masks of one, are missing, or there is no such band.
     """
     _check_bands(files, bands)
     names = tuple(sorted(name for part in PARTS for name in _of_part(files, part)))
-    return Landslide4Sense(files=files, names=names, bands=bands)
+    return Landslide4Sense(files=files, names=names, bands=bands, as_stored=as_stored)
 
 
 def _of_part(files: Files, part: str) -> tuple[str, ...]:

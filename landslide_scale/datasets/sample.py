@@ -29,6 +29,7 @@ class Sample:
         image: float32 (C, H, W) in the units of the data set's radiometry; NaN is no data.
         label: uint8 (H, W); 0 background, 1 landslide, 255 ignored.
         pixel_m2: Area of a pixel in m2, after any resizing; None where nobody knows.
+        inventory: Name of the mapping that the label is from; None where nobody says.
 
     Whoever changes one changes a copy: data sets may give the same arrays again.
     """
@@ -36,6 +37,7 @@ class Sample:
     image: NDArray[np.float32]
     label: NDArray[np.uint8]
     pixel_m2: float | None = None
+    inventory: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class Found:
         landslide: Pixels labelled landslide.
         counted: Pixels not ignored.
         pixel_m2: Area of a pixel in m2; None where nobody knows.
+        inventory: Name of the mapping that its label is from; None where nobody says.
     """
 
     height: int
@@ -54,6 +57,7 @@ class Found:
     landslide: int
     counted: int
     pixel_m2: float | None = None
+    inventory: str | None = None
 
 
 class Dataset(Protocol):
@@ -100,7 +104,14 @@ def inspect(dataset: Dataset, *, threads: int = 4) -> Mapping[str, Found]:
         height, width = sample.label.shape
         landslide, ignored = (int((sample.label == value).sum()) for value in (1, IGNORE))
         counted = height * width - ignored
-        return Found(height=height, width=width, landslide=landslide, counted=counted, pixel_m2=sample.pixel_m2)
+        return Found(
+            height=height,
+            width=width,
+            landslide=landslide,
+            counted=counted,
+            pixel_m2=sample.pixel_m2,
+            inventory=sample.inventory,
+        )
 
     with ThreadPoolExecutor(threads) as pool:
         return dict(zip(dataset.names, pool.map(look, dataset.names), strict=True))

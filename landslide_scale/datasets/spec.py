@@ -23,7 +23,9 @@ class DataSpec:
         path: Folder, or its URL.
         split: ``seeded`` parts the images by ``train.seed``, as the paper. ``official``, of ``landslide4sense``,
             takes the published parts in `path`: ``TrainData`` is learnt from, ``ValidData`` chosen by, ``TestData``
-            scored.
+            scored. ``inventory``, of imported ``chips``, parts whole inventories instead of images: neighbours that
+            show one event are all learnt from or all scored.
+        hold_out: With `split` ``inventory``: names of those that are scored; by default `train.seed` draws them.
         resolution: Metres per pixel of ``pairs``, for scores by landslide size; other kinds know their own.
         resize: Side in pixels every image of ``bijie`` or ``pairs`` is resized to: images antialiased, masks by
             nearest. None keeps their sizes.
@@ -39,7 +41,8 @@ class DataSpec:
 
     kind: DataKind
     path: str
-    split: Literal["seeded", "official"] = "seeded"
+    split: Literal["seeded", "official", "inventory"] = "seeded"
+    hold_out: tuple[str, ...] = ()
     resolution: float | None = None
     resize: int | None = None
     non_landslide: bool = False
@@ -70,6 +73,18 @@ class DataSpec:
                 expected="landslide4sense, which is published in parts",
                 key="dataset.split",
             )
+        if self.split == "inventory" and self.kind != "chips":
+            raise InvalidConfigError(
+                f"split inventory for {self.kind}",
+                expected="chips that `landslide-scale import` made",
+                key="dataset.split",
+            )
+        if self.hold_out and self.split != "inventory":
+            raise InvalidConfigError(
+                f"{list(self.hold_out)} with split {self.split}",
+                expected="split: inventory beside it",
+                key="dataset.hold_out",
+            )
         if self.resolution is not None and not (self.kind == "pairs" and 0 < self.resolution < math.inf):
             raise InvalidConfigError(
                 f"resolution {self.resolution} for {self.kind}",
@@ -83,7 +98,8 @@ class DataSpec:
     def settings(self) -> dict[str, Any]:
         """What a run records of it: keys added later are left out where unset, so that runs begun before go on."""
         values = asdict(self)
-        later = ("channels", "radiometry", "scale", "offset") if self.channels is None else ()
+        later = [*(("channels", "radiometry", "scale", "offset") if self.channels is None else ())]
+        later += [] if self.hold_out else ["hold_out"]
         return {key: value for key, value in values.items() if key not in later}
 
     def _check_channels(self) -> None:
@@ -107,7 +123,7 @@ class DataSpec:
         if lacking := [key for key, value in units.items() if value is None]:
             raise InvalidConfigError(
                 f"channels without {lacking[0]}",
-                expected="what their values are: radiometry (boa, rgb8, l4s) and scale",
+                expected="what their values are: radiometry (boa, toa, rgb8, l4s) and scale",
                 cure="Reflectance as floats is boa with scale 1, Sentinel-2 digital numbers boa with scale 0.0001.",
                 key=f"dataset.{lacking[0]}",
             )

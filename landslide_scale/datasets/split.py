@@ -34,14 +34,17 @@ class Split:
 
 
 def partition(found: Mapping[str, Found], data: DataSpec, *, seed: int, holdout: float, validation: float) -> Split:
-    """Split as the data set's settings say: as published, or as :func:`split` does.
+    """Split as the data set's settings say: as published, by inventory, or as :func:`split` does.
 
     Raises:
         InvalidDatasetError: A part would have no landslide to be judged by.
     """
-    return (
-        official(found) if data.split == "official" else split(found, seed=seed, holdout=holdout, validation=validation)
-    )
+    if data.split == "official":
+        return official(found)
+    shares = {"holdout": holdout, "validation": validation}
+    if data.split == "inventory":
+        return by_inventory(found, data.hold_out, seed=seed, **shares)
+    return split(found, seed=seed, **shares)
 
 
 def official(found: Mapping[str, Found]) -> Split:
@@ -84,11 +87,76 @@ def split(found: Mapping[str, Found], *, seed: int, holdout: float, validation: 
     return Split(train=learnt, validation=chosen_by, holdout=held)
 
 
+def by_inventory(
+    found: Mapping[str, Found], hold_out: Sequence[str] = (), *, seed: int, holdout: float, validation: float
+) -> Split:
+    """Split whole inventories as :func:`split` does images: shares are of their number, whatever their sizes.
+
+    Args:
+        found: The images.
+        hold_out: Inventories that are scored; none: drawn by `seed`, as those chosen by are.
+        seed: Of the hash.
+        holdout: Share of the inventories that is scored, where none is named.
+        validation: Share of the others that is chosen by.
+
+    Raises:
+        InvalidDatasetError: Images without one, too few inventories with landslides, or one named that is not there.
+    """
+    images = _by_inventory(found)
+    showing = [one for one, names in images.items() if any(found[name].landslide for name in names)]
+    rest = [one for one in showing if one not in hold_out]
+    _check_inventories(showing, rest, hold_out)
+    if hold_out:
+        ordered = _drawn(rest, seed)
+        count = min(max(round(len(ordered) * validation), 1), len(ordered) - 1)
+        learnt, chosen_by, held = ordered[count:], ordered[:count], list(hold_out)
+    else:
+        learnt, chosen_by, held = _cut(rest, seed, holdout=holdout, validation=validation, least=1)
+    learnt += [one for one in images if one not in showing]
+    train, validated, scored = (
+        tuple(sorted(name for one in part for name in images[one])) for part in (learnt, chosen_by, held)
+    )
+    return Split(train=train, validation=validated, holdout=scored)
+
+
+def _by_inventory(found: Mapping[str, Found]) -> dict[str, list[str]]:
+    """Names of images, by the inventory of their labels."""
+    images: dict[str, list[str]] = {}
+    for name, image in sorted(found.items()):
+        if image.inventory is None:
+            raise InvalidDatasetError(
+                f"{name}, whose inventory nobody says",
+                expected="chips that `landslide-scale import` made",
+                cure="Leave dataset.split out.",
+            )
+        images.setdefault(image.inventory, []).append(name)
+    return images
+
+
+def _check_inventories(showing: Sequence[str], rest: Sequence[str], hold_out: Sequence[str]) -> None:
+    """Make sure that those named are there, and that enough others show a landslide."""
+    if unknown := sorted(set(hold_out) - set(showing)):
+        raise InvalidDatasetError(
+            f"dataset.hold_out {unknown}", expected=f"inventories with landslides: {', '.join(sorted(showing))}"
+        )
+    fewest = _FEWEST - bool(hold_out)
+    if len(rest) < fewest:
+        raise InvalidDatasetError(
+            f"{len(rest)} inventories with landslides ({', '.join(sorted(rest))}) beside those of dataset.hold_out",
+            expected=f"at least {fewest}: one to train on, one to choose by{'' if hold_out else ', one to score'}",
+        )
+
+
 def _cut(
     names: Sequence[str], seed: int, *, holdout: float, validation: float, least: int
 ) -> tuple[list[str], list[str], list[str]]:
     """Training, validation and holdout names; each has `least` at least."""
-    ordered = sorted(names, key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())
+    ordered = _drawn(names, seed)
     held = min(max(round(len(ordered) * holdout), least), len(ordered) - 2 * least)
     chosen_by = min(max(round((len(ordered) - held) * validation), least), len(ordered) - held - least)
     return ordered[held + chosen_by :], ordered[held : held + chosen_by], ordered[:held]
+
+
+def _drawn(names: Sequence[str], seed: int) -> list[str]:
+    """In an order by hash of seed and name."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())

@@ -7,7 +7,6 @@ What carries chips to those who make them is passed in.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,22 +14,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.datasets.chips import INDEX
 from landslide_scale.errors import IncompleteRunError, RunConflictError
 from landslide_scale.grid import PatchLattice
+from landslide_scale.labels.ground import LabelledGround
 from landslide_scale.labels.index import index
 from landslide_scale.labels.making import Task, changed, counted
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.redaction import redacted_values
 from landslide_scale.region.metres import check_metres
-from landslide_scale.region.polygons import read_polygons
 from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.rounds import Passes, Stream, differing, shortage, unreadable, worked_on
-from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled, without
+from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, settled, without
 from landslide_scale.stac.aside import keep_aside
 from landslide_scale.stac.frozen import DEM, SCENES, freeze
 from landslide_scale.stac.settings import DemConfig
@@ -52,6 +50,7 @@ class ChipsSummary:
     """What was made: chips kept of those planned; labelled pixels, and landslides among them.
 
     Attributes:
+        ignored_pixels: Observed pixels that are ignored for lying around a landslide.
         quarantined: Scenes that were not used, and why.
     """
 
@@ -60,6 +59,7 @@ class ChipsSummary:
     kept: int
     pixels: int
     landslide_pixels: int
+    ignored_pixels: int = 0
     quarantined: tuple[str, ...] = ()
 
 
@@ -70,7 +70,7 @@ class _Set:
     config: ChipsConfig
     directory: RunDirectory
     survey: Survey
-    labels: BaseGeometry
+    labelled: LabelledGround
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -82,9 +82,10 @@ class _Set:
             "catalog": addresses | {"exclude", "max_bad"},
             "dem": addresses,
             "labels": True,
+            "region": {"around_labels"},  # which is in its ground
         }
         content: dict[str, Any] = redacted_values(self.config.model_dump(mode="json", exclude=places))
-        return content | {"region_sha256": self.survey.request.ground_sha256, "labels_sha256": _sha256(self.labels)}
+        return content | {"region_sha256": self.survey.request.ground_sha256} | self.labelled.settings
 
     @property
     def task(self) -> Task:
@@ -93,12 +94,13 @@ class _Set:
         return Task(
             directory=self.directory,
             region=plan.region.wkt,
-            labels=self.labels.wkt,
+            labels=self.labelled.landslides.wkt,
             bands=self.config.bands,
             composite=self.config.composite,
             patches=plan.patches,
             lattices=tuple(plan.extents),
             interpolation=(self.config.dem or DemConfig()).interpolation,
+            ignore_ring_m=self.config.labels.ignore_ring_m,
         )
 
 
@@ -120,15 +122,14 @@ def make_chips(config: ChipsConfig, engine: Engine, *, resume: bool, progress: S
     directory = RunDirectory(config.directory)
     if not directory.exists("run.json") and any(map(_is_others, directory.names("", ""))):
         raise RunConflictError("a folder with files in it", expected="an empty one", directory=directory)
-    polygons = read_polygons(config.labels)
+    labelled = LabelledGround.of(config.labels, config.region)
     made = _Set(
-        config=config,
-        directory=directory,
-        survey=_surveyed(config, directory),
-        labels=shapely.union_all(polygons.geometry),
+        config=config, directory=directory, survey=_surveyed(config, labelled.ground, directory), labelled=labelled
     )
     plan = made.survey.plan
-    progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {len(polygons)} polygons")
+    progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {labelled.drawn}")
+    if config.region.around_labels is not None:
+        progress("the region is what lies around the labels: landslides are more frequent in it than elsewhere")
     for scene in plan.quarantined:
         progress(f"not used: scene {scene.id}: {scene.quarantine}")
     for layer in plan.unseen:
@@ -151,7 +152,9 @@ def chips_plan(config: ChipsConfig) -> Plan:
     Raises:
         InvalidInputError: Anything the user gave that does not fit; nothing has been written.
     """
-    return _surveyed(config, RunDirectory(config.directory)).plan
+    return _surveyed(
+        config, LabelledGround.of(config.labels, config.region).ground, RunDirectory(config.directory)
+    ).plan
 
 
 def _is_others(name: str) -> bool:
@@ -159,26 +162,22 @@ def _is_others(name: str) -> bool:
     return not name.startswith(PREFIX) and not name.endswith(PARTIAL)
 
 
-def _surveyed(config: ChipsConfig, directory: RunDirectory) -> Survey:
-    request = _requested(config)
+def _surveyed(config: ChipsConfig, ground: BaseGeometry, directory: RunDirectory) -> Survey:
+    request = _requested(config, ground)
     check_metres(config.grid.crs, request.ground)
     sources = Sources(catalog=config.catalog, dem=config.dem)
     return settled(request, sources, kept_or_searched(directory, request, sources))
 
 
-def _requested(config: ChipsConfig) -> Request:
-    return requested(
-        config.region,
+def _requested(config: ChipsConfig, ground: BaseGeometry) -> Request:
+    return Request(
+        ground=ground,
         windows=config.windows,
         bands=config.bands,
         patches=PatchLattice(patch=config.size, halo=0),
         grid=config.grid.model_copy(update={"block": config.size, "chunk": config.size}),
         composite=config.composite,
     )
-
-
-def _sha256(geometry: BaseGeometry) -> str:
-    return hashlib.sha256(shapely.to_wkb(shapely.normalize(geometry))).hexdigest()
 
 
 def _finish(made: _Set, lease: Lease, engine: Engine) -> ChipsSummary:
@@ -289,6 +288,8 @@ def _completed(made: _Set, records: Mapping[str, Record]) -> ChipsSummary:
         composite=config.composite,
         dem=config.dem,
         tiles=[tile.id for tile in plan.dem],
+        labels=made.labelled.said(counted(of_plan, "ignored_pixels")),
+        fair_share=made.labelled.fair_share,
     )
     made.directory.write_json(INDEX, content)
     summary = ChipsSummary(
@@ -297,6 +298,7 @@ def _completed(made: _Set, records: Mapping[str, Record]) -> ChipsSummary:
         kept=sum(record.state == "written" for record in of_plan),
         pixels=counted(of_plan, "pixels"),
         landslide_pixels=counted(of_plan, "landslide_pixels"),
+        ignored_pixels=counted(of_plan, "ignored_pixels"),
         quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),
     )
     made.directory.note(state="complete", kept=summary.kept, planned=summary.planned)

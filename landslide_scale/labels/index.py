@@ -20,6 +20,8 @@ def index(
     composite: CompositeConfig,
     dem: DemConfig | None,
     tiles: list[str],
+    labels: dict[str, Any],
+    fair_share: bool,
 ) -> dict[str, Any]:
     """The index as JSON: how pixels were made, and where and how their elevations were found.
 
@@ -31,6 +33,8 @@ def index(
         composite: How the scenes of a window became one image.
         dem: Where elevations are from.
         tiles: Ids of its tiles.
+        labels: What became of the polygons.
+        fair_share: Whether landslides are as frequent among the labelled pixels as on some ground.
     """
     facts = observed_as(grid, composite, dem)
     of_dem: dict[str, Any] = {}
@@ -53,5 +57,6 @@ def index(
             "mask": list(facts.mask or ()),
         },
         "windows": windows,
-        "fair_share": True,  # every block of a region whose labels are complete
+        "fair_share": fair_share,
+        "labels": labels,
     } | of_dem

@@ -20,6 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import Reason, scene_bands
 from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.datasets.chips import LEAST_OBSERVED
 from landslide_scale.errors import ReadError, StorageAwayError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, project
 from landslide_scale.imagery.composite import Image
@@ -29,17 +30,21 @@ from landslide_scale.imagery.terrain import with_terrain
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.reading.attempts import naming
 from landslide_scale.reading.raster import burn
+from landslide_scale.region.polygons import widen
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
 from landslide_scale.scan.work import Row, made_of, names_of, unreadable_of
 from landslide_scale.stac.settings import Interpolation
 from landslide_scale.storage.absence import WRITER_S, patient
 from landslide_scale.storage.rundir import RunDirectory
 
-LEAST_OBSERVED = 0.5
-"""A chip of which less was observed is not kept."""
+_BEYOND_M = 200.0
+
+_QUARTER = 64
+"""Edges of a quarter of a circle: a ring is short of its width by less than 0.01 %."""
 
 STORED = "chip"
-"""What a record says of a chip that is kept, under this name: its bytes, their SHA-256, its pixels by label."""
+"""What a record says of a chip that is kept, under this name: its bytes, their SHA-256, its pixels by label, and those
+that were observed and are ignored for lying around a landslide."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +60,7 @@ class Task:
         patches: Chips on the lattice.
         lattices: Those that chips lie on.
         interpolation: Of elevations, where there are any.
+        ignore_ring_m: Pixels within so many metres of a landslide, but in none, are ignored.
     """
 
     directory: RunDirectory
@@ -65,6 +71,7 @@ class Task:
     patches: PatchLattice
     lattices: tuple[Lattice, ...]
     interpolation: Interpolation = "cubic"
+    ignore_ring_m: float = 0.0
 
     @cached_property
     def ground(self) -> BaseGeometry:
@@ -143,8 +150,10 @@ def _image(unit: WorkUnit, task: Task) -> Image:
 
 def _kept(record: Record, unit: WorkUnit, image: Image, task: Task) -> Record:
     """What is said of a chip once it is written, or known to show too little."""
-    label = _label(unit, image.reason, task)
-    counted = label != IGNORE
+    counted = (image.reason == Reason.OBSERVED) & unit.lattice.inside(unit.box, task.ground)
+    landslides, ring = _landslides(unit, task)
+    ignored = counted & ring
+    label = np.where(counted & ~ring, landslides, np.uint8(IGNORE)).astype(np.uint8)
     if counted.mean() < LEAST_OBSERVED:
         task.directory.delete_all([name_of(unit.id)])  # it may have been kept, of other scenes
         return replace(record, state="empty")
@@ -154,8 +163,9 @@ def _kept(record: Record, unit: WorkUnit, image: Image, task: Task) -> Record:
     said = {
         "bytes": len(content.getvalue()),
         "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
-        "pixels": int(counted.sum()),
+        "pixels": int((label != IGNORE).sum()),
         "landslide_pixels": int((label == LANDSLIDE).sum()),
+        "ignored_pixels": int(ignored.sum()),
     }
     return replace(record, state="written", stored={STORED: said})
 
@@ -166,8 +176,11 @@ def name_of(unit: str) -> str:
 
 
 def counted(records: Iterable[Record], key: str) -> int:
-    """The sum over all chips that are kept of ``pixels`` or ``landslide_pixels``."""
-    return sum(int(record.stored[STORED][key]) for record in records if record.state == "written")
+    """The sum over all chips that are kept of ``pixels``, ``landslide_pixels`` or ``ignored_pixels``.
+
+    Of chips made before there was a key, nothing was of its kind.
+    """
+    return sum(int(record.stored[STORED].get(key, 0)) for record in records if record.state == "written")
 
 
 def changed(records: Mapping[str, Record], sizes: Mapping[str, int]) -> list[Record]:
@@ -185,11 +198,21 @@ def changed(records: Mapping[str, Record], sizes: Mapping[str, int]) -> list[Rec
     ]
 
 
-def _label(unit: WorkUnit, reason: NDArray[np.uint8], task: Task) -> NDArray[np.uint8]:
-    """1 where a pixel's centre lies in a label, 255 where it was not observed or lies outside the region."""
-    near = shapely.intersection(task.landslides, shapely.buffer(unit.lattice.outline(unit.box), 1e-3))
+def _landslides(unit: WorkUnit, task: Task) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Pixels (H, W) whose centre lies in a label, and those whose centre lies in none but within the ring of one."""
+    outline = unit.lattice.outline(unit.box)
+    if not task.ignore_ring_m:
+        landslides = burn(_moved(unit, task, shapely.buffer(outline, 1e-3)), unit.lattice, unit.box)
+        return landslides, np.zeros_like(landslides)
+    # Cut so far out that the rings of cut edges do not reach the block.
+    near = _moved(unit, task, widen(outline, task.ignore_ring_m + _BEYOND_M))
+    landslides = burn(near, unit.lattice, unit.box)
+    widened = [shapely.buffer(part, task.ignore_ring_m, quad_segs=_QUARTER) for part in near]
+    return landslides, burn(widened, unit.lattice, unit.box) & ~landslides
+
+
+def _moved(unit: WorkUnit, task: Task, window: BaseGeometry) -> list[BaseGeometry]:
+    """Labels within a window in degrees, in the coordinates of the unit's lattice."""
+    near = shapely.intersection(task.landslides, window)
     parts = [part for part in getattr(near, "geoms", [near]) if part.area > 0]
-    moved = [project(part, 4326, unit.lattice.zone.epsg) for part in parts]
-    label = burn(moved, unit.lattice, unit.box).astype(np.uint8)
-    counted = (reason == Reason.OBSERVED) & unit.lattice.inside(unit.box, task.ground)
-    return np.where(counted, label, np.uint8(IGNORE))
+    return [project(part, 4326, unit.lattice.zone.epsg) for part in parts]

@@ -8,7 +8,7 @@ from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.imagery.settings import CompositeConfig, check_assets
-from landslide_scale.region.settings import RegionConfig
+from landslide_scale.region.settings import LabelledRegionConfig, LabelsConfig
 from landslide_scale.scan.settings import ScanCompute
 from landslide_scale.stac.settings import CatalogConfig, DemConfig, WindowField, check_terrain
 from landslide_scale.strictyaml import OutputPath, Section
@@ -31,8 +31,8 @@ class ChipsConfig(Section):
         directory: Where the chips go; must be empty or absent.
     """
 
-    region: RegionConfig
-    labels: RegionConfig
+    region: LabelledRegionConfig
+    labels: LabelsConfig
     windows: tuple[WindowField, ...] = Field(min_length=1)
     catalog: CatalogConfig = CatalogConfig()
     dem: DemConfig | None = None

@@ -1,7 +1,7 @@
 """The layers of vector files, geometries alone, and which of them hold the polygons that are meant.
 
-Regions, labels and whatever else names ground by a file is read here. Attributes are not read at all, so that their
-encodings, dates and names do not matter.
+Regions, labels and whatever else names ground by a file is read here. Attributes are not read, so that their encodings,
+dates and names do not matter, unless a condition asks for them: then GDAL judges it, and says which features meet it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import pyarrow.parquet
 import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
+import pyogrio.raw
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 from pyproj.exceptions import ProjError
 from shapely.errors import ShapelyError
 
@@ -46,6 +47,7 @@ _ANY_BYTE = "ISO-8859-1"
 
 _ADVICE = re.compile(r"; It might help|\. Set [A-Z_]+ config option")
 _CALL = re.compile(r"sqlite3_\w+\(.*\) failed: ")
+_NO_SQL = re.compile(r"Invalid SQL query for layer .*", re.DOTALL)
 _SHOWN = 12
 
 
@@ -57,11 +59,15 @@ class Layer:
         name: Unique in its file.
         shapes: A GeoSeries with the layer's reference system, None where it is a table without geometries.
         folder: Whether it is a folder of one drawing.
+        unfit: How many features did not meet the condition; `shapes` are without them.
+        refusal: Why the condition means nothing in this layer; empty where it does.
     """
 
     name: str
     shapes: Any
     folder: bool
+    unfit: int = 0
+    refusal: str = ""
 
     @property
     def kinds(self) -> Counter[str]:
@@ -81,16 +87,44 @@ class Layer:
         return f"{self.name} ({', '.join(f'{number} {kind}' for kind, number in self.kinds.items()) or 'empty'})"
 
 
-def chosen_layers(config: RegionConfig) -> tuple[Layer, ...]:
+def chosen_layers(config: RegionConfig, condition: str | None = None) -> tuple[Layer, ...]:
     """The layer that is named; else the only one with polygons, or all folders of a KML that have some.
 
     A file of one layer gives it whatever it holds: what is wrong with it is told by feature.
 
+    Args:
+        config: The file.
+        condition: On the attributes of features, as OGR SQL has it; those that do not meet it are left out.
+
     Raises:
-        InvalidRegionError: The file cannot be read, has no layer of that name, or several with polygons.
+        InvalidRegionError: The file cannot be read, has no layer of that name, or several with polygons, or the
+            condition means nothing in the one that was chosen, or is met by no feature of it.
     """
+    layers = _chosen(config, layers_of(str(config.file), condition))
+    if condition is not None:
+        _check_condition(condition, layers, redacted(str(config.file)))
+    return layers
+
+
+def _check_condition(condition: str, layers: Sequence[Layer], where: str) -> None:
+    refusal = next((layer.refusal for layer in layers if layer.refusal), "")
+    if refusal:
+        raise InvalidRegionError(
+            f"where {condition!r} ({refusal})",
+            expected="a condition on its attributes, as \"event_date = '2018-09-06'\"",
+            cure="Names with other characters than letters and digits, and text, stand in quotes: \"_class\" = 'a'.",
+            file=where,
+        )
+    if not any(layer.shapes is not None and len(layer.shapes) for layer in layers):
+        raise InvalidRegionError(
+            f"where {condition!r} is met by none of {sum(layer.unfit for layer in layers)} features",
+            expected="at least one",
+            file=where,
+        )
+
+
+def _chosen(config: RegionConfig, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     where = redacted(str(config.file))
-    layers = layers_of(str(config.file))
     if config.layer:
         named = tuple(layer for layer in layers if layer.name == config.layer)
         if not named:
@@ -114,34 +148,38 @@ def chosen_layers(config: RegionConfig) -> tuple[Layer, ...]:
     return tuple(with_geometries or layers[:1])
 
 
-def layers_of(url: str) -> tuple[Layer, ...]:
+def layers_of(url: str, condition: str | None = None) -> tuple[Layer, ...]:
     """All layers of a file, a folder or an archive of such files, each under a name of its own.
+
+    Args:
+        url: The file.
+        condition: On attributes: features that do not meet it are left out of the layers in which it means something.
 
     Raises:
         InvalidRegionError: It cannot be read.
     """
     with vector_files(url) as files:
-        found = [(path, layer) for path in files for layer in _read(path, url)]
+        found = [(path, layer) for path in files for layer in _read(path, url, condition)]
         root = os.path.commonpath([path.parent for path in files])
     twice = {name for name, count in Counter(layer.name for _, layer in found).items() if count > 1}
     return tuple(
-        Layer(
+        replace(
+            layer,
             name=f"{path.relative_to(root)}/{layer.name}" if layer.name in twice else layer.name,
-            shapes=layer.shapes,
             folder=layer.folder and len(files) == 1,
         )
         for path, layer in found
     )
 
 
-def _read(path: Path, url: str) -> Iterator[Layer]:
+def _read(path: Path, url: str, condition: str | None) -> Iterator[Layer]:
     if "!" in str(path):
         raise InvalidRegionError("a path with '!', by which pyogrio parts archives", expected="one without", file=url)
     try:
         with warnings.catch_warnings():
             # GDAL warns of what it mends or passes over. What matters of it, geometries and system, is checked.
             warnings.simplefilter("ignore")
-            yield from [_parquet(path)] if path.suffix.lower() in PARQUET else _by_gdal(path)
+            yield from [_parquet(path, condition)] if path.suffix.lower() in PARQUET else _by_gdal(path, condition)
     except UnboundLocalError:  # pyogrio's, after a UnicodeDecodeError that it loses
         raise InvalidRegionError(
             "a reference system whose text is no UTF-8",
@@ -155,17 +193,36 @@ def _read(path: Path, url: str) -> Iterator[Layer]:
         ) from None
 
 
-def _by_gdal(path: Path) -> list[Layer]:
+def _by_gdal(path: Path, condition: str | None) -> list[Layer]:
     folder = path.suffix.lower() in _FOLDERS
     frames = [
-        (name, pyogrio.read_dataframe(path, layer=number, columns=[], encoding=_ANY_BYTE))
+        (name, pyogrio.read_dataframe(path, layer=number, columns=[], encoding=_ANY_BYTE, fid_as_index=True))
         for number, name in enumerate(_names(path))
     ]
     layers = [Layer(name=name, shapes=getattr(frame, "geometry", None), folder=folder) for name, frame in frames]
     for layer in layers:
         if layer.shapes is not None and layer.shapes.crs is not None:
             check_geojson(path, layer.shapes.crs.to_epsg())
-    return layers
+    if condition is None:
+        return layers
+    return [_meeting(layer, path, number, condition) for number, layer in enumerate(layers)]
+
+
+def _meeting(layer: Layer, path: Path, number: int, condition: str) -> Layer:
+    """A layer without the features that do not meet a condition."""
+    if layer.shapes is None:
+        return layer
+    try:
+        # All columns: of those that are not asked for, some formats give GDAL nothing to compare.
+        fids = pyogrio.raw.read(
+            path, layer=number, where=condition, read_geometry=False, return_fids=True, datetime_as_string=True
+        )[1]
+    except (*_BROKEN, FeatureError) as error:
+        columns = ", ".join(map(str, pyogrio.read_info(path, layer=number, encoding=_ANY_BYTE)["fields"]))
+        said = _NO_SQL.sub("GDAL cannot make sense of it", _said(error, path))
+        return replace(layer, refusal=f"{said}; its attributes: {columns or 'none'}")
+    kept = layer.shapes[layer.shapes.index.isin(fids)]
+    return replace(layer, shapes=kept, unfit=len(layer.shapes) - len(kept))
 
 
 def _names(path: Path) -> list[str]:
@@ -176,13 +233,15 @@ def _names(path: Path) -> list[str]:
         return [path.stem]
 
 
-def _parquet(path: Path) -> Layer:
+def _parquet(path: Path, condition: str | None) -> Layer:
     """The primary geometries of a GeoParquet file; GDAL's own driver for it is rarely built in."""
     metadata = pyarrow.parquet.read_schema(path).metadata or {}
     if b"geo" not in metadata:
         return Layer(name=path.stem, shapes=None, folder=False)
     column = json.loads(metadata[b"geo"])["primary_column"]
-    return Layer(name=path.stem, shapes=gpd.read_parquet(path, columns=[column]).geometry, folder=False)
+    refusal = "" if condition is None else "GeoParquet is not read by GDAL here: make a GeoPackage of it"
+    shapes = gpd.read_parquet(path, columns=[column]).geometry
+    return Layer(name=path.stem, shapes=shapes, folder=False, refusal=refusal)
 
 
 def _said(error: Exception, path: Path) -> str:

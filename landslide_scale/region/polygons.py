@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import geopandas as gpd
@@ -14,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import InvalidRegionError
 from landslide_scale.redaction import redacted
-from landslide_scale.region.layers import chosen_layers
+from landslide_scale.region.layers import Layer, chosen_layers
 from landslide_scale.region.settings import RegionConfig
 
 HALF_TURN = 180
@@ -42,9 +43,17 @@ def read_polygons(config: RegionConfig) -> Any:  # noqa: ANN401 geopandas ships 
     """
     if config.bbox is not None:
         return gpd.GeoSeries([_box(config.bbox)], crs=4326)
-    layers = chosen_layers(config)
+    return in_degrees(chosen_layers(config), str(config.file))
+
+
+def in_degrees(layers: Sequence[Layer], url: str) -> Any:  # noqa: ANN401 geopandas ships no types
+    """The polygons of some layers of a file as a GeoSeries in EPSG:4326, every one valid and on the globe.
+
+    Raises:
+        InvalidRegionError: As for :func:`load`.
+    """
     names = [layer.name if len(layers) > 1 else None for layer in layers]
-    file = redacted(str(config.file))
+    file = redacted(url)
     moved = [_in_degrees(layer.shapes, file=file, layer=name) for layer, name in zip(layers, names, strict=True)]
     return gpd.GeoSeries(np.concatenate([shapes.to_numpy() for shapes in moved]), crs=4326)
 
@@ -128,7 +137,7 @@ def _check(shape: BaseGeometry | None, **where: object) -> None:
         raise InvalidRegionError(
             shapely.is_valid_reason(shape),
             expected="a polygon that does not cross itself",
-            cure="Repair it with shapely.make_valid or QGIS's Fix geometries.",
+            cure="Repair it with shapely.make_valid or QGIS's Fix geometries; labels have `repair: true` for it.",
         ).at(**where)
 
 

@@ -17,7 +17,7 @@ from landslide_scale.registry.entries import listed
 from landslide_scale.registry.located import Located, located
 from landslide_scale.registry.settings import Entry
 from landslide_scale.scan.settings import CheckpointConfig, PredictConfig
-from landslide_scale.spec import ImageFacts
+from landslide_scale.spec import REFLECTANCE, ImageFacts, Radiometry
 from landslide_scale.stac.search import collection
 from landslide_scale.stac.settings import DemConfig
 
@@ -161,16 +161,26 @@ def _patch_side(asked: int | None, card: ModelCard) -> int:
     return side
 
 
+_MEANING: dict[Radiometry, str] = {
+    "boa": "trained on radiometry boa",
+    "toa": "trained on radiometry toa, reflectance at the top of the atmosphere (Level-1C, as Landslide4Sense): what "
+    "the air adds differs by scene, so that no map from one to the other is right",
+    "rgb8": "trained on radiometry rgb8",
+    "l4s": "trained on radiometry l4s, values of Landslide4Sense as they are stored",
+}
+
+
 def _radiometry(config: CheckpointConfig, card: ModelCard) -> str:
     """Sentinel-2 L2A is surface reflectance; another radiometry is refused unless told to go on."""
     known = (*BAND_NAMES, *TERRAIN_BANDS)
+    trained = card.inputs.radiometry
     unknown = [band for band in card.model.bands if band not in known]
     if unknown:
-        raise InvalidCheckpointError(f"bands {unknown}", expected=f"of {', '.join(known)}", file=config.checkpoint)
-    trained = card.inputs.radiometry
+        why = "" if trained == "boa" else f", and {_MEANING[trained]}"
+        raise InvalidCheckpointError(f"bands {unknown}{why}", expected=f"of {', '.join(known)}", file=config.checkpoint)
     if trained == "boa":
         return ""
-    if scene_bands(card.model.bands) != card.model.bands:
+    if trained not in REFLECTANCE and scene_bands(card.model.bands) != card.model.bands:
         raise InvalidCheckpointError(
             f"bands {list(card.model.bands)} trained on radiometry {trained}",
             expected="elevation in metres and slope in degrees, as in chips of this package",
@@ -178,7 +188,7 @@ def _radiometry(config: CheckpointConfig, card: ModelCard) -> str:
         )
     if config.accept_radiometry != trained:
         raise InvalidCheckpointError(
-            f"trained on radiometry {trained}",
+            _MEANING[trained],
             expected="boa, the surface reflectance that a scan reads",
             cure=f"To go on all the same set model.accept_radiometry: {trained}; every output will say so.",
             file=config.checkpoint,

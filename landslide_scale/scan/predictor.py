@@ -15,7 +15,7 @@ from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.predict import BlockPredictor, Tile
 from landslide_scale.scan.settings import PredictConfig
 from landslide_scale.scan.work import Row
-from landslide_scale.spec import REFLECTANCE_WHITE
+from landslide_scale.spec import REFLECTANCE, REFLECTANCE_WHITE
 
 Load = Callable[[], tuple[Any, Any]]
 """Gives a network and its card."""
@@ -71,7 +71,7 @@ class Predictor:
 
 def shown(reflectance: NDArray[np.float32], radiometry: str) -> NDArray[np.float32]:
     """Reflectance in the units a checkpoint was trained on; to 0 to 255 the way SAM is shown reflectance."""
-    return reflectance if radiometry == "boa" else reflectance * np.float32(255 / REFLECTANCE_WHITE)
+    return reflectance if radiometry in REFLECTANCE else reflectance * np.float32(255 / REFLECTANCE_WHITE)
 
 
 def observed_box(box: PixelBox, reason: NDArray[np.uint8]) -> PixelBox | None:

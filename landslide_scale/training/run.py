@@ -18,7 +18,7 @@ from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
-from landslide_scale.spec import ImageFacts
+from landslide_scale.spec import ImageFacts, InputSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
@@ -176,38 +176,47 @@ class TrainRun:
 
 
 def as_begun(job: FinetuneJob) -> FinetuneJob:
-    """The job; where it leaves ``train.calibration`` open, with the one that the run in its folder was begun with.
+    """The job as the run in its folder was begun, in what it leaves open and in what has changed since.
 
-    Runs that were begun before it could be left open took the temperature alone, on any images.
+    Runs that were begun before ``train.calibration`` could be left open took the temperature alone, on any images, and
+    those of Landslide4Sense its values as they are stored.
 
     Raises:
         RunConflictError: The folder holds something else.
     """
     folder = RunDirectory(job.output)
-    if job.train.calibration is not None or not folder.exists("run.json"):
+    if not folder.exists("run.json"):
         return job
-    return replace(job, train=replace(job.train, calibration=begun_calibration(folder)))
+    if job.train.calibration is None:
+        job = replace(job, train=replace(job.train, calibration=begun_calibration(folder)))
+    if job.data.kind == "landslide4sense" and _recorded(folder, "inputs").get("radiometry") == "l4s":
+        job = replace(job, inputs=InputSpec.for_bands("l4s", job.model.bands))
+    return job
 
 
 def begun_calibration(folder: RunDirectory) -> CalibrationMethod | None:
     """What the run in a folder records of ``train.calibration``; where it has no such key, the temperature."""
-    method: CalibrationMethod | None = _recorded(folder).get("calibration", "temperature")
+    method: CalibrationMethod | None = _recorded(folder, "train").get("calibration", "temperature")
     return method
 
 
 def _as_recorded(settings: dict[str, Any], folder: RunDirectory) -> dict[str, Any]:
     """The settings; without the key of a temperature that the run in the folder was begun without."""
     train = settings["train"]
-    if not folder.exists("run.json") or "calibration" in _recorded(folder) or train["calibration"] != "temperature":
+    if (
+        not folder.exists("run.json")
+        or "calibration" in _recorded(folder, "train")
+        or train["calibration"] != "temperature"
+    ):
         return settings
     return settings | {"train": {key: value for key, value in train.items() if key != "calibration"}}
 
 
-def _recorded(folder: RunDirectory) -> dict[str, Any]:
-    """What the run in a folder says of how it trains; nothing of a run of another kind."""
+def _recorded(folder: RunDirectory, part: str) -> dict[str, Any]:
+    """A part of what the run in a folder records of its settings; nothing of a run of another kind."""
     settings = folder.claimed()["settings"]
-    train = settings.get("train") if isinstance(settings, dict) else None
-    return train if isinstance(train, dict) else {}
+    found = settings.get(part) if isinstance(settings, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _all(names: Mapping[str, list[str]]) -> list[str]:

@@ -115,7 +115,7 @@ class FinetuneConfig(Section):
     output: RunConfig
 
 
-_RADIOMETRY: dict[DataKind, Radiometry] = {"chips": "boa", "landslide4sense": "l4s", "bijie": "rgb8", "pairs": "rgb8"}
+_RADIOMETRY: dict[DataKind, Radiometry] = {"chips": "boa", "landslide4sense": "toa", "bijie": "rgb8", "pairs": "rgb8"}
 
 
 def finetune_job(config: FinetuneConfig) -> FinetuneJob:

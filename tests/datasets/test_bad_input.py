@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from landslide_scale.datasets.landslide4sense import UNITS
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.runtime.console import run_guarded
 from landslide_scale.spec import InputSpec, LandslideNetSpec
@@ -28,7 +29,11 @@ def write_h5(path: Path, key: str, values: np.ndarray) -> None:
 
 def write_part(root: Path, count: int = 4) -> Path:
     for number in range(1, count + 1):
-        write_h5(root / "img" / f"image_{number}.h5", "img", np.random.default_rng(number).random((SIDE, SIDE, 14)))
+        write_h5(
+            root / "img" / f"image_{number}.h5",
+            "img",
+            np.random.default_rng(number).integers(1, 9999, (SIDE, SIDE, 14)) / UNITS,
+        )
         write_h5(root / "mask" / f"mask_{number}.h5", "mask", np.eye(SIDE, dtype=np.uint8))
     return root
 
@@ -68,7 +73,7 @@ def remove(folder: Path) -> None:
 
 
 def prepared(data: DataSpec, run: Path) -> int:
-    radiometry = "l4s" if data.kind == "landslide4sense" else "rgb8"
+    radiometry = "toa" if data.kind == "landslide4sense" else "rgb8"
     job = FinetuneJob(
         data=data,
         model=MODEL,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from landslide_scale.datasets import LocalFiles, inspect, measured, open_dataset, partition
-from landslide_scale.datasets.landslide4sense import BANDS, _array, open_landslide4sense
+from landslide_scale.datasets.landslide4sense import BANDS, UNITS, _array, open_landslide4sense
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.spec import InputSpec, LandslideNetSpec
@@ -28,10 +28,21 @@ def write(path: Path, **arrays: np.ndarray) -> None:
             file[key] = values
 
 
-def image(number: int) -> np.ndarray:
-    """As published: rows, columns, bands, float64 around 1; here each band's mean is its number."""
+def numbers(number: int) -> np.ndarray:
+    """Whole numbers (rows, columns, bands), the mean of each band a hundred times its place."""
     rng = np.random.default_rng(number)
-    return rng.normal(np.arange(1, len(BANDS) + 1), 0.1, (SIDE, SIDE, len(BANDS)))
+    return rng.normal(100 * np.arange(1, len(BANDS) + 1), 10, (SIDE, SIDE, len(BANDS))).round()
+
+
+def image(number: int) -> np.ndarray:
+    """As published: rows, columns, bands, float64 around 1."""
+    return numbers(number) / np.array(UNITS)
+
+
+def shown(number: int, *channels: int) -> np.ndarray:
+    """As a network sees it: reflectance; degrees and metres."""
+    scale = np.array([1.0 if channel > 11 else 1e-4 for channel in channels])
+    return (numbers(number)[..., channels] * scale).transpose(2, 0, 1).astype(np.float32)
 
 
 @pytest.fixture
@@ -48,12 +59,13 @@ def folder(tmp_path: Path) -> Path:
 def test_any_bands_in_any_order_with_masks(folder: Path):
     model = LandslideNetSpec(bands=("slope", "nir", "red", "swir22"))
     dataset = open_dataset(
-        DataSpec(kind="landslide4sense", path=str(folder)), model, InputSpec.for_bands("l4s", model.bands)
+        DataSpec(kind="landslide4sense", path=str(folder)), model, InputSpec.for_bands("toa", model.bands)
     )
     assert dataset.names == ("image_1", "image_10", "image_2")
     sample = dataset.read("image_10")
     assert sample.image.dtype == np.float32
-    np.testing.assert_array_equal(sample.image, image(10)[..., [12, 7, 3, 11]].transpose(2, 0, 1).astype(np.float32))
+    np.testing.assert_array_equal(sample.image, shown(10, 12, 7, 3, 11))
+    assert dataset.radiometry == "toa"
     assert int(sample.label.sum()) == 10 * SIDE
     assert {name: found.landslide for name, found in inspect(dataset).items()} == {
         "image_1": SIDE,
@@ -62,12 +74,33 @@ def test_any_bands_in_any_order_with_masks(folder: Path):
     }
 
 
-def test_the_mean_of_a_band_is_shown_as_grey_and_can_be_measured_instead(folder: Path):
-    inputs = InputSpec.for_bands("l4s", ("red", "green", "blue"))
-    assert inputs.gain == pytest.approx(np.mean(inputs.mean))
-    dataset = open_landslide4sense(LocalFiles(root=str(folder)), bands=("green", "red"))
-    found = measured(dataset, dataset.names, InputSpec.for_bands("l4s", dataset.bands))
-    np.testing.assert_allclose(np.array(found.mean) / found.gain, (3, 4), atol=0.02)
+def test_reflectance_metres_and_degrees_are_shown_as_of_any_scene_and_can_be_measured(folder: Path):
+    assert (
+        InputSpec.for_bands("toa", ("red", "slope")).limits() == InputSpec.for_bands("boa", ("red", "slope")).limits()
+    )
+    dataset = open_landslide4sense(LocalFiles(root=str(folder)), bands=("green", "elevation"))
+    found = measured(dataset, dataset.names, InputSpec.for_bands("toa", dataset.bands))
+    np.testing.assert_allclose(np.array(found.mean) / (found.gain * 1e-4, 1), (300, 1400), atol=3)
+
+
+def test_a_network_that_learnt_from_the_stored_values_is_still_shown_them(folder: Path):
+    model = LandslideNetSpec(bands=("slope", "red"))
+    data, inputs = DataSpec(kind="landslide4sense", path=str(folder)), InputSpec.for_bands("l4s", model.bands)
+    dataset = open_dataset(data, model, inputs)
+    assert dataset.radiometry == "l4s"
+    expected = image(2)[..., [12, 3]].transpose(2, 0, 1).astype(np.float32)
+    np.testing.assert_array_equal(dataset.read("image_2").image, expected)
+
+
+def test_values_that_are_no_whole_numbers_of_their_constants_are_refused(folder: Path):
+    off = image(2)
+    off[3, 5, BANDS.index("nir")] += 0.3 / UNITS[BANDS.index("nir")]
+    write(folder / "img" / "image_2.h5", img=off)
+    dataset = open_landslide4sense(LocalFiles(root=str(folder)), bands=("red", "nir"))
+    with pytest.raises(InvalidDatasetError, match=r"image_2\.h5: band nir is up to 0\.30 off .*published files"):
+        dataset.read("image_2")
+    write(folder / "img" / "image_2.h5", img=image(2).astype(np.float32))
+    np.testing.assert_array_equal(dataset.read("image_2").image, shown(2, 3, 7))
 
 
 @pytest.mark.parametrize(
@@ -144,15 +177,14 @@ def test_the_official_parts_are_learnt_from_chosen_by_and_scored(tmp_path: Path)
             write(tmp_path / part / "img" / f"image_{number}.h5", img=image(10 * offset + number))
             write(tmp_path / part / "mask" / f"mask_{number}.h5", mask=np.full((SIDE, SIDE), number % 2, np.uint8))
     data = DataSpec(kind="landslide4sense", path=str(tmp_path), split="official")
-    dataset = open_dataset(data, LandslideNetSpec(), InputSpec.for_bands("l4s", LandslideNetSpec().bands))
+    dataset = open_dataset(data, LandslideNetSpec(), InputSpec.for_bands("toa", LandslideNetSpec().bands))
     found = inspect(dataset)
     parts = partition(found, data, **TrainSpec(seed=5, holdout=0.9).shares)
     assert parts.train == ("TrainData/image_1", "TrainData/image_2")
     assert parts.validation == ("ValidData/image_1", "ValidData/image_2")
     assert parts.holdout == ("TestData/image_1", "TestData/image_2")
     assert dataset.names == tuple(sorted((*parts.train, *parts.validation, *parts.holdout)))
-    expected = image(21)[..., [3, 2, 1]].transpose(2, 0, 1).astype(np.float32)
-    np.testing.assert_array_equal(dataset.read("TestData/image_1").image, expected)
+    np.testing.assert_array_equal(dataset.read("TestData/image_1").image, shown(21, 3, 2, 1))
     assert {each.pixel_m2 for each in found.values()} == {100.0}
 
 
@@ -167,3 +199,10 @@ def test_the_published_images_read(shared_data: Path):
     assert values.shape == (128, 128, len(BANDS))
     assert 0.2 < values[..., BANDS.index("red")].mean() < 5
     assert values[..., BANDS.index("slope")].min() == 0
+
+
+@pytest.mark.parametrize("number", [31, 37])
+def test_the_published_images_are_whole_numbers_of_the_constants_in_every_channel(number: int, shared_data: Path):
+    folder = LocalFiles(root=str(shared_data / "landslide4sense" / "h5_images_only"))
+    found = _array(folder, f"image_{number}.h5", "img") * np.array(UNITS)
+    assert np.abs(found - found.round()).max() < 1e-8

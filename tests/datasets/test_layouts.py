@@ -292,7 +292,7 @@ def test_a_chip_without_label_is_named(chips: Path):
     [
         ({"version": 2}, "version 2; expected 1"),
         ({"bands": ["red", "red"]}, r"bands \['red', 'red'\]; expected a list of band names, each once"),
-        ({"radiometry": "toa"}, "radiometry 'toa'; expected one of boa, rgb8, l4s"),
+        ({"radiometry": "dn"}, "radiometry 'dn'; expected one of boa, toa, rgb8, l4s"),
         ({"resolution": 0}, "resolution 0; expected metres per pixel, more than 0"),
         ({"size": "32"}, "size '32'; expected pixels per side, 1 or more"),
         ({"composite": {"clear": "4"}}, r"composite \{'clear': '4'\}; expected method, clear classes and dilate_m"),

@@ -68,6 +68,19 @@ def fitted(checkpoint: str, **sections: dict[str, Any]) -> ScanModel:
     return fitting_model(config.model, config.predict, observed_as(config.grid, config.composite, config.dem))
 
 
+def test_reflectance_at_the_top_of_the_atmosphere_is_refused_with_that_reason(tmp_path: Path):
+    bands = ("red", "swir16", "slope")
+    checkpoint = untrained(tmp_path / "toa.safetensors", bands=bands, radiometry="toa")
+    said = r"radiometry toa, reflectance at the top of the atmosphere \(Level-1C, as Landslide4Sense\).*expected boa"
+    with pytest.raises(InvalidCheckpointError, match=said):
+        fitted(checkpoint)
+    accepted = fitted(checkpoint, model={"accept_radiometry": "toa"})
+    assert "trained on toa imagery, not on surface reflectance" in accepted.caveat
+    cirrus = untrained(tmp_path / "cirrus.safetensors", bands=("red", "cirrus"), radiometry="toa")
+    with pytest.raises(InvalidCheckpointError, match=r"bands \['cirrus'\], and trained on radiometry toa"):
+        fitted(cirrus)
+
+
 @pytest.mark.parametrize("metres", [1, 20, 60, 300])
 def test_pixels_of_another_size_than_those_learnt_from_are_refused(knowing: Knowing, metres: int):
     said = rf"trained on pixels of 10 m; expected {metres} m, the grid\.resolution of the scan.*accept_resolution: 10;"

@@ -342,5 +342,5 @@ def test_the_box_of_the_observed_pixels_is_the_smallest():
 
 def test_reflectance_is_shown_in_the_radiometry_of_the_checkpoint():
     reflectance = np.array([0.0, 0.4, np.nan], np.float32)
-    assert shown(reflectance, "boa") is reflectance
+    assert shown(reflectance, "boa") is shown(reflectance, "toa") is reflectance
     assert np.allclose(shown(reflectance, "rgb8"), [0, 255, np.nan], equal_nan=True)

@@ -186,6 +186,21 @@ def test_a_training_begun_before_goes_on_with_the_calibration_it_was_begun_with(
             TrainRun(stated).begin(prepared, job.build(), resume=True)
 
 
+def test_a_training_of_landslide4sense_begun_before_goes_on_with_its_values_as_they_are_stored(tmp_path: Path):
+    asked = replace(
+        job_at(str(tmp_path / "run")),
+        data=DataSpec(kind="landslide4sense", path=str(tmp_path)),
+        inputs=InputSpec.for_bands("toa", MODEL.bands),
+    )
+    begun = replace(asked, inputs=InputSpec.for_bands("l4s", MODEL.bands))
+    TrainRun(begun).folder.claim("finetune", begun.settings, resume=False)
+    assert as_begun(asked).inputs == begun.inputs
+    other = replace(asked, output=str(tmp_path / "other"))
+    assert as_begun(other) == other
+    TrainRun(other).folder.claim("finetune", other.settings, resume=False)
+    assert as_begun(other).inputs == other.inputs
+
+
 def test_a_training_begun_now_goes_on_with_its_bias(tmp_path: Path):
     write_chips(tmp_path / "chips", fair_share=True)
     data = DataSpec(kind="chips", path=str(tmp_path / "chips"))
