@@ -34,6 +34,7 @@ from landslide_scale.reading.raster import read_numbers
 from landslide_scale.redaction import redacted, without_secrets
 from landslide_scale.region.polygons import load as load_region
 from landslide_scale.region.settings import RegionConfig
+from landslide_scale.registry.entries import content_of
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Window, utc
 from landslide_scale.stac.frozen import freeze, load_items, with_addresses
@@ -73,6 +74,7 @@ OUT_OF_REACH: dict[str, Callable[[Path], object]] = {
     "catalogue": lambda _: search(CatalogConfig(url=NOWHERE), AREA, [AUGUST]),
     "catalogue without scheme": lambda _: search(CatalogConfig(url=f"nowhere?key={SECRET}"), AREA, [AUGUST]),
     "checkpoint": lambda _: restore(NOWHERE),
+    "registry of checkpoints": lambda _: content_of(NOWHERE),
     "head of a checkpoint": lambda _: read_card(NOWHERE),
     "base weights": lambda folder: load_base(NOWHERE, None, folder),
     "protocol that does not exist": lambda _: read_card(f"nosuch://user:{SECRET}@host/x?sig={SECRET}"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
 from landslide_scale.paths import input_place
@@ -99,15 +99,10 @@ class Registry(Section):
     """A file of checkpoints.
 
     Attributes:
-        checkpoints: Each with a name of its own.
+        checkpoints: In any order.
     """
 
     checkpoints: tuple[Entry, ...] = ()
-
-    @model_validator(mode="after")
-    def _names(self) -> Registry:
-        check_names(entry.name for entry in self.checkpoints)
-        return self
 
 
 def check_names(names: Iterable[str]) -> None:
