@@ -279,6 +279,8 @@ def test_whole_inventories_are_held_out_named_or_drawn(tmp_path: Path):
     found = inspect(open_dataset(data, model, InputSpec.for_bands("boa", model.bands)))
     parts = partition(found, data, seed=1, holdout=0.3, validation=0.2)
     assert parts.holdout == ("nepal_s2_0", "nepal_s2_1")
+    assert data.settings["hold_out"] == ("nepal",)
+    assert "hold_out" not in DataSpec(kind="chips", path="x").settings  # as runs begun before recorded it
     drawn = partition(found, DataSpec(kind="chips", path="x", split="inventory"), seed=1, holdout=0.3, validation=0.2)
     for split in (parts, drawn):
         of = [{name.rpartition("_s2_")[0] for name in part} for part in (split.train, split.validation, split.holdout)]
