@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,12 @@ METRES = 10.0
 
 _MOST_FRAMES = 100
 _AXES = ("time", "y", "x")
-_SINCE = re.compile(r"days since (\d{4}-\d{2}-\d{2})(?:[T ]00:00:00(?:\.0+)?)?(?: ?(?:Z|UTC|\+00:00))?")
+_SINCE = re.compile(
+    r"(days|hours|minutes|seconds|milliseconds|microseconds) since "
+    r"(\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?)?)(?: ?(?:Z|UTC|\+00:00))?"
+)
+"""Published files have days; a library that writes them anew chooses what fits."""
+
 _CALENDARS = ("proleptic_gregorian", "standard", "gregorian")
 _LATTICE = 1e-3
 """Metres by which a pixel may lie off."""
@@ -147,13 +152,14 @@ def _days(patch: NetCdf) -> tuple[date, ...]:
     if since is None or calendar not in _CALENDARS or not 1 <= len(values) <= _MOST_FRAMES:
         raise InvalidDatasetError(
             f"time of {len(values)} frames in {units!r}, {calendar!r}",
-            expected=f"1 to {_MOST_FRAMES} frames in days since a midnight, proleptic_gregorian",
+            expected=f"1 to {_MOST_FRAMES} frames in days since a day, proleptic_gregorian",
             file=patch.where,
         )
-    if not np.isfinite(values).all() or (values != np.floor(values)).any() or (np.diff(values) < 0).any():
-        raise InvalidDatasetError("time that is no ascending row of days", expected="one", file=patch.where)
+    if not np.isfinite(values).all() or (values[1:] < values[:-1]).any():
+        raise InvalidDatasetError("time that is no ascending row", expected="one", file=patch.where)
     try:
-        return tuple(date.fromisoformat(since[1]) + timedelta(days=int(value)) for value in values)
+        first = datetime.fromisoformat(since[2])
+        return tuple((first + timedelta(**{since[1]: value})).date() for value in values.tolist())
     except (ValueError, OverflowError) as error:
         raise InvalidDatasetError(f"time ({error})", expected="days of the calendar", file=patch.where) from None
 

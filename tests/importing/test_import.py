@@ -26,6 +26,7 @@ from landslide_scale.importing.leaks import NEAR_M, near
 from landslide_scale.importing.patch import BANDS
 from landslide_scale.importing.run import import_patches
 from landslide_scale.importing.settings import ImportSettings
+from landslide_scale.importing.summary import lines
 from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
 from landslide_scale.strictyaml import load
 from landslide_scale.training.job import Prepared
@@ -149,11 +150,18 @@ def test_a_published_split_is_told_which_of_its_test_patches_lie_beside_what_is_
     content = {part: [{"s2": f"s2/{name}.nc", "id": "x"} for name in names] for part, names in rows.items()}
     (tmp_path / "splits.json").write_text(json.dumps(content))
     asked = settings(published, tmp_path / "chips", splits=str(tmp_path / "splits.json"))
-    found = import_patches(asked, resume=False).leaks
+    summary = import_patches(asked, resume=False)
+    found = summary.leaks
     assert found is not None
     # italy_s2_2 is 2560 m from italy_s2_0, and italy_s2_101 is where italy_s2_0 is; one is not here.
     assert (found.scored, found.absent) == (4, 1)
     assert found.near == ("italy_s2_1", "italy_s2_101", "usa_alaska_s2_1")
+    said = "the published split leaks: 3 of 4 test patches lie within 1.9 km of one that is learnt from (italy_s2_1, "
+    assert [
+        line
+        for line in lines(summary)
+        if line.startswith(said) and line.endswith("1 patches of the split are not here")
+    ]
 
 
 @given(st.data())
@@ -279,6 +287,8 @@ def test_whole_inventories_are_held_out_named_or_drawn(tmp_path: Path):
     found = inspect(open_dataset(data, model, InputSpec.for_bands("boa", model.bands)))
     parts = partition(found, data, seed=1, holdout=0.3, validation=0.2)
     assert parts.holdout == ("nepal_s2_0", "nepal_s2_1")
+    assert data.settings["hold_out"] == ("nepal",)
+    assert "hold_out" not in DataSpec(kind="chips", path="x").settings  # as runs begun before recorded it
     drawn = partition(found, DataSpec(kind="chips", path="x", split="inventory"), seed=1, holdout=0.3, validation=0.2)
     for split in (parts, drawn):
         of = [{name.rpartition("_s2_")[0] for name in part} for part in (split.train, split.validation, split.holdout)]

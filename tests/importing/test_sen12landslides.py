@@ -98,6 +98,23 @@ def test_the_day_of_the_event_is_no_day_after_it_and_a_frame_that_is_there_twice
     np.testing.assert_array_equal(found.chip.image, direct(made.numbers, made.classes, [4, 5]))
 
 
+@pytest.mark.parametrize(
+    ("units", "factor"),
+    [
+        ("hours since 2022-10-05T00:00:00Z", 24),
+        ("seconds since 2022-10-05", 86_400),
+        ("days since 2022-10-05 10:10:31", 1),
+    ],
+)
+def test_days_are_days_in_whatever_unit_a_library_wrote_them(units: str, factor: int, tmp_path: Path):
+    path = Made().write(tmp_path / NAME)
+    expected = read(path).facts
+    with h5py.File(path, "r+") as file:
+        file["time"][...] = file["time"][()] * factor
+        file["time"].attrs["units"] = units
+    assert read(path).facts == expected
+
+
 @pytest.mark.parametrize(("days", "frames"), [(12, 1), (36, 1), (37, 2), (366, 4)])
 def test_frames_are_taken_for_as_many_days_as_asked_the_last_included(days: int, frames: int, tmp_path: Path):
     classes = np.full((8, SIDE, SIDE), 4, np.int16)
@@ -194,6 +211,17 @@ def changed(path: Path, name: str, axes: list[str] | None = None, **new: object)
             dataset.dims[axis].attach_scale(file[of])
 
 
+def frames(path: Path, **new: object) -> None:
+    """Put other days in place of the frames'."""
+    with h5py.File(path, "r+") as file:
+        told = dict(file["time"].attrs)
+        del file["time"]
+        dataset = file.create_dataset("time", **new)
+        dataset.make_scale("time")
+        for name in ("units", "calendar"):
+            dataset.attrs[name] = told[name]
+
+
 def drop(path: Path, name: str) -> None:
     with h5py.File(path, "r+") as file:
         del file[name]
@@ -252,8 +280,8 @@ HOSTILE: dict[str, tuple[Any, str]] = {
         "at most 64,000,000",
     ),
     "frames that lie": (
-        lambda path: changed(path, "time", shape=(10**12,), dtype="i1", chunks=(1,), axes=[]),
-        "time",
+        lambda path: frames(path, shape=(10**12,), dtype="i1", chunks=(1,)),
+        "time of 1,000,000,000,000 bytes; expected at most",
     ),
     "floats": (lambda path: changed(path, "B02", data=FLAT.astype(np.float32)), "B02 of float32"),
     "text for numbers": (lambda path: changed(path, "B02", data=np.full(FLAT.shape, b"x")), "B02 of"),
@@ -265,8 +293,12 @@ HOSTILE: dict[str, tuple[Any, str]] = {
         lambda path: attribute(path, "spatial_ref", "GeoTransform", "755195.0 10.0 0.0 4881925.0 0.0 -10.0"),
         "corners",
     ),
-    "another unit of time": (lambda path: attribute(path, "time", "units", "hours since 2022-10-05"), "days since"),
+    "another unit of time": (lambda path: attribute(path, "time", "units", "months since 2022-10-05"), "days since"),
     "another calendar": (lambda path: attribute(path, "time", "calendar", "noleap"), "proleptic_gregorian"),
+    "frames in disorder": (
+        lambda path: frames(path, data=np.array([50, 25, *range(60, 66)], np.uint16)),
+        "no ascending row",
+    ),
     "no day": (lambda path: attribute(path, "time", "units", "days since 2022-13-05"), "days of the calendar"),
     "a number for text": (lambda path: attribute(path, "/", "annotated", 1), "text annotated"),
     "odd text": (lambda path: attribute(path, "/", "annotated", "yes"), "expected True or False"),
