@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from landslide_scale.configuring.kinds import begun
 from landslide_scale.configuring.kinds import schema as schema_of
+from landslide_scale.demo.recipe import ModelName
 from landslide_scale.demo.run import run_demo
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.inspection.coverage import MAPS
@@ -179,7 +180,7 @@ def benchmark(path: str, *, resume: bool) -> int:
     return 0
 
 
-def demo(directory: str, seed: int) -> int:
+def demo(directory: str, seed: int, model: ModelName = "unet") -> int:
     """Run the demo."""
-    run_demo(Path(_given(directory, output_place, "--dir")), seed=seed, progress=say)
+    run_demo(Path(_given(directory, output_place, "--dir")), seed=seed, progress=say, model=model)
     return 0
