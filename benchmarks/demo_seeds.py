@@ -13,7 +13,7 @@ import platform
 import statistics
 import time
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -21,8 +21,8 @@ import torch
 
 from landslide_scale.cube.ledger import Record
 from landslide_scale.datasets.chips import INDEX
-from landslide_scale.demo.compare import compare
-from landslide_scale.demo.recipe import RECIPES, ModelName, chips_settings, finetune_settings, scan_settings
+from landslide_scale.demo.compare import compare, pixel_classifier
+from landslide_scale.demo.recipe import BANDS, RECIPES, ModelName, chips_settings, finetune_settings, scan_settings
 from landslide_scale.demo.run import made_world
 from landslide_scale.demo.world import catalog_server
 from landslide_scale.labels.chips import make_chips
@@ -89,12 +89,17 @@ def train_here(job: FinetuneJob) -> str:
     return run.folder.at(CHECKPOINT)
 
 
+classified = cache(pixel_classifier)
+"""The same for every training: it is trained on the same chips."""
+
+
 def trial(folder: Path, model: ModelName, seed: int, precision: str) -> dict[str, Any]:
     """One training, scan and score."""
     world, chips = made_world(folder / "world", seed=7, progress=print), folder / "chips"
     with catalog_server(world) as url:
         if not (chips / INDEX).exists():
             make_chips(parse(ChipsConfig, chips_settings(world, url, str(chips))), chips_here, resume=True)
+        classifier = classified(chips, BANDS)
         own = folder / f"{model}-{seed}-{precision}"
         settings = finetune_settings(RECIPES[model], str(chips), str(own / "finetune"))
         settings["train"] |= {"seed": seed, "precision": precision}
@@ -105,7 +110,7 @@ def trial(folder: Path, model: ModelName, seed: int, precision: str) -> dict[str
         settings["predict"]["precision"] = precision
         config = parse(ScanConfig, settings)
         driver.begin(config, scan_here(config), resume=True, progress=lambda _: None)
-        comparison = compare(config, world, chips, own / "quicklook.png")
+        comparison = compare(config, world, classifier, own / "quicklook.png")
     return {
         "seed": seed,
         "precision": precision,

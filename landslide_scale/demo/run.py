@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from landslide_scale.datasets.chips import INDEX
-from landslide_scale.demo.compare import Comparison, compare
+from landslide_scale.demo.compare import Comparison, compare, pixel_classifier
 from landslide_scale.demo.memory import Peak, watched
-from landslide_scale.demo.recipe import RECIPES, ModelName, chips_settings, finetune_settings, scan_settings
+from landslide_scale.demo.recipe import BANDS, RECIPES, ModelName, chips_settings, finetune_settings, scan_settings
 from landslide_scale.demo.satellite.passes import PASSES
 from landslide_scale.demo.stages import Advance, Say, Stages, duration
 from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_world
@@ -109,8 +109,10 @@ def run_demo(directory: Path, *, seed: int, progress: Say, model: ModelName = "u
                 _finetune(places, advance)
             with stages.stage("scan") as advance:
                 settings, summary = _scan(places, world, url, advance)
-            with stages.stage("score"):
-                comparison = compare(settings, world, places.chips, places.picture)
+            with stages.stage("score") as advance:
+                classifier = pixel_classifier(places.chips, BANDS)
+                advance(0.5, f"the best of {len(classifier.others)} per-pixel classifiers in the west: {classifier.name}")
+                comparison = compare(settings, world, classifier, places.picture)
     for line in (*comparison.lines(), *_end(places, summary, comparison, stages, peak)):
         progress(line)
     return DemoResult(comparison=comparison, quicklook=places.picture, seconds=dict(stages.seconds), memory=peak.most)
