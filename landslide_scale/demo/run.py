@@ -111,7 +111,7 @@ def run_demo(directory: Path, *, seed: int, progress: Say, model: ModelName = "u
                 settings, summary = _scan(places, world, url, advance)
             with stages.stage("score") as advance:
                 classifier = pixel_classifier(places.chips, BANDS)
-                advance(0.5, f"the best of {len(classifier.others)} per-pixel classifiers in the west: {classifier.name}")
+                advance(0.4, f"{classifier.name} is the best of {len(classifier.others)} per-pixel classifiers")
                 comparison = compare(settings, world, classifier, places.picture)
     for line in (*comparison.lines(), *_end(places, summary, comparison, stages, peak)):
         progress(line)
