@@ -99,10 +99,10 @@ def run_demo(directory: Path, *, seed: int, progress: Say, model: ModelName = "u
     places = _Places(directory=directory.resolve(), model=model)
     stages = Stages(_SECONDS | {"finetune": RECIPES[model].seconds}, progress)
     progress("A made world, and a network that starts from random weights: no score here is one of real ground.")
-    with watched() as peak, session(None):
+    with watched() as peak:
         with stages.stage("world") as advance:
             world = made_world(places.world, seed=seed, progress=_counted(advance, 3 + len(_AFTER)))
-        with catalog_server(world) as url:
+        with session(None), catalog_server(world) as url:
             with stages.stage("chips") as advance:
                 _chips(places, world, url, advance)
             with stages.stage("finetune") as advance:

@@ -10,6 +10,9 @@ Say = Callable[[str], None]
 Advance = Callable[[float, str], None]
 """Given the share of a stage that is done, 0 to 1, and a line of text."""
 
+_TRUSTED_S = 20.0
+"""How much of what was measured weighs against the pace so far, which means little over the first seconds."""
+
 
 class Stages:
     """Announces stages as they begin and go on.
@@ -51,7 +54,7 @@ class Stages:
 
     def _standing(self, done: float) -> str:
         whole = sum(self._expected.values())
-        pace = self.total / done if done else 1.0
+        pace = (self.total + _TRUSTED_S) / (done + _TRUSTED_S)
         return f"{done / whole:3.0%}, about {duration((whole - done) * pace)} left"
 
 

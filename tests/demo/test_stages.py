@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-def test_every_line_says_stage_percent_and_what_is_left_at_the_pace_so_far():
+def test_every_line_says_stage_percent_and_what_is_left_at_about_the_pace_so_far():
     clock, said = Clock(), list[str]()
     stages = Stages({"world": 20, "training": 70, "score": 10}, said.append, clock)
     with stages.stage("world") as advance:
@@ -25,9 +25,9 @@ def test_every_line_says_stage_percent_and_what_is_left_at_the_pace_so_far():
         advance(2.0, "more lines than were counted on")
     assert said == [
         "[ 0%, about 1:40 left] world: begun",
-        "[10%, about 0:45 left] world: half of it",
-        "[20%, about 2:40 left] training: begun",
-        "[90%, about 0:07 left] training: more lines than were counted on",
+        "[10%, about 1:15 left] world: half of it",
+        "[20%, about 2:00 left] training: begun",
+        "[90%, about 0:08 left] training: more lines than were counted on",
     ]
     assert stages.seconds == {"world": 40, "training": 25}
     assert stages.total == 65
