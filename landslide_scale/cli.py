@@ -150,7 +150,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the made world.")] = 7,
     model: Annotated[
         Literal["unet", "landslidenet"],
-        typer.Option(help="What is trained; from random weights, LandslideNet takes seven times as long."),
+        typer.Option(help="What is trained; from random weights, LandslideNet takes 12 minutes to learn."),
     ] = "unet",
 ) -> None:
     """Make a small world, fine-tune on its west, scan its east, score; offline, on two cores."""
