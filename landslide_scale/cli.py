@@ -213,9 +213,13 @@ def add_model(
 def demo(
     directory: Annotated[str, typer.Option("--dir", help="Where the made world and the results go.")] = "demo",
     seed: Annotated[int, typer.Option(help="Of the made world.")] = 7,
+    model: Annotated[
+        Literal["unet", "landslidenet"],
+        typer.Option(help="What is trained; from random weights, LandslideNet takes 12 minutes to learn."),
+    ] = "unet",
 ) -> None:
     """Make a small world, fine-tune on its west, scan its east, score; offline, on two cores."""
-    sys.exit(run_guarded(lambda: _commands().demo(directory, seed)))
+    sys.exit(run_guarded(lambda: _commands().demo(directory, seed, model)))
 
 
 def _commands() -> ModuleType:

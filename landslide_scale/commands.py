@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from landslide_scale.configuring.kinds import begun
 from landslide_scale.configuring.kinds import schema as schema_of
+from landslide_scale.demo.recipe import ModelName
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.importing.run import import_patches
 from landslide_scale.importing.settings import ImportSettings
@@ -243,9 +244,9 @@ def benchmark(path: str, *, resume: bool) -> int:
     return 0
 
 
-def demo(directory: str, seed: int) -> int:
+def demo(directory: str, seed: int, model: ModelName = "unet") -> int:
     """Run the demo."""
     from landslide_scale.demo.run import run_demo  # noqa: PLC0415 scikit-learn, which no other command waits for
 
-    run_demo(Path(_given(directory, output_place, "--dir")), seed=seed, progress=say)
+    run_demo(Path(_given(directory, output_place, "--dir")), seed=seed, progress=say, model=model)
     return 0

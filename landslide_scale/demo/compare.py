@@ -77,11 +77,17 @@ class _Ground:
     inside: NDArray[np.bool_]
 
 
-def compare(config: ScanConfig, world: World, chips: Path, picture: Path) -> Comparison:
-    """Score the cube of a finished scan of the east, and write the picture of its larger zone."""
+def compare(config: ScanConfig, world: World, classifier: PixelClassifier, picture: Path) -> Comparison:
+    """Score the cube of a finished scan of the east, and write the picture of its larger zone.
+
+    Args:
+        config: Of the scan.
+        world: That was scanned.
+        classifier: Of pixels, for the bands of the network; it is shown the composites that the scan saw.
+        picture: Where the picture goes.
+    """
     prepared = prepare(config)
     found, bands, threshold = prepared.survey, prepared.model.bands, prepared.model.card.threshold
-    classifier = _classifier(chips, bands)
     network, pixels = MapScore(), MapScore()
     grounds = list(_grounds(config, found.plan, bands, world))
     for ground in grounds:
@@ -93,8 +99,8 @@ def compare(config: ScanConfig, world: World, chips: Path, picture: Path) -> Com
     return Comparison(network=network, pixels=pixels, classifier=classifier)
 
 
-def _classifier(chips: Path, bands: tuple[str, ...]) -> PixelClassifier:
-    """Trained on every labelled pixel of the west, chip by chip."""
+def pixel_classifier(chips: Path, bands: tuple[str, ...]) -> PixelClassifier:
+    """The best that sees one pixel at a time, trained on every labelled pixel of the west, chip by chip."""
     dataset = open_chips(files_at(str(chips)), bands=bands)
     images, labels, groups = [], [], []
     for number, name in enumerate(dataset.names):

@@ -6,16 +6,21 @@ be run again by hand. A demo that was stopped goes on where it was.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
 
 from landslide_scale.datasets.chips import INDEX
-from landslide_scale.demo.compare import Comparison, compare
+from landslide_scale.demo.compare import Comparison, compare, pixel_classifier
+from landslide_scale.demo.memory import Peak, watched
+from landslide_scale.demo.recipe import BANDS, RECIPES, ModelName, chips_settings, finetune_settings, scan_settings
+from landslide_scale.demo.satellite.passes import PASSES
+from landslide_scale.demo.stages import Advance, Say, Stages, duration
 from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_world
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.engine import on_ray
@@ -29,28 +34,9 @@ from landslide_scale.strictyaml import C, load
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
-BANDS = ("nir", "red", "green")
-"""Colour infrared: what tells bare ground from plants, in the three channels SAM takes."""
-CHIP = 112
-"""Small, so that what is validated on is spread over the whole west. A quarter of such chips (25 of 97) hold no
-landslide."""
-TRAIN = {
-    "epochs": 43,
-    "batch": 8,
-    "patch": 56,
-    "learning_rate": 1e-3,
-    "schedule": "warmup_cosine",
-    "beta2": 0.95,
-    "weight_decay": 0.1,
-    "landslide_focus": 0.75,
-    "statistics": "data",
-    "holdout": 0.03,
-    "validation": 0.1,
-}
-"""For an encoder from random weights and six minutes on two cores: small squares, many of them over landslides. The
-others show the fields of the plains, which a network that only ever sees slopes takes for scars."""
-
-Say = Callable[[str], None]
+_SECONDS = {"world": 25.0, "chips": 15.0, "finetune": 0.0, "scan": 35.0, "score": 25.0}
+"""Of each stage beside the training, on two cores."""
+_GIB = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,107 +46,119 @@ class DemoResult:
     Attributes:
         comparison: Scores of the scanned east.
         quicklook: The picture.
-        seconds: Of each step.
+        seconds: Of each stage.
+        memory: The most bytes that all its processes took together; None where the system does not say.
     """
 
     comparison: Comparison
     quicklook: Path
     seconds: Mapping[str, float]
+    memory: int | None
 
 
-def run_demo(directory: Path, *, seed: int, progress: Say) -> DemoResult:
+@dataclass(frozen=True, kw_only=True)
+class _Places:
+    """Where everything goes: what a network came to lies apart, so that another can be tried on the same world."""
+
+    directory: Path
+    model: ModelName
+
+    @property
+    def world(self) -> Path:
+        return self.directory / "world"
+
+    @property
+    def chips(self) -> Path:
+        return self.directory / "chips"
+
+    @property
+    def finetune(self) -> Path:
+        return self.directory / f"finetune-{self.model}"
+
+    @property
+    def scan(self) -> Path:
+        return self.directory / f"scan-{self.model}"
+
+    @property
+    def picture(self) -> Path:
+        return self.directory / "quicklook.png"
+
+
+def run_demo(directory: Path, *, seed: int, progress: Say, model: ModelName = "unet") -> DemoResult:
     """Run or go on with the demo in `directory`.
 
     Args:
         directory: Holds the world, the configurations and all results.
         seed: Of the world.
         progress: Given a line of text at every step.
+        model: Which network is trained.
 
     Raises:
         LandslideScaleError: As its steps do.
     """
-    directory = directory.resolve()
-    watch = _Watch(progress)
-    progress("A made world, and an encoder that starts from random weights: no score here is one of real ground.")
-    with session(None):
-        with watch("world"):
-            world = make_world(directory / "world", WorldSpec(seed=seed), progress=progress)
-        with catalog_server(world) as url:
-            with watch("chips"):
-                _chips(directory, world, url, progress)
-            with watch("finetune"):
-                _finetune(directory, progress)
-            with watch("scan"):
-                settings, summary = _scan(directory, world, url, progress)
-            with watch("score"):
-                comparison = compare(settings, world, directory / "chips", directory / "quicklook.png")
-    for line in comparison.lines():
+    places = _Places(directory=directory.resolve(), model=model)
+    stages = Stages(_SECONDS | {"finetune": RECIPES[model].seconds}, progress)
+    progress("A made world, and a network that starts from random weights: no score here is one of real ground.")
+    with watched() as peak:
+        with stages.stage("world") as advance:
+            world = made_world(places.world, seed=seed, progress=_counted(advance, 3 + len(_AFTER)))
+        with session(None), catalog_server(world) as url:
+            with stages.stage("chips") as advance:
+                _chips(places, world, url, advance)
+            with stages.stage("finetune") as advance:
+                _finetune(places, advance)
+            with stages.stage("scan") as advance:
+                settings, summary = _scan(places, world, url, advance)
+            with stages.stage("score") as advance:
+                classifier = pixel_classifier(places.chips, BANDS)
+                advance(0.4, f"{classifier.name} is the best of {len(classifier.others)} per-pixel classifiers")
+                comparison = compare(settings, world, classifier, places.picture)
+    for line in (*comparison.lines(), *_end(places, summary, comparison, stages, peak)):
         progress(line)
-    progress(f"{summary.area_line}; {comparison.landslide_km2:.2f} km2 of the observed ground are landslide")
-    progress(f"picture: {directory / 'quicklook.png'}; cube: {directory / 'scan' / 'cube.zarr'}")
-    progress("seconds: " + ", ".join(f"{step} {spent:.0f}" for step, spent in watch.seconds.items()))
-    return DemoResult(comparison=comparison, quicklook=directory / "quicklook.png", seconds=dict(watch.seconds))
+    return DemoResult(comparison=comparison, quicklook=places.picture, seconds=dict(stages.seconds), memory=peak.most)
 
 
-def _chips(directory: Path, world: World, url: str, progress: Say) -> None:
-    settings = {
-        "region": {"file": str(world.region("west"))},
-        "labels": {"file": str(world.labels("west"))},
-        **_common(world, url),
-        "bands": list(BANDS),
-        "size": CHIP,
-        "directory": str(directory / "chips"),
-    }
-    wanted = _written(ChipsConfig, directory / "chips.yaml", settings)
-    if (directory / "chips" / INDEX).exists():
-        progress("found the chips")
+_AFTER = tuple(each for each in PASSES if each.after)
+
+
+def made_world(directory: Path, *, seed: int, progress: Say) -> World:
+    """The world as the demo sees it: what was sensed before the event takes no part, and is not made."""
+    return make_world(directory, WorldSpec(seed=seed, passes=_AFTER), progress=progress)
+
+
+def _counted(advance: Advance, lines: int) -> Say:
+    """A step that says so many lines, each of which takes about as long as another."""
+    said = count()
+    return lambda text: advance(next(said) / lines, text)
+
+
+def _chips(places: _Places, world: World, url: str, advance: Advance) -> None:
+    wanted = _written(ChipsConfig, places.directory / "chips.yaml", chips_settings(world, url, str(places.chips)))
+    if (places.chips / INDEX).exists():
+        advance(1.0, "found the chips")
         return
-    made = make_chips(wanted, on_ray(wanted.compute, wanted.directory), resume=True, progress=progress)
-    progress(f"{made.kept} chips, {made.landslide_pixels / made.pixels:.2%} of the observed pixels are landslide")
+    made = make_chips(
+        wanted, on_ray(wanted.compute, wanted.directory), resume=True, progress=lambda text: advance(0.0, text)
+    )
+    advance(1.0, f"{made.kept}, of whose observed pixels {made.landslide_pixels / made.pixels:.2%} are landslide")
 
 
-def _finetune(directory: Path, progress: Say) -> None:
-    settings = {
-        "dataset": {"kind": "chips", "path": str(directory / "chips")},
-        "model": {"sam": "vit_t", "bands": list(BANDS), "upsample": 4, "train_encoder": True},
-        "train": TRAIN,
-        "compute": {"workers": 1, "cpus_per_worker": 2},
-        "output": {"run": str(directory / "finetune")},
-    }
-    job = finetune_job(_written(FinetuneConfig, directory / "finetune.yaml", settings))
-    finetune(job, resume=(directory / "finetune" / "run.json").exists(), progress=progress)
+def _finetune(places: _Places, advance: Advance) -> None:
+    settings = finetune_settings(RECIPES[places.model], str(places.chips), str(places.finetune))
+    job = finetune_job(_written(FinetuneConfig, places.directory / f"{places.finetune.name}.yaml", settings))
+    resume = (places.finetune / "run.json").exists()
+    finetune(job, resume=resume, progress=_counted(advance, 1 + job.train.epochs))
 
 
-def _scan(directory: Path, world: World, url: str, progress: Say) -> tuple[ScanConfig, ScanSummary]:
-    settings = {
-        "region": {"file": str(world.region("east"))},
-        **_common(world, url),
-        "model": {"checkpoint": str(directory / "finetune" / "checkpoint.safetensors")},
-        "predict": {"patch": TRAIN["patch"], "halo": 16},  # validated at this patch; so is its threshold
-        "compute": {"predictors": 1, "cpus_per_predictor": 1},
-        "output": {"run": str(directory / "scan")},
-    }
-    settings["grid"] = {"block": 512, "chunk": 256}
-    wanted = _written(ScanConfig, directory / "scan.yaml", settings)
+def _scan(places: _Places, world: World, url: str, advance: Advance) -> tuple[ScanConfig, ScanSummary]:
+    checkpoint = str(places.finetune / "checkpoint.safetensors")
+    settings = scan_settings(world, url, checkpoint, str(places.scan))
+    wanted = _written(ScanConfig, places.directory / f"{places.scan.name}.yaml", settings)
 
     def say(done: Progress) -> None:
-        progress(f"{done.done}/{done.total} units, {done.km2:.0f} km2")
+        advance(done.done / done.total, f"{done.done} of {done.total} blocks, {done.km2:.0f} km2")
 
-    summary = scan(wanted, resume=(directory / "scan" / "run.json").exists(), progress=say)
-    return wanted, summary
-
-
-def _common(world: World, url: str) -> dict[str, Any]:
-    """What chips and scan share: so the network is trained on just what it will see."""
-    window = {"start": world.after.start.isoformat(), "end": world.after.end.isoformat()}
-    catalog = {
-        "url": url,
-        "profile": "plain",
-        "collection": world.collection,
-        "offset": "in_numbers",  # as ESA's are made
-        "allowed_roots": [str(world.directory)],
-    }
-    return {"windows": [window], "catalog": catalog}
+    return wanted, scan(wanted, resume=(places.scan / "run.json").exists(), progress=say)
 
 
 def _written(kind: type[C], path: Path, settings: Mapping[str, Any]) -> C:
@@ -169,21 +167,22 @@ def _written(kind: type[C], path: Path, settings: Mapping[str, Any]) -> C:
     return load(kind, path)
 
 
-class _Watch:
-    """Times steps and announces them."""
+def _end(places: _Places, summary: ScanSummary, comparison: Comparison, stages: Stages, peak: Peak) -> Iterator[str]:
+    """What it came to and took, and what to open next."""
+    yield f"{summary.area_line}; {comparison.landslide_km2:.2f} km2 of the observed ground are landslide"
+    yield f"picture: {places.picture}"
+    spent = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in stages.seconds.items())
+    taken = "not known here" if peak.most is None else f"{peak.most / _GIB:.1f} GiB"
+    yield f"{duration(stages.total)} min ({spent} s), peak memory {taken} over all processes"
+    yield "Next:"
+    yield from (f"  {line}" for line in next_commands(places.directory, places.scan))
 
-    def __init__(self, progress: Say) -> None:
-        self.seconds: dict[str, float] = {}
-        self._progress = progress
-        self._step, self._begun = "", 0.0
 
-    def __call__(self, step: str) -> _Watch:
-        self._step = step
-        return self
-
-    def __enter__(self) -> None:
-        self._begun = time.monotonic()
-        self._progress(f"== {self._step}")
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds[self._step] = time.monotonic() - self._begun
+def next_commands(directory: Path, run: Path) -> tuple[str, str, str]:
+    """What is worth typing after the demo: a map of what was scanned, the cube, and one's own ground."""
+    opened = f"print(xarray.open_datatree({str(run / 'cube.zarr')!r}, engine='zarr', decode_coords='all'))"
+    return (
+        f"landslide-scale status {quote(str(run))} --map {quote(str(directory / 'coverage.html'))}",
+        f"python -c {quote(f'import xarray; {opened}')}",
+        "landslide-scale init scan --region YOUR_GROUND.geojson --out scan.yaml",
+    )

@@ -86,6 +86,8 @@ def _settings(config: BenchmarkConfig) -> dict[str, Any]:
     """What all trainings share. Models and seeds are not in it: each training's own folder knows its own."""
     plain = config.model_dump(mode="json", include={"train", "base_weights"})
     plain["train"].pop("seed")
+    if not config.train.average:
+        del plain["train"]["average"]  # so that benchmarks begun before there was this go on
     datasets: dict[str, object] = json.loads(
         json.dumps({name: data.settings for name, data in config.datasets.items()})
     )

@@ -223,7 +223,14 @@ def distributed(net: nn.Module) -> nn.Module:
 
 
 def train_epoch(
-    net: nn.Module, optimizer: torch.optim.Optimizer, patches: Patches, *, spec: TrainSpec, epoch: int, threads: int = 2
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    patches: Patches,
+    *,
+    spec: TrainSpec,
+    epoch: int,
+    threads: int = 2,
+    after_step: Callable[[], None] = lambda: None,
 ) -> float:
     """Pass once over all patches.
 
@@ -234,6 +241,7 @@ def train_epoch(
         spec: Batch, seed, rate and precision.
         epoch: From 0.
         threads: That read patches.
+        after_step: Called after each step.
 
     Returns:
         The mean loss per patch, over all processes.
@@ -260,6 +268,7 @@ def train_epoch(
             (loss * (workers.size / share.batch)).backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), spec.clip_norm)
             optimizer.step()
+            after_step()
             total += loss.detach()
     mean = workers.total(total).item() / len(patches)
     if not math.isfinite(mean):

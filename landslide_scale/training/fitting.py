@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from landslide_scale.training.averaging import averaging, changing
 from landslide_scale.training.epochs import Calibration, Evaluation, distributed, evaluate, optimizer_for, train_epoch
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class TrainState:
         best: The number of the epoch of lowest validation loss, the first among equals. Not of the highest F1, which
             takes each epoch at a threshold of its own: cubes hold probabilities, and F1 moves by chance where few
             landslides are validated on.
-        best_trained: The tensors after that one.
+        best_trained: The tensors after that one; where weights are averaged, their mean.
+        average: State of that mean after the last epoch; None where weights are not averaged.
     """
 
     epochs: tuple[Epoch, ...]
@@ -65,6 +67,7 @@ class TrainState:
     optimizer: Mapping[str, Any]
     best: int
     best_trained: Mapping[str, Tensor]
+    average: Mapping[str, Any] | None = None
 
     @property
     def best_epoch(self) -> Epoch:
@@ -78,7 +81,7 @@ class TrainState:
 
     def to_plain(self) -> dict[str, Any]:
         """Tensors, numbers, strings, lists and dicts only, as ``torch.load(weights_only=True)`` reads back."""
-        plain = {name: getattr(self, name) for name in ("trained", "optimizer", "best", "best_trained")}
+        plain = {name: getattr(self, name) for name in ("trained", "optimizer", "best", "best_trained", "average")}
         return plain | {"epochs": [asdict(epoch) for epoch in self.epochs]}
 
     @classmethod
@@ -99,8 +102,7 @@ class Parts:
 
 def trained_tensors(net: nn.Module) -> dict[str, Tensor]:
     """Copies on the CPU of what training may change: trainable parameters, and buffers such as running means."""
-    frozen = {name for name, tensor in net.named_parameters() if not tensor.requires_grad}
-    return {name: tensor.detach().cpu().clone() for name, tensor in net.state_dict().items() if name not in frozen}
+    return {name: tensor.detach().cpu().clone() for name, tensor in changing(net).items()}
 
 
 def fit(
@@ -121,7 +123,8 @@ def fit(
         parts: To learn from and to choose by.
         spec: How.
         state: Where to go on; None to begin.
-        after_epoch: Called after each epoch, in every process, with the network at that epoch.
+        after_epoch: Called after each epoch, in every process, with the network at that epoch; where weights are
+            averaged, with their mean in it.
         threads: That read patches.
 
     Raises:
@@ -131,15 +134,22 @@ def fit(
     if state is not None:
         net.load_state_dict(state.trained, strict=False)
         optimizer.load_state_dict(dict(state.optimizer))
+    average = averaging(net, spec.average, state.average if state else None)
     wrapped = distributed(net)
     for epoch in range(len(state.epochs) if state else 0, spec.epochs):
         began = time.monotonic()
-        loss = train_epoch(wrapped, optimizer, parts.train, spec=spec, epoch=epoch, threads=threads)
-        judged = evaluate(net, parts.validation, batch=spec.batch, precision=spec.precision, threads=threads)
-        done = _epoch(epoch + 1, loss, judged, spec.calibration, time.monotonic() - began)
-        state = _after(state, done, trained_tensors(net), optimizer.state_dict())
-        if after_epoch is not None:
-            after_epoch(state)
+        loss = train_epoch(
+            wrapped, optimizer, parts.train, spec=spec, epoch=epoch, threads=threads, after_step=average.take
+        )
+        trained = trained_tensors(net)
+        with average.shown():
+            judged = evaluate(net, parts.validation, batch=spec.batch, precision=spec.precision, threads=threads)
+            done = _epoch(epoch + 1, loss, judged, spec.calibration, time.monotonic() - began)
+            state = replace(
+                _after(state, done, net), trained=trained, optimizer=optimizer.state_dict(), average=average.state
+            )
+            if after_epoch is not None:
+                after_epoch(state)
     assert state is not None  # noqa: S101 (a TrainSpec has at least one epoch)
     return state
 
@@ -156,15 +166,14 @@ def _epoch(number: int, loss: float, judged: Evaluation, method: CalibrationMeth
     )
 
 
-def _after(
-    state: TrainState | None, done: Epoch, trained: Mapping[str, Tensor], optimizer: Mapping[str, Any]
-) -> TrainState:
+def _after(state: TrainState | None, done: Epoch, net: nn.Module) -> TrainState:
+    """The state with one more epoch, and with the network that was judged after it where that is the best so far."""
     if state is None:
-        return TrainState(epochs=(done,), trained=trained, optimizer=optimizer, best=1, best_trained=trained)
-    state = replace(state, epochs=(*state.epochs, done), trained=trained, optimizer=optimizer)
+        return TrainState(epochs=(done,), trained={}, optimizer={}, best=1, best_trained=trained_tensors(net))
+    longer = replace(state, epochs=(*state.epochs, done))
     if done.validation_loss < state.best_epoch.validation_loss:
-        return replace(state, best=done.epoch, best_trained=trained)
-    return state
+        return replace(longer, best=done.epoch, best_trained=trained_tensors(net))
+    return longer
 
 
 def score(net: nn.Module, state: TrainState, parts: Parts, spec: TrainSpec, *, threads: int = 2) -> Evaluation:

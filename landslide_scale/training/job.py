@@ -103,6 +103,8 @@ class FinetuneJob:
         values["data"]["path"] = redacted(self.data.path)
         if not self.inputs.terrain:
             del values["inputs"]["terrain"]  # so that runs begun before there was this go on
+        if not self.train.average:
+            del values["train"]["average"]  # likewise
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 

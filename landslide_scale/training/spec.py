@@ -40,6 +40,10 @@ class TrainSpec:
         calibration: Fitted to the validation pixels after each epoch: ``temperature`` alone, or with a bias
             (``platt``), which makes the mean probability right where landslides are as frequent as there. None is
             ``platt`` where the images are known to be a fair share of ground, else ``temperature``.
+        average: In [0, 1): where above 0, what is validated and kept is an exponential mean of the weights over the
+            steps, of which each leaves this share (less over the first: (1 + n) / (10 + n) after n). Single steps of a
+            short training differ, and which of them is best is chance; their mean does not. About 1 / (1 - average)
+            steps count: choose it so that these are a few epochs at most.
     """
 
     epochs: int = 20
@@ -58,6 +62,7 @@ class TrainSpec:
     statistics: Literal["sam", "data"] = "sam"
     clip_norm: float = 1.0
     calibration: CalibrationMethod | None = None
+    average: float = 0.0
 
     @property
     def shares(self) -> dict[str, Any]:
@@ -81,6 +86,8 @@ class TrainSpec:
                 raise InvalidConfigError(str(getattr(self, key)), expected="more than 0", key=f"train.{key}")
         if not 0 <= self.landslide_focus <= 1:
             raise InvalidConfigError(str(self.landslide_focus), expected="0 to 1", key="train.landslide_focus")
+        if not 0 <= self.average < 1:
+            raise InvalidConfigError(str(self.average), expected="at least 0 and below 1", key="train.average")
         for key in ("holdout", "validation", "beta2"):
             if not 0 < getattr(self, key) < 1:
                 raise InvalidConfigError(str(getattr(self, key)), expected="between 0 and 1", key=f"train.{key}")

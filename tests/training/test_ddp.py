@@ -20,7 +20,7 @@ from landslide_scale.training.fitting import Parts, fit, score
 from landslide_scale.training.places import PlaceAreas
 from landslide_scale.training.spec import TrainSpec
 
-SPEC = TrainSpec(epochs=2, batch=4, patch=16, precision="float32", learning_rate=1e-3)
+SPEC = TrainSpec(epochs=2, batch=4, patch=16, precision="float32", learning_rate=1e-3, average=0.5)
 
 
 class Noise:
@@ -107,7 +107,14 @@ def train(out: str, net: nn.Module) -> None:
     evaluate(Fixed(), parts.validation, batch=4, precision="float32", seen=areas)
     found = {f"image{number}": Found(height=16, width=16, landslide=0, counted=0) for number in range(3)}
     said = [values.tolist() for values in areas.by_place(found)]
-    kept = {"trained": state.trained, "losses": losses, "confusion": vars(judged.confusion), "areas": said}
+    assert state.average is not None
+    kept = {
+        "trained": state.trained,
+        "mean": state.average["mean"],
+        "losses": losses,
+        "confusion": vars(judged.confusion),
+        "areas": said,
+    }
     torch.save(kept, out)
 
 
@@ -132,11 +139,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_parameters_and_running_statistics_equal_one_process(results: dict[str, dict], name: str):
+@pytest.mark.parametrize("kind", ["trained", "mean"])
+def test_parameters_and_running_statistics_and_their_means_equal_one_process(
+    results: dict[str, dict], name: str, kind: str
+):
     alone = results[f"{name}-1-0"]
     for rank in range(2):
-        for key, tensor in alone["trained"].items():
-            torch.testing.assert_close(results[f"{name}-2-{rank}"]["trained"][key], tensor, atol=1e-5, rtol=1e-6)
+        for key, tensor in alone[kind].items():
+            torch.testing.assert_close(results[f"{name}-2-{rank}"][kind][key], tensor, atol=1e-5, rtol=1e-6)
 
 
 def test_batch_normalisation_is_the_same_in_every_worker_and_has_moved(results: dict[str, dict]):

@@ -95,9 +95,9 @@ def test_it_learns():
 
 
 @pytest.mark.parametrize("stop", [1, 3])
-@pytest.mark.parametrize("schedule", ["constant", "warmup_cosine"])
-def test_a_stopped_and_resumed_training_is_bit_equal(stop: int, schedule: str):
-    spec = TrainSpec(**vars(SPEC) | {"schedule": schedule})
+@pytest.mark.parametrize(("schedule", "average"), [("constant", 0.0), ("warmup_cosine", 0.0), ("constant", 0.8)])
+def test_a_stopped_and_resumed_training_is_bit_equal(stop: int, schedule: str, average: float):
+    spec = TrainSpec(**vars(SPEC) | {"schedule": schedule, "average": average})
     whole = fit(small_net(), parts(), spec)
 
     class StopError(Exception):
@@ -121,6 +121,22 @@ def test_a_stopped_and_resumed_training_is_bit_equal(stop: int, schedule: str):
     assert whole.best == resumed.best
     same = [[{**vars(epoch), "seconds": 0} for epoch in state.epochs] for state in (whole, resumed)]
     assert same[0] == same[1]
+
+
+def test_averaged_weights_are_what_is_judged_and_kept_and_training_goes_on_from_its_own():
+    shown: list[dict[str, torch.Tensor]] = []
+    net = small_net()
+    spec = TrainSpec(**vars(SPEC) | {"average": 0.8})
+    averaged = fit(net, parts(), spec, after_epoch=lambda _: shown.append(trained_tensors(net)))
+    plain = fit(small_net(), parts(), SPEC)
+    assert all(torch.equal(tensor, averaged.trained[name]) for name, tensor in plain.trained.items())
+    assert [epoch.loss for epoch in averaged.epochs] == [epoch.loss for epoch in plain.epochs]
+    for name, tensor in averaged.best_trained.items():
+        assert torch.equal(tensor, shown[averaged.best - 1][name])
+        assert not torch.equal(tensor, averaged.trained[name])
+    net.load_state_dict(shown[-1])
+    judged = evaluate(net, parts().validation, batch=4, precision="float32")
+    assert judged.loss == averaged.epochs[-1].validation_loss != plain.epochs[-1].validation_loss
 
 
 def test_a_finished_training_resumes_to_itself():

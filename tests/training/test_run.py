@@ -64,6 +64,13 @@ def test_settings_hold_no_secrets_and_no_machines():
     assert json.loads(json.dumps(job.settings)) == job.settings
 
 
+def test_a_run_that_averages_no_weights_has_the_settings_of_runs_from_before_it_could():
+    job = job_at("run")
+    assert "average" not in job.settings["train"]
+    averaged = replace(job, train=replace(job.train, average=0.9))
+    assert averaged.settings["train"]["average"] == 0.9
+
+
 def test_undefined_scores_are_null_in_json():
     found = scores(Confusion(tn=4))
     assert found["landslide"]["f1"] is None
