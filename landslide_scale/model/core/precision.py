@@ -27,5 +27,7 @@ def native_bf16(device: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if torch.device(device).type == "cpu":
         able = torch.cpu.get_capabilities()
-        return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+        # What the processor has, and what oneDNN, which multiplies, may use of it (ONEDNN_MAX_CPU_ISA).
+        has = bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+        return has and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 as torch's own compiler asks
     return False
