@@ -253,13 +253,13 @@ ENVIRONMENT = {
 
 @contextmanager
 def signed_borderland(folder: Path, lost: set[str]) -> Iterator[tuple[str, Site]]:
-    """The borderland behind signed addresses; files in `lost` are not there."""
+    """The borderland behind signed addresses; files in `lost` cannot be had for now."""
 
     def answer(asked: Asked) -> Answer:
         if f"sig={SECRET}" not in asked.query:
             return Answer(status=403)
         name = asked.path.removeprefix("/")
-        return Answer(status=404) if name in lost else Answer(content=(folder / name).read_bytes())
+        return Answer(status=503) if name in lost else Answer(content=(folder / name).read_bytes())
 
     with site(answer) as files:
         items = [write_item(folder, tile) for tile in border_tiles().values()]
