@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
 from landslide_scale.bands import scene_bands
-from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_line
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
@@ -21,8 +19,7 @@ from landslide_scale.scan.prepared import Foreseen, Prepared
 from landslide_scale.scan.rounds import Progress
 from landslide_scale.scan.survey import Request
 from landslide_scale.scan.verify import Verdict
-from landslide_scale.stac.items import Item, left_out
-from landslide_scale.stac.settings import CatalogConfig
+from landslide_scale.stac.windows import keys_against
 
 NAMED_FINDINGS = 100
 NAMED_FAILURES = 20
@@ -81,17 +78,10 @@ def _not_used(scenes: Sequence[str]) -> list[str]:
 def _catalogue_lines(prepared: Prepared | Foreseen) -> list[str]:
     """What of the catalogue's answer is left out by a setting."""
     items, config = prepared.survey.items, prepared.config.catalog
-    keys = Counter(key for item in items if (key := _key_against(item, config)))
+    keys = keys_against(items, config)
     return [
         *(f"left out: {count} of {len(items)} scenes found, by {key}" for key, count in sorted(keys.items())),
     ]
-
-
-def _key_against(item: Item, config: CatalogConfig) -> str:
-    try:
-        return left_out(item, config)
-    except InvalidCatalogError:  # which is said where scenes are made of Items
-        return ""
 
 
 def _region_line(request: Request, plan: Plan) -> str:

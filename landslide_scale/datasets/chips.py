@@ -181,7 +181,8 @@ def read_index(files: Files) -> ChipIndex:
         raise InvalidDatasetError(
             error.found,
             expected="the index of a whole set of chips",
-            cure="Chips that failed, or were not made yet, are made by `landslide-scale chips --resume`.",
+            cure="Look whether the path is right; chips that failed, or were not made yet, are made by "
+            "`landslide-scale chips --config FILE --resume`.",
             file=where,
         ) from error
     try:

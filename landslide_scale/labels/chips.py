@@ -128,6 +128,8 @@ def make_chips(config: ChipsConfig, engine: Engine, *, resume: bool, progress: S
     )
     plan = made.survey.plan
     progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {labelled.drawn}")
+    if not labelled.landslides.intersects(labelled.ground):
+        progress("no label meets the region: all of it is labelled as background; are both where they should be?")
     if config.region.around_labels is not None:
         progress("the region is what lies around the labels: landslides are more frequent in it than elsewhere")
     for scene in plan.quarantined:

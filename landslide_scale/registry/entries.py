@@ -12,7 +12,7 @@ from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, L
 from landslide_scale.paths import expanded, is_relative
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.packaged import PACKAGED
-from landslide_scale.registry.settings import Entry, Registry, check_names
+from landslide_scale.registry.settings import Entry, Registry, check_names, is_name
 from landslide_scale.storage.files import local_path, read_range
 from landslide_scale.strictyaml import read
 
@@ -142,9 +142,11 @@ def named(name: str) -> Listed:
     near = difflib.get_close_matches(name, known, 1) or sorted(known)
     in_the_way = Path(name).exists()
     file = f"For the file of this name write ./{name}." if in_the_way else "A file is written with a slash or a dot."
+    if not is_name(name):
+        file = "A path is no name: a file is used as it is, where a checkpoint is asked for."
     raise InvalidCheckpointError(
         "no checkpoint of this name",
-        expected=f"one of {redacted(user_registry())} ({', '.join(near)})" if near else "a name that is listed",
+        expected=f"one of {redacted(user_registry())}, such as {', '.join(near)}" if near else "a name that is listed",
         cure=f"`landslide-scale models list` lists them, `models add` makes one. {file}",
         checkpoint=name,
     )

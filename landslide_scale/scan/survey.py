@@ -313,17 +313,19 @@ def _check_enough(survey: Survey, config: CatalogConfig, searched: Collection[Wi
     """
     made = survey.plan
     layers = [layer for layer, window in enumerate(made.windows) if window in searched]
-    lacking = shortage(made, survey.aside.bad, config.max_bad, layers)
+    on_purpose = {scene.id for scene in survey.aside.excluded}
+    unusable = {scene.id for scene in made.quarantined} - on_purpose  # by what their numbers or their catalogue say too
+    lacking = shortage(made, survey.aside.bad, config.max_bad, layers) or shortage(made, unusable, 1.0, layers)
     if lacking:
         raise InvalidCatalogError(
             lacking,
             expected=f"a scene in every such window, and at most {config.max_bad:.0%} that cannot be used",
-            cure="Set right what is said of it; catalog.exclude leaves scenes out on purpose, catalog.max_bad says how "
-            "many may be bad.",
+            cure="Set right what is said of it (catalog.profile, catalog.offset); catalog.exclude leaves scenes out on "
+            "purpose, catalog.max_bad says how many may be bad.",
         )
     bare = [made.windows[layer] for layer in layers if layer in made.bare]
     if bare and (config.require == "all" or len(made.bare) == len(made.windows)):
-        raise no_scene(config, bare[0])
+        raise no_scene(config, bare[0], survey.request.ground, survey.items)
 
 
 def _ask(known: Known, doubtful: Sequence[Scene]) -> Mapping[str, Evidence]:

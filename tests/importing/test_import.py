@@ -256,6 +256,8 @@ def test_an_import_that_is_stopped_leaves_no_index_and_goes_on_to_the_same_bytes
     out = tmp_path / "chips"
     script = (
         "import sys, os, signal\n"
+        # Where the tests themselves run in the background, Ctrl-C is not heard.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from landslide_scale.importing import run\n"
         "from landslide_scale.importing.settings import ImportSettings\n"
         "from landslide_scale.runtime.console import run_guarded\n"

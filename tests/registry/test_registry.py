@@ -167,7 +167,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(typed: Type, registry: Pat
     code, said = typed("models", "fetch", "notto")
     assert code == 2
     assert "checkpoint notto: no checkpoint of this name" in said
-    assert "(noto)" in said
+    assert "such as noto. " in said
 
 
 def test_the_variable_names_a_registry_that_must_be_there(

@@ -58,6 +58,7 @@ def settle(
     frozen: Sequence[dict[str, Any]] = (),
     ground: BaseGeometry = GROUND,
     grid: GridConfig | None = None,
+    searched: Sequence[Window] = (),
 ) -> Survey:
     request = Request(
         ground=ground,
@@ -67,7 +68,8 @@ def settle(
         grid=grid or GridConfig(resolution=10, block=32, chunk=32),
         composite=CompositeConfig(method="latest", dilate_m=0),
     )
-    return settled(request, Sources(catalog=chosen), Found(new=tuple(new), frozen=tuple(frozen)))
+    found = Found(new=tuple(new), frozen=tuple(frozen), searched=tuple(searched))
+    return settled(request, Sources(catalog=chosen), found)
 
 
 def made(folder: Path, name: str, *, carried: bool, flag: bool, classes: int = 4, **changes: object) -> dict[str, Any]:
@@ -262,6 +264,17 @@ def test_the_rule_of_a_profile_holds_for_its_own_collection_alone(tmp_path: Path
     old = {**one, "properties": one["properties"] | {"s2:processing_baseline": "03.01"}}
     (scene,) = scenes([old], CatalogConfig(profile="plain", allowed_roots=(str(tmp_path),)), ("red",))
     assert not scene.doubtful
+
+
+def test_a_scan_of_which_no_scene_can_be_believed_is_refused_and_not_an_empty_map(tmp_path: Path):
+    bad = [made(tmp_path, name, carried=True, flag=True) for name in ("one", "two")]
+    with pytest.raises(InvalidCatalogError, match="no scene is left from 2023-08-01 to 2023-09-01: 2 cannot") as caught:
+        settle(config(tmp_path), bad, searched=[AUGUST])
+    assert "the first of them scene one: baseline 05.09" in str(caught.value)
+    assert "catalog.offset" in str(caught.value)
+    found = settle(config(tmp_path), [*bad, made(tmp_path, "good", carried=True, flag=False)], searched=[AUGUST])
+    assert [scene.id for scene in found.plan.scenes] == ["good"]
+    assert settle(config(tmp_path), frozen=bad).plan.scenes == ()  # a run of before goes on as it was begun
 
 
 @pytest.mark.parametrize(
