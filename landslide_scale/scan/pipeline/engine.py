@@ -95,13 +95,13 @@ def _on_ray(task: Task, how: Prediction, output: str) -> Iterator[Belt]:
     """One pipeline on the cluster for as long as the block takes."""
     with _joined(task, how.compute, output):
         flight = in_flight()
-        records = started(flight, task, how)
+        pump, records = started(flight, task, how)
         try:
             yield _RayBelt(flight=flight, records=records, task=task, compute=how.compute)
             flight.close.remote()
             ray.wait([records.completed()], timeout=PATIENCE_S)
         finally:
-            ray.cancel(records, force=True)
+            ray.kill(pump)
             ray.kill(flight)
 
 

@@ -24,6 +24,9 @@ from landslide_scale.scan.predictor import Load, Predictor
 from landslide_scale.scan.settings import PredictConfig, ScanCompute
 from landslide_scale.scan.work import Row, Task
 
+Pump = Any
+"""The actor that runs a pipeline."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
@@ -47,27 +50,25 @@ class Steps:
     write: Callable[[Row], Row]
 
 
-def started(flight: Flight, task: Task, how: Prediction) -> ray.ObjectRefGenerator:
-    """Records as JSON, in the order their units end, from a process of the cluster that runs the pipeline.
+def started(flight: Flight, task: Task, how: Prediction) -> tuple[Pump, ray.ObjectRefGenerator]:
+    """A process of the cluster that runs the pipeline, and the records it gives, as JSON, in the order units end.
 
     It is not the driver's: a process can be ended at once and from outside, whatever Ray Data is at in it, and what
-    Ray itself says of Ray Data's workers stays among Ray's own logs.
+    Ray itself says of Ray Data's workers stays among Ray's own logs. It is an actor, which is ended by `ray.kill`: to
+    cancel a task that is just ending makes Ray 2.60 abort the process that cancels.
     """
     steps = Steps(
         read=partial(work.read, task=task), unread=partial(work.unread, task=task), write=partial(work.write, task=task)
     )
-    # Begun anew, it would be fed every unit again.
-    process = ray.remote(_records).options(
-        num_cpus=0, max_retries=0, num_returns="streaming", scheduling_strategy=beside_the_driver()
-    )
-    records: ray.ObjectRefGenerator = process.remote(flight, task, how, steps)
-    return records
+    pump: Pump = ray.remote(_Pump).options(num_cpus=0, scheduling_strategy=beside_the_driver()).remote()
+    return pump, pump.records.options(num_returns="streaming").remote(flight, task, how, steps)
 
 
-def _records(flight: Flight, task: Task, how: Prediction, steps: Steps) -> Iterator[str]:
-    for batch in _dataset(flight, task, how, steps).iter_batches(batch_size=None, prefetch_batches=0):
-        for record in batch["record"]:
-            yield str(record)
+class _Pump:
+    def records(self, flight: Flight, task: Task, how: Prediction, steps: Steps) -> Iterator[str]:
+        for batch in _dataset(flight, task, how, steps).iter_batches(batch_size=None, prefetch_batches=0):
+            for record in batch["record"]:
+                yield str(record)
 
 
 def _dataset(flight: Flight, task: Task, how: Prediction, steps: Steps) -> ray.data.Dataset:
