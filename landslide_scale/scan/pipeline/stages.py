@@ -39,14 +39,16 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """What a unit goes through before and after the prediction; see :mod:`landslide_scale.scan.work`.
+    """What a unit goes through; see :mod:`landslide_scale.scan.work`.
 
     Attributes:
         unread: What is made of a unit that cannot be read, and why.
+        predictor: What predicts, once it holds its model.
     """
 
     read: Callable[[Row], Row]
     unread: Callable[[Row, str], Row]
+    predictor: type[Predictor]
     write: Callable[[Row], Row]
 
 
@@ -58,7 +60,10 @@ def started(flight: Flight, task: Task, how: Prediction) -> tuple[Pump, ray.Obje
     cancel a task that is just ending makes Ray 2.60 abort the process that cancels.
     """
     steps = Steps(
-        read=partial(work.read, task=task), unread=partial(work.unread, task=task), write=partial(work.write, task=task)
+        read=partial(work.read, task=task),
+        unread=partial(work.unread, task=task),
+        predictor=Predictor,
+        write=partial(work.write, task=task),
     )
     pump: Pump = ray.remote(_Pump).options(num_cpus=0, scheduling_strategy=beside_the_driver()).remote()
     return pump, pump.records.options(num_returns="streaming").remote(flight, task, how, steps)
@@ -90,7 +95,7 @@ def _dataset(flight: Flight, task: Task, how: Prediction, steps: Steps) -> ray.d
             memory=task.reader_bytes,
         )
         .map_batches(
-            _bound_predictor(flight, task, how),
+            _bound_predictor(steps.predictor, flight, task, how),
             batch_size=1,
             batch_format="numpy",
             compute=_pool(compute),
@@ -110,12 +115,12 @@ def _pool(compute: ScanCompute) -> ActorPoolStrategy:
     return ActorPoolStrategy(min_size=least, max_size=most)
 
 
-def _bound_predictor(flight: Flight, task: Task, how: Prediction) -> type[Predictor]:
+def _bound_predictor(predictor: type[Predictor], flight: Flight, task: Task, how: Prediction) -> type[Predictor]:
     """The predictor of one run: constructor arguments of an actor could be lost before it is restarted."""
     compute = how.compute
     device, threads = "cuda" if compute.gpus_per_predictor else "cpu", max(1, round(compute.cpus_per_predictor))
 
-    class BoundPredictor(Predictor):
+    class BoundPredictor(predictor):  # type: ignore[misc, valid-type]  # a class that is known when it is called
         def __init__(self) -> None:
             ray.get(flight.loading.remote(this_process()))
             super().__init__(how.load, patches=task.patches, settings=how.settings, device=device, threads=threads)
