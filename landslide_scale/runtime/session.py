@@ -29,6 +29,8 @@ def settle_data() -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = 0  # with -1 Ray drops rows silently when an actor dies
+    # Ray Data's own error would be in the place of what a step raised, which is lost where it crosses processes.
+    context.raise_original_map_exception = True
 
 
 _LOCAL = threading.Event()
@@ -94,9 +96,14 @@ def _start(cluster: Wanted) -> None:
 
 def of_ours(error: BaseException | None) -> LandslideScaleError | None:
     """The error that a step raised on purpose, among those that Ray wrapped around it."""
-    while error is not None and not isinstance(error, LandslideScaleError):
-        error = error.cause if isinstance(error, RayTaskError) else error.__cause__
-    return error
+    while error is not None:
+        if isinstance(error, RayTaskError):  # of the class of its cause too, with the trace for its text
+            error = error.cause
+        elif isinstance(error, LandslideScaleError):
+            return error
+        else:
+            error = error.__cause__
+    return None
 
 
 def last_line(error: BaseException) -> str:

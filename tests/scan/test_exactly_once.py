@@ -230,6 +230,7 @@ class Scan(RuleBasedStateMachine):
             "retry": False,
             "unreadable": "{}",
             "read_seconds": 0.0,
+            "wait_seconds": 0.0,
             "predict_seconds": 0.0,
             **arrays,
             "probability": probability.astype(np.float32),

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import ray
 from ray.data import ActorPoolStrategy
+from ray.exceptions import RayError
 
 from landslide_scale.bands import Reason
-from landslide_scale.runtime.session import settle_data
+from landslide_scale.runtime.session import of_ours, settle_data
 from landslide_scale.scan import work
 from landslide_scale.scan.pipeline.feed import Feed, Flight, beside_the_driver, this_process
 from landslide_scale.scan.pipeline.guard import guarded, undone
@@ -71,9 +72,13 @@ def started(flight: Flight, task: Task, how: Prediction) -> tuple[Pump, ray.Obje
 
 class _Pump:
     def records(self, flight: Flight, task: Task, how: Prediction, steps: Steps) -> Iterator[str]:
-        for batch in _dataset(flight, task, how, steps).iter_batches(batch_size=None, prefetch_batches=0):
-            for record in batch["record"]:
-                yield str(record)
+        try:
+            for batch in _dataset(flight, task, how, steps).iter_batches(batch_size=None, prefetch_batches=0):
+                for record in batch["record"]:
+                    yield str(record)
+        except (RayError, RuntimeError, OSError) as error:
+            # An error that crosses processes leaves behind what it was raised from: ours, where a step raised one.
+            raise of_ours(error) or error from None
 
 
 def _dataset(flight: Flight, task: Task, how: Prediction, steps: Steps) -> ray.data.Dataset:
