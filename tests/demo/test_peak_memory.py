@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), re
 
 def test_what_descendants_take_is_counted_and_kept_after_they_have_ended(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "EVERY_S", 0.02)
-    hungry = "import time; taken = b'x' * (200 << 20); print('ready', flush=True); time.sleep(60)"
+    hungry = "import time; taken = b'x' * (250 << 20); print('ready', flush=True); time.sleep(60)"
     between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hungry!r}])"
     with memory.watched() as peak:
         time.sleep(0.2)
@@ -32,7 +32,7 @@ def test_what_descendants_take_is_counted_and_kept_after_they_have_ended(monkeyp
             process.stdout.close()
     assert before is not None
     assert peak.most is not None
-    assert 200 * MIB < peak.most - before < 300 * MIB
+    assert 200 * MIB < peak.most - before < 350 * MIB  # what else there is here may have grown less meanwhile
 
 
 def test_where_the_system_does_not_say_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
