@@ -40,7 +40,12 @@ class Cluster:
     url: str
     environment: Mapping[str, str]
 
-    def submit(self, *entrypoint: str, folder: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    def submit(self, *entrypoint: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        """Run an entry point in a copy of a folder.
+
+        Ray 2.60 keeps one package for equal folders, drops it when the last job that used it has ended, and may drop it
+        just after it told the next job that there is one; so no two jobs here come from equal folders.
+        """
         command = [str(BIN / "ray"), "job", "submit", "--address", self.url, "--working-dir", str(folder), "--"]
         return subprocess.run(
             [*command, *entrypoint], env=self.environment, capture_output=True, text=True, check=False, timeout=280
@@ -58,10 +63,10 @@ class Cluster:
             timeout=280,
         )
 
-    def wait_for_agents(self) -> None:
+    def wait_for_agents(self, folder: Path) -> None:
         """Nodes are up some seconds before they take jobs."""
         end = time.monotonic() + 130
-        while (told := self.submit("true")).returncode:
+        while (told := self.submit("true", folder=folder)).returncode:
             assert "No available agent" in told.stderr, told.stdout + told.stderr
             assert time.monotonic() < end, told.stderr
             time.sleep(1)
@@ -104,7 +109,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         with node(environment, logs / "second", f"--address={address}"):
             wait_for_nodes(environment, address, 2, logs)
             cluster = Cluster(url=f"http://127.0.0.1:{dashboard}", environment=environment)
-            cluster.wait_for_agents()
+            cluster.wait_for_agents(tmp_path_factory.mktemp("empty"))
             yield cluster
 
 
@@ -141,7 +146,8 @@ def test_both_jobs_succeed_and_the_scan_gives_the_cube_that_one_process_gives(cl
         "output": {"run": str(tmp_path / "finetune")},
     }
     (tmp_path / "finetune.yaml").write_text(json.dumps(finetune))
-    trained = cluster.submit("python", "jobs/finetune.py", "--config", str(tmp_path / "finetune.yaml"))
+    project = clone(tmp_path / "project")
+    trained = cluster.submit("python", "jobs/finetune.py", "--config", str(tmp_path / "finetune.yaml"), folder=project)
     assert trained.returncode == 0, trained.stdout + trained.stderr
     assert "succeeded" in trained.stdout
     checkpoint = str(tmp_path / "finetune" / "checkpoint.safetensors")
@@ -150,7 +156,9 @@ def test_both_jobs_succeed_and_the_scan_gives_the_cube_that_one_process_gives(cl
         small = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}}
         settings = configured((url, tmp_path / "scenes"), checkpoint, tmp_path / "job", **small)
         (tmp_path / "job.yaml").write_text(json.dumps(settings))
-        scanned = cluster.submit("python", "jobs/scan_region.py", "--config", str(tmp_path / "job.yaml"))
+        (project / "notes.txt").write_text("edited: another copy travels")
+        asked = ("--config", str(tmp_path / "job.yaml"))
+        scanned = cluster.submit("python", "jobs/scan_region.py", *asked, folder=project)
         assert scanned.returncode == 0, scanned.stdout + scanned.stderr
         assert "succeeded" in scanned.stdout
         assert plain_scan(settings | {"output": {"run": str(tmp_path / "plain")}}, load=restore).complete
@@ -220,6 +228,7 @@ def test_a_job_is_refused_what_would_lie_in_or_is_not_in_the_copy_it_works_in(cl
 @pytest.mark.slow
 def test_a_job_with_a_wrong_configuration_fails_and_says_why(cluster: Cluster, tmp_path: Path):
     (tmp_path / "scan.yaml").write_text("region: {bbox: [0, 0, 1, 1]}\nwindows: []\nwindow: 3\n")
-    told = cluster.submit("python", "jobs/scan_region.py", "--config", str(tmp_path / "scan.yaml"))
+    project = clone(tmp_path / "project")
+    told = cluster.submit("python", "jobs/scan_region.py", "--config", str(tmp_path / "scan.yaml"), folder=project)
     assert told.returncode != 0
     assert "key window: unknown" in told.stdout

@@ -15,6 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from landslide_scale.errors import BrokenRunError, InvalidConfigError
 from landslide_scale.paths import SHARED, is_relative
+from landslide_scale.runtime.session import last_line
 
 ANSWER_S = 120.0
 """In which a machine has to say what it sees; the first task on one starts a process."""
@@ -66,9 +67,10 @@ def _without(path: Path, nodes: list[dict[str, Any]]) -> list[str]:
             seen = ray.get(answers, timeout=ANSWER_S)
         except RayError as error:
             raise BrokenRunError(
-                f"not every node of the cluster says what it sees ({type(error).__name__}: {str(error).strip()})",
+                f"not every node of the cluster says what it sees ({type(error).__name__}: {last_line(error)})",
                 expected=f"an answer within {ANSWER_S:g} s",
-                cure="Nothing was written; try again, or take the node out.",
+                cure="Nothing was written; submit again (Ray may drop a package between two jobs of one folder; an edit"
+                " in it makes a new one), or take the node out.",
             ) from None
     return [str(node["NodeManagerAddress"]) for node, sees in zip(nodes, seen, strict=True) if not sees]
 
