@@ -17,8 +17,9 @@ from zarr.errors import ZarrUserWarning
 from landslide_scale.cube.arrays import VARIABLES, Variable
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.cube.stores import store_at
-from landslide_scale.errors import RunConflictError
+from landslide_scale.errors import InvalidInputError, RunConflictError
 from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.redaction import redacted
 from landslide_scale.scene import Window
 from landslide_scale.storage.files import persistently
 
@@ -53,6 +54,23 @@ def create(
         BrokenRunError: The storage takes no more.
     """
     persistently(url, lambda: _create(url, extents, windows, grid, sharded=sharded, attributes=attributes))
+
+
+def attributes(url: str) -> dict[str, Any]:
+    """What a cube says of itself.
+
+    Raises:
+        BrokenRunError: The storage refuses to say.
+        InvalidInputError: There is no cube.
+    """
+
+    def said() -> dict[str, Any]:
+        try:
+            return dict(zarr.open_group(store_at(url, read_only=True), mode="r").attrs)
+        except FileNotFoundError:
+            raise InvalidInputError("no cube", expected="one that a scan has laid out", file=redacted(url)) from None
+
+    return persistently(url, said)
 
 
 def _create(

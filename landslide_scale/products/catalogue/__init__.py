@@ -1,0 +1,1 @@
+"""The products as a STAC catalogue of files."""

@@ -1,0 +1,29 @@
+"""Where each product lies, below the folder of a run's products."""
+
+from __future__ import annotations
+
+from landslide_scale.grid import Lattice
+from landslide_scale.scene import Window
+
+FOLDER = "products"
+"""Inside a run's folder, unless another place is asked for."""
+
+MANIFEST = "products.json"
+POLYGONS = "landslides.parquet"
+GEOPACKAGE = "landslides.gpkg"
+GEOJSON = "landslides.geojson"
+REPORT = "report.html"
+CATALOGUE = "collection.json"
+
+KINDS = ("cog", "vector", "stac", "report")
+"""What ``--only`` chooses from, in the order they are made in."""
+
+
+def days(window: Window) -> str:
+    """A window as part of a file's name."""
+    return f"{window.start:%Y%m%d}_{window.end:%Y%m%d}"
+
+
+def raster(lattice: Lattice, window: Window, name: str) -> str:
+    """A raster of one variable, zone and window; its style is beside it with the ending ``.qml``."""
+    return f"cog/{lattice.zone.group}/{days(window)}/{name}.tif"

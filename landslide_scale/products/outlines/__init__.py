@@ -1,0 +1,1 @@
+"""Landslides of the cube as polygons, whole across blocks and zones."""

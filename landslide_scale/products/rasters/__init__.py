@@ -1,0 +1,1 @@
+"""The cube as cloud-optimised GeoTIFFs, each with a style beside it."""

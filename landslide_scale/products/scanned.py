@@ -1,0 +1,120 @@
+"""A scan as products are made of it: what its folder alone tells, and its cube read box by box."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale.cube import arrays
+from landslide_scale.cube.arrays import Layer, Slot
+from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.template import attributes
+from landslide_scale.errors import InvalidInputError
+from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.scan import layout
+from landslide_scale.scan.layout import CUBE, Layout
+from landslide_scale.scan.plan import Place
+from landslide_scale.scene import Window
+from landslide_scale.storage.rundir import RunDirectory
+
+REGION = "region.geojson"
+"""Where a run keeps its region, degrees."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanned:
+    """A scan that has at least begun.
+
+    Attributes:
+        laid: Its units.
+        records: What became of them, by id.
+        facts: What its run.json says.
+        said: What its cube says of itself: checkpoint, threshold, calibration.
+    """
+
+    laid: Layout
+    records: Mapping[str, Record]
+    facts: Mapping[str, Any]
+    said: Mapping[str, Any]
+
+    @property
+    def run(self) -> RunDirectory:
+        """Its folder."""
+        return self.laid.run
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The layers, in order."""
+        return self.laid.windows
+
+    @property
+    def extents(self) -> Mapping[Lattice, PixelBox]:
+        """What each zone's group of the cube covers."""
+        return self.laid.extents
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which its checkpoint calls a pixel landslide, in (0, 1)."""
+        return float(self.said["threshold"])
+
+    @cached_property
+    def done(self) -> tuple[Place, ...]:
+        """Units that the cube holds, in the order of the plan."""
+        return tuple(place for place in self.laid.places if self._is_done(place))
+
+    @cached_property
+    def missing(self) -> tuple[str, ...]:
+        """Units that failed or were not come to."""
+        return tuple(place.id for place in self.laid.places if not self._is_done(place))
+
+    @cached_property
+    def cube_sha256(self) -> str:
+        """Of what the ledger says is stored: another cube, or one that was gone on with, has another."""
+        stored = {place.id: self.records[place.id].sha256 for place in self.done}
+        return hashlib.sha256(json.dumps(stored, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def region(self) -> BaseGeometry:
+        """Ground that was asked for, degrees; of a run that did not keep it, the outlines of its blocks."""
+        if self.run.exists(REGION):
+            return shapely.from_geojson(self.run.read(REGION))
+        blocks = {(place.lattice, place.block): place for place in self.laid.places}
+        return shapely.union_all([one.lattice.zone.clip(one.lattice.outline(one.box)) for one in blocks.values()])
+
+    def read(self, lattice: Lattice, box: PixelBox, layer: int) -> Layer:
+        """Any pixels of a zone's group, arrays (H, W); what is not stored is fill.
+
+        Args:
+            lattice: Of the zone.
+            box: Inside what the group covers; it may cross blocks.
+            layer: Index of the window.
+        """
+        return arrays.read(
+            Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=box, layer=layer)
+        )
+
+    def _is_done(self, place: Place) -> bool:
+        record = self.records.get(place.id)
+        return record is not None and record.done
+
+
+def scanned(run: RunDirectory) -> Scanned:
+    """What there is of a scan.
+
+    Raises:
+        InvalidInputError: The folder holds no scan, or nothing of one is done yet.
+    """
+    laid, facts = layout.load(run), run.read_json("run.json")
+    found = Scanned(laid=laid, records=Ledger(run).records(), facts=facts, said=attributes(run.at(CUBE)))
+    if not found.done:
+        raise InvalidInputError(
+            "a scan of which no unit is done", expected="at least one", cure="Go on with it by scan --resume.", run=run
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Polygons as GeoPackage, GeoParquet and GeoJSON."""
