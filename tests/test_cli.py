@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -49,7 +50,9 @@ def test_a_shell_completes_commands_kinds_and_options(words: str, at: int, expec
 
 @pytest.mark.parametrize("command", [[str(COMMAND)], [sys.executable, "-m", "landslide_scale"]])
 def test_the_completion_that_is_shown_is_of_the_command(command: list[str]):
-    done = subprocess.run([*command, "--show-completion", "bash"], capture_output=True, text=True, check=True)
+    # Typed in a shell, for it is the shell above it that the command is asked to complete for.
+    typed = f"{shlex.join([*command, '--show-completion'])}; exit $?"
+    done = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, check=True)
     assert "_LANDSLIDE_SCALE_COMPLETE=complete_bash" in done.stdout
     assert re.search(r"complete .* landslide-scale$", done.stdout, re.MULTILINE)
 

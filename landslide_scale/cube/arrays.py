@@ -164,13 +164,14 @@ def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
     """
     assert slot.aligned, "a worker writes whole shards only"  # noqa: S101 our own invariant
     arrays = {name: persistently(slot.cube, partial(_array, slot, name)) for name in _NAMES}
-    for name, array in arrays.items():
-        persistently(slot.cube, partial(array.__setitem__, slot.index, getattr(layer, name)))
     written = _store(slot.cube).written
     side = (arrays[_NAMES[0]].shards or arrays[_NAMES[0]].chunks)[-1]
-    kept = {
-        name: {key: written.pop(key) for key in keys if key in written} for name, keys in objects(slot, side).items()
-    }
+    names = objects(slot, side)
+    for key in (key for keys in names.values() for key in keys):
+        written.pop(key, None)  # of a try of this unit that failed between two objects
+    for name, array in arrays.items():
+        persistently(slot.cube, partial(array.__setitem__, slot.index, getattr(layer, name)))
+    kept = {name: {key: written.pop(key) for key in keys if key in written} for name, keys in names.items()}
     return {name: stored(contents) for name, contents in kept.items() if contents}
 
 

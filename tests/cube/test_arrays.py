@@ -19,7 +19,7 @@ from landslide_scale.bands import NEVER, Reason
 from landslide_scale.cube.arrays import VARIABLES, Layer, Slot, objects, quantised, read, stored, write
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.cube.template import create
-from landslide_scale.errors import RunConflictError
+from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scene import Window, utc
 
@@ -115,6 +115,18 @@ def test_a_unit_written_again_replaces_what_was_there_to_the_last_byte(tmp_path:
     write(slot(url), a_layer(1))
     assert contents(url) == once
     write(slot(url), NOTHING)
+    assert shards(url) == set()
+
+
+def test_what_is_said_of_a_unit_is_of_the_try_that_ended_and_not_of_one_that_failed_in_between(tmp_path: Path):
+    url = made(str(tmp_path / "cube.zarr"))
+    in_the_way = tmp_path / "cube.zarr" / NORTH33.zone.group / "clear_count" / "c"
+    in_the_way.write_bytes(b"no folder")
+    with pytest.raises(BrokenRunError):
+        write(slot(url), a_layer(1))
+    assert shards(url)
+    in_the_way.unlink()
+    assert write(slot(url), NOTHING) == {}
     assert shards(url) == set()
 
 
