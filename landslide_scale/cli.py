@@ -15,7 +15,7 @@ COMMAND = "landslide-scale"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
-ConfigFile = Annotated[str, typer.Option("--config", help="YAML file; see configs/.")]
+ConfigFile = Annotated[str, typer.Option("--config", help="YAML file; `landslide-scale init` writes one to begin with.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that the output holds.")]
 
 importing = typer.Typer(no_args_is_help=True, help="Labelled images that others published, made into training chips.")

@@ -180,7 +180,8 @@ def load(kind: type[C], path: str | Path) -> C:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidConfigError(str(error), expected="a readable YAML file", file=path) from error
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)  # without the path
+        raise InvalidConfigError(said, expected="a readable YAML file", file=path) from error
     return read(kind, text, source=str(path))
 
 
