@@ -246,7 +246,10 @@ def test_nothing_but_the_commands_imports_the_made_world():
                 "commands",
             },
         ),
-        ("labels.settings.ChipsConfig", {"labels.chips", "configuring.kinds", "demo.run", "commands"}),
+        (
+            "labels.settings.ChipsConfig",
+            {"labels.chips", "labels.foreseen", "configuring.kinds", "demo.run", "commands"},
+        ),
         ("training.settings.FinetuneConfig", {"paper.trials", "configuring.kinds", "demo.run", "commands"}),
     ],
 )

@@ -66,8 +66,8 @@ def _in_degrees(shapes: Any, **where: object) -> Any:  # noqa: ANN401 geopandas 
         raise InvalidRegionError(
             "no coordinate reference system",
             expected="one stated in the file",
-            cure="A Shapefile has it in a .prj beside it. Assign the one it was drawn in, in QGIS (Assign projection) or "
-            "by `ogr2ogr -a_srs EPSG:CODE NEW.gpkg OLD`.",
+            cure="Of a Shapefile it is the .prj. Assign the one it was drawn in: QGIS's Assign projection, or "
+            "`ogr2ogr -a_srs EPSG:CODE NEW.gpkg OLD`.",
         ).at(**where)
     if shapes.empty:
         raise InvalidRegionError("no features", expected="at least one polygon").at(**where)

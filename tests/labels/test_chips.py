@@ -15,7 +15,8 @@ from landslide_scale.datasets.chips import read_index
 from landslide_scale.datasets.files import LocalFiles
 from landslide_scale.imagery.observe import observe
 from landslide_scale.label_values import IGNORE, LANDSLIDE
-from landslide_scale.labels.chips import chips_plan, make_chips
+from landslide_scale.labels.chips import make_chips
+from landslide_scale.labels.foreseen import chips_plan
 from landslide_scale.storage.rundir import RunDirectory
 
 
