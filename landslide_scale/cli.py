@@ -15,7 +15,7 @@ COMMAND = "landslide-scale"
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
-ConfigFile = Annotated[str, typer.Option("--config", help="YAML file; see configs/.")]
+ConfigFile = Annotated[str, typer.Option("--config", help="YAML file; `landslide-scale init` begins one.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that the output holds.")]
 
 importing = typer.Typer(no_args_is_help=True, help="Labelled images that others published, made into training chips.")
@@ -49,7 +49,7 @@ def plan(
         str, typer.Option(metavar="NAMES", help="Plan for a checkpoint of these bands, as red,green,blue,slope.")
     ] = "",
 ) -> None:
-    """Dry run of a scan: scenes, blocks, GB to read, patches; nothing is written; needs no checkpoint."""
+    """Dry run of any configuration: scenes, labels, images, weights; nothing is written; a scan needs no checkpoint."""
     named = tuple(name.strip() for name in bands.split(",") if name.strip())
     sys.exit(run_guarded(lambda: _commands().plan(config, named)))
 
@@ -78,7 +78,7 @@ def status(
     run: RunFolder,
     map_file: Annotated[str | None, typer.Option("--map", help="Also draw a map of coverage: .png or .html.")] = None,
 ) -> None:
-    """The ledger of a scan as one table: units, ground, errors, seconds."""
+    """The ledger of a scan as one table: units, ground, errors, seconds; of a folder of chips what became of them."""
     sys.exit(run_guarded(lambda: _commands().status(run, map_file)))
 
 
@@ -207,6 +207,12 @@ def add_model(
 ) -> None:
     """Give a checkpoint a name in your registry; what it takes is read from its card."""
     sys.exit(run_guarded(lambda: _commands().models_add(checkpoint, name, data, licence, held_out or [])))
+
+
+@models.command("remove")
+def remove_model(name: Name) -> None:
+    """Take a name out of your registry; the checkpoint's file stays."""
+    sys.exit(run_guarded(lambda: _commands().models_remove(name)))
 
 
 @app.command()

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from landslide_scale.configuring.kinds import begun
+from landslide_scale.configuring.kinds import begun, kind_of
 from landslide_scale.configuring.kinds import schema as schema_of
 from landslide_scale.demo.recipe import ModelName
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.importing.run import import_patches
 from landslide_scale.importing.settings import ImportSettings
 from landslide_scale.importing.summary import lines as import_lines
+from landslide_scale.inspection.chips import chips_status
 from landslide_scale.inspection.coverage import MAPS
 from landslide_scale.inspection.status import lines
 from landslide_scale.inspection.status import status as run_status
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.engine import on_ray
+from landslide_scale.labels.foreseen import foresee as foresee_chips
+from landslide_scale.labels.foreseen import plan_lines as chips_lines
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.model.checkpoint import identified
+from landslide_scale.paper.foreseen import foresee as foresee_benchmark
+from landslide_scale.paper.foreseen import plan_lines as benchmark_lines
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.study import run_benchmark
 from landslide_scale.paths import expanded, for_workers, input_place, output_place
 from landslide_scale.redaction import redacted
-from landslide_scale.registry.adding import Told, add, entry_of, scores_told
+from landslide_scale.registry.adding import Told, add, entry_of, remove, scores_told
 from landslide_scale.registry.entries import listed, named, user_registry
 from landslide_scale.registry.located import Located, located
 from landslide_scale.registry.report import list_lines, show_lines
@@ -49,10 +54,12 @@ from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify as verify_run
 from landslide_scale.storage.files import write_whole
 from landslide_scale.storage.rundir import RunDirectory
-from landslide_scale.strictyaml import Section
+from landslide_scale.strictyaml import Section, keys_of
 from landslide_scale.strictyaml import load as load_file
 from landslide_scale.training.assess import evaluate_checkpoint
 from landslide_scale.training.engine import finetune as run_finetune
+from landslide_scale.training.foreseen import foresee as foresee_training
+from landslide_scale.training.foreseen import plan_lines as training_lines
 from landslide_scale.training.run import CHECKPOINT
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
@@ -76,11 +83,30 @@ def _given(text: str, rule: Callable[[str], str], key: str) -> str:
 
 
 def plan(path: str, bands: tuple[str, ...] = ()) -> int:
-    """Print what a scan would do; of a checkpoint that takes `bands`, or of any, where none is named."""
+    """Print what a command would do with a configuration; a scan with a checkpoint of `bands`, where some are named."""
+    file = _given(path, input_place, "--config")
+    try:
+        kind = kind_of(keys_of(file))
+    except InvalidConfigError as error:
+        raise error.at(file=file) from None
+    if bands and kind != "scan":
+        raise InvalidConfigError(f"bands for {kind}", expected="a configuration of scan", key="--bands")
+    say("\n".join(_scan_lines(path, bands) if kind == "scan" else _PLANNED[kind](path)))
+    return 0
+
+
+def _scan_lines(path: str, bands: tuple[str, ...]) -> list[str]:
     wanted = load(ScanConfig, path)
     without = bool(bands) or wanted.model.checkpoint is None
-    say("\n".join(plan_lines(foresee(wanted, bands) if without else prepare(wanted))))
-    return 0
+    return plan_lines(foresee(wanted, bands) if without else prepare(wanted))
+
+
+_PLANNED: Mapping[str, Callable[[str], list[str]]] = {
+    "chips": lambda path: chips_lines(foresee_chips(load(ChipsConfig, path))),
+    "finetune": lambda path: training_lines(foresee_training(finetune_job(load(FinetuneConfig, path)))),
+    "benchmark": lambda path: benchmark_lines(foresee_benchmark(load(BenchmarkConfig, path))),
+}
+"""What would be done with a configuration of a kind, beside a scan's."""
 
 
 def init(kind: str, region: str | None, out: str | None) -> int:
@@ -132,7 +158,13 @@ def status(url: str, map_file: str | None) -> int:
     draw = None if map_file is None else MAPS.get(PurePath(map_file).suffix.lower())
     if map_file is not None and draw is None:
         raise InvalidConfigError(map_file, expected=f"a name that ends in {' or '.join(MAPS)}", key="--map")
-    found, laid, records = run_status(RunDirectory(_given(url, expanded, RUN_DIR)))
+    run = RunDirectory(_given(url, expanded, RUN_DIR))
+    if run.exists("run.json") and run.claimed()["kind"] == "chips":
+        if map_file is not None:
+            raise InvalidConfigError("a map of chips", expected="the folder of a scan", key="--map")
+        say("\n".join(chips_status(run)))
+        return 0
+    found, laid, records = run_status(run)
     said = lines(found)
     say("\n".join(said))
     if map_file is not None and draw is not None:
@@ -152,6 +184,10 @@ def chips(path: str, *, resume: bool) -> int:
         f"{made.kept} of {made.planned} chips kept in {made.directory}: {made.landslide_pixels:,} of {made.pixels:,} "
         f"observed pixels are landslide{ring}"
     )
+    if made.outside:
+        say(f"not kept: {made.outside} chips, most of which lies outside the region")
+    if made.unobserved:
+        say(f"not kept: {made.unobserved} chips, of which less than half is observed ground (clouds, no data)")
     return 0
 
 
@@ -232,6 +268,12 @@ def models_add(url: str, name: str, data: str, licence: str, held_out: Sequence[
         trained_on=found.card.trained_on,
     )
     say(f"{entry.name} is listed in {redacted(add(entry))}")
+    return 0
+
+
+def models_remove(name: str) -> int:
+    """Take a name out of the user's registry."""
+    say(f"{name} is no more listed in {redacted(remove(name))}")
     return 0
 
 

@@ -41,11 +41,9 @@ class LandslideScaleError(Exception):
     def __str__(self) -> str:
         place = ", ".join(f"{name} {value}" for name, value in self.where.items())
         text = f"{place}: {self.found}" if place else self.found
-        if self.expected:
-            text += f"; expected {self.expected}"
-        if self.cure:
-            text += f". {self.cure}"
-        return text
+        if self.expected:  # what was found may be another error, which ends as a sentence
+            text = f"{text.removesuffix('.')}; expected {self.expected}"
+        return f"{text.removesuffix('.')}. {self.cure}" if self.cure else text
 
     def at(self, **where: object) -> Self:
         """The same error with more said about where it happened; what is already known is kept."""

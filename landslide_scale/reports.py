@@ -66,7 +66,10 @@ def _window_line(plan: Plan, layer: int) -> str:
     scenes = [sum(span.holds(scene.sensed) for scene in plan.scenes) for span in window.spans]
     by_year = f" ({' + '.join(map(str, scenes))})" if len(scenes) > 1 else ""
     empty = ", its layer stays empty" if layer in plan.unseen else ""
-    return f"{window.days}: {sum(scenes)} scenes{by_year}{empty}"
+    units = [unit for unit in plan.units if unit.layer == layer]
+    without = sum(not unit.scenes for unit in units)
+    bare = f", {without / len(units):.1%} of its units without any" if without and not empty else ""
+    return f"{window.days}: {sum(scenes)} scenes{by_year}{bare}{empty}"
 
 
 def _not_used(scenes: Sequence[str]) -> list[str]:

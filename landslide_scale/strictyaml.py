@@ -177,11 +177,24 @@ def load(kind: type[C], path: str | Path) -> C:
     Raises:
         InvalidConfigError: It cannot be read, is no YAML mapping, or holds a key or value that is refused.
     """
+    return read(kind, _text(path), source=str(path))
+
+
+def keys_of(path: str | Path) -> tuple[str, ...]:
+    """The keys at the top of a configuration file, of whatever kind it is.
+
+    Raises:
+        InvalidConfigError: It cannot be read, or is no YAML mapping.
+    """
+    return tuple(_mapping(_content(_text(path), source=str(path)), source=str(path)))
+
+
+def _text(path: str | Path) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidConfigError(str(error), expected="a readable YAML file", file=path) from error
-    return read(kind, text, source=str(path))
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)  # without the path
+        raise InvalidConfigError(said, expected="a readable YAML file", file=path) from error
 
 
 def read(kind: type[C], text: str, *, source: str) -> C:
@@ -190,14 +203,18 @@ def read(kind: type[C], text: str, *, source: str) -> C:
     Raises:
         InvalidConfigError: It is no YAML mapping, or holds a key or value that is refused.
     """
+    return parse(kind, _content(text, source=source), source=source)
+
+
+def _content(text: str, *, source: str) -> object:
     try:
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 a SafeLoader
+        content: object = yaml.load(text, Loader=_Loader)  # noqa: S506 a SafeLoader
     except InvalidConfigError as error:
         raise error.at(file=source) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         said = " ".join(str(error).split()).replace('"<unicode string>", ', "")
         raise InvalidConfigError(said, expected=expected_yaml(said), file=source) from error
-    return parse(kind, content, source=source)
+    return content
 
 
 def parse(kind: type[C], content: object, *, source: str = "configuration") -> C:
@@ -206,16 +223,21 @@ def parse(kind: type[C], content: object, *, source: str = "configuration") -> C
     Raises:
         InvalidConfigError: A key or value is refused; every one of them is named.
     """
-    if not isinstance(content, dict):
-        raise InvalidConfigError(f"a {type(content).__name__}", expected="a mapping of sections", file=source)
+    mapping = _mapping(content, source=source)
     try:
-        return kind.model_validate_json(_json(content))
+        return kind.model_validate_json(_json(mapping))
     except ValidationError as error:
         schema = kind.model_json_schema()
         problems = [_problem(detail, schema) for detail in error.errors(include_url=False)]
         raise InvalidConfigError("; ".join(problems), file=source) from None  # the chain repeats values
     except InvalidConfigError as error:
         raise error.at(file=source) from error
+
+
+def _mapping(content: object, *, source: str) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise InvalidConfigError(f"a {type(content).__name__}", expected="a mapping of sections", file=source)
+    return content
 
 
 def _json(content: object) -> str:

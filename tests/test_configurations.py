@@ -334,9 +334,25 @@ def test_a_section_may_be_merged_into_another_that_overrides_it(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["absent.yaml", "."])
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str):
-    with pytest.raises(InvalidConfigError, match="readable YAML file"):
+def test_a_file_that_cannot_be_read_is_refused_and_its_path_said_once(tmp_path: Path, name: str):
+    with pytest.raises(InvalidConfigError, match="readable YAML file") as caught:
         load(ScanConfig, tmp_path / name)
+    assert str(caught.value).count(str(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("url", ["earth-search.aws.element84.com/v1", "/catalogue", "htps://host/v1", "http://"])
+def test_an_address_of_a_catalogue_that_is_none_is_refused_by_its_key(url: str):
+    text = refusal(changed("catalog.url", url))
+    assert "key catalog.url" in text
+    assert "by http(s), as https://" in text
+
+
+def test_labels_are_a_file_and_no_box():
+    content = scan_content() | {"labels": {"bbox": [14.1, 46.1, 14.2, 46.2]}, "directory": "chips"}
+    del content["model"], content["output"]
+    text = refusal(content, ChipsConfig)
+    assert "key labels.file: missing" in text
+    assert "key labels.bbox: unknown" in text
 
 
 def finetune_content(**sections: object) -> dict[str, Any]:

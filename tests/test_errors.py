@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from landslide_scale import errors
-from landslide_scale.errors import LandslideScaleError
+from landslide_scale.errors import InvalidConfigError, LandslideScaleError
 
 
 def descendants(kind: type[LandslideScaleError]) -> list[type[LandslideScaleError]]:
@@ -61,3 +61,10 @@ def test_every_class_is_named_for_a_handler_by_its_place_in_the_tree():
     assert issubclass(errors.TryAgainError, errors.ReadError)
     assert issubclass(errors.PermanentReadError, errors.ReadError)
     assert not issubclass(errors.ReadError, errors.InvalidInputError)
+
+
+def test_what_was_found_may_be_a_sentence_and_no_punctuation_is_doubled():
+    inner = str(InvalidConfigError("no asset", expected="one", cure="Name it otherwise."))
+    said = "no asset; expected one. Name it otherwise"
+    assert str(InvalidConfigError(inner, expected="a scene")) == f"{said}; expected a scene"
+    assert str(InvalidConfigError(inner, cure="Look.")) == f"{said}. Look."

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.keys import schema as schemas
-from landslide_scale.keys.sheet import sheet
+from landslide_scale.keys.sheet import Given, sheet
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.region.polygons import load as load_region
@@ -56,7 +56,7 @@ KINDS: Mapping[str, Kind] = {
             "windows": [{"start": "2024-10-01", "end": "2024-12-01"}],
             "directory": "runs/chips",
         },
-        then=("chips",),
+        then=("plan", "chips"),
     ),
     "finetune": Kind(
         model=FinetuneConfig,
@@ -65,7 +65,7 @@ KINDS: Mapping[str, Kind] = {
             "base_weights": _SAM_B,
             "output": {"run": "runs/finetune"},
         },
-        then=("finetune", "evaluate"),
+        then=("plan", "finetune", "evaluate"),
     ),
     "benchmark": Kind(
         model=BenchmarkConfig,
@@ -75,9 +75,28 @@ KINDS: Mapping[str, Kind] = {
             "base_weights": {"LandslideNet": _SAM_B},
             "output": {"run": "runs/benchmark"},
         },
-        then=("benchmark",),
+        then=("plan", "benchmark"),
     ),
 }
+
+
+def kind_of(keys: Collection[str]) -> str:
+    """Which kind of configuration has these keys at its top: the one that knows most of them.
+
+    One key that is misspelt does not make it another; of kinds that know as many, the first of :data:`KINDS` is taken.
+
+    Raises:
+        InvalidConfigError: No kind knows any.
+    """
+    known = {name: len(set(keys) & kind.model.model_fields.keys()) for name, kind in KINDS.items()}
+    best = max(known, key=lambda name: known[name])
+    if not known[best]:
+        raise InvalidConfigError(
+            f"the keys {', '.join(keys)}" if keys else "no keys",
+            expected=f"a configuration of {', '.join(KINDS)}",
+            cure="`landslide-scale init` begins one.",
+        )
+    return best
 
 
 def schema(kind: str) -> dict[str, Any]:
@@ -106,9 +125,9 @@ def begun(kind: str, region: str | None = None) -> str:
     return "\n".join(head) + "\n\n" + sheet(schema(kind), example)
 
 
-def _checked(kind: str, region: str) -> dict[str, str]:
+def _checked(kind: str, region: str) -> Given:
     if "region" not in KINDS[kind].model.model_fields:
         able = " or ".join(name for name, one in KINDS.items() if "region" in one.model.model_fields)
         raise InvalidConfigError(f"{kind}, which has no region", expected=able, key="--region")
     load_region(RegionConfig(file=region))
-    return {"file": region}
+    return Given(file=region)

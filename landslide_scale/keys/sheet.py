@@ -25,6 +25,10 @@ _TYPES = {"integer": "a whole number", "number": "a number", "boolean": "true or
 Tree = Mapping[str, Any]
 
 
+class Given(dict[str, Any]):
+    """Values of a section that are the user's own, and no example."""
+
+
 def sheet(schema: Tree, example: Tree) -> str:
     """The configuration of a schema as YAML.
 
@@ -49,7 +53,8 @@ class _Sheet:
         for key, field in section["properties"].items():
             inner = resolved(field, self._definitions)
             value = given.get(key, inner.get("default"))
-            note = _note(inner, value, required=key in section.get("required", ()))
+            own = isinstance(value, Given) or isinstance(given, Given)
+            note = "" if own else _note(inner, value, required=key in section.get("required", ()))
             yield [*_comment(_meaning(inner, note)), *self._entry(key, inner, value)]
 
     def _entry(self, key: str, inner: Tree, value: Any) -> list[str]:  # noqa: ANN401 JSON

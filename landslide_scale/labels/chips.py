@@ -14,27 +14,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from shapely.geometry.base import BaseGeometry
-
 from landslide_scale.cube.ledger import Ledger, Record
-from landslide_scale.datasets.chips import INDEX
-from landslide_scale.errors import IncompleteRunError, RunConflictError
-from landslide_scale.grid import PatchLattice
-from landslide_scale.labels.ground import LabelledGround
+from landslide_scale.datasets.chips import INDEX, LEAST_OBSERVED
+from landslide_scale.errors import IncompleteRunError, InvalidDatasetError
+from landslide_scale.labels.foreseen import Foreseen, foresee
 from landslide_scale.labels.index import index
-from landslide_scale.labels.making import Task, changed, counted
+from landslide_scale.labels.making import Task, changed, counted, dropped
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.redaction import redacted_values
-from landslide_scale.region.metres import check_metres
-from landslide_scale.scan.plan import Plan, WorkUnit
+from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.rounds import Passes, Stream, differing, shortage, unreadable, worked_on
-from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, settled, without
+from landslide_scale.scan.survey import without
 from landslide_scale.stac.aside import keep_aside
 from landslide_scale.stac.frozen import DEM, SCENES, freeze
 from landslide_scale.stac.settings import DemConfig
-from landslide_scale.storage.files import PARTIAL
-from landslide_scale.storage.lease import PREFIX, Lease, held
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.lease import Lease, held
 
 Engine = Callable[[Task], AbstractContextManager[Stream]]
 """What has chips made, for as long as the block takes."""
@@ -51,6 +45,8 @@ class ChipsSummary:
 
     Attributes:
         ignored_pixels: Observed pixels that are ignored for lying around a landslide.
+        outside: Chips that are not kept because most of them lies outside the region.
+        unobserved: Those of which too little was observed.
         quarantined: Scenes that were not used, and why.
     """
 
@@ -60,17 +56,13 @@ class ChipsSummary:
     pixels: int
     landslide_pixels: int
     ignored_pixels: int = 0
+    outside: int = 0
+    unobserved: int = 0
     quarantined: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Set:
-    """A set of chips that can be begun, or gone on with."""
-
-    config: ChipsConfig
-    directory: RunDirectory
-    survey: Survey
-    labelled: LabelledGround
+class _Set(Foreseen):
+    """A set of chips at work."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -114,29 +106,15 @@ def make_chips(config: ChipsConfig, engine: Engine, *, resume: bool, progress: S
         progress: Given lines of text.
 
     Raises:
-        InvalidInputError: Region, labels, catalogue or folder do not fit; nothing was written.
+        InvalidInputError: Region, labels, catalogue or folder do not fit; nothing was written. Or no chip shows enough
+            ground to be kept, which only reading can tell: there is no index.
         AwayError: The catalogue, or the cluster, cannot be reached now; nothing was written.
         IncompleteRunError: Some chips failed; the others are kept, but there is no index. `resume` retries those.
         BrokenRunError: It cannot go on; `resume` continues it.
     """
-    directory = RunDirectory(config.directory)
-    if not directory.exists("run.json") and any(map(_is_others, directory.names("", ""))):
-        raise RunConflictError("a folder with files in it", expected="an empty one", directory=directory)
-    labelled = LabelledGround.of(config.labels, config.region)
-    made = _Set(
-        config=config, directory=directory, survey=_surveyed(config, labelled.ground, directory), labelled=labelled
-    )
-    plan = made.survey.plan
-    progress(f"{len(plan.units)} chips of {config.size} px from {len(plan.scenes)} scenes, {labelled.drawn}")
-    if not labelled.landslides.intersects(labelled.ground):
-        progress("no label meets the region: all of it is labelled as background; are both where they should be?")
-    if config.region.around_labels is not None:
-        progress("the region is what lies around the labels: landslides are more frequent in it than elsewhere")
-    for scene in plan.quarantined:
-        progress(f"not used: scene {scene.id}: {scene.quarantine}")
-    for layer in plan.unseen:
-        progress(f"no scene from {plan.windows[layer].days}: it gives no chips")
-    for line in made.survey.noticed:
+    made = _Set(**vars(foresee(config)))
+    directory = made.directory
+    for line in made.notices:
         progress(line)
     if directory.exists("run.json"):  # taken already, and perhaps complete
         with held(directory) as lease:
@@ -146,40 +124,6 @@ def make_chips(config: ChipsConfig, engine: Engine, *, resume: bool, progress: S
     with engine(made.task) as stream, held(directory) as lease:
         directory.claim("chips", made.settings, resume=resume)
         return _finish(made, lease, lambda _: nullcontext(stream))
-
-
-def chips_plan(config: ChipsConfig) -> Plan:
-    """Blocks of one chip each over the labelled ground.
-
-    Raises:
-        InvalidInputError: Anything the user gave that does not fit; nothing has been written.
-    """
-    return _surveyed(
-        config, LabelledGround.of(config.labels, config.region).ground, RunDirectory(config.directory)
-    ).plan
-
-
-def _is_others(name: str) -> bool:
-    """Whether a file is of somebody else, and not of a run that was killed as it began."""
-    return not name.startswith(PREFIX) and not name.endswith(PARTIAL)
-
-
-def _surveyed(config: ChipsConfig, ground: BaseGeometry, directory: RunDirectory) -> Survey:
-    request = _requested(config, ground)
-    check_metres(config.grid.crs, request.ground)
-    sources = Sources(catalog=config.catalog, dem=config.dem)
-    return settled(request, sources, kept_or_searched(directory, request, sources))
-
-
-def _requested(config: ChipsConfig, ground: BaseGeometry) -> Request:
-    return Request(
-        ground=ground,
-        windows=config.windows,
-        bands=config.bands,
-        patches=PatchLattice(patch=config.size, halo=0),
-        grid=config.grid.model_copy(update={"block": config.size, "chunk": config.size}),
-        composite=config.composite,
-    )
 
 
 def _finish(made: _Set, lease: Lease, engine: Engine) -> ChipsSummary:
@@ -282,6 +226,15 @@ def _check_complete(made: _Set, records: Mapping[str, Record], lacking: str) -> 
 def _completed(made: _Set, records: Mapping[str, Record]) -> ChipsSummary:
     config, plan = made.config, made.survey.plan
     of_plan = [records[unit.id] for unit in plan.units]
+    outside, unobserved = dropped(of_plan, plan.units)
+    if outside + unobserved == len(of_plan):
+        raise InvalidDatasetError(
+            f"none of {len(of_plan)} chips is kept: {outside} lie mostly outside the region, of {unobserved} "
+            "too little was observed",
+            expected=f"chips of which at least {LEAST_OBSERVED:.0%} is observed ground of the region",
+            cure="Look at windows, composite.clear and composite.mask, at region and size, and take another directory.",
+            directory=made.directory,
+        )
     content = index(
         config.bands,
         config.size,
@@ -301,6 +254,8 @@ def _completed(made: _Set, records: Mapping[str, Record]) -> ChipsSummary:
         pixels=counted(of_plan, "pixels"),
         landslide_pixels=counted(of_plan, "landslide_pixels"),
         ignored_pixels=counted(of_plan, "ignored_pixels"),
+        outside=outside,
+        unobserved=unobserved,
         quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),
     )
     made.directory.note(state="complete", kept=summary.kept, planned=summary.planned)

@@ -150,7 +150,13 @@ def _image(unit: WorkUnit, task: Task) -> Image:
 
 def _kept(record: Record, unit: WorkUnit, image: Image, task: Task) -> Record:
     """What is said of a chip once it is written, or known to show too little."""
-    counted = (image.reason == Reason.OBSERVED) & unit.lattice.inside(unit.box, task.ground)
+    inside = unit.lattice.inside(unit.box, task.ground)
+    counted = (image.reason == Reason.OBSERVED) & inside
+    record = replace(
+        record,
+        km2=float(inside.sum() * unit.lattice.resolution**2 / 1e6),
+        clear_fraction=float(counted.sum() / max(inside.sum(), 1)),
+    )
     landslides, ring = _landslides(unit, task)
     ignored = counted & ring
     label = np.where(counted & ~ring, landslides, np.uint8(IGNORE)).astype(np.uint8)
@@ -181,6 +187,23 @@ def counted(records: Iterable[Record], key: str) -> int:
     Of chips made before there was a key, nothing was of its kind.
     """
     return sum(int(record.stored[STORED].get(key, 0)) for record in records if record.state == "written")
+
+
+def dropped(records: Iterable[Record], units: Iterable[WorkUnit]) -> tuple[int, int]:
+    """How many chips are not kept for lying mostly outside the region, and how many for what was observed of them.
+
+    Args:
+        records: Of all chips.
+        units: Likewise, in the same order.
+    """
+    empty = [(record, unit) for record, unit in zip(records, units, strict=True) if record.state == "empty"]
+    outside = sum(record.km2 < LEAST_OBSERVED * _km2(unit) for record, unit in empty)
+    return outside, len(empty) - outside
+
+
+def _km2(unit: WorkUnit) -> float:
+    rows, cols = unit.box.shape
+    return rows * cols * unit.lattice.resolution**2 / 1e6
 
 
 def changed(records: Mapping[str, Record], sizes: Mapping[str, int]) -> list[Record]:

@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.errors import InvalidRegionError
 from landslide_scale.grid import Zone, project
 from landslide_scale.region.layers import Layer, chosen_layers
-from landslide_scale.region.polygons import HALF_TURN, in_degrees, read_polygons
+from landslide_scale.region.polygons import HALF_TURN, in_degrees
 from landslide_scale.region.settings import LabelsConfig
 
 _QUARTER = 16
@@ -56,8 +56,6 @@ def draw(config: LabelsConfig) -> Drawn:
     Raises:
         InvalidRegionError: The file cannot be read, no feature meets the condition, or one is no valid polygon.
     """
-    if config.bbox is not None:
-        return Drawn(polygons=read_polygons(config), read=1)
     layers = chosen_layers(config, config.where)
     repaired = dropped = 0
     if config.repair:

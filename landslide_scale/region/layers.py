@@ -27,7 +27,7 @@ from shapely.errors import ShapelyError
 from landslide_scale.errors import InvalidRegionError
 from landslide_scale.redaction import redacted
 from landslide_scale.region.geojson import check_geojson
-from landslide_scale.region.settings import RegionConfig
+from landslide_scale.region.settings import LabelsConfig, RegionConfig
 from landslide_scale.region.sources import PARQUET, vector_files
 
 _BROKEN = (
@@ -87,7 +87,7 @@ class Layer:
         return f"{self.name} ({', '.join(f'{number} {kind}' for kind, number in self.kinds.items()) or 'empty'})"
 
 
-def chosen_layers(config: RegionConfig, condition: str | None = None) -> tuple[Layer, ...]:
+def chosen_layers(config: RegionConfig | LabelsConfig, condition: str | None = None) -> tuple[Layer, ...]:
     """The layer that is named; else the only one with polygons, or all folders of a KML that have some.
 
     A file of one layer gives it whatever it holds: what is wrong with it is told by feature.
@@ -123,7 +123,7 @@ def _check_condition(condition: str, layers: Sequence[Layer], where: str) -> Non
         )
 
 
-def _chosen(config: RegionConfig, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+def _chosen(config: RegionConfig | LabelsConfig, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     where = redacted(str(config.file))
     if config.layer:
         named = tuple(layer for layer in layers if layer.name == config.layer)

@@ -63,7 +63,12 @@ def _in_degrees(shapes: Any, **where: object) -> Any:  # noqa: ANN401 geopandas 
     if shapes is None:
         raise InvalidRegionError("a table without geometries", expected="polygons").at(**where)
     if shapes.crs is None:
-        raise InvalidRegionError("no coordinate reference system", expected="one stated in the file").at(**where)
+        raise InvalidRegionError(
+            "no coordinate reference system",
+            expected="one stated in the file",
+            cure="Of a Shapefile it is the .prj. Assign the one it was drawn in: QGIS's Assign projection, or "
+            "`ogr2ogr -a_srs EPSG:CODE NEW.gpkg OLD`.",
+        ).at(**where)
     if shapes.empty:
         raise InvalidRegionError("no features", expected="at least one polygon").at(**where)
     with np.errstate(all="ignore"):  # of coordinates that are no numbers, which are refused here
@@ -116,6 +121,12 @@ def _box(bbox: tuple[float, float, float, float]) -> BaseGeometry:
     if south >= north or west == east:
         raise InvalidRegionError(
             f"bbox {list(bbox)}", expected="west, south, east, north with south < north", key="region.bbox"
+        )
+    if west > east and east + 360 - west > HALF_TURN:
+        raise InvalidRegionError(
+            f"bbox {list(bbox)}, which would reach {east + 360 - west:g} degrees around the globe",
+            expected="west, south, east, north with west < east; west > east crosses the antimeridian",
+            key="region.bbox",
         )
     return shapely.union_all(_split(west, south, east if east > west else east + 360, north))
 

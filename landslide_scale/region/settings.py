@@ -36,11 +36,10 @@ class RegionConfig(Section):
         return self
 
 
-class LabelsConfig(RegionConfig):
-    """Which landslides: a file of polygons, or a bounding box, exactly one of them.
+class LabelsConfig(Section):
+    """Which landslides: a file of polygons.
 
     Attributes:
-        bbox: West, south, east, north in degrees; west > east crosses the antimeridian.
         file: Path or fsspec URL of a vector file of polygons, as a region's.
         layer: Which of its layers; needed where several hold polygons.
         where: Which of its features, by their attributes: a condition as OGR SQL has it, ``event_date = '2018-09-06'``.
@@ -51,14 +50,14 @@ class LabelsConfig(RegionConfig):
             ends is uncertain by a pixel or two.
     """
 
+    file: InputPath
+    layer: str | None = None
     where: str | None = None
     repair: bool = False
     ignore_ring_m: float = Field(default=0.0, ge=0, le=1000)
 
     @model_validator(mode="after")
     def _condition(self) -> LabelsConfig:
-        if self.where is not None and self.file is None:
-            raise InvalidConfigError("where without file", expected="the file it is about", key="labels.where")
         if self.where is not None and (not self.where.strip() or ";" in _QUOTED.sub("", self.where)):
             raise InvalidConfigError(repr(self.where), expected="one condition, without ;", key="labels.where")
         return self

@@ -1,4 +1,4 @@
-"""Entries are added to the user's registry as text below what is there, so that comments and order stay."""
+"""Entries come into the user's registry, and out of it, as lines of text, so that comments and order stay."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from landslide_scale.errors import InvalidConfigError
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.entries import VARIABLE, content_of, entries_of, user_registry
 from landslide_scale.registry.packaged import PACKAGED
-from landslide_scale.registry.settings import Entry, check_names
+from landslide_scale.registry.settings import Entry, check_names, is_name
 from landslide_scale.spec import ImageFacts, Radiometry
 from landslide_scale.storage.files import local_path, write_whole
 from landslide_scale.strictyaml import parse
 
 _HEAD = "checkpoints:\n"
+_ITEM = "  - "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,19 @@ class Told:
     data: str
     licence: str
     held_out: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if not is_name(self.name):
+            raise InvalidConfigError(self.name, expected="1 to 64 letters, digits, - and _", key="--name")
+        for key in ("data", "licence"):
+            if not getattr(self, key).strip():
+                raise InvalidConfigError("nothing", expected="words", key=f"--{key}")
+        for region, f1 in self.held_out.items():
+            if not (region.strip() and 0 <= f1 <= 1):
+                raise InvalidConfigError(
+                    f"{region}={f1:g}", expected="the name of a region and an F1 of 0 to 1, as 'Noto 2024=0.41'",
+                    key="--held-out",
+                )  # fmt: skip
 
 
 def scores_told(texts: Sequence[str]) -> Mapping[str, float]:
@@ -92,6 +106,61 @@ def add(entry: Entry) -> str:
     Raises:
         InvalidInputError: It cannot be written to, has the name already, or is written so that nothing can be added.
     """
+    registry = _writable_registry()
+    before = _text_of(registry)
+    known = entries_of(before, registry)
+    if any(one.entry.name == entry.name for one in known):
+        raise InvalidConfigError(
+            f"the name {entry.name} is listed already in {redacted(registry)}",
+            expected="another",
+            cure=f"`landslide-scale models remove {entry.name}` takes that entry out.",
+            key="--name",
+        )
+    check_names([entry.name, *(one.name for one in PACKAGED)])
+    after = f"{before.rstrip()}\n{item(entry)}" if known else f"{before.rstrip()}\n{_HEAD}{item(entry)}".lstrip()
+    _check(after, registry, [*(one.entry for one in known), entry])
+    write_whole(registry, after.encode())
+    return registry
+
+
+def remove(name: str) -> str:
+    """Take an entry out of the user's registry; the checkpoint's file stays.
+
+    Returns:
+        Path or URL of the registry.
+
+    Raises:
+        InvalidInputError: The registry does not list the name, cannot be written to, or is written otherwise than
+            :func:`add` does.
+    """
+    registry = _writable_registry()
+    before = _text_of(registry)
+    known = [one.entry for one in entries_of(before, registry)]
+    names = [entry.name for entry in known]
+    if name not in names:
+        raise InvalidConfigError(
+            f"no entry {name}", expected=f"one of {', '.join(names)}" if names else "an entry", file=redacted(registry)
+        )
+    kept = [entry for entry in known if entry.name != name]
+    after = _without(before, names.index(name)) if kept else before.partition(_HEAD)[0]
+    _check(after, registry, kept)
+    write_whole(registry, after.encode())
+    return registry
+
+
+def _without(text: str, number: int) -> str:
+    """The text of a registry without one item; comments behind it are the next one's."""
+    lines = text.splitlines(keepends=True)
+    starts = [at for at, line in enumerate(lines) if line.startswith(_ITEM)]
+    if number >= len(starts):
+        return text  # written otherwise, which the caller finds
+    stop = next((at for at in starts if at > starts[number]), len(lines))
+    while not lines[stop - 1].strip() or lines[stop - 1].lstrip().startswith("#"):
+        stop -= 1
+    return "".join(lines[: starts[number]] + lines[stop:])
+
+
+def _writable_registry() -> str:
     registry = user_registry()
     if registry.startswith(("http://", "https://")):
         raise InvalidConfigError(
@@ -99,14 +168,13 @@ def add(entry: Entry) -> str:
             expected="a registry that can be written to",
             cure=f"Set {VARIABLE} to a file, and publish that.",
         )
-    path = local_path(registry)
-    before = "" if path is not None and not path.exists() else content_of(registry)
-    known = entries_of(before, registry)
-    check_names([entry.name, *(one.name for one in PACKAGED), *(one.entry.name for one in known)])
-    after = f"{before.rstrip()}\n{item(entry)}" if known else f"{before.rstrip()}\n{_HEAD}{item(entry)}".lstrip()
-    _check(after, registry, [*(one.entry for one in known), entry])
-    write_whole(registry, after.encode())
     return registry
+
+
+def _text_of(registry: str) -> str:
+    """What it holds; nothing where it is not there yet."""
+    path = local_path(registry)
+    return "" if path is not None and not path.exists() else content_of(registry)
 
 
 def item(entry: Entry) -> str:

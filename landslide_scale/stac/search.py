@@ -124,14 +124,19 @@ def _named(error: BaseException, address: str) -> LandslideScaleError:
         return CatalogAwayError(
             f"{inner.found}, {ATTEMPTS} times",
             expected="an answer of a STAC API",
-            cure="Run the same command again later.",
+            cure="Run the same command again later, or correct the address.",
             catalogue=address,
         )
     if inner is not None:
         return inner.at(catalogue=address)
     status = getattr(error, "status_code", None)
-    said = f"HTTP status {status}: {error}" if status else f"{type(error).__name__}: {error}"
-    return InvalidCatalogError(said, expected="an answer of a STAC API", catalogue=address)
+    said = f"HTTP status {status}: {error}".removesuffix(": ") if status else f"{type(error).__name__}: {error}"
+    return InvalidCatalogError(
+        said,
+        expected="an answer of a STAC API",
+        cure="Correct its url, which is the root of the API, as https://earth-search.aws.element84.com/v1.",
+        catalogue=address,
+    )
 
 
 def _listed(url: str, config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

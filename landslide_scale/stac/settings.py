@@ -51,6 +51,13 @@ BucketAddress = Annotated[
         description="the address it is read by, as https://my-bucket.s3.eu-central-1.amazonaws.com",
     ),
 ]
+ApiAddress = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[^/?#\s]+",
+        description="an address by http(s), as https://earth-search.aws.element84.com/v1",
+    ),
+]
 TileName = Annotated[str, Field(pattern=r"^\d\d[C-X][A-Z]{2}$", description="a tile's name, as 33TWM")]
 SignerAddress = Annotated[
     str,
@@ -130,7 +137,7 @@ class SourceConfig(Section):
     as_cogs: ClassVar[str]
     """What to do where an asset is no GeoTIFF."""
 
-    url: str | None = None
+    url: ApiAddress | None = None
     items: InputPath | None = None
     collection: str | None = None
     allowed_hosts: tuple[HostName, ...] = ()

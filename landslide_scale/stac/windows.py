@@ -56,5 +56,6 @@ def no_scene(config: CatalogConfig, window: Window, ground: BaseGeometry, items:
         f"no scene of {collection(config)} meets the region, around {place}, from {window.instants} "
         f"({len(items)} found{', ' if out else ''}{out})",
         expected="at least one",
-        cure="Check region, windows, catalog.collection and catalog.max_cloud_cover.",
+        cure="Check region (region.bbox is west, south, east, north: longitude first), windows, catalog.collection and "
+        "catalog.max_cloud_cover.",
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import random
 import sys
 import time
@@ -31,6 +32,9 @@ WRITER_S = 60.0
 
 ABSENCE_S = 3600.0
 """Of the driver of a run."""
+
+SAID_EVERY_S = 60.0
+"""How often it is said while it is waited for."""
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
@@ -114,7 +118,7 @@ def riding_out(work: Callable[[], T]) -> T:
 
 
 def _tried(work: Callable[[], T], patience: Patience) -> T:
-    begun, tries = time.monotonic(), 0
+    begun, tries, said = time.monotonic(), 0, -math.inf
     while True:
         patience.guard()
         try:
@@ -130,7 +134,9 @@ def _tried(work: Callable[[], T], patience: Patience) -> T:
                     **error.where,
                 ) from error
             seconds = min(wait_after(error, tries), patience.seconds - waited)
-            log.warning("the next try in %.1f s: %s", seconds, error)
+            if waited - said >= SAID_EVERY_S:
+                log.warning("tried again for up to %.0f s: %s", patience.seconds, error)
+                said = waited
             time.sleep(seconds)
 
 

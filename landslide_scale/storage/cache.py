@@ -65,6 +65,25 @@ def kept_copy(sha256: str, cache: Path | None = None) -> Path | None:
     return copy if copy.exists() else None
 
 
+def bytes_to_fetch(url: str, sha256: str) -> int | None:
+    """Size of a file that :func:`local_copy` would fetch, as far as its server says one; 0 where it is here already.
+
+    Raises:
+        InvalidCheckpointError: There is no such file, or it cannot be read.
+        StorageAwayError: It cannot be reached now.
+    """
+    if local_path(url) is not None or kept_copy(sha256) is not None:
+        return 0
+    size: int | None = fetched(url, partial(_size, url))
+    return size
+
+
+def _size(url: str) -> int | None:
+    files, key = filesystem(url)
+    found = files.size(key)
+    return None if found is None else int(found)
+
+
 def user_cache() -> Path:
     """``landslide_scale`` in the user's cache.
 
@@ -108,8 +127,7 @@ def _cached(url: str, expected: str | None, cache: Path, size: int | None) -> Pa
 
 def _check_size(url: str, size: int) -> None:
     """Compare what storage says a file's size is, where it says one, with what it should be."""
-    files, key = filesystem(url)
-    found = files.size(key)
+    found = _size(url)
     if found is not None and found != size:
         raise InvalidCheckpointError(f"{found:,} bytes", expected=f"{size:,}", cure=_OTHER, file=redacted(url))
 

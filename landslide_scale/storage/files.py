@@ -93,7 +93,12 @@ def fetched(url: str, read: Callable[[], T]) -> T:
             return read()
         except _unreadable() as error:
             if may_pass(error):
-                raise _failed(url, error) from error
+                raise StorageAwayError(
+                    f"cannot be read now ({type(error).__name__}: {error})",
+                    expected="a file that this machine can reach",
+                    cure="Run the same command again later, or give a file on this machine.",
+                    file=redacted(url),
+                ) from error
             raise InvalidCheckpointError(
                 f"cannot be read ({type(error).__name__}: {error})",
                 expected="a file or an fsspec URL that this machine may read",

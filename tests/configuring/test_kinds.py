@@ -157,6 +157,9 @@ def test_what_init_writes_for_a_region_is_planned_before_anything_is_trained(
 def test_a_region_is_looked_at_before_it_is_put_in(region: Path, tmp_path: Path):
     code, said = run("init", "chips", "--region", str(region))
     assert (code, f"file: {json.dumps(str(region))}" in said) == (0, True)
+    own = said[: said.index("\nlabels:")].partition("region:")[2].partition("\n\n")[0]
+    assert "example" not in own  # what was given is none
+    assert "an example" in begun("chips")
     point = tmp_path / "point.geojson"
     point.write_text('{"type": "Point", "coordinates": [18.0, 46.0]}', encoding="utf-8")
     code, said = run("init", "scan", "--region", str(point))

@@ -145,7 +145,7 @@ def test_a_catalogue_is_searched(tmp_path: Path):
     ("named", "said"),
     [
         ("earth-search-c2", "did you mean earth-search-c1?"),
-        ("http://127.0.0.1:{port}/v1?key=hush", "Run the same command again later."),
+        ("http://127.0.0.1:{port}/v1?key=hush", "Run the same command again later, or correct the address."),
     ],
 )
 def test_a_catalogue_that_is_none_is_named_with_its_cure(named: str, said: str, monkeypatch: pytest.MonkeyPatch):

@@ -11,11 +11,14 @@ import shapely
 from helpers.borderland import border_tiles, served
 from helpers.chipping import REGION, SCAR, asked, plain
 
-from landslide_scale.datasets.chips import read_index
+from landslide_scale.datasets.chips import LEAST_OBSERVED, read_index
 from landslide_scale.datasets.files import LocalFiles
+from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.imagery.observe import observe
+from landslide_scale.inspection.chips import chips_status
 from landslide_scale.label_values import IGNORE, LANDSLIDE
-from landslide_scale.labels.chips import chips_plan, make_chips
+from landslide_scale.labels.chips import make_chips
+from landslide_scale.labels.foreseen import chips_plan
 from landslide_scale.storage.rundir import RunDirectory
 
 
@@ -63,6 +66,21 @@ def test_a_chip_is_what_a_scan_observes_with_its_labels_and_ignores_what_lies_ou
         scar_pixels += int((label == LANDSLIDE).sum())
     metres = shapely.area(SCAR) * 111_320**2 * np.cos(np.radians(46.0115))
     assert scar_pixels * 100 == pytest.approx(metres, rel=0.05)
+
+
+def test_chips_that_are_not_kept_say_why_and_a_set_without_any_is_refused(catalogue: tuple[str, Path], tmp_path: Path):
+    chosen = asked(*catalogue, tmp_path)
+    plan, summary = chips_plan(chosen), make_chips(chosen, plain, resume=False)
+    outside = [unit.lattice.inside(unit.box, REGION).mean() < LEAST_OBSERVED for unit in plan.units]
+    assert summary.outside == sum(outside) > 0
+    assert summary.kept + summary.outside + summary.unobserved == summary.planned
+    said = "\n".join(chips_status(RunDirectory(chosen.directory)))
+    assert f"{summary.kept} kept, {summary.planned - summary.kept} show too little ground" in said
+    assert f"{summary.landslide_pixels:,} of {summary.pixels:,} labelled pixels are landslide" in said
+    cloud = asked(*catalogue, tmp_path / "cloud", composite={"method": "latest", "dilate_m": 0, "clear": [3]})
+    with pytest.raises(InvalidDatasetError, match=f"of {len(plan.units) - sum(outside)} too little was observed"):
+        make_chips(cloud, plain, resume=False)
+    assert not Path(cloud.directory, "chips.json").exists()
 
 
 def test_the_scenes_of_chips_are_those_of_a_scan(catalogue: tuple[str, Path], tmp_path: Path):

@@ -19,7 +19,8 @@ from landslide_scale.datasets.files import LocalFiles
 from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import project
 from landslide_scale.label_values import IGNORE, LANDSLIDE
-from landslide_scale.labels.chips import ChipsSummary, chips_plan, make_chips
+from landslide_scale.labels.chips import ChipsSummary, make_chips
+from landslide_scale.labels.foreseen import chips_plan
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.storage.rundir import RunDirectory
 

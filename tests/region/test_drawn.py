@@ -114,8 +114,6 @@ def test_a_condition_is_about_the_layer_that_is_named(tmp_path: Path):
 def test_what_is_no_condition_is_refused(where: str):
     with pytest.raises(InvalidConfigError, match=r"labels\.where"):
         LabelsConfig(file="a.gpkg", where=where)
-    with pytest.raises(InvalidConfigError, match="where without file"):
-        LabelsConfig(bbox=(1, 2, 3, 4), where="a = 1")
     assert LabelsConfig(file="a.gpkg", where="a = ';'").where == "a = ';'"
 
 

@@ -79,15 +79,33 @@ def test_what_is_added_is_listed_shown_and_found_by_its_card(typed: Type, regist
     assert typed("models", "fetch", "first") == (0, f"{checkpoint}\n")
 
 
+def test_an_entry_is_taken_out_and_what_else_is_there_stays(typed: Type, registry: Path, checkpoint: Path):
+    told = ("--data", "d", "--licence", "l")
+    for name in ("first", "second", "third"):
+        assert typed("models", "add", str(checkpoint), "--name", name, *told)[0] == 0
+    registry.write_text("# mine\n" + registry.read_text().replace('  - name: "third"', '  # last\n  - name: "third"'))
+    before = registry.read_text()
+    assert typed("models", "remove", "second") == (0, f"second is no more listed in {registry}\n")
+    assert [one.entry.name for one in entries_of(registry.read_text(), "")] == ["first", "third"]
+    assert '  # last\n  - name: "third"' in registry.read_text()
+    assert typed("models", "add", str(checkpoint), "--name", "second", *told)[0] == 0
+    assert sorted(registry.read_text()) == sorted(before)
+    code, said = typed("models", "remove", "fourth")
+    assert (code, "no entry fourth; expected one of first, third, second" in said) == (2, True)
+    for name in ("first", "second", "third"):
+        assert typed("models", "remove", name)[0] == 0
+    assert registry.read_text() == "# mine\n"
+
+
 @pytest.mark.parametrize(
     ("before", "words", "complaint"),
     [
-        ("own", "noto", "the name noto twice"),
+        ("own", "noto", "`landslide-scale models remove noto` takes that entry out"),
         ("own", "new", "a list that is written otherwise"),
         ("checkpoints: []", "new", "a list that is written otherwise"),
-        ("", "no.to", "key name: found"),
+        ("", "no.to", "key --name: no.to; expected 1 to 64 letters"),
         ("", "new --held-out Noto", "expected REGION=F1"),
-        ("", "new --held-out Noto=41", "key held_out.0.f1: found 41"),
+        ("", "new --held-out Noto=41", "key --held-out: Noto=41; expected the name of a region and an F1 of 0 to 1"),
     ],
 )
 def test_what_cannot_be_added_leaves_the_registry_as_it_was(

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from helpers.borderland import configured, served, untrained
 from PIL import Image
 
 from landslide_scale.runtime.console import run_guarded
-from landslide_scale.runtime.stopping import AbandonedError, Terminated, abandon, terminable
+from landslide_scale.runtime.stopping import Terminated, terminable
 
 TINY = {"sam": "vit_t", "upsample": 1}
 TRAIN = {"epochs": 10_000, "batch": 4, "patch": 32, "precision": "float32"}
@@ -123,25 +122,3 @@ def test_a_termination_stays_one_where_a_library_made_a_plain_interruption_of_it
         raise KeyboardInterrupt
     assert raised.type is KeyboardInterrupt
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_an_abandoned_thread_cleans_up_and_ends_and_one_that_has_ended_is_left_alone():
-    said: list[str] = []
-
-    def wait_for_ever():
-        try:
-            while True:
-                time.sleep(0.01)
-        except AbandonedError:
-            said.append("cleaned up")
-
-    thread = threading.Thread(target=wait_for_ever, daemon=True)
-    thread.start()
-    abandon(thread, patience_s=60)
-    assert not thread.is_alive()
-    abandon(thread, patience_s=0)
-    assert said == ["cleaned up"]
-
-
-def test_no_handler_of_exceptions_swallows_an_abandonment():
-    assert not issubclass(AbandonedError, Exception)

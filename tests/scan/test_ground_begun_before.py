@@ -13,7 +13,7 @@ from helpers.plainrun import plain_append, plain_scan
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.grid import Lattice, Zone
-from landslide_scale.labels.chips import chips_plan
+from landslide_scale.labels.foreseen import chips_plan
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.scan import layout, prepared
 from landslide_scale.scan.plan import Place, lattices

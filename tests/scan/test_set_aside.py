@@ -34,7 +34,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.inspection.status import lines, status
-from landslide_scale.labels.chips import chips_plan
+from landslide_scale.labels.foreseen import chips_plan
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.reports import plan_lines, scan_report
 from landslide_scale.scan import work

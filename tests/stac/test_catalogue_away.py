@@ -106,7 +106,7 @@ def test_what_lasts_is_a_kind_of_its_own_with_another_exit_code_than_wrong_input
     assert caught.value.exit_code == 1
     assert str(caught.value) == (
         f"catalogue {busy.address}: HTTP status 503, {ATTEMPTS} times; expected an answer of a STAC API. "
-        "Run the same command again later."
+        "Run the same command again later, or correct the address."
     )
     assert sum(one == place for _, one in busy.asked) == ATTEMPTS
 

@@ -1,0 +1,126 @@
+"""Chips before any is made: what they would be of, and what a person should look at first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale.errors import RunConflictError
+from landslide_scale.grid import PatchLattice
+from landslide_scale.labels.ground import LabelledGround
+from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.region.metres import check_metres
+from landslide_scale.scan.plan import Plan
+from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, settled
+from landslide_scale.storage.files import PARTIAL
+from landslide_scale.storage.lease import PREFIX
+from landslide_scale.storage.rundir import RunDirectory
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Foreseen:
+    """A set of chips that can be begun, or gone on with.
+
+    Attributes:
+        config: As asked for.
+        directory: Where the chips go.
+        survey: Over what.
+        labelled: The landslides, and the ground on which all of them were drawn.
+    """
+
+    config: ChipsConfig
+    directory: RunDirectory
+    survey: Survey
+    labelled: LabelledGround
+
+    @property
+    def notices(self) -> list[str]:
+        """What it consists of and is done without, and what may not be meant so."""
+        plan, labelled, region = self.survey.plan, self.labelled, self.config.region
+        lines = [
+            f"{len(plan.units)} chips of {self.config.size} px from {len(plan.scenes)} scenes, {labelled.drawn}",
+            *([] if labelled.landslides.intersects(labelled.ground) else [_apart(labelled)]),
+        ]
+        if region.around_labels is not None:
+            lines.append("the region is what lies around the labels: landslides are more frequent in it than elsewhere")
+        return [
+            *lines,
+            *(f"not used: scene {scene.id}: {scene.quarantine}" for scene in plan.quarantined),
+            *(f"no scene from {plan.windows[layer].days}: it gives no chips" for layer in plan.unseen),
+            *self.survey.noticed,
+        ]
+
+
+def foresee(config: ChipsConfig) -> Foreseen:
+    """Settle a set of chips; an earlier run in the same folder has frozen its scenes, and they are used again.
+
+    Raises:
+        InvalidInputError: Region, labels, catalogue or folder do not fit; nothing was written.
+        AwayError: The catalogue cannot be reached now.
+    """
+    directory = RunDirectory(config.directory)
+    if not directory.exists("run.json") and any(map(_is_others, directory.names("", ""))):
+        raise RunConflictError("a folder with files in it", expected="an empty one", directory=directory)
+    labelled = LabelledGround.of(config.labels, config.region)
+    request = _requested(config, labelled.ground)
+    check_metres(config.grid.crs, request.ground)
+    sources = Sources(catalog=config.catalog, dem=config.dem)
+    survey = settled(request, sources, kept_or_searched(directory, request, sources))
+    return Foreseen(config=config, directory=directory, survey=survey, labelled=labelled)
+
+
+def chips_plan(config: ChipsConfig) -> Plan:
+    """Blocks of one chip each over the labelled ground.
+
+    Raises:
+        InvalidInputError: Anything the user gave that does not fit; nothing has been written.
+    """
+    return foresee(config).survey.plan
+
+
+def plan_lines(found: Foreseen) -> list[str]:
+    """What making the chips would do, window by window."""
+    plan = found.survey.plan
+    return [*found.notices, *(_window_line(plan, layer, found.labelled) for layer in range(len(plan.windows)))]
+
+
+def _window_line(plan: Plan, layer: int, labelled: LabelledGround) -> str:
+    window, units = plan.windows[layer], [unit for unit in plan.units if unit.layer == layer]
+    scenes = {scene.id for unit in units for scene in unit.scenes}
+    outlines = [unit.lattice.zone.clip(unit.lattice.outline(unit.box)) for unit in units]
+    labels = shapely.intersection(labelled.landslides, labelled.ground)
+    meeting = shapely.intersects(labels, outlines).sum()
+    without = sum(not unit.scenes for unit in units)
+    bare = f", {without} without a scene" if without else ""
+    return f"{window.days}: {len(scenes)} scenes, {len(units)} chips{bare}, {meeting} of them with landslides"
+
+
+def _apart(labelled: LabelledGround) -> str:
+    there, here = (_extent(ground.bounds) for ground in (labelled.landslides, labelled.ground))
+    return (
+        f"no label meets the region: all of it is labelled as background; the labels lie within {there}, the region "
+        f"within {here} (west, south, east, north)"
+    )
+
+
+def _extent(bounds: Sequence[float]) -> str:
+    return " ".join(f"{value:.3f}" for value in bounds)
+
+
+def _is_others(name: str) -> bool:
+    """Whether a file is of somebody else, and not of a run that was killed as it began."""
+    return not name.startswith(PREFIX) and not name.endswith(PARTIAL)
+
+
+def _requested(config: ChipsConfig, ground: BaseGeometry) -> Request:
+    return Request(
+        ground=ground,
+        windows=config.windows,
+        bands=config.bands,
+        patches=PatchLattice(patch=config.size, halo=0),
+        grid=config.grid.model_copy(update={"block": config.size, "chunk": config.size}),
+        composite=config.composite,
+    )

@@ -1,0 +1,95 @@
+"""A fine-tuning before anything is written: its images and how they are parted, its weights and its network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from landslide_scale.errors import StorageAwayError
+from landslide_scale.model import counts_line
+from landslide_scale.redaction import redacted
+from landslide_scale.storage.cache import bytes_to_fetch
+from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.training.job import FinetuneJob, Prepared
+from landslide_scale.training.run import as_begun
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Foreseen:
+    """A fine-tuning that can be begun, or gone on with.
+
+    Attributes:
+        job: As asked for.
+        prepared: Its images, every one opened.
+        network: Its weights and its counts of parameters, in words.
+        begun: State of the run that its folder holds; empty where there is none.
+    """
+
+    job: FinetuneJob
+    prepared: Prepared
+    network: tuple[str, ...]
+    begun: str
+
+
+def foresee(job: FinetuneJob) -> Foreseen:
+    """Look for all that a fine-tuning takes, without the cluster: weights first, then images, then the network.
+
+    Raises:
+        InvalidInputError: Something that it takes is not there or does not fit.
+        AwayError: Base weights cannot be reached now.
+    """
+    job, folder = as_begun(job), RunDirectory(job.output)
+    network = network_lines(job)
+    begun = str(folder.claimed()["state"]) if folder.exists("run.json") else ""
+    return Foreseen(job=job, prepared=Prepared.of(job), network=network, begun=begun)
+
+
+def network_lines(job: FinetuneJob) -> tuple[str, ...]:
+    """What a network starts from, and how large it is; built, with weights that are on this machine already.
+
+    Raises:
+        InvalidInputError: The weights are not there, or not this network's.
+        StorageAwayError: They cannot be reached now.
+    """
+    if job.base_url is None or job.base_sha256 is None:
+        return "weights: random ones (no base_weights)", counts_line(job.build())
+    try:
+        size = bytes_to_fetch(job.base_url, job.base_sha256)
+    except StorageAwayError as error:
+        cure = f"{error.cure} base_weights.url takes a path too."
+        raise StorageAwayError(error.found, expected=error.expected, cure=cure, **error.where) from None
+    if size == 0:
+        return f"weights: {redacted(job.base_url)}, of the SHA-256 that is stated", counts_line(job.build())
+    told = "of unknown size" if size is None else f"of {size / 1e6:,.0f} MB"
+    counts = counts_line(replace(job, base_url=None, base_sha256=None).build())
+    return f"weights: {redacted(job.base_url)}, {told}, are there to be fetched; their content is checked then", counts
+
+
+def plan_lines(found: Foreseen) -> list[str]:
+    """What the training would do."""
+    job, train = found.job, found.job.train
+    begun = [f"{redacted(job.output)} holds a run that is {found.begun}: --resume goes on"] if found.begun else []
+    return [
+        *data_lines(job, found.prepared),
+        *found.network,
+        f"{train.epochs} epochs in batches of {train.batch}, squares of {train.patch} px",
+        *begun,
+    ]
+
+
+def data_lines(job: FinetuneJob, prepared: Prepared) -> list[str]:
+    """Images there are, and the part that each takes in the training."""
+    images, split = prepared.found, prepared.split
+    sizes = sorted({(image.height, image.width) for image in images.values()})
+    shapes = [f"{height} x {width}" for height, width in (sizes[0], sizes[-1])]
+    pixels = " to ".join(dict.fromkeys(shapes))
+    parts = (("to train on", split.train), ("to choose by", split.validation), ("to score", split.holdout))
+    return [
+        f"{job.data.kind} at {redacted(job.data.path)}: {len(images)} images of {pixels} px",
+        f"bands {', '.join(prepared.dataset.bands)}, {prepared.dataset.radiometry}",
+        *(f"{len(names)} {what}, {_showing(prepared, names)} of them with landslides" for what, names in parts),
+    ]
+
+
+def _showing(prepared: Prepared, names: Sequence[str]) -> int:
+    return sum(prepared.found[name].landslide > 0 for name in names)
