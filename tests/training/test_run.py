@@ -68,7 +68,7 @@ def test_settings_hold_no_secrets_and_no_machines():
 def test_a_run_without_what_came_later_has_the_settings_of_runs_from_before(key: str, other: float):
     job = job_at("run")
     assert key not in job.settings["train"]
-    changed = replace(job, train=replace(job.train, **{key: other}))
+    changed = replace(job, train=TrainSpec(**vars(job.train) | {key: other}))
     assert changed.settings["train"][key] == other
 
 
