@@ -402,6 +402,7 @@ def test_a_model_is_told_by_its_name_and_is_landslidenet_without_one():
         ({"model": {"tuning": {"widht": 8}}}, "key model.tuning.widht: unknown"),
         ({"train": {"epoch": 3}}, "key train.epoch: unknown"),
         ({"train": {"calibration": "isotonic"}}, "key train.calibration"),
+        ({"train": {"recolour": -0.1}}, "train.recolour: -0.1; expected 0 to 5"),
         ({"train": {"average": 1.0}}, "train.average: 1.0; expected at least 0 and below 1"),
         ({"dataset": {"kind": "pairs", "path": "x", "split": "official"}}, "dataset.split"),
         ({"dataset": {"kind": "landslide4sense", "path": "x", "split": "random"}}, "key dataset.split"),

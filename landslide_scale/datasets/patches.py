@@ -120,6 +120,7 @@ class TrainingPatches:
         white: What the network is shown as white, in the radiometry's units.
         terrain: Numbers of the bands that are no colours.
         focus: Share of the squares that are put over a landslide pixel, where their image has one.
+        recolour: As `augment` takes it.
     """
 
     dataset: Dataset
@@ -128,6 +129,7 @@ class TrainingPatches:
     seed: int
     white: float
     focus: float
+    recolour: float
     terrain: tuple[int, ...] = ()
 
     @classmethod
@@ -140,6 +142,7 @@ class TrainingPatches:
         patch: int,
         seed: int,
         focus: float,
+        recolour: float,
         inputs: InputSpec,
     ) -> TrainingPatches:
         """List the named images, larger ones several times."""
@@ -153,6 +156,7 @@ class TrainingPatches:
             seed=seed,
             white=white,
             focus=focus,
+            recolour=recolour,
             terrain=inputs.terrain,
         )
 
@@ -165,7 +169,8 @@ class TrainingPatches:
         sample = self.dataset.read(self.items[index])
         place = _focused if rng.random() < self.focus else _anywhere
         y, x = place(sample.label, self.patch, rng)
-        return augment(cut(sample, y, x, self.patch), rng, white=self.white, terrain=self.terrain)
+        square = cut(sample, y, x, self.patch)
+        return augment(square, rng, white=self.white, recolour=self.recolour, terrain=self.terrain)
 
 
 def _anywhere(label: np.ndarray, patch: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -185,20 +190,23 @@ def _focused(label: np.ndarray, patch: int, rng: np.random.Generator) -> tuple[i
     return y, x
 
 
-def augment(sample: Sample, rng: np.random.Generator, *, white: float, terrain: tuple[int, ...] = ()) -> Sample:
+def augment(
+    sample: Sample, rng: np.random.Generator, *, white: float, recolour: float = 1.0, terrain: tuple[int, ...] = ()
+) -> Sample:
     """Flip, turn by quarters and recolour a square.
 
     Args:
         sample: The square.
         rng: Source of the eight orientations and the colours; always drawn from equally often.
         white: What the network is shown as white, in the radiometry's units.
+        recolour: Factor on how far colours are moved; with 0 they stay as they are.
         terrain: Numbers of the bands that keep their values: metres and degrees are no colours, and a slope is as
             steep whichever way it is turned.
     """
     flip, turns = bool(rng.integers(2)), int(rng.integers(4))
     bands = (sample.image.shape[0], 1, 1)
-    gain = 1 + rng.uniform(-_GAIN, _GAIN, bands)
-    bias = white * rng.uniform(-_BIAS, _BIAS, bands)
+    gain = 1 + recolour * rng.uniform(-_GAIN, _GAIN, bands)
+    bias = recolour * white * rng.uniform(-_BIAS, _BIAS, bands)
     gain[list(terrain)], bias[list(terrain)] = 1, 0
     image = _oriented(sample.image, flip=flip, turns=turns) * gain.astype(np.float32) + bias.astype(np.float32)
     return Sample(image=image, label=_oriented(sample.label, flip=flip, turns=turns))

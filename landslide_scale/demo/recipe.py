@@ -54,8 +54,10 @@ RECIPES: Mapping[ModelName, Recipe] = {
     "unet": Recipe(
         model={"name": "unet", "encoder": "resnet18", "depth": 3, "upsample": 1},
         # Of a tenth, nine chips, what was calibrated hung on which nine: their share of landslide was 1.1 to 2.5 %.
-        # The average is over about an epoch.
-        train={"epochs": 20, "average": 0.98, "validation": 0.2},
+        # The average is over about an epoch. West and east are seen in the same passes, and what tells a scar from
+        # fields and quarries is in part a colour: moved as far as is usual, F1 on the west's validation chips was 0.587
+        # instead of 0.704 (seed 3, bf16).
+        train={"epochs": 20, "average": 0.98, "validation": 0.2, "recolour": 0.0},
         cpus=1,  # its steps are too small to be worth sharing out, and the demo has room for a busy machine
         seconds=123,
     ),

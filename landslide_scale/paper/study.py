@@ -88,6 +88,8 @@ def _settings(config: BenchmarkConfig) -> dict[str, Any]:
     plain["train"].pop("seed")
     if not config.train.average:
         del plain["train"]["average"]  # so that benchmarks begun before there was this go on
+    if config.train.recolour == 1:
+        del plain["train"]["recolour"]  # likewise
     datasets: dict[str, object] = json.loads(
         json.dumps({name: data.settings for name, data in config.datasets.items()})
     )

@@ -105,6 +105,8 @@ class FinetuneJob:
             del values["inputs"]["terrain"]  # so that runs begun before there was this go on
         if not self.train.average:
             del values["train"]["average"]  # likewise
+        if self.train.recolour == 1:
+            del values["train"]["recolour"]  # likewise
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 

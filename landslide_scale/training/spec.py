@@ -44,6 +44,9 @@ class TrainSpec:
             steps, of which each leaves this share (less over the first: (1 + n) / (10 + n) after n). Single steps of a
             short training differ, and which of them is best is chance; their mean does not. About 1 / (1 - average)
             steps count: choose it so that these are a few epochs at most.
+        recolour: Factor, 0 to 5, on how far the colours of training squares are moved at random: with 1 each band by up
+            to 10 % of itself and 3 % of white. It is for scenes of another day or sensor than the network has seen;
+            where it will scan the very scenes it learns from, less keeps apart what only colour tells apart.
     """
 
     epochs: int = 20
@@ -63,6 +66,7 @@ class TrainSpec:
     clip_norm: float = 1.0
     calibration: CalibrationMethod | None = None
     average: float = 0.0
+    recolour: float = 1.0
 
     @property
     def shares(self) -> dict[str, Any]:
@@ -72,7 +76,12 @@ class TrainSpec:
     @property
     def squares(self) -> dict[str, Any]:
         """What is cut out of them: keywords of :meth:`landslide_scale.datasets.TrainingPatches.of`."""
-        return {"patch": self.patch, "seed": self.seed, "focus": self.landslide_focus}
+        return {
+            "patch": self.patch,
+            "seed": self.seed,
+            "focus": self.landslide_focus,
+            "recolour": self.recolour,
+        }
 
     def calibrated_for(self, *, fair_share: bool | None) -> TrainSpec:
         """The same with its calibration settled, for images that are a fair share of ground, are none, or may be."""
@@ -86,6 +95,8 @@ class TrainSpec:
                 raise InvalidConfigError(str(getattr(self, key)), expected="more than 0", key=f"train.{key}")
         if not 0 <= self.landslide_focus <= 1:
             raise InvalidConfigError(str(self.landslide_focus), expected="0 to 1", key="train.landslide_focus")
+        if not 0 <= self.recolour <= 5:  # noqa: PLR2004 a gain of 50 %
+            raise InvalidConfigError(str(self.recolour), expected="0 to 5", key="train.recolour")
         if not 0 <= self.average < 1:
             raise InvalidConfigError(str(self.average), expected="at least 0 and below 1", key="train.average")
         for key in ("holdout", "validation", "beta2"):

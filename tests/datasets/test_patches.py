@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +102,17 @@ def test_colour_shifts_stay_within_their_share_of_white():
     shifts = [augment(sample, np.random.default_rng(seed), white=0.4).image for seed in range(50)]
     assert 0 < np.abs(shifts).max() <= 0.03 * 0.4 + 1e-6
     assert augment(sample, np.random.default_rng(0), white=0.4).image.dtype == np.float32
+
+
+@pytest.mark.parametrize("recolour", [0.0, 0.5, 2.0])
+def test_colours_are_moved_as_far_as_asked_for(recolour: float):
+    sample = Made({"a": (8, 8)}).read("a")
+    once, changed = (
+        augment(sample, np.random.default_rng(3), white=0.4, recolour=factor).image for factor in (1.0, recolour)
+    )
+    plain = augment(sample, np.random.default_rng(3), white=0.4, recolour=0.0).image
+    assert (np.sort(plain, axis=None) == np.sort(sample.image, axis=None)).all()
+    np.testing.assert_allclose(changed - plain, recolour * (once - plain), atol=1e-4)
 
 
 def test_all_eight_orientations_occur():

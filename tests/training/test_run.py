@@ -64,11 +64,12 @@ def test_settings_hold_no_secrets_and_no_machines():
     assert json.loads(json.dumps(job.settings)) == job.settings
 
 
-def test_a_run_that_averages_no_weights_has_the_settings_of_runs_from_before_it_could():
+@pytest.mark.parametrize(("key", "other"), [("average", 0.9), ("recolour", 0.5)])
+def test_a_run_without_what_came_later_has_the_settings_of_runs_from_before(key: str, other: float):
     job = job_at("run")
-    assert "average" not in job.settings["train"]
-    averaged = replace(job, train=replace(job.train, average=0.9))
-    assert averaged.settings["train"]["average"] == 0.9
+    assert key not in job.settings["train"]
+    changed = replace(job, train=TrainSpec(**vars(job.train) | {key: other}))
+    assert changed.settings["train"][key] == other
 
 
 def test_undefined_scores_are_null_in_json():
