@@ -72,7 +72,7 @@ OUT_OF_REACH: dict[str, Callable[[Path], object]] = {
     "asset of an unknown host": lambda _: read(f"http://nowhere.invalid/red.tif?sig={SECRET}"),
     "asset of another ending": lambda _: read(f"http://127.0.0.1:9/red?sig={SECRET}"),
     "catalogue": lambda _: search(CatalogConfig(url=NOWHERE), AREA, [AUGUST]),
-    "catalogue without scheme": lambda _: search(CatalogConfig(url=f"nowhere?key={SECRET}"), AREA, [AUGUST]),
+    "catalogue without scheme": lambda _: parse(ScanConfig, scan_settings(catalog={"url": f"nowhere?key={SECRET}"})),
     "checkpoint": lambda _: restore(NOWHERE),
     "registry of checkpoints": lambda _: content_of(NOWHERE),
     "head of a checkpoint": lambda _: read_card(NOWHERE),

@@ -74,7 +74,9 @@ def test_a_run_begun_in_metres_that_are_not_the_grounds_goes_on_and_grows_and_a_
 def test_chips_are_not_made_in_metres_that_are_not_the_grounds(catalogue: tuple[str, Path], tmp_path: Path):
     settings = configured(catalogue, "x", tmp_path, **MERCATOR)
     content = {key: settings[key] for key in ("region", "windows", "composite", "grid")}
-    content |= {"labels": settings["region"], "bands": ["red"], "directory": str(tmp_path / "chips"), "size": 32}
+    drawn = tmp_path / "drawn.geojson"
+    drawn.write_text(shapely.to_geojson(shapely.box(*settings["region"]["bbox"])))
+    content |= {"labels": {"file": str(drawn)}, "bands": ["red"], "directory": str(tmp_path / "chips"), "size": 32}
     asked = parse(ChipsConfig, content | {"catalog": settings["catalog"] | {"url": "http://127.0.0.1:9"}})
     with pytest.raises(InvalidConfigError, match="EPSG:3857"):
         chips_plan(asked)
