@@ -49,7 +49,7 @@ class Landslide:
         date_min: Last day it was seen clear without being one, where known.
         date_max: Newest day any of its pixels was seen clear.
         elevation_m, slope_deg, aspect_deg: Means from the run's elevation model; aspect clockwise from north.
-        exclusion, advisory: Bits that a product's metadata names.
+        exclusion, advisory: Bits, as `products/bits.py` names them.
         touches: What it cuts, blocks or touches of the user's layers, their names by comma.
         priority: Rank by which to look at it, from 1; None before it is ranked.
         scene_ids: Scenes that its blocks were made of, by comma.
