@@ -48,13 +48,14 @@ def write_level(path: Path, profile: Mapping[str, Any], read: Read) -> None:
 def write_coarser(path: Path, finer: Path, halved: Halving) -> None:
     """Write the next coarser resolution of what is in `finer`."""
     with rasterio.open(finer) as source:
+        a, b, west, d, e, north = source.transform[:6]
         profile = {
             "height": -(-source.height // 2),
             "width": -(-source.width // 2),
             "dtype": source.dtypes[0],
             "nodata": source.nodata,
             "crs": source.crs,
-            "transform": source.transform * rasterio.Affine.scale(2),
+            "transform": rasterio.Affine(2 * a, 2 * b, west, 2 * d, 2 * e, north),
         }
         write_level(path, profile, partial(_halved, source, halved))
 
