@@ -31,7 +31,7 @@ keep_log_clean("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err
 
 CAUTION = "preliminary, not field-validated"
 
-_GDAL = {"GDAL_CACHEMAX": 64, "GDAL_PAM_ENABLED": "NO"}
+_GDAL = {"GDAL_CACHEMAX": 32, "GDAL_PAM_ENABLED": "NO"}
 """Megabytes of tiles kept in memory, where GDAL takes a share of the machine's; and one file, not two."""
 
 _COG = {
