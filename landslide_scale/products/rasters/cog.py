@@ -59,7 +59,7 @@ def write_raster(of: Scanned, lattice: Lattice, layer: int, variable: str, path:
         path: Where it goes, on a local disk; an existing one is replaced once this one is whole.
 
     Raises:
-        BrokenRunError: There is no room for it, or the cube's storage refuses.
+        BrokenRunError: There is no room for it, the cube's storage refuses, or what it holds is damaged.
         StorageAwayError: The cube's storage was away for longer than one is patient.
     """
     with _writing(path), rasterio.Env(**_GDAL):
@@ -117,6 +117,7 @@ def _describe(path: Path, of: Scanned, layer: int, variable: str) -> None:
         )
         if variable == "reason":
             target.write_colormap(1, {int(code): (*shown.colour, 255) for code, shown in REASONS.items()})
+    settle(path)
 
 
 def _tile(shape: tuple[int, int]) -> int:
