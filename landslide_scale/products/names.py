@@ -21,7 +21,8 @@ KINDS = ("cog", "vector", "stac", "report")
 
 def days(window: Window) -> str:
     """A window as part of a file's name."""
-    return f"{window.start:%Y%m%d}_{window.end:%Y%m%d}"
+    years = f"_{window.years}years" if window.years > 1 else ""
+    return f"{window.start:%Y%m%d}_{window.end:%Y%m%d}{years}"
 
 
 def raster(lattice: Lattice, window: Window, name: str) -> str:
