@@ -7,8 +7,8 @@ touch one object. A shard that is all fill is not stored.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -83,12 +83,22 @@ VARIABLES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """What a work unit writes: arrays (H, W) over its whole block, in the order and dtypes of `VARIABLES`."""
+    """What a work unit writes: arrays (H, W) over its whole block, in the order and dtypes of `VARIABLES`.
+
+    Attributes:
+        bands: Of the composite, those that the cube keeps, in its order.
+    """
 
     probability: NDArray[np.uint8]
     clear_count: NDArray[np.uint8]
     observed_on: NDArray[np.uint16]
     reason: NDArray[np.uint8]
+    bands: Mapping[str, NDArray[np.uint16]] = field(default_factory=dict)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of them by name, in the order of the cube's variables."""
+        return {name: getattr(self, name) for name in _NAMES} | dict(self.bands)
 
 
 _NAMES = tuple(variable.name for variable in VARIABLES)
@@ -107,6 +117,7 @@ class Slot:
         extent: What the zone's group covers.
         box: The unit's block.
         layer: Its window among the run's.
+        bands: Of the composite, what is written or read beside `VARIABLES`.
     """
 
     cube: str
@@ -114,6 +125,12 @@ class Slot:
     extent: PixelBox
     box: PixelBox
     layer: int
+    bands: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables, in the cube's order."""
+        return (*_NAMES, *self.bands)
 
     @property
     def index(self) -> tuple[int, slice, slice]:
@@ -149,7 +166,7 @@ def objects(slot: Slot, side: int) -> dict[str, list[str]]:
         for row in range(rows.start // side, rows.stop // side)
         for col in range(cols.start // side, cols.stop // side)
     ]
-    return {name: [f"{slot.lattice.zone.group}/{name}/c/{place}" for place in places] for name in _NAMES}
+    return {name: [f"{slot.lattice.zone.group}/{name}/c/{place}" for place in places] for name in slot.names}
 
 
 def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
@@ -163,9 +180,9 @@ def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
         StorageAwayError: It was away for longer than one is patient.
     """
     assert slot.aligned, "a worker writes whole shards only"  # noqa: S101 our own invariant
-    arrays = {name: persistently(slot.cube, partial(_array, slot, name)) for name in _NAMES}
+    arrays = {name: persistently(slot.cube, partial(_array, slot, name)) for name in slot.names}
     for name, array in arrays.items():
-        persistently(slot.cube, partial(array.__setitem__, slot.index, getattr(layer, name)))
+        persistently(slot.cube, partial(array.__setitem__, slot.index, layer.arrays[name]))
     written = _store(slot.cube).written
     side = (arrays[_NAMES[0]].shards or arrays[_NAMES[0]].chunks)[-1]
     kept = {
@@ -185,11 +202,18 @@ def stored(contents: Mapping[str, bytes]) -> Stored:
 
 def read(slot: Slot) -> Layer:
     """What :func:`write` wrote; fill where nothing is stored."""
-    group = slot.lattice.zone.group
-    arrays = {
-        name: zarr.open_array(store_at(slot.cube, read_only=True), mode="r", path=f"{group}/{name}") for name in _NAMES
-    }
-    return Layer(**{name: np.asarray(array[slot.index]) for name, array in arrays.items()})
+    return Layer(**_read(slot, _NAMES), bands=_read(slot, slot.bands))
+
+
+def read_bands(slot: Slot) -> dict[str, NDArray[np.uint16]]:
+    """The bands alone."""
+    return _read(slot, slot.bands)
+
+
+def _read(slot: Slot, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    group, store = slot.lattice.zone.group, store_at(slot.cube, read_only=True)
+    arrays = {name: zarr.open_array(store, mode="r", path=f"{group}/{name}") for name in names}
+    return {name: np.asarray(array[slot.index]) for name, array in arrays.items()}
 
 
 class _Writing(WrapperStore[Store]):

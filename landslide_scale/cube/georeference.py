@@ -30,12 +30,15 @@ def grid_mapping(lattice: Lattice, box: PixelBox) -> dict[str, Any]:
     return {**CRS.from_epsg(lattice.zone.epsg).to_cf(), "GeoTransform": transform}
 
 
-def conventional(lattice: Lattice, box: PixelBox) -> dict[str, Any]:
-    """Attributes of the conventions ``proj`` and ``spatial``, of a group or of an array whose last dimensions are y, x.
+def of_group(lattice: Lattice, box: PixelBox) -> dict[str, Any]:
+    """Attributes of a zone's group by the conventions ``proj`` and ``spatial``.
+
+    ``spatial:dimensions``, which a group may leave out, is left to its arrays: over it GDAL 3.13.3 ends the process that
+    opens a cube whose metadata are consolidated.
 
     Args:
         lattice: Of the zone.
-        box: The pixels that the node covers.
+        box: The pixels that the group covers.
 
     Returns:
         Among them ``spatial:transform`` in affine order, (x, y) = (a col + b row + c, d col + e row + f), of the upper
@@ -45,11 +48,20 @@ def conventional(lattice: Lattice, box: PixelBox) -> dict[str, Any]:
         "zarr_conventions": [_declared(*one) for one in _CONVENTIONS],
         "proj:code": f"EPSG:{lattice.zone.epsg}",
         "proj:wkt2": CRS.from_epsg(lattice.zone.epsg).to_wkt("WKT2_2019"),
-        "spatial:dimensions": ["y", "x"],
         "spatial:transform": list(lattice.transform(box)),
         "spatial:bbox": list(lattice.bounds(box)),
         "spatial:shape": list(box.shape),
         "spatial:registration": "pixel",
+    }
+
+
+def of_array(lattice: Lattice, box: PixelBox) -> dict[str, Any]:
+    """Attributes of an array (time, y, x) of that group: the same, its dimensions, and CF's."""
+    return {
+        "grid_mapping": GRID_MAPPING,
+        "coordinates": GRID_MAPPING,
+        **of_group(lattice, box),
+        "spatial:dimensions": ["y", "x"],
     }
 
 

@@ -14,7 +14,8 @@ from zarr.codecs import BloscCodec
 from zarr.errors import ZarrUserWarning
 
 from landslide_scale.cube.arrays import VARIABLES, Variable
-from landslide_scale.cube.georeference import GRID_MAPPING, conventional, grid_mapping
+from landslide_scale.cube.georeference import GRID_MAPPING, grid_mapping, of_array, of_group
+from landslide_scale.cube.reflectance import variables
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.cube.stores import store_at
 from landslide_scale.errors import InvalidInputError, RunConflictError
@@ -35,6 +36,7 @@ def create(
     *,
     sharded: bool,
     attributes: Mapping[str, Any],
+    bands: Sequence[str] = (),
 ) -> None:
     """Write the metadata and coordinates of an empty cube, or of a cube's further windows; shards stay as they are.
 
@@ -48,12 +50,14 @@ def create(
         grid: Sides of block and chunk.
         sharded: One object per block and variable; otherwise one per chunk.
         attributes: Said of the whole cube.
+        bands: Of the composite, those that the cube keeps.
 
     Raises:
         RunConflictError: The cube is there and covers other ground, or other windows than the first of these.
         BrokenRunError: The storage takes no more.
     """
-    persistently(url, lambda: _create(url, extents, windows, grid, sharded=sharded, attributes=attributes))
+    held = (*VARIABLES, *variables(bands))
+    persistently(url, lambda: _create(url, extents, windows, grid, held, sharded=sharded, attributes=attributes))
 
 
 def attributes(url: str) -> dict[str, Any]:
@@ -78,6 +82,7 @@ def _create(
     extents: Mapping[Lattice, PixelBox],
     windows: Sequence[Window],
     grid: GridConfig,
+    held: Sequence[Variable],
     *,
     sharded: bool,
     attributes: Mapping[str, Any],
@@ -90,9 +95,9 @@ def _create(
     for lattice, box in extents.items():
         group = root.require_group(lattice.zone.group)
         _coordinates(group, lattice, box, windows)
-        _say(group, conventional(lattice, box))
-        placed = {"grid_mapping": GRID_MAPPING, "coordinates": GRID_MAPPING, **conventional(lattice, box)}
-        for variable in VARIABLES:
+        _say(group, of_group(lattice, box))
+        placed = of_array(lattice, box)
+        for variable in held:
             _array(group, variable, (len(windows), *box.shape), grid, placed, sharded=sharded)
     with warnings.catch_warnings():
         # One read instead of one per array for whoever opens the cube; readers without it lose nothing.
@@ -101,8 +106,9 @@ def _create(
 
 
 def _say(node: zarr.Group | zarr.Array[Any], attributes: Mapping[str, Any]) -> None:
-    """Add attributes that a node lacks: a cube begun before they were written is read like any other once it has been
-    gone on with, and nothing that it says of itself is changed.
+    """Add what a node does not say of itself yet, and change nothing that it says.
+
+    So a cube that was begun before these attributes were written is read like any other once it has been gone on with.
     """
     known = node.attrs.asdict()
     if lacking := {name: value for name, value in attributes.items() if name not in known}:

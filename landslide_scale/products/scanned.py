@@ -5,27 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.cube import arrays
 from landslide_scale.cube.arrays import Layer, Slot
 from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.reflectance import unpacked
 from landslide_scale.cube.template import attributes
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.scan import layout
-from landslide_scale.scan.layout import CUBE, Layout
+from landslide_scale.scan.layout import CUBE, REGION, Layout
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window
 from landslide_scale.storage.rundir import RunDirectory
-
-REGION = "region.geojson"
-"""Where a run keeps its region, degrees."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +96,24 @@ class Scanned:
             box: Inside what the group covers; it may cross blocks.
             layer: Index of the window.
         """
-        return arrays.read(
-            Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=box, layer=layer)
-        )
+        return arrays.read(self._slot(lattice, box, layer))
+
+    def read_reflectance(self, lattice: Lattice, box: PixelBox, layer: int) -> dict[str, NDArray[np.float32]]:
+        """The bands that the run keeps of its composite, as the network was shown them, by name; none of most runs.
+
+        Args:
+            lattice: Of the zone.
+            box: Inside what the group covers; it may cross blocks.
+            layer: Index of the window.
+
+        Returns:
+            Surface reflectance (H, W) in the order of ``output.keep``, NaN where a pixel was not observed.
+        """
+        slot = replace(self._slot(lattice, box, layer), bands=self.laid.bands)
+        return unpacked(arrays.read_bands(slot))
+
+    def _slot(self, lattice: Lattice, box: PixelBox, layer: int) -> Slot:
+        return Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=box, layer=layer)
 
     def _is_done(self, place: Place) -> bool:
         record = self.records.get(place.id)
