@@ -1,7 +1,7 @@
 """The composite's bands in a cube that keeps them: surface reflectance as the network was shown it, in 16 bits.
 
-It is in steps of a Sentinel-2 product's digital numbers, from -0.1 on: with the offset of newer processings, reflectance
-goes a little below 0 over dark water and shadow, and -0.0999 is the least that they can say.
+It is in steps of a Sentinel-2 product's digital numbers, from -0.1 on: with the offset of newer processings,
+reflectance goes below 0 over dark water and shadow, and -0.0999 is the least that they can say.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def asked(config: ScanConfig, bands: tuple[str, ...], patches: PatchLattice) -> 
     """What is to be observed for a network, and where it is looked for.
 
     Raises:
-        InvalidInputError: The bands do not fit ``dem``, or are not all that are to be kept; or the region cannot be read.
+        InvalidInputError: The bands do not fit ``dem`` or ``output.keep``, or the region cannot be read.
     """
     _check_kept(config.output.keep, scene_bands(bands))
     try:
