@@ -74,7 +74,13 @@ def test_its_shards_are_recorded_and_one_that_was_torn_is_found_and_written_agai
     shard = kept / CUBE / key
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    (finding,) = verify(run, lambda *_: None).findings
+    stray = kept / CUBE / key.replace("/red/", "/nir/")
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(whole)
+    verdict = verify(run, lambda *_: None)
+    assert verdict.strays == (str(stray.relative_to(kept / CUBE)),)
+    stray.unlink()
+    (finding,) = verdict.findings
     assert (finding.of, finding.problem) == (written, "red: other bytes than were written")
     assert plain_scan(of(settings, kept)).complete
     assert shard.read_bytes() == whole
