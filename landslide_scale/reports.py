@@ -37,7 +37,8 @@ def plan_lines(prepared: Prepared | Foreseen) -> list[str]:
         *(f"mask: {line}" for line in request.composite.rules_told),
         *prepared.survey.noticed,
         _region_line(request, plan),
-        _memory_line(request, plan),
+        _memory_line(request, plan, len(prepared.config.output.keep)),
+        *_kept_lines(prepared.config.output.keep, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
         *_not_used([f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined]),
         *_model_lines(prepared),
@@ -97,8 +98,14 @@ def _region_line(request: Request, plan: Plan) -> str:
     )
 
 
-def _memory_line(request: Request, plan: Plan) -> str:
-    most = max(reader_bytes(lattice, plan.patches, request.composite, request.bands) for lattice in plan.extents)
+def _kept_lines(bands: Sequence[str], plan: Plan) -> list[str]:
+    """What it takes to keep bands of the composite, where any are kept."""
+    most = plan.bytes_to_keep(len(bands)) / 1e9
+    return [f"kept of the composite: {', '.join(bands)}, at most {most:.2f} GB (uncompressed)"] if bands else []
+
+
+def _memory_line(request: Request, plan: Plan, kept: int) -> str:
+    most = max(reader_bytes(lattice, plan.patches, request.composite, request.bands, kept) for lattice in plan.extents)
     return f"at most {most / 1e9:.1f} GB of memory for each reader, however many scenes there are"
 
 

@@ -42,7 +42,7 @@ ONLY_IN = {
     "tifffile": {"datasets"},
     "zarr": {"cube"},
     "geopandas": {"region", "demo"},
-    "pyproj": {"doctor.libraries", "grid", "stac.items", "region", "cube.template", "demo"},
+    "pyproj": {"doctor.libraries", "grid", "stac.items", "region", "cube.georeference", "demo"},
     "pystac": {"stac.search", "products.catalogue"},
     "pystac_client": {"stac.search"},
     "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network"},

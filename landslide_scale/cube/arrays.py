@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any
 
@@ -86,12 +86,22 @@ BY_NAME = {variable.name: variable for variable in VARIABLES}
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """What a work unit writes: arrays (H, W) over its whole block, in the order and dtypes of `VARIABLES`."""
+    """What a work unit writes: arrays (H, W) over its whole block, in the order and dtypes of `VARIABLES`.
+
+    Attributes:
+        bands: Of the composite, those that the cube keeps, in its order.
+    """
 
     probability: NDArray[np.uint8]
     clear_count: NDArray[np.uint8]
     observed_on: NDArray[np.uint16]
     reason: NDArray[np.uint8]
+    bands: Mapping[str, NDArray[np.uint16]] = field(default_factory=dict)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of them by name, in the order of the cube's variables."""
+        return {name: getattr(self, name) for name in _NAMES} | dict(self.bands)
 
 
 _NAMES = tuple(BY_NAME)
@@ -110,6 +120,7 @@ class Slot:
         extent: What the zone's group covers.
         box: The unit's block.
         layer: Its window among the run's.
+        bands: Of the composite, what is written or read beside `VARIABLES`.
     """
 
     cube: str
@@ -117,6 +128,12 @@ class Slot:
     extent: PixelBox
     box: PixelBox
     layer: int
+    bands: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables, in the cube's order."""
+        return (*_NAMES, *self.bands)
 
     @property
     def index(self) -> tuple[int, slice, slice]:
@@ -152,7 +169,7 @@ def objects(slot: Slot, side: int) -> dict[str, list[str]]:
         for row in range(rows.start // side, rows.stop // side)
         for col in range(cols.start // side, cols.stop // side)
     ]
-    return {name: [f"{slot.lattice.zone.group}/{name}/c/{place}" for place in places] for name in _NAMES}
+    return {name: [f"{slot.lattice.zone.group}/{name}/c/{place}" for place in places] for name in slot.names}
 
 
 def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
@@ -166,14 +183,14 @@ def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
         StorageAwayError: It was away for longer than one is patient.
     """
     assert slot.aligned, "a worker writes whole shards only"  # noqa: S101 our own invariant
-    arrays = {name: persistently(slot.cube, partial(_array, slot, name)) for name in _NAMES}
+    arrays = {name: persistently(slot.cube, partial(_array, slot, name)) for name in slot.names}
     written = _store(slot.cube).written
     side = (arrays[_NAMES[0]].shards or arrays[_NAMES[0]].chunks)[-1]
     names = objects(slot, side)
     for key in (key for keys in names.values() for key in keys):
         written.pop(key, None)  # of a try of this unit that failed between two objects
     for name, array in arrays.items():
-        persistently(slot.cube, partial(array.__setitem__, slot.index, getattr(layer, name)))
+        persistently(slot.cube, partial(array.__setitem__, slot.index, layer.arrays[name]))
     kept = {name: {key: written.pop(key) for key in keys if key in written} for name, keys in names.items()}
     return {name: stored(contents) for name, contents in kept.items() if contents}
 
@@ -189,7 +206,8 @@ def stored(contents: Mapping[str, bytes]) -> Stored:
 
 def read(slot: Slot) -> Layer:
     """What :func:`write` wrote; fill where nothing is stored."""
-    return Layer(**{name: read_one(slot, name) for name in _NAMES})
+    held = {name: read_one(slot, name) for name in slot.names}
+    return Layer(**{name: held.pop(name) for name in _NAMES}, bands=held)
 
 
 def read_one(slot: Slot, name: str) -> NDArray[Any]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from landslide_scale.bands import Reason
-from landslide_scale.cube.arrays import VARIABLES, Layer
+from landslide_scale.cube.arrays import Layer
 from landslide_scale.storage.rundir import RunDirectory
 
 State = Literal["written", "empty", "failed", "broken"]
@@ -101,8 +101,8 @@ def describe(layer: Layer, probability: np.ndarray[Any, np.dtype[np.float32]], p
 def content_hash(layer: Layer) -> str:
     """SHA-256 over the arrays of a unit, in the order of the cube's variables."""
     digest = hashlib.sha256()
-    for variable in VARIABLES:
-        digest.update(np.ascontiguousarray(getattr(layer, variable.name)).tobytes())
+    for array in layer.arrays.values():
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 

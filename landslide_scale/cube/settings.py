@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from landslide_scale.bands import BAND_NAMES
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.strictyaml import OutputPath, Section
 from landslide_scale.zones import ZoneRule
@@ -52,10 +53,21 @@ class CubeConfig(Section):
     Attributes:
         run: Folder of the run: a path or fsspec URL.
         sharded: Whether chunks are stored in shards of a block; docs/results.md says which GDAL reads what.
+        keep: Bands of the composite to keep in the cube, so that the picture the network saw can be looked at
+            (``[red, green, blue]``); of those that the checkpoint reads from scenes.
     """
 
     run: OutputPath
     sharded: bool = True
+    keep: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_once(self) -> CubeConfig:
+        if wrong := sorted({band for band in self.keep if band not in BAND_NAMES or self.keep.count(band) > 1}):
+            raise InvalidConfigError(
+                f"bands {', '.join(wrong)}", expected=f"each once, of {', '.join(BAND_NAMES)}", key="output.keep"
+            )
+        return self
 
     def side(self, grid: GridConfig) -> int:
         """Of the ground that one stored object holds, in pixels."""

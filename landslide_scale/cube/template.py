@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from pyproj import CRS
 from zarr.codecs import BloscCodec
 from zarr.errors import ZarrUserWarning
 
 from landslide_scale.cube.arrays import VARIABLES, Variable
+from landslide_scale.cube.georeference import GRID_MAPPING, grid_mapping, of_array, of_group
+from landslide_scale.cube.reflectance import variables
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.cube.stores import store_at
 from landslide_scale.errors import InvalidInputError, RunConflictError
@@ -35,6 +36,7 @@ def create(
     *,
     sharded: bool,
     attributes: Mapping[str, Any],
+    bands: Sequence[str] = (),
 ) -> None:
     """Write the metadata and coordinates of an empty cube, or of a cube's further windows; shards stay as they are.
 
@@ -48,12 +50,14 @@ def create(
         grid: Sides of block and chunk.
         sharded: One object per block and variable; otherwise one per chunk.
         attributes: Said of the whole cube.
+        bands: Of the composite, those that the cube keeps.
 
     Raises:
         RunConflictError: The cube is there and covers other ground, or other windows than the first of these.
         BrokenRunError: The storage takes no more.
     """
-    persistently(url, lambda: _create(url, extents, windows, grid, sharded=sharded, attributes=attributes))
+    held = (*VARIABLES, *variables(bands))
+    persistently(url, lambda: _create(url, extents, windows, grid, held, sharded=sharded, attributes=attributes))
 
 
 def attributes(url: str) -> dict[str, Any]:
@@ -78,6 +82,7 @@ def _create(
     extents: Mapping[Lattice, PixelBox],
     windows: Sequence[Window],
     grid: GridConfig,
+    held: Sequence[Variable],
     *,
     sharded: bool,
     attributes: Mapping[str, Any],
@@ -90,19 +95,40 @@ def _create(
     for lattice, box in extents.items():
         group = root.require_group(lattice.zone.group)
         _coordinates(group, lattice, box, windows)
-        for variable in VARIABLES:
-            _array(group, variable, (len(windows), *box.shape), grid, sharded=sharded)
+        _say(group, of_group(lattice, box))
+        placed = of_array(lattice, box)
+        for variable in held:
+            _array(group, variable, (len(windows), *box.shape), grid, placed, sharded=sharded)
     with warnings.catch_warnings():
         # One read instead of one per array for whoever opens the cube; readers without it lose nothing.
         warnings.filterwarnings("ignore", "Consolidated metadata", category=ZarrUserWarning)
         zarr.consolidate_metadata(store)
 
 
-def _array(group: zarr.Group, variable: Variable, shape: tuple[int, ...], grid: GridConfig, *, sharded: bool) -> None:
+def _say(node: zarr.Group | zarr.Array[Any], attributes: Mapping[str, Any]) -> None:
+    """Add what a node does not say of itself yet, and change nothing that it says.
+
+    So a cube that was begun before these attributes were written is read like any other once it has been gone on with.
+    """
+    known = node.attrs.asdict()
+    if lacking := {name: value for name, value in attributes.items() if name not in known}:
+        node.update_attributes(lacking)
+
+
+def _array(
+    group: zarr.Group,
+    variable: Variable,
+    shape: tuple[int, ...],
+    grid: GridConfig,
+    placed: Mapping[str, Any],
+    *,
+    sharded: bool,
+) -> None:
     if variable.name in group:
         known = _existing(group, variable.name)
         _check_same(group, variable.name, "shape", known.shape[1:], shape[1:])
         _grow(known, shape)
+        _say(known, placed)
         return
     group.create_array(
         variable.name,
@@ -115,15 +141,15 @@ def _array(group: zarr.Group, variable: Variable, shape: tuple[int, ...], grid: 
             cname="zstd", clevel=5, shuffle="shuffle" if variable.dtype == "uint16" else "bitshuffle"
         ),
         dimension_names=("time", "y", "x"),
-        attributes={**variable.attributes, "grid_mapping": "spatial_ref", "coordinates": "spatial_ref"},
+        attributes={**variable.attributes, **placed},
     )
 
 
 def _coordinates(group: zarr.Group, lattice: Lattice, box: PixelBox, windows: Sequence[Window]) -> None:
     days = np.array([[_days(window.start), _days(window.until)] for window in windows])
-    transform = " ".join(str(value) for value in _gdal(lattice.transform(box)))
-    if "spatial_ref" in group:
-        _check_same(group, "spatial_ref", "GeoTransform", group["spatial_ref"].attrs["GeoTransform"], transform)
+    mapping, key = grid_mapping(lattice, box), "GeoTransform"
+    if GRID_MAPPING in group:
+        _check_same(group, GRID_MAPPING, key, group[GRID_MAPPING].attrs[key], mapping[key])
         _later_windows(group, days)
         _years(group, windows)
         return
@@ -134,8 +160,7 @@ def _coordinates(group: zarr.Group, lattice: Lattice, box: PixelBox, windows: Se
     _store(group, "time", days[:, 0], ("time",), {**time, "standard_name": "time", "bounds": "time_bounds"})
     _store(group, "time_bounds", days, ("time", "bounds"), {**time, "long_name": "half-open: start <= t < end"})
     _years(group, windows)
-    crs = CRS.from_epsg(lattice.zone.epsg)
-    _store(group, "spatial_ref", np.array(0), (), {**crs.to_cf(), "GeoTransform": transform})
+    _store(group, GRID_MAPPING, np.array(0), (), mapping)
 
 
 def _later_windows(group: zarr.Group, days: NDArray[np.float64]) -> None:
@@ -182,7 +207,7 @@ def _store(
         chunks=(*first, *values.shape[1:]),
         dimension_names=dimensions,
         attributes=dict(attributes),
-        overwrite=True,  # of a call that was interrupted before `spatial_ref`, the last one
+        overwrite=True,  # of a call that was interrupted before `GRID_MAPPING`, the last one
     )
 
 
@@ -204,8 +229,3 @@ def _check_same(group: zarr.Group, name: str, what: str, found: object, expected
 
 def _days(instant: datetime) -> float:
     return (instant - EPOCH).total_seconds() / 86_400
-
-
-def _gdal(transform: tuple[float, float, float, float, float, float]) -> tuple[float, ...]:
-    a, b, c, d, e, f = transform
-    return c, a, b, f, d, e

@@ -15,21 +15,19 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.cube import arrays
-from landslide_scale.cube.arrays import Layer, Slot
+from landslide_scale.cube.arrays import Layer, Slot, Variable
 from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.reflectance import unpacked, variables
 from landslide_scale.cube.template import attributes
 from landslide_scale.errors import BrokenRunError, InvalidInputError
 from landslide_scale.grid import Block, Lattice, PixelBox
 from landslide_scale.redaction import redacted
 from landslide_scale.scan import layout
-from landslide_scale.scan.layout import CUBE, Layout
+from landslide_scale.scan.layout import CUBE, REGION, Layout
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window
 from landslide_scale.storage.files import persistently
 from landslide_scale.storage.rundir import RunDirectory
-
-REGION = "region.geojson"
-"""Where a run keeps its region, degrees."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,16 +102,34 @@ class Scanned:
             BrokenRunError: The storage refuses, or what it holds is damaged so that it cannot be decoded.
             StorageAwayError: It was away for longer than one is patient.
         """
-        return Layer(**{name: self.read_one(lattice, box, layer, name) for name in arrays.BY_NAME})
+        held: dict[str, Any] = {name: self.read_one(lattice, box, layer, name) for name in arrays.BY_NAME}
+        return Layer(**held)
 
     def read_one(self, lattice: Lattice, box: PixelBox, layer: int, name: str) -> NDArray[Any]:
-        """The same of one variable."""
-        known = arrays.BY_NAME[name]
-        values = np.full(box.shape, known.fill, known.dtype)
+        """The same of one variable, or of a band that the run keeps, as it is stored."""
+        values = np.full(box.shape, self.variables[name].fill, self.variables[name].dtype)
         for part in self._held(lattice, box, layer):
             slot = Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=part, layer=layer)
             values[part.within(box)] = _stored(slot, name)
         return values
+
+    def read_reflectance(self, lattice: Lattice, box: PixelBox, layer: int) -> dict[str, NDArray[np.float32]]:
+        """The bands that the run keeps of its composite, as the network was shown them, by name; none of most runs.
+
+        Args:
+            lattice: Of the zone.
+            box: Inside what the group covers; it may cross blocks.
+            layer: Index of the window.
+
+        Returns:
+            Surface reflectance (H, W) in the order of ``output.keep``, NaN where a pixel was not observed.
+        """
+        return unpacked({band: self.read_one(lattice, box, layer, band) for band in self.laid.bands})
+
+    @cached_property
+    def variables(self) -> Mapping[str, Variable]:
+        """The cube's, by name: the bands that the run keeps are the last."""
+        return {**arrays.BY_NAME, **{one.name: one for one in variables(self.laid.bands)}}
 
     def _held(self, lattice: Lattice, box: PixelBox, layer: int) -> list[PixelBox]:
         """The boxes that make up what of `box` lies in units that are done: all of it in one where it does."""

@@ -226,6 +226,7 @@ def _lay_out(prepared: Prepared) -> None:
     if prepared.config.dem is not None and not run.exists(DEM):
         freeze(run, survey.dem, DEM)
     _keep_scenes(prepared)
+    layout.keep_region(run, survey.request.ground)
     layout.keep(run, plan.units)
     run.remove_partial_files()
     template.create(
@@ -235,6 +236,7 @@ def _lay_out(prepared: Prepared) -> None:
         survey.request.grid,
         sharded=prepared.config.output.sharded,
         attributes={"title": "Landslide probability", "source": "Sentinel-2 L2A", **model.attributes},
+        bands=prepared.config.output.keep,
     )
     _note_plan(prepared)
 
@@ -269,9 +271,14 @@ def _note_plan(prepared: Prepared) -> None:
 def _current(prepared: Prepared, ledger: Ledger) -> dict[str, Record]:
     """What the ledger says of every unit, once it speaks of what is stored, and of the scenes that are planned."""
     ledger.compact()
-    side = prepared.config.output.side(prepared.config.grid)
-    records, plan = ledger.records(), prepared.survey.plan
-    laid = Layout(run=prepared.run, places=plan.units, windows=plan.windows, side=side)
+    output, records, plan = prepared.config.output, ledger.records(), prepared.survey.plan
+    laid = Layout(
+        run=prepared.run,
+        places=plan.units,
+        windows=plan.windows,
+        side=output.side(prepared.config.grid),
+        bands=output.keep,
+    )
     _take_back(changed(laid, records), records, ledger)
     _take_back(differing(records, plan.units), records, ledger)
     return records
@@ -288,6 +295,7 @@ def _task(prepared: Prepared) -> Task:
         extents=tuple(plan.extents.items()),
         interpolation=(prepared.config.dem or DemConfig()).interpolation,
         bare=plan.bare if prepared.config.catalog.require == "any" else (),
+        keep=prepared.config.output.keep,
     )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import shapely
+from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.cube.arrays import Slot, objects
 from landslide_scale.errors import InvalidInputError
@@ -19,6 +21,9 @@ from landslide_scale.storage.rundir import RunDirectory
 
 UNITS = "units.parquet"
 CUBE = "cube.zarr"
+REGION = "region.geojson"
+"""The ground that was asked for: one geometry, degrees."""
+
 _SOUTHERN_UTM = 32700
 
 
@@ -31,12 +36,14 @@ class Layout:
         places: Every unit, in the order of the plan.
         windows: The layers.
         side: Of the ground that one object of the cube holds, in pixels.
+        bands: Of the composite, those that the cube keeps.
     """
 
     run: RunDirectory
     places: tuple[Place, ...]
     windows: tuple[Window, ...]
     side: int
+    bands: tuple[str, ...] = ()
 
     @cached_property
     def extents(self) -> dict[Lattice, PixelBox]:
@@ -45,8 +52,14 @@ class Layout:
 
     def slot(self, place: Place) -> Slot:
         """Where a unit goes in the cube."""
-        extent = self.extents[place.lattice]
-        return Slot(cube=self.run.at(CUBE), lattice=place.lattice, extent=extent, box=place.box, layer=place.layer)
+        return Slot(
+            cube=self.run.at(CUBE),
+            lattice=place.lattice,
+            extent=self.extents[place.lattice],
+            box=place.box,
+            layer=place.layer,
+            bands=self.bands,
+        )
 
     def objects(self, place: Place) -> dict[str, list[str]]:
         """What a unit is stored as: names inside the cube, by variable."""
@@ -68,6 +81,12 @@ def keep(run: RunDirectory, places: Iterable[Place]) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
     run.write(UNITS, bytes(sink.getvalue()))
+
+
+def keep_region(run: RunDirectory, ground: BaseGeometry) -> None:
+    """Write down the ground that was asked for; a run that was begun before this was written gains it."""
+    if not run.exists(REGION):
+        run.write(REGION, shapely.to_geojson(ground).encode())
 
 
 def load(run: RunDirectory) -> Layout:
@@ -92,6 +111,7 @@ def load(run: RunDirectory) -> Layout:
         ),
         windows=tuple(map(Window.recorded, settings["windows"])),
         side=grid["block"] if settings["output"]["sharded"] else grid["chunk"],
+        bands=tuple(settings["output"].get("keep", ())),  # not said of a run that keeps none
     )
 
 

@@ -29,6 +29,12 @@ PROCESS_BYTES = 400 * 2**20
 TERRAIN_BYTES_PER_PIXEL = 160
 """Of positions, weights and elevations while a block's elevation is read."""
 
+KEPT_BYTES_PER_PIXEL = 2
+"""Of a band of the composite as the cube keeps it."""
+
+PACKING_BYTES_PER_PIXEL = 12
+"""Of one band while it is brought to these."""
+
 _UNSAID = datetime.min.replace(tzinfo=UTC)
 
 METRES_AROUND_REGION = 25_000
@@ -149,18 +155,34 @@ class Plan:
             total += rows * cols * (2 * bands + masks) * len(newest_processing(unit.scenes))
         return total
 
+    def bytes_to_keep(self, bands: int) -> int:
+        """Uncompressed bytes of bands of the composite in the cube, at most: as if every pixel were observed."""
+        return sum(math.prod(unit.box.shape) * KEPT_BYTES_PER_PIXEL * bands for unit in self.units if unit.scenes)
+
     def dem_bytes_to_read(self) -> int:
         """Uncompressed bytes of elevation at most, 32 bits a pixel: as if it were as fine as the lattice."""
         boxes = [self.patches.covering(unit.box).pad(1) for unit in self.units if unit.scenes and unit.dem]
         return sum(4 * box.shape[0] * box.shape[1] for box in boxes)
 
 
-def reader_bytes(lattice: Lattice, patches: PatchLattice, composite: CompositeConfig, bands: tuple[str, ...]) -> int:
-    """The most memory of a process that reads blocks of a lattice, however many scenes there are."""
+def reader_bytes(
+    lattice: Lattice, patches: PatchLattice, composite: CompositeConfig, bands: tuple[str, ...], kept: int = 0
+) -> int:
+    """The most memory of a process that reads blocks of a lattice, however many scenes there are.
+
+    Args:
+        lattice: Whose blocks.
+        patches: Where the network's squares lie.
+        composite: How the scenes of a window become one image.
+        bands: Channels of the network.
+        kept: How many of them go into the cube.
+    """
     box = patches.covering(lattice.box(Block(row=0, col=0))).pad(reaching_pixels(composite, lattice) + patches.stride)
     of_scenes, pixels = scene_bands(bands), math.prod(box.shape)
     terrain = 0 if of_scenes == bands else pixels * (4 * len(bands) + TERRAIN_BYTES_PER_PIXEL)
-    return planned_bytes(box, len(of_scenes), lattice.resolution, mask_bytes(composite)) + terrain + PROCESS_BYTES
+    keeping = lattice.block**2 * (KEPT_BYTES_PER_PIXEL * kept + PACKING_BYTES_PER_PIXEL * bool(kept))
+    seen = planned_bytes(box, len(of_scenes), lattice.resolution, mask_bytes(composite))
+    return seen + terrain + keeping + PROCESS_BYTES
 
 
 def extents(places: Iterable[Place]) -> dict[Lattice, PixelBox]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS
+from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.region.metres import check_metres
@@ -119,8 +119,9 @@ def asked(config: ScanConfig, bands: tuple[str, ...], patches: PatchLattice) -> 
     """What is to be observed for a network, and where it is looked for.
 
     Raises:
-        InvalidInputError: The bands do not fit ``dem``, or the region cannot be read.
+        InvalidInputError: The bands do not fit ``dem`` or ``output.keep``, or the region cannot be read.
     """
+    _check_kept(config.output.keep, scene_bands(bands))
     try:
         check_terrain(bands, config.dem)
     except InvalidConfigError as error:
@@ -135,6 +136,21 @@ def asked(config: ScanConfig, bands: tuple[str, ...], patches: PatchLattice) -> 
         composite=config.composite,
     )
     return request, Sources(catalog=config.catalog, dem=config.dem)
+
+
+def _check_kept(keep: tuple[str, ...], read: tuple[str, ...]) -> None:
+    """Refuse bands that are not read: to read more would take as long again for each, and could change the map.
+
+    Which pixels are observed, and which date a medoid takes them from, depends on all bands that are read.
+    """
+    if lacking := [band for band in keep if band not in read]:
+        left = ", ".join(band for band in keep if band in read)
+        raise InvalidConfigError(
+            f"bands {', '.join(lacking)}",
+            expected=f"of those that the network is shown: {', '.join(read)}",
+            cure=f"Keep [{left}], or scan with a checkpoint that is shown the others too.",
+            key="output.keep",
+        )
 
 
 def _surveyed(

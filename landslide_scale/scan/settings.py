@@ -37,6 +37,7 @@ BEFORE: Mapping[tuple[str, str], Any] = {
     ("composite", "clear_share"): 0.8,  # of no effect there
     ("composite", "mask"): (),
     ("composite", "persistence"): None,
+    ("output", "keep"): (),
 }
 """Keys, by section, that runs were begun without, and the value of each that does what was done then. It is left out of
 what a run records, so that those runs are known again."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from landslide_scale.bands import BAND_NAMES
 from landslide_scale.cube import arrays
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import RunConflictError
@@ -139,6 +140,6 @@ def _broken(record: Record, problem: str) -> Record:
 
 def _shards(sizes: Mapping[str, int]) -> set[str]:
     """Names of the stored parts of the cube's variables: ``ZONE/VARIABLE/c/LAYER/ROW/COLUMN``."""
-    names = {variable.name for variable in arrays.VARIABLES}
+    names = {*(variable.name for variable in arrays.VARIABLES), *BAND_NAMES}
     parts: Iterator[tuple[str, list[str]]] = ((key, key.split("/")) for key in sizes)
     return {key for key, path in parts if len(path) > 2 and path[1] in names and path[2] == "c"}  # noqa: PLR2004

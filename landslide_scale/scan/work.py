@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import NEVER, Reason, scene_bands
-from landslide_scale.cube import arrays
+from landslide_scale.cube import arrays, reflectance
 from landslide_scale.cube.arrays import Layer, Slot
 from landslide_scale.cube.ledger import Ledger, Record, State, describe
 from landslide_scale.errors import BrokenRunError, ReadError, StorageAwayError, TryAgainError
@@ -54,6 +54,7 @@ class Task:
         extents: What each zone's group of the cube covers.
         interpolation: Of elevations, where there are any.
         bare: Indexes of the windows that are said to have no scene.
+        keep: Bands of the composite that the cube keeps.
         lease: File in the run's folder that is there for as long as its driver may write; empty where there is none.
     """
 
@@ -65,6 +66,7 @@ class Task:
     extents: tuple[tuple[Lattice, PixelBox], ...]
     interpolation: Interpolation = "cubic"
     bare: tuple[int, ...] = ()
+    keep: tuple[str, ...] = ()
     lease: str = ""
 
     @cached_property
@@ -75,12 +77,22 @@ class Task:
     @property
     def reader_bytes(self) -> int:
         """The most memory that a process takes which observes units."""
-        return max(reader_bytes(lattice, self.patches, self.composite, self.bands) for lattice, _ in self.extents)
+        return max(
+            reader_bytes(lattice, self.patches, self.composite, self.bands, len(self.keep))
+            for lattice, _ in self.extents
+        )
 
     def slot(self, unit: WorkUnit) -> Slot:
         """Where a unit goes in the cube."""
         extent = dict(self.extents)[unit.lattice]
-        return Slot(cube=self.run.at(CUBE), lattice=unit.lattice, extent=extent, box=unit.box, layer=unit.layer)
+        return Slot(
+            cube=self.run.at(CUBE),
+            lattice=unit.lattice,
+            extent=extent,
+            box=unit.box,
+            layer=unit.layer,
+            bands=self.keep,
+        )
 
 
 def read(row: Row, task: Task) -> Row:
@@ -93,8 +105,9 @@ def read(row: Row, task: Task) -> Row:
 
     Returns:
         The row with ``values`` (C, H, W) float32 over ``PatchLattice.covering`` of the block; ``clear_count``,
-        ``observed_on`` and ``reason`` (B, B) of the block; ``resampled`` and ``filled`` ids as JSON; ``error``,
-        ``retry`` and, as JSON, ``unreadable``; ``read_seconds`` and, of these, ``wait_seconds`` between tries.
+        ``observed_on``, ``reason`` and, by name, the bands to keep as they are stored (B, B) of the block;
+        ``resampled`` and ``filled`` ids as JSON; ``error``, ``retry`` and, as JSON, ``unreadable``; ``read_seconds``
+        and, of these, ``wait_seconds`` between tries.
     """
     begun, waits = time.perf_counter(), Waits()
     unit = WorkUnit.from_json(row["unit"])
@@ -114,7 +127,8 @@ def read(row: Row, task: Task) -> Row:
         return unread(row, said, task) | failure | _took(begun, waits)
     if unit.layer in task.bare:
         image = replace(image, reason=np.full_like(image.reason, Reason.NO_SCENE))
-    return row | _block(image, unit.box, outer, inside) | _took(begun, waits)
+    block = _block(image, unit.box, outer, inside)
+    return row | block | _bands(image, unit.box.within(outer), block["reason"], task) | _took(begun, waits)
 
 
 def _took(begun: float, waits: Waits) -> Row:
@@ -123,7 +137,8 @@ def _took(begun: float, waits: Waits) -> Row:
 
 def unread(row: Row, error: str, task: Task) -> Row:
     """The row of a unit that was not read, for a reason that may pass."""
-    nothing = _nothing(len(task.bands), WorkUnit.from_json(row["unit"]))
+    unit = WorkUnit.from_json(row["unit"])
+    nothing = _nothing(len(task.bands), unit) | reflectance.nothing(task.keep, unit.box.shape)
     return row | nothing | {"error": error, "retry": True, "unreadable": "{}", "read_seconds": 0.0, "wait_seconds": 0.0}
 
 
@@ -166,6 +181,13 @@ def _block(image: Image, box: PixelBox, outer: PixelBox, inside: NDArray[np.bool
         "retry": False,
         "unreadable": "{}",
     }
+
+
+def _bands(image: Image, cut: tuple[slice, slice], reason: NDArray[np.uint8], task: Task) -> Row:
+    """The bands to keep, where a pixel of the block that `cut` cuts out of the image was observed."""
+    seen = reason == Reason.OBSERVED
+    of_band = {band: image.values[task.bands.index(band)][cut] for band in task.keep}
+    return {band: reflectance.packed(np.where(seen, values, np.float32(np.nan))) for band, values in of_band.items()}
 
 
 def _nothing(channels: int, unit: WorkUnit) -> Row:
@@ -237,7 +259,7 @@ def _kept(row: Row, record: Record, task: Task) -> Record:
             run=task.run,
         )
     if not record.error:
-        layer = _layer(row)
+        layer = _layer(row, task.keep)
         stored = arrays.write(task.slot(unit), layer)
         figures = describe(layer, row["probability"], unit.lattice.resolution**2 / 1e6)
         state: State = "written" if (layer.reason == Reason.OBSERVED).any() else "empty"
@@ -247,7 +269,7 @@ def _kept(row: Row, record: Record, task: Task) -> Record:
     return record
 
 
-def _layer(row: Row) -> Layer:
+def _layer(row: Row, bands: tuple[str, ...]) -> Layer:
     """What is stored; a pixel has a probability where, and only where, it was observed."""
     observed = row["reason"] == Reason.OBSERVED
     return Layer(
@@ -255,6 +277,7 @@ def _layer(row: Row) -> Layer:
         clear_count=row["clear_count"],
         observed_on=row["observed_on"],
         reason=row["reason"],
+        bands={band: row[band] for band in bands},
     )
 
 

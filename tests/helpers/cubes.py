@@ -23,9 +23,8 @@ from landslide_scale.cube.arrays import PROBABILITY_SCALE, Layer
 from landslide_scale.cube.ledger import Ledger, Record, describe
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
-from landslide_scale.products.scanned import REGION
 from landslide_scale.scan import layout
-from landslide_scale.scan.layout import CUBE, Layout
+from landslide_scale.scan.layout import CUBE, REGION, Layout
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window, utc
 from landslide_scale.storage.rundir import RunDirectory

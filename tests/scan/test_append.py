@@ -72,7 +72,7 @@ def run(early: Path, tmp_path: Path) -> Path:
 
 
 def of(settings: Settings, run: Path, *windows: dict[str, str], **changes: object) -> Settings:
-    return settings | {"windows": list(windows), "output": {"run": str(run)}} | changes
+    return settings | {"windows": list(windows), "output": {"run": str(run), "keep": ["red"]}} | changes
 
 
 def test_a_grown_cube_is_that_of_one_scan_and_no_shard_was_touched(settings: Settings, run: Path, both: Path):

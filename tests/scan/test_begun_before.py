@@ -14,6 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rioxarray  # noqa: F401 registers .rio
+import shapely
+import xarray as xr
 import zarr
 from helpers.borderland import border_tiles, configured, write_item
 from helpers.plainrun import Roles, engine, silent
@@ -21,6 +24,7 @@ from helpers.plainrun import Roles, engine, silent
 from landslide_scale.cube.arrays import VARIABLES
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.errors import RunConflictError
+from landslide_scale.products.scanned import scanned
 from landslide_scale.scan import driver
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify
@@ -70,6 +74,7 @@ def pixels(cube: Path) -> dict[str, str]:
 
 def test_a_run_begun_by_an_older_release_is_finished_to_the_same_pixels(begun: Path):
     done = len(list((begun / "run" / "ledger" / "units").iterdir()))
+    settings = RunDirectory(str(begun / "run")).read_json("run.json")["settings"]
     wanted = config(begun)
     summary = driver.begin(wanted, engine(wanted, Roles()), resume=True, progress=silent)
     assert (done, summary.units, summary.complete) == (10, 21, True)
@@ -78,6 +83,14 @@ def test_a_run_begun_by_an_older_release_is_finished_to_the_same_pixels(begun: P
     expected = json.loads((begun / "whole.json").read_text())
     assert pixels(begun / "run" / "cube.zarr").items() >= expected.items()
     assert verify(RunDirectory(str(begun / "run")), lambda *_: None).whole
+    assert RunDirectory(str(begun / "run")).read_json("run.json")["settings"] == settings
+    # What it lacked it has gained: its region, and a coordinate system for whoever opens its cube.
+    assert scanned(RunDirectory(str(begun / "run"))).region.equals(shapely.box(*wanted.region.bbox))
+    opened = xr.open_datatree(begun / "run" / "cube.zarr", engine="zarr")
+    assert {name: group.probability.rio.crs.to_epsg() for name, group in opened.children.items()} == {
+        "EPSG_32633": 32633,
+        "EPSG_32634": 32634,
+    }
 
 
 def test_what_it_was_begun_with_is_not_changed_on_the_way(begun: Path):

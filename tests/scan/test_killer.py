@@ -28,7 +28,7 @@ class Ground:
     taken: tuple[Step, ...]
 
     def settings(self, run: Path, **changes: object) -> dict[str, Any]:
-        small = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}}
+        small = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}, "output": {"keep": ["red"]}}
         return configured(self.catalogue, self.checkpoint, run, **(small | changes))
 
 

@@ -31,7 +31,7 @@ from landslide_scale.storage.lease import held, holder
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
-SMALL = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}}
+SMALL = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}, "output": {"keep": ["red"]}}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, catalogue: tuple[str, Path],
 
 
 def on_s3(catalogue: tuple[str, Path], checkpoint: str, name: str, **changes: object) -> dict[str, Any]:
-    return configured(catalogue, checkpoint, Path(), **(SMALL | {"output": {"run": f"s3://bucket/{name}"}} | changes))
+    output = {"run": f"s3://bucket/{name}", "keep": ["red"]}
+    return configured(catalogue, checkpoint, Path(), **(SMALL | {"output": output} | changes))
 
 
 def shards(run: str) -> set[str]:

@@ -32,7 +32,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     return untrained(tmp_path_factory.mktemp("model") / "checkpoint.safetensors")
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["sharded", "chunks"])
+@pytest.fixture(
+    scope="module", params=[{"sharded": True, "keep": ["red"]}, {"sharded": False}], ids=["sharded and kept", "chunks"]
+)
 def whole(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -42,7 +44,7 @@ def whole(
     """A complete run and its settings; its last block holds nothing but ground outside every scene."""
     run = tmp_path_factory.mktemp("whole") / "run"
     settings = configured(catalogue, checkpoint, run, region={"bbox": [17.955, 46.010, 17.992, 46.015]})
-    settings["output"]["sharded"] = request.param
+    settings["output"] |= request.param
     assert plain_scan(settings).complete
     return run, settings
 
