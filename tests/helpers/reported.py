@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
-from helpers.cubes import AFTER, BEFORE, Made, layer_of, made
+from helpers.cubes import AFTER, BEFORE, Made, Paint, layer_of, made
 
 from landslide_scale.bands import Reason
+from landslide_scale.cube.arrays import Layer
 from landslide_scale.grid import Lattice, PixelBox, project, transformer
 from landslide_scale.products.landslide import Landslide
 from landslide_scale.products.scanned import Scanned
@@ -22,7 +22,7 @@ HOW = Made(windows=(BEFORE, AFTER), block=64, chunk=64, region=shapely.box(17.99
 """Two kilometres over the meridian between zones 33 and 34."""
 
 
-def paint(place: Place) -> Any:
+def paint(place: Place) -> Layer | None:
     """Noise that depends on the place alone; the first row of a block is under cloud."""
     rng = np.random.default_rng([place.block.row % 1000, place.block.col, place.layer, place.lattice.zone.epsg])
     probability = np.rint(rng.uniform(0, 1, place.box.shape) * 250) / 250
@@ -30,7 +30,7 @@ def paint(place: Place) -> Any:
     return layer_of(probability, unseen=Reason.CLOUD)
 
 
-def run_of(folder: Path, how: Made = HOW, painted: Callable[[Place], Any] = paint) -> RunDirectory:
+def run_of(folder: Path, how: Made = HOW, painted: Paint = paint) -> RunDirectory:
     """A made scan of all blocks of zones that the region meets."""
     places = [
         Place(lattice=lattice, block=block, layer=layer)
@@ -61,7 +61,7 @@ def square(of: Scanned, number: int) -> tuple[Lattice, PixelBox]:
     )
 
 
-def landslide(of: Scanned, number: int, **said: Any) -> dict[str, Any]:
+def landslide(of: Scanned, number: int, **said: object) -> dict[str, Any]:
     """A landslide as polygons are handed on, or what is said instead."""
     lattice, box = square(of, number)
     west, south, east, north = lattice.bounds(box)

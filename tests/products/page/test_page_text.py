@@ -54,7 +54,7 @@ class Read(HTMLParser):
             self.text += data
 
     @property
-    def data(self) -> Any:
+    def data(self) -> Any:  # noqa: ANN401 JSON
         return json.loads(self.inside["script"][0])
 
     @property
@@ -125,7 +125,7 @@ def test_hostile_words_stay_words(tmp_path: Path):
     run = run_of(tmp_path / "scan", how)
     run.note(quarantined={f"other {HOSTILE}": HOSTILE})
     of = scanned(run)
-    said = {name: HOSTILE for name in ("touches", "verdict", "reviewer", "confidence", "status", "scene_ids")}
+    said = dict.fromkeys(("touches", "verdict", "reviewer", "confidence", "status", "scene_ids"), HOSTILE)
     text = page(of, [landslide(of, 0, id=HOSTILE, **said)])
     read, usual = Read(text), Read(page(of, [landslide(of, 0)]))
     tags = [Counter(tag for tag, _ in one.elements) for one in (read, usual)]
@@ -233,7 +233,7 @@ def test_a_card_says_every_column_in_words(scan: Scanned):
     assert said["last day it was not there"] == "not known"
 
 
-def item(name: str, day: str, **properties: Any) -> dict[str, Any]:
+def item(name: str, day: str, **properties: object) -> dict[str, Any]:
     geometry = properties.pop("geometry", shapely.geometry.mapping(HOW.region))
     return {
         "id": name, "geometry": geometry, "assets": {},
