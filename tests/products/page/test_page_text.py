@@ -230,7 +230,7 @@ def test_a_card_says_every_column_in_words(scan: Scanned):
     assert said["cuts, blocks or touches"] == "road, river"
     assert said["elevation"] == "not known"
     assert said["newest clear day"] == "2023-07-20"
-    assert said["last day it was not there"] == "not known"
+    assert said["last clear day before it"] == "not known"
 
 
 def item(name: str, day: str, **properties: object) -> dict[str, Any]:
