@@ -210,7 +210,7 @@ def test_a_picture_in_the_table_shows_its_landslide_on_the_map(opened: Page):
     opened.run("arguments[0].focus()", button)
     button.send_keys(Keys.ENTER)
     assert opened.one("#card-head").text == "Landslide slide-3"
-    assert opened.one(".leaflet-pictures-pane img").size["width"] > 1.5 * before
+    assert opened.one(".leaflet-pictures-pane img").size["width"] > 1.1 * before
     assert opened.one("#list tr.chosen button").get_attribute("aria-label") == button.get_attribute("aria-label")
 
 
