@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from helpers.cubes import Made, layer_of
+from helpers.cubes import GLOBE, Made, layer_of
 from helpers.reported import HOW, run_of, square
 from PIL import Image
 
@@ -23,6 +23,7 @@ from landslide_scale.products.page import pictures
 from landslide_scale.products.page.chips import SIDE, chip
 from landslide_scale.products.page.colours import COVERAGE, PROBABILITY, REASONS, legend
 from landslide_scale.products.page.frame import Frame
+from landslide_scale.products.page.frame import shown as shown_ground
 from landslide_scale.products.page.layers import pictured
 from landslide_scale.products.scanned import Scanned, scanned
 from landslide_scale.scan.plan import Place
@@ -82,6 +83,13 @@ def test_the_bounds_are_the_regions_to_a_pixel(scan: Scanned):
     beyond = np.array([17.99 - west, 42.995 - south, east - 18.01, north - 43.005])
     assert (beyond > 0).all()
     assert (beyond < 2.5 * pixel).all()  # one of the cube's pixels around, and less than one at the far ends
+
+
+def test_of_a_region_that_goes_further_the_ground_of_the_cube_is_shown(scan: Scanned):
+    lattice, box = square(scan, 0)
+    for region in (GLOBE, HOW.region):
+        ground = shown_ground(region, [(lattice, box)])
+        assert ground.bounds == pytest.approx(lattice.outline(box).bounds, abs=1e-9)
 
 
 def test_ground_over_the_antimeridian_is_whole_on_one_side(tmp_path: Path):

@@ -166,7 +166,7 @@ def test_the_range_is_that_of_the_checkpoints_validation(tmp_path: Path):
     low, high = map(float, figures["range of that (5 to 95 %), km²"][0].split(" to "))
     assert (low, high) == pytest.approx((expected / 2, expected * 2), abs=0.02)
     assert figures["area asked for, km²"][0] == "1,234.5"
-    assert "if this ground is like the validation's 7 places" in Read(text).words
+    assert "Of its range: if this ground is like the validation's 7 places" in Read(text).words
 
 
 def test_what_clouds_hide_is_said_in_km2(scan: Scanned, plain: str):
