@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
+from landslide_scale.products.bits import SNOW_NEAR_M, Advisory, Exclusion
 from landslide_scale.products.page.pick import Row, known
 
 NOT_KNOWN = "not known"
 NOT_SAID = "nothing said yet"
 
+_EXCLUSIONS: Mapping[int, str] = {
+    Exclusion.SNOW_NEAR: f"snow or ice within {SNOW_NEAR_M} m",
+    Exclusion.WATER: "water",
+    Exclusion.FLAT: "flat ground",
+    Exclusion.CROPLAND: "cropland",
+    Exclusion.RIVER_BANK: "river bank",
+    Exclusion.BUILT_UP: "built-up ground",
+}
+_ADVISORIES: Mapping[int, str] = {
+    Advisory.ONE_LOOK: "seen clear once",
+    Advisory.OFFSET_INCONCLUSIVE: "a scene's offset is not certain",
+}
 _WINDS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
 
 
@@ -46,8 +60,10 @@ def _day(value: date) -> str:
     return f"{value:%Y-%m-%d}"
 
 
-def _bits(value: float) -> str:
-    return f"bits {int(value)}" if value else "none"
+def _bits(words: Mapping[int, str], value: float) -> str:
+    """What the bits of a value say; one that has no words yet is told by its number."""
+    bits = [1 << place for place in range(int(value).bit_length()) if int(value) >> place & 1]
+    return ", ".join(words.get(bit, f"bit {bit}") for bit in bits) or "none"
 
 
 def _shortened(value: str) -> str:
@@ -75,8 +91,8 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "elevation_m": ("elevation", _metres),
     "slope_deg": ("slope", _degrees),
     "aspect_deg": ("faces", _aspect),
-    "exclusion": ("grounds to leave it out", _bits),
-    "advisory": ("look twice, for", _bits),
+    "exclusion": ("ground of frequent errors", partial(_bits, _EXCLUSIONS)),
+    "advisory": ("less sure for", partial(_bits, _ADVISORIES)),
     "touches": ("cuts, blocks or touches", _names),
     "status": ("status", _plain),
     "verdict": ("verdict", _plain),

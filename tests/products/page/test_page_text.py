@@ -18,6 +18,7 @@ from helpers.cubes import AFTER, SCENE, Made
 from helpers.reported import HOW, landslide, paint, run_of
 
 from landslide_scale.errors import InvalidInputError
+from landslide_scale.products.bits import Advisory, Exclusion
 from landslide_scale.products.landslide import COLUMNS, GEOMETRY
 from landslide_scale.products.page import card, pick, pictures
 from landslide_scale.products.page.passes import passes_of
@@ -229,8 +230,17 @@ def test_a_card_says_every_column_in_words(scan: Scanned):
     assert said["area"] == "1,600 m²"
     assert said["cuts, blocks or touches"] == "road, river"
     assert said["elevation"] == "not known"
+    assert (said["ground of frequent errors"], said["less sure for"]) == ("none", "none")
     assert said["newest clear day"] == "2023-07-20"
     assert said["last clear day before it"] == "not known"
+
+
+def test_a_card_says_what_its_bits_mean(scan: Scanned):
+    said = dict(card.card(landslide(scan, 0, exclusion=5 | 1 << 12, advisory=3)))
+    assert said["ground of frequent errors"] == "snow or ice within 200 m, flat ground, bit 4096"
+    assert said["less sure for"] == "seen clear once, a scene's offset is not certain"
+    assert {*card._EXCLUSIONS} == {*Exclusion}
+    assert {*card._ADVISORIES} == {*Advisory}
 
 
 def item(name: str, day: str, **properties: object) -> dict[str, Any]:
