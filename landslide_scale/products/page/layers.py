@@ -11,6 +11,7 @@ from landslide_scale.bands import Reason
 from landslide_scale.products import names
 from landslide_scale.products.page import pictures
 from landslide_scale.products.page.colours import COVERAGE, PROBABILITY
+from landslide_scale.products.page.composite import composite
 from landslide_scale.products.page.pictures import Levels, Picture
 from landslide_scale.products.scanned import Scanned
 
@@ -62,6 +63,9 @@ def pictured(of: Scanned) -> Pictured:
         one = pictures.drawn(of, layer, at)
         km2.append(one.km2)
         found.append(("reason and coverage", window.days, 1.0, pictures.levels(one.coverage, COVERAGE, at.frame)))
+        seen = composite(of, layer, at)
+        if seen is not None:
+            found.append(("composite", window.days, 1.0, seen))
         found.append(("probability", window.days, 0.85, pictures.levels(one.probability, PROBABILITY, at.frame)))
     level = pictures.finest([levels for *_, levels in found])
     metres = max(lattice.resolution for lattice in of.extents)

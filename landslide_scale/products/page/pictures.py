@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -92,7 +91,7 @@ def drawn(of: Scanned, layer: int, at: Scale) -> Drawn:
     probability, coverage = (np.zeros(at.frame.shape, np.uint8) for _ in range(2))
     km2 = dict.fromkeys(Reason, 0.0)
     for lattice, extent in of.extents.items():
-        coarse = PixelBox(**{name: _coarse(name, getattr(extent, name), at.factor) for name in _EDGES})
+        coarse = coarse_box(extent, at.factor)
         zone = [np.zeros(coarse.shape, np.uint8) for _ in range(2)]
         for box, held in _blocks(of, lattice, layer):
             counts = np.bincount(held.reason.ravel(), minlength=len(Reason))
@@ -102,8 +101,18 @@ def drawn(of: Scanned, layer: int, at: Scale) -> Drawn:
             for whole, (palette, values) in zip(zone, palettes, strict=True):
                 _keep_largest(whole, coarse, box, palette.indexes[values], at.factor)
         for picture, whole in zip((probability, coverage), zone, strict=True):
-            np.maximum(picture, _warped(whole, lattice, coarse, at), out=picture)
+            np.maximum(picture, warped(whole, lattice, coarse, at), out=picture)
     return Drawn(probability=probability, coverage=coverage, km2=km2)
+
+
+def coarse_box(extent: PixelBox, factor: int) -> PixelBox:
+    """The squares of `factor` pixels of a lattice, of which the first lies at its origin, that hold a box."""
+    return PixelBox(
+        row_start=extent.row_start // factor,
+        row_stop=-(-extent.row_stop // factor),
+        col_start=extent.col_start // factor,
+        col_stop=-(-extent.col_stop // factor),
+    )
 
 
 def levels(indexes: Indexes, palette: Palette, frame: Frame) -> Levels:
@@ -139,13 +148,6 @@ def data_uri(content: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
-_EDGES = ("row_start", "row_stop", "col_start", "col_stop")
-
-
-def _coarse(name: str, edge: int, factor: int) -> int:
-    return math.floor(edge / factor) if name.endswith("start") else math.ceil(edge / factor)
-
-
 def _blocks(of: Scanned, lattice: Lattice, layer: int) -> Iterator[tuple[PixelBox, Layer]]:
     for place in of.done:
         if place.lattice == lattice and place.layer == layer:
@@ -163,7 +165,8 @@ def _keep_largest(whole: Indexes, coarse: PixelBox, box: PixelBox, block: Indexe
     np.maximum(part, largest, out=part)
 
 
-def _warped(whole: Indexes, lattice: Lattice, coarse: PixelBox, at: Scale) -> Indexes:
+def warped(whole: Indexes, lattice: Lattice, coarse: PixelBox, at: Scale) -> Indexes:
+    """A zone's squares on the map, the nearest of them at each pixel; 0 is nothing."""
     squares = replace(lattice, resolution=lattice.resolution * at.factor)
     found = np.zeros(at.frame.shape, np.uint8)
     reproject(

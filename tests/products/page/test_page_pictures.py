@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,24 @@ def test_a_chip_shows_the_pixels_around_a_landslide(scan: Scanned, rows: list[di
     assert (shown[2::4, 2::4, 3][index == 0] == 0).all()
     assert (shown[38:42, 42:54, :3] == 255).all(axis=2).any(axis=0).all()  # the outline, along its upper side
     assert chip(scan, shapely.Point(100, 10).buffer(0.01), 1) == ""
+
+
+def test_the_composite_is_a_layer_where_the_cube_keeps_it(scan: Scanned, monkeypatch: pytest.MonkeyPatch):
+    def reflectance(_: Scanned, __: Lattice, box: PixelBox, ___: int) -> dict[str, Any]:
+        bands = {"red": np.full(box.shape, 0.3), "green": np.zeros(box.shape), "blue": np.full(box.shape, 0.0625)}
+        bands["red"][0] = np.nan
+        return bands
+
+    monkeypatch.setattr(Scanned, "read_reflectance", reflectance)
+    kept = replace(scan, laid=replace(scan.laid, bands=("red", "green", "blue", "nir")))
+    layers = pictured(kept).layers
+    assert [layer.name for layer in layers[:3]] == ["reason and coverage", "composite", "probability"]
+    shown = decoded(layers[1].picture.address)
+    lattice, box = square(scan, 0)
+    rows, cols = pixels(layers[1].picture.frame, lattice, box)
+    assert (np.abs(shown[rows, cols].astype(int) - (255, 1, 104, 255)) <= 4).all()
+    assert (shown[..., 3] == 0).any()
+    assert "composite" not in {layer.name for layer in pictured(scan).layers}
 
 
 def test_ground_that_the_map_cannot_show_is_refused(tmp_path: Path):
