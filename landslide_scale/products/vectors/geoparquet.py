@@ -118,7 +118,7 @@ def _write_parts(found: Iterable[Landslide], path: Path) -> NDArray[np.float64]:
             bounds = np.vstack([bounds, shapely.bounds([one.geometry for one in part])])
             bounds = np.concatenate([np.nanmin(bounds[:, :2], 0), np.nanmax(bounds[:, 2:], 0)])[None]
             writer.write_batch(stored(part))
-    return bounds[0]
+    return np.asarray(bounds[0], np.float64)
 
 
 def _write_ranked(unranked: Path, path: Path, metadata: Mapping[bytes, bytes]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from landslide_scale.grid import project
+from landslide_scale.grid import transformer
 from landslide_scale.products.bits import Exclusion
 from landslide_scale.products.landslide import Landslide
 from landslide_scale.products.vectors.userlayers import Shapes, UserLayer
@@ -94,8 +94,11 @@ def _zones(parts: Shapes) -> NDArray[np.int64]:
     """EPSG code of the UTM zone that each part's middle lies in, by plain strips."""
     west, south, east, north = shapely.bounds(parts).T
     numbers = np.minimum(((west + east) / 2 + 180) // 6 + 1, 60).astype(np.int64)
-    return np.where(south + north < 0, 32700, 32600) + numbers
+    return np.asarray(np.where(south + north < 0, 32700, 32600) + numbers, np.int64)
 
 
 def _projected(shapes: Shapes, epsg: int) -> Shapes:
-    return np.asarray(project(shapes, 4326, epsg))
+    def move(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.stack(transformer(4326, epsg).transform(points[:, 0], points[:, 1]), axis=1)
+
+    return np.asarray(shapely.transform(shapes, move))

@@ -157,6 +157,7 @@ def test_polygons_that_cross_themselves_are_mended_and_counted(tmp_path: Path):
     assert layer.said == "2 polygons read, 1 repaired"
 
 
+@pytest.mark.filterwarnings("ignore:.crs. was not provided")
 def test_what_is_no_such_layer_is_refused_in_a_line_that_names_the_key(tmp_path: Path):
     point = shapely.Point(13, 46)
     refused = {
