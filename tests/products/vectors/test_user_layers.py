@@ -61,6 +61,15 @@ def test_near_is_in_metres_of_the_ground_wherever_it_is_and_whatever_the_file_is
         assert one.touches == near
 
 
+def test_near_a_corner_is_a_circle_and_no_square(tmp_path: Path):
+    corner = (13.001, 46.001)
+    for metres, near in ((NEAR_M - 0.2, "roads"), (NEAR_M + 0.2, "")):
+        x, y, _ = Geod(ellps="WGS84").fwd(*corner, 45, metres)
+        (tmp_path / "roads.gpkg").unlink(missing_ok=True)
+        [one] = asked([landslide(geometry=HERE)], tmp_path, roads=shapely.LineString([(x, y), (x + 0.001, y + 0.001)]))
+        assert one.touches == near
+
+
 def test_what_is_touched_is_named_in_one_order_and_nothing_else_of_a_landslide_changes(tmp_path: Path):
     before = [landslide(0), landslide(400, exclusion=int(Exclusion.SNOW_NEAR))]
     layers = {"buildings": shapely.box(13.0002, 46.0002, 13.0003, 46.0003), "rivers": LINE, "roads": LINE}
@@ -97,6 +106,17 @@ def test_both_sides_of_the_antimeridian_are_asked(tmp_path: Path):
 def test_without_layers_nothing_is_touched():
     assert [one.touches for one in touching([landslide(touches="roads")], ())] == [""]
     assert user_layers(UserLayersConfig()) == ()
+
+
+def test_no_ground_is_lost_where_shapes_are_cut(tmp_path: Path):
+    walk = np.column_stack([np.linspace(13, 13.02, 1000), 46 + 0.001 * np.sin(np.arange(1000))])
+    field = shapely.Point(13, 46).buffer(0.01, quad_segs=200) - shapely.Point(13, 46).buffer(0.005, quad_segs=200)
+    river = shapely.LineString(walk)
+    files = {"rivers": written(tmp_path / "r.gpkg", river), "cropland": written(tmp_path / "f.gpkg", field)}
+    lines, polygons = (layer.pieces for layer in user_layers(config(**files)))
+    assert max(shapely.get_num_coordinates([*lines, *polygons])) <= 65
+    assert shapely.length(lines).sum() == pytest.approx(river.length)
+    assert shapely.area(polygons).sum() == pytest.approx(field.area)
 
 
 @settings(max_examples=10, deadline=None)
