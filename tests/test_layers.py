@@ -41,7 +41,7 @@ ONLY_IN = {
     "rioxarray": {"demo"},
     "tifffile": {"datasets"},
     "zarr": {"cube"},
-    "geopandas": {"region", "demo"},
+    "geopandas": {"region", "demo", "products.vectors"},
     "pyproj": {"doctor.libraries", "grid", "stac.items", "region", "cube.georeference", "demo"},
     "pystac": {"stac.search", "products.catalogue"},
     "pystac_client": {"stac.search"},
@@ -51,7 +51,10 @@ ONLY_IN = {
     "pydantic": {"strictyaml", "keys", "scan.plan", "imagery.mask_settings"}
     | {
         f"{room}.settings"
-        for room in ("region", "registry", "stac", "imagery", "cube", "scan", "labels", "training", "paper")
+        for room in (
+            *("region", "registry", "stac", "imagery", "cube", "scan", "labels", "training", "paper"),
+            "products.vectors",
+        )
     },
     "yaml": {"strictyaml", "demo"},
     "torch": {"doctor.libraries", "model", "metrics", "datasets", "training", "scan.predict", "demo", "paper"},
