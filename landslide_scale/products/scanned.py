@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import shapely
@@ -22,6 +22,7 @@ from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window
+from landslide_scale.storage.files import persistently
 from landslide_scale.storage.rundir import RunDirectory
 
 REGION = "region.geojson"
@@ -95,10 +96,13 @@ class Scanned:
             lattice: Of the zone.
             box: Inside what the group covers; it may cross blocks.
             layer: Index of the window.
+
+        Raises:
+            BrokenRunError: The storage refuses.
+            StorageAwayError: It was away for longer than one is patient.
         """
-        return arrays.read(
-            Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=box, layer=layer)
-        )
+        slot = Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=box, layer=layer)
+        return persistently(slot.cube, partial(arrays.read, slot))
 
     def _is_done(self, place: Place) -> bool:
         record = self.records.get(place.id)
@@ -109,10 +113,17 @@ def scanned(run: RunDirectory) -> Scanned:
     """What there is of a scan.
 
     Raises:
-        InvalidInputError: The folder holds no scan, or nothing of one is done yet.
+        InvalidInputError: The folder holds no scan, no cube, or no ledger, or nothing of the scan is done yet.
     """
     laid, facts = layout.load(run), run.read_json("run.json")
     found = Scanned(laid=laid, records=Ledger(run).records(), facts=facts, said=attributes(run.at(CUBE)))
+    if not found.records:
+        raise InvalidInputError(
+            "a cube without a ledger, or of a scan that came to no unit",
+            expected="records of its units in ledger/",
+            cure="Copy the folder of a run whole; scan --resume goes on with one that was stopped.",
+            run=run,
+        )
     if not found.done:
         raise InvalidInputError(
             "a scan of which no unit is done", expected="at least one", cure="Go on with it by scan --resume.", run=run
