@@ -14,6 +14,7 @@ from landslide_scale.errors import InvalidConfigError
 from landslide_scale.exporting.run import export as run_export
 from landslide_scale.exporting.run import target_of
 from landslide_scale.exporting.settings import ExportSettings, layers_told
+from landslide_scale.exporting.summary import ExportProgress, export_report, products_report
 from landslide_scale.exporting.verify import stated_cube, verify_products
 from landslide_scale.importing.run import import_patches
 from landslide_scale.importing.settings import ImportSettings
@@ -36,12 +37,9 @@ from landslide_scale.registry.report import list_lines, show_lines
 from landslide_scale.registry.settings import checkpoint_place
 from landslide_scale.reports import (
     CountProgress,
-    ExportProgress,
     ScanProgress,
-    export_report,
     map_lines,
     plan_lines,
-    products_report,
     scan_report,
     score_lines,
     verify_report,
@@ -139,7 +137,7 @@ def verify(url: str, products: str | None) -> int:
     return 0 if verdict.whole and (of_products is None or of_products.whole) else INCOMPLETE
 
 
-def export(  # noqa: PLR0913 as typed
+def export(
     url: str, to: str | None, *, only: str, threshold: float | None, min_area: float | None, layers: Sequence[str]
 ) -> int:
     """Make the products of a scan; exit code 3 where units of it are missing."""

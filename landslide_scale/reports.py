@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from landslide_scale.bands import scene_bands
-from landslide_scale.exporting.engine import Progress as ExportStep
-from landslide_scale.exporting.run import ExportSummary
-from landslide_scale.exporting.verify import ProductsVerdict
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_line
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
-from landslide_scale.runtime.progress import Line
+from landslide_scale.runtime.progress import Line, duration
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.prepared import Foreseen, Prepared
@@ -137,19 +134,6 @@ class CountProgress:
         self._line(done, total, f"{done}/{total} {self._what}")
 
 
-class ExportProgress:
-    """Products done, the one being made, and time left; called with every step of an export."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._line = Line(stream)
-
-    def __call__(self, progress: ExportStep) -> None:
-        """Say it, where it is time to."""
-        left = "" if progress.left_s is None or not progress.current else f", {_duration(progress.left_s)} left"
-        current = f", {progress.current}" if progress.current else ""
-        self._line(progress.done, progress.total, f"{progress.done}/{progress.total} products{left}{current}")
-
-
 def _line(progress: Progress) -> str:
     here = progress.done - progress.before
     left = (progress.total - progress.done) * progress.seconds / here
@@ -158,14 +142,8 @@ def _line(progress: Progress) -> str:
     waited = f"; {progress.waited:,.0f} s waited for servers" if round(progress.waited) else ""
     return (
         f"{progress.done}/{progress.total} units, {progress.km2:,.0f} km2, {rate:.1f} units/min, "
-        f"{_duration(left)} left{again}{waited}"
+        f"{duration(left)} left{again}{waited}"
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"
 
 
 def score_lines(confusion: Confusion) -> str:
@@ -279,26 +257,6 @@ def _few(units: Sequence[str]) -> str:
     return f"{len(units)} units ({', '.join([*units[:NAMED_UNITS], *more])})" if len(units) > 1 else units[0]
 
 
-def export_report(summary: ExportSummary) -> str:
-    """How an export ended, in a few lines."""
-    outcome, missing = summary.outcome, summary.missing
-    size = sum(known.bytes for known in outcome.files.values())
-    lines = [
-        f"{len(outcome.made)} products made, {len(outcome.kept)} kept as they were; {size / 1e6:,.1f} MB in all",
-        *(f"removed, as it is no longer made: {name}" for name in outcome.removed[:NAMED_FINDINGS]),
-        *([_missing(missing, summary.units)] if missing else []),
-        f"products: {summary.place}",
-    ]
-    return "\n".join(lines)
-
-
-def _missing(missing: Sequence[str], units: int) -> str:
-    return (
-        f"missing: {len(missing)} of {units} units, whose ground is not in the products ({_few(missing)}); "
-        "scan --resume tries them again"
-    )
-
-
 def verify_report(verdict: Verdict) -> str:
     """What is wrong with a cube, by unit."""
     findings = [f"{finding.of}: {finding.problem}" for finding in verdict.findings]
@@ -308,19 +266,3 @@ def verify_report(verdict: Verdict) -> str:
     whole = f"{verdict.units - len(findings)} of {verdict.units} units are stored as they were written"
     cure = ["scan --resume redoes them"] if findings else []
     return "\n".join([*wrong[:NAMED_FINDINGS], *more, f"{whole}; {verdict.bytes / 1e6:,.1f} MB hashed", *cure])
-
-
-def products_report(verdict: ProductsVerdict) -> str:
-    """What is wrong with products, by file."""
-    wrong = [f"{finding.of}: {finding.problem}" for finding in verdict.findings]
-    more = [f"... and {len(wrong) - NAMED_FINDINGS} more"] if len(wrong) > NAMED_FINDINGS else []
-    whole = "all are as they were made" if not wrong else f"{len(wrong)} findings"
-    cure = ["export makes anew what is missing, changed in size or stale"] if wrong else []
-    return "\n".join(
-        [
-            *wrong[:NAMED_FINDINGS],
-            *more,
-            f"{verdict.files} files of products: {whole}; {verdict.bytes / 1e6:,.1f} MB hashed",
-            *cure,
-        ]
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,17 +13,17 @@ from tempfile import mkdtemp
 
 from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
 from landslide_scale.exporting.bench import bench
-from landslide_scale.exporting.manifest import Files, Source, Stored
+from landslide_scale.exporting.manifest import Files, Made, Source, Stored
 from landslide_scale.exporting.product import Product
 from landslide_scale.exporting.shelf import Shelf
 from landslide_scale.storage.files import file_sha256, put_whole, storing
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
 
-Work = Callable[[Product], Files]
+Work = Callable[[Product], Made]
 """Makes a product and puts its files in their place."""
 
-Each = Callable[[Work, Sequence[Product]], Iterator[tuple[Product, Files]]]
+Each = Callable[[Work, Sequence[Product]], Iterator[tuple[Product, Made]]]
 """Has products made that do not read each other; gives each when it has ended."""
 
 
@@ -51,16 +51,18 @@ class Outcome:
         made: Made by this export.
         kept: There as they would have been made.
         removed: Made by an earlier plan or version, and no longer to be made.
-        files: All of them that are there now, with size and hash.
+        left_out: Why there is none of this scan.
+        files: All that are there now, with size and hash.
     """
 
     made: tuple[str, ...]
     kept: tuple[str, ...]
     removed: tuple[str, ...]
+    left_out: Mapping[str, str]
     files: Files
 
 
-def in_order(work: Work, products: Sequence[Product]) -> Iterator[tuple[Product, Files]]:
+def in_order(work: Work, products: Sequence[Product]) -> Iterator[tuple[Product, Made]]:
     """One product after the other, in this process."""
     for product in products:
         yield product, work(product)
@@ -96,23 +98,24 @@ def carry_out(
     with _told_of_exports(), _ours(target) as lease, bench(target) as folder:
         shelf = Shelf(target, source)
         removed = _removed(shelf, wanted, kinds)
-        pace, made = _Pace(wanted, progress), list[str]()
+        pace, new = _Pace(wanted, progress), list[str]()
         for level in levels(wanted):
             due = [product for product in level if not shelf.holds(product)]
             pace.skip([product for product in level if product not in due])
             shelf.void(due)
             left = [product.name for product in due]
             pace.begin(left)
-            for product, files in each(partial(_made, target=target, folder=folder, lease=lease), due):
+            for product, made in each(partial(_made, target=target, folder=folder, lease=lease), due):
                 lease.check()
-                shelf.record(product, files)
+                shelf.record(product, made)
                 left.remove(product.name)
-                made.append(product.name)
+                new.append(product.name)
                 pace.end(product, left)
     return Outcome(
-        made=tuple(made),
-        kept=tuple(product.name for product in wanted if product.name not in made),
+        made=tuple(new),
+        kept=tuple(product.name for product in wanted if product.name not in new),
         removed=removed,
+        left_out={name: one.left_out for name, one in shelf.manifest.entries.items() if one.left_out},
         files=shelf.manifest.files,
     )
 
@@ -155,19 +158,19 @@ def _removed(shelf: Shelf, wanted: Sequence[Product], kinds: Sequence[str]) -> t
     return gone
 
 
-def _made(product: Product, *, target: RunDirectory, folder: Path, lease: Lease) -> Files:
+def _made(product: Product, *, target: RunDirectory, folder: Path, lease: Lease) -> Made:
     """Make a product and put its files in their place."""
     with storing(str(folder)):
         own = Path(mkdtemp(dir=folder))
-        product.make(own)
+        left_out = product.make(own)
         paths = {str(path.relative_to(own)): path for path in sorted(own.rglob("*")) if path.is_file()}
         files = {name: Stored(bytes=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
-    assert files, f"{product.name} made no file"  # noqa: S101 our own invariant
+    assert bool(files) != bool(left_out), f"{product.name}: {left_out or 'no file'}"  # noqa: S101 our own invariant
     lease.check()
     for name, path in paths.items():
         put_whole(target.at(name), path)
     shutil.rmtree(own, ignore_errors=True)
-    return files
+    return Made(files=files, left_out=left_out)
 
 
 @contextmanager

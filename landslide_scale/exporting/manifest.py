@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,14 @@ class Stored:
 
 Files = Mapping[str, Stored]
 """Of a product, by name below the folder of the products."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What came of making a product: its files, or why there is none of this scan."""
+
+    files: Files
+    left_out: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +77,7 @@ class Entry:
         origin: What it was made of.
         units, units_missing: Planned ones of the run, and how many of them the cube did not hold.
         files: What it consists of.
+        left_out: Why there is none of this scan; empty where there are files.
     """
 
     kind: str
@@ -76,14 +85,15 @@ class Entry:
     units: int
     units_missing: int
     files: Files
+    left_out: str = ""
 
     @property
     def is_void(self) -> bool:
-        """Whether its files are being replaced, or were when an export was stopped."""
+        """Whether it is to be made anew: its files are being replaced, or were found to be others."""
         return not self.origin.cube_sha256
 
     def void(self) -> Entry:
-        """What is said while its files are replaced: their names alone still hold."""
+        """What is said of it then: the names of its files alone still hold."""
         return replace(self, origin=replace(self.origin, cube_sha256=""))
 
     def is_current(self, origin: Origin, sizes: Mapping[str, int]) -> bool:
@@ -115,6 +125,12 @@ class Manifest:
     def without(self, name: str) -> Manifest:
         """With nothing known of a product."""
         return replace(self, entries={known: entry for known, entry in self.entries.items() if known != name})
+
+    def void(self, products: Collection[str]) -> Manifest:
+        """With products of which names of files alone still hold."""
+        return replace(
+            self, entries={name: one.void() if name in products else one for name, one in self.entries.items()}
+        )
 
     def of_cube(self, cube_sha256: str) -> Manifest:
         """With the products alone that were made of this cube."""

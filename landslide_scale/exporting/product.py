@@ -9,8 +9,9 @@ from typing import Any
 
 from landslide_scale.products import names
 
-Make = Callable[[Path], None]
-"""Fills an empty folder with finished files; they are called there as below the folder of the products."""
+Make = Callable[[Path], str]
+"""Fills an empty folder with finished files, which are called there as below the folder of the products; or says why
+there is none of this scan, in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +49,11 @@ def single(name: str, make: Callable[[Path], None]) -> Make:
         make: Writes it to the path it is given; the folder is there.
     """
 
-    def fill(folder: Path) -> None:
+    def fill(folder: Path) -> str:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         make(path)
+        return ""
 
     return fill
 
@@ -59,10 +61,13 @@ def single(name: str, make: Callable[[Path], None]) -> Make:
 def given(contents: Callable[[], Mapping[str, bytes]]) -> Make:
     """What makes a product of files whose contents are known by name."""
 
-    def fill(folder: Path) -> None:
+    def fill(folder: Path) -> str:
         for name, content in contents().items():
             assert is_inside(name), name  # noqa: S101 our own invariant
-            single(name, lambda path, content=content: path.write_bytes(content))(folder)  # type: ignore[misc]
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return ""
 
     return fill
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from landslide_scale.exporting.manifest import Entry, Files, Manifest, Source, origin_of
+from landslide_scale.exporting.manifest import Entry, Made, Manifest, Source, origin_of
 from landslide_scale.exporting.product import Product
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -33,12 +33,11 @@ class Shelf:
 
     def void(self, products: Sequence[Product]) -> None:
         """Say of products that their files are being replaced."""
-        known = self.manifest.entries
-        changed = {one.name: known[one.name].void() for one in products if one.name in known}
-        if changed:
-            self._keep(replace(self.manifest, entries={**known, **changed}))
+        known = {product.name for product in products} & self.manifest.entries.keys()
+        if known:
+            self._keep(self.manifest.void(known))
 
-    def record(self, product: Product, files: Files) -> None:
+    def record(self, product: Product, made: Made) -> None:
         """Say that a product was made; files of the one before it that it does not have are removed."""
         before = self.manifest.entries.get(product.name)
         entry = Entry(
@@ -46,10 +45,11 @@ class Shelf:
             origin=origin_of(product, self.manifest, self._source),
             units=self._source.units,
             units_missing=len(self._source.missing),
-            files=files,
+            files=made.files,
+            left_out=made.left_out,
         )
         self._keep(self.manifest.with_entry(product.name, entry), () if before is None else before.files)
-        self._sizes.update({name: known.bytes for name, known in files.items()})
+        self._sizes.update({name: known.bytes for name, known in made.files.items()})
 
     def remove(self, name: str) -> None:
         """Remove a product."""

@@ -25,12 +25,14 @@ class ProductsVerdict:
     """What verification of products found.
 
     Attributes:
-        files: That the manifest speaks for.
+        files: That the manifest names.
+        sound: Those that are as they were made.
         bytes: Hashed.
         findings: Everything that is wrong: missing, changed and unknown files, and what was made of another cube.
     """
 
     files: int
+    sound: int
     bytes: int
     findings: tuple[Finding, ...]
 
@@ -53,6 +55,8 @@ def verify_products(
 ) -> ProductsVerdict | None:
     """Hash every product against the manifest; None where there are no products.
 
+    What is missing or changed is marked, so that the next export makes it anew.
+
     Args:
         target: Their folder.
         cube_sha256: Of the cube as it is.
@@ -68,16 +72,22 @@ def verify_products(
     manifest, sizes = Manifest.read(target), target.sizes("")
     if not manifest.entries and not sizes:
         return None
-    sound = Manifest(entries={name: one for name, one in manifest.entries.items() if not one.is_void}).files
+    stated = Manifest(entries={name: one for name, one in manifest.entries.items() if not one.is_void}).files
     findings = [*_of_entries(manifest, cube_sha256), *_unknown(manifest, sizes)]
+    wrong: set[str] = set()
     with ThreadPoolExecutor(THREADS) as threads:
-        looked = threads.map(lambda name: _problem(target, name, sound[name], sizes.get(name)), sound)
-        for number, (name, problem) in enumerate(zip(sound, looked, strict=True), start=1):
-            findings += [Finding(of=name, problem=problem)] if problem else []
-            progress(number, len(sound))
+        looked = threads.map(lambda name: _problem(target, name, stated[name], sizes.get(name)), stated)
+        for number, (name, problem) in enumerate(zip(stated, looked, strict=True), start=1):
+            if problem:
+                findings.append(Finding(of=name, problem=problem))
+                wrong.add(name)
+            progress(number, len(stated))
+    if wrong:
+        manifest.void({name for name, one in manifest.entries.items() if wrong & one.files.keys()}).keep(target)
     return ProductsVerdict(
-        files=len(sound),
-        bytes=sum(known.bytes for name, known in sound.items() if sizes.get(name) == known.bytes),
+        files=len(manifest.files),
+        sound=len(stated) - len(wrong),
+        bytes=sum(known.bytes for name, known in stated.items() if sizes.get(name) == known.bytes),
         findings=tuple(sorted(findings, key=lambda one: one.of)),
     )
 
@@ -85,7 +95,10 @@ def verify_products(
 def _of_entries(manifest: Manifest, cube_sha256: str) -> Iterator[Finding]:
     for name, entry in manifest.entries.items():
         if entry.is_void:
-            yield Finding(of=name, problem="not finished: an export was stopped while it replaced it")
+            yield Finding(
+                of=name,
+                problem="to be made anew: it was found to be changed, or an export was stopped while it replaced it",
+            )
         elif entry.origin.cube_sha256 != cube_sha256:
             yield Finding(of=name, problem="stale: made of another state of the cube")
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import shapely
@@ -22,7 +22,6 @@ from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window
-from landslide_scale.storage.files import persistently
 from landslide_scale.storage.rundir import RunDirectory
 
 REGION = "region.geojson"
@@ -96,13 +95,10 @@ class Scanned:
             lattice: Of the zone.
             box: Inside what the group covers; it may cross blocks.
             layer: Index of the window.
-
-        Raises:
-            BrokenRunError: The storage refuses.
-            StorageAwayError: It was away for longer than one is patient.
         """
-        slot = Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=box, layer=layer)
-        return persistently(slot.cube, partial(arrays.read, slot))
+        return arrays.read(
+            Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=box, layer=layer)
+        )
 
     def _is_done(self, place: Place) -> bool:
         record = self.records.get(place.id)
