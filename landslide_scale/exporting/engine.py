@@ -105,7 +105,7 @@ def carry_out(
             shelf.void(due)
             left = [product.name for product in due]
             pace.begin(left)
-            for product, made in each(partial(_made, target=target, folder=folder, lease=lease), due):
+            for product, made in each(partial(_made, target=target, folder=folder), due):
                 lease.check()
                 shelf.record(product, made)
                 left.remove(product.name)
@@ -158,7 +158,7 @@ def _removed(shelf: Shelf, wanted: Sequence[Product], kinds: Sequence[str]) -> t
     return gone
 
 
-def _made(product: Product, *, target: RunDirectory, folder: Path, lease: Lease) -> Made:
+def _made(product: Product, *, target: RunDirectory, folder: Path) -> Made:
     """Make a product and put its files in their place."""
     with storing(str(folder)):
         own = Path(mkdtemp(dir=folder))
@@ -166,9 +166,8 @@ def _made(product: Product, *, target: RunDirectory, folder: Path, lease: Lease)
         paths = {str(path.relative_to(own)): path for path in sorted(own.rglob("*")) if path.is_file()}
         files = {name: Stored(bytes=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
     assert bool(files) != bool(left_out), f"{product.name}: {left_out or 'no file'}"  # noqa: S101 our own invariant
-    lease.check()
     for name, path in paths.items():
-        put_whole(target.at(name), path)
+        put_whole(target.at(name), path)  # which looks first whether the folder is still ours
     shutil.rmtree(own, ignore_errors=True)
     return Made(files=files, left_out=left_out)
 
