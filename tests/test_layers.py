@@ -37,7 +37,7 @@ ONLY_IN = {
             "paper.study",
         ),
     },
-    "rasterio": {"doctor.libraries", "reading", "demo"},
+    "rasterio": {"doctor.libraries", "reading", "products.rasters", "demo"},
     "rioxarray": {"demo"},
     "tifffile": {"datasets"},
     "zarr": {"cube"},

@@ -81,6 +81,9 @@ VARIABLES = (
 )
 
 
+BY_NAME = {variable.name: variable for variable in VARIABLES}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layer:
     """What a work unit writes: arrays (H, W) over its whole block, in the order and dtypes of `VARIABLES`."""
@@ -91,7 +94,7 @@ class Layer:
     reason: NDArray[np.uint8]
 
 
-_NAMES = tuple(variable.name for variable in VARIABLES)
+_NAMES = tuple(BY_NAME)
 
 Stored = dict[str, Any]
 """What is known of stored objects: ``bytes`` and ``sha256``."""
@@ -185,11 +188,13 @@ def stored(contents: Mapping[str, bytes]) -> Stored:
 
 def read(slot: Slot) -> Layer:
     """What :func:`write` wrote; fill where nothing is stored."""
-    group = slot.lattice.zone.group
-    arrays = {
-        name: zarr.open_array(store_at(slot.cube, read_only=True), mode="r", path=f"{group}/{name}") for name in _NAMES
-    }
-    return Layer(**{name: np.asarray(array[slot.index]) for name, array in arrays.items()})
+    return Layer(**{name: read_one(slot, name) for name in _NAMES})
+
+
+def read_one(slot: Slot, name: str) -> NDArray[Any]:
+    """The same of one variable: its pixels (H, W), in its dtype."""
+    path = f"{slot.lattice.zone.group}/{name}"
+    return np.asarray(zarr.open_array(store_at(slot.cube, read_only=True), mode="r", path=path)[slot.index])
 
 
 class _Writing(WrapperStore[Store]):

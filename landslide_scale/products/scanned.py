@@ -6,10 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.cube import arrays
@@ -17,11 +19,12 @@ from landslide_scale.cube.arrays import Layer, Slot
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.cube.template import attributes
 from landslide_scale.errors import InvalidInputError
-from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.grid import Block, Lattice, PixelBox
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window
+from landslide_scale.storage.files import persistently
 from landslide_scale.storage.rundir import RunDirectory
 
 REGION = "region.geojson"
@@ -89,16 +92,42 @@ class Scanned:
         return shapely.union_all([one.lattice.zone.clip(one.lattice.outline(one.box)) for one in blocks.values()])
 
     def read(self, lattice: Lattice, box: PixelBox, layer: int) -> Layer:
-        """Any pixels of a zone's group, arrays (H, W); what is not stored is fill.
+        """Any pixels of a zone's group, arrays (H, W); fill where no unit is done, whatever one left there.
 
         Args:
             lattice: Of the zone.
             box: Inside what the group covers; it may cross blocks.
             layer: Index of the window.
+
+        Raises:
+            BrokenRunError: The storage refuses.
+            StorageAwayError: It was away for longer than one is patient.
         """
-        return arrays.read(
-            Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=box, layer=layer)
-        )
+        return Layer(**{name: self.read_one(lattice, box, layer, name) for name in arrays.BY_NAME})
+
+    def read_one(self, lattice: Lattice, box: PixelBox, layer: int, name: str) -> NDArray[Any]:
+        """The same of one variable."""
+        known = arrays.BY_NAME[name]
+        values = np.full(box.shape, known.fill, known.dtype)
+        for part in self._held(lattice, box, layer):
+            slot = Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=part, layer=layer)
+            values[part.within(box)] = persistently(slot.cube, partial(arrays.read_one, slot, name))
+        return values
+
+    def _held(self, lattice: Lattice, box: PixelBox, layer: int) -> list[PixelBox]:
+        """The boxes that make up what of `box` lies in units that are done: all of it in one where it does."""
+        side = lattice.block
+        rows = range(box.row_start // side, -(-box.row_stop // side))
+        cols = range(box.col_start // side, -(-box.col_stop // side))
+        blocks = [Block(row=row, col=col) for row in rows for col in cols]
+        held = [block for block in blocks if (lattice, block, layer) in self._places_done]
+        if len(held) == len(blocks):
+            return [box]
+        return [part for block in held if (part := lattice.box(block).intersection(box)) is not None]
+
+    @cached_property
+    def _places_done(self) -> frozenset[tuple[Lattice, Block, int]]:
+        return frozenset((place.lattice, place.block, place.layer) for place in self.done)
 
     def _is_done(self, place: Place) -> bool:
         record = self.records.get(place.id)

@@ -1,0 +1,155 @@
+"""One variable of a zone and window as a cloud-optimised GeoTIFF, whatever its size, in the memory of a few pieces."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import rasterio
+import rasterio.shutil
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # what GDAL says of a copy; rasterio has no other name for it
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as Piece
+
+from landslide_scale.cube.arrays import BY_NAME
+from landslide_scale.errors import BrokenRunError
+from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.products.rasters.classes import REASONS
+from landslide_scale.products.rasters.levels import joined, write_coarser, write_level
+from landslide_scale.products.rasters.pyramid import Halving, largest, most_frequent, shapes
+from landslide_scale.products.scanned import Scanned
+from landslide_scale.redaction import keep_log_clean
+
+keep_log_clean("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err")
+
+CAUTION = "preliminary, not field-validated"
+
+_GDAL = {"GDAL_CACHEMAX": 64, "GDAL_PAM_ENABLED": "NO"}
+"""Megabytes of tiles kept in memory, where GDAL takes a share of the machine's; and one file, not two."""
+
+_COG = {
+    "driver": "COG",
+    "compress": "DEFLATE",
+    "bigtiff": "IF_SAFER",
+    "overviews": "FORCE_USE_EXISTING",
+    "statistics": "YES",
+}
+_HALVED: dict[str, Halving] = {"reason": most_frequent}
+"""Of what is no number; of others, the largest is kept."""
+
+_BEHIND = 8
+"""Bytes; GDAL does not look whether the four behind the last tile were written."""
+
+
+def write_raster(of: Scanned, lattice: Lattice, layer: int, variable: str, path: Path) -> None:
+    """Write a raster of all that a zone's group covers: its stored numbers, what they mean, statistics and overviews.
+
+    No data is the cube's fill. Overviews keep the largest of their pixels, of reasons the most frequent. Until it is
+    finished it lies in a folder beside `path`, with its pixels a second time.
+
+    Args:
+        of: The scan.
+        lattice: Of the zone.
+        layer: Index of the window.
+        variable: Of the cube.
+        path: Where it goes, on a local disk; an existing one is replaced once this one is whole.
+
+    Raises:
+        BrokenRunError: There is no room for it, or the cube's storage refuses.
+        StorageAwayError: The cube's storage was away for longer than one is patient.
+    """
+    with _writing(path), rasterio.Env(**_GDAL):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
+            levels = _levels(of, lattice, layer, variable, Path(scratch))
+            _describe(levels[0], of, layer, variable)
+            whole, finished = Path(scratch, "whole.vrt"), Path(scratch, "finished.tif")
+            joined(whole, levels)
+            rasterio.shutil.copy(whole, finished, **_COG, blocksize=_tile(of.extents[lattice].shape))
+            _make_sure(finished)
+            finished.replace(path)
+
+
+def _levels(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Path) -> list[Path]:
+    extent, known = of.extents[lattice], BY_NAME[variable]
+    rows, cols = extent.shape
+    profile = {
+        "height": rows,
+        "width": cols,
+        "dtype": known.dtype,
+        "nodata": known.fill,
+        "crs": f"EPSG:{lattice.zone.epsg}",
+        "transform": rasterio.Affine(*lattice.transform(extent)),
+    }
+    levels = [folder / f"{number}.tif" for number, _ in enumerate(shapes(extent.shape))]
+    write_level(levels[0], profile, partial(_stored, of, lattice, layer, variable))
+    for finer, coarser in pairwise(levels):
+        write_coarser(coarser, finer, _HALVED.get(variable, largest))
+    return levels
+
+
+def _stored(of: Scanned, lattice: Lattice, layer: int, variable: str, piece: Piece) -> NDArray[Any]:
+    extent = of.extents[lattice]
+    row, col = extent.row_start + piece.row_off, extent.col_start + piece.col_off
+    box = PixelBox(row_start=row, row_stop=row + piece.height, col_start=col, col_stop=col + piece.width)
+    return of.read_one(lattice, box, layer, variable)
+
+
+def _describe(path: Path, of: Scanned, layer: int, variable: str) -> None:
+    said = BY_NAME[variable].attributes
+    window = of.windows[layer]
+    with rasterio.open(path, "r+") as target:
+        target.set_band_description(1, said["long_name"])
+        target.scales = (said.get("scale_factor", 1.0),)
+        target.units = (said.get("units", ""),)
+        target.update_tags(
+            TIFFTAG_SOFTWARE=f"landslide-scale {version('landslide-scale')}",
+            TIFFTAG_IMAGEDESCRIPTION=f"{said['long_name']}, {window.days}: {CAUTION}",
+            VARIABLE=variable,
+            WINDOW=window.instants,
+            THRESHOLD=of.threshold,
+            MODEL_SHA256=of.said["checkpoint_sha256"],
+            CUBE_SHA256=of.cube_sha256,
+        )
+        if variable == "reason":
+            target.write_colormap(1, {int(code): (*shown.colour, 255) for code, shown in REASONS.items()})
+
+
+def _tile(shape: tuple[int, int]) -> int:
+    """Side of the tiles: other than the width of any resolution, for one as wide is taken for one of strips.
+
+    Of widths that are halved time and again, no two are 512 and 384.
+    """
+    return 384 if 512 in {cols for _, cols in shapes(shape)} else 512  # noqa: PLR2004
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RasterioError, CPLE_BaseError) as error:
+        raise BrokenRunError(
+            f"the raster cannot be written ({error.__cause__ or error})",
+            expected="a disk that may be written to, with room for the raster and for what it is made from",
+            cure="Make room and export again: what was finished is kept.",
+            file=path,
+        ) from error
+
+
+def _make_sure(path: Path) -> None:
+    """A disk without room for the last bytes of a file has none for some more; and what is written is on the disk."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size)
+        file.write(bytes(_BEHIND))
+        file.flush()
+        file.truncate(size)
+        os.fsync(file.fileno())

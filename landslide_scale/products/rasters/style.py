@@ -1,0 +1,123 @@
+"""What lies beside a raster: its style for QGIS (``.qml``), and the names of its classes as GDAL looks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
+
+from landslide_scale.bands import Reason
+from landslide_scale.products.rasters.classes import REASONS, Colour
+from landslide_scale.products.scanned import Scanned
+
+NAMES_ENDING = ".aux.xml"
+"""Of the file with the names of a raster's classes, after the raster's own whole name."""
+
+_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+_FIRST_DAY = date(1970, 1, 1)
+_MANY_LOOKS = 10
+
+_HEAT: tuple[Colour, ...] = ((254, 204, 92), (253, 141, 60), (240, 59, 32), (189, 0, 38))
+"""The four darkest of ColorBrewer's YlOrRd in five classes, which it lists as safe for colour-blind readers."""
+
+_BLUES: tuple[Colour, ...] = ((239, 243, 255), (189, 215, 231), (107, 174, 214), (49, 130, 189), (8, 81, 156))
+"""ColorBrewer's Blues in five classes, safe alike."""
+
+
+class _Stop(NamedTuple):
+    """A colour of a ramp; between two of them it is interpolated."""
+
+    value: float
+    colour: Colour
+    label: str
+    alpha: int = 255
+
+
+def style(of: Scanned, variable: str) -> str:
+    """A raster's style as QGIS reads it from the file of its name that ends in ``.qml``.
+
+    Probability is clear below half of the checkpoint's threshold and grows darker from there.
+
+    Args:
+        of: The scan.
+        variable: Of the cube.
+    """
+    if variable == "reason":
+        return _document(_palette())
+    stops = {"probability": _probability, "clear_count": _looks, "observed_on": _days}[variable](of)
+    return _document(_ramp(stops))
+
+
+def class_names(variable: str) -> str | None:
+    """What goes into the file of a raster's name that ends in :data:`NAMES_ENDING`; None of one without classes."""
+    if variable != "reason":
+        return None
+    root = ET.Element("PAMDataset")
+    names = ET.SubElement(ET.SubElement(root, "PAMRasterBand", band="1"), "CategoryNames")
+    for code in range(max(Reason) + 1):
+        ET.SubElement(names, "Category").text = REASONS[Reason(code)].words
+    return _text(root)
+
+
+def _probability(of: Scanned) -> list[_Stop]:
+    low = of.threshold
+    step = (1 - low) / (len(_HEAT) - 1)
+    shades = [_Stop(low + step * place, colour, f"{low + step * place:.2f}") for place, colour in enumerate(_HEAT)]
+    faint = [_Stop(value, _HEAT[0], f"{value:.2f}", alpha=0) for value in (0.0, low / 2)]
+    return [*faint, shades[0]._replace(label=f"{low:.2f}: the threshold"), *shades[1:]]
+
+
+def _looks(_: Scanned) -> list[_Stop]:
+    last = len(_BLUES) - 1
+    values = [1 + round((_MANY_LOOKS - 1) * place / last) for place in range(last + 1)]
+    return [_Stop(value, colour, f"{value}") for value, colour in zip(values, _BLUES, strict=True)]
+
+
+def _days(of: Scanned) -> list[_Stop]:
+    first = min(window.start for window in of.windows).date()
+    days, last = (max(window.until for window in of.windows).date() - first).days, len(_BLUES) - 1
+    dates = [first + timedelta(days=round(days * place / last)) for place in range(last + 1)]
+    return [_Stop((day - _FIRST_DAY).days, colour, day.isoformat()) for day, colour in zip(dates, _BLUES, strict=True)]
+
+
+def _ramp(stops: Iterable[_Stop]) -> ET.Element:
+    known = list(stops)
+    low, high = f"{known[0].value:.6g}", f"{known[-1].value:.6g}"
+    renderer = ET.Element("rasterrenderer", type="singlebandpseudocolor", band="1", opacity="1", alphaBand="-1")
+    renderer.attrib |= {"classificationMin": low, "classificationMax": high}
+    ramp = {"colorRampType": "INTERPOLATED", "classificationMode": "1", "clip": "0"}
+    shader = ET.SubElement(
+        ET.SubElement(renderer, "rastershader"), "colorrampshader", ramp, minimumValue=low, maximumValue=high
+    )
+    for stop in known:
+        item = {"value": f"{stop.value:.6g}", "color": _hexadecimal(stop.colour)}
+        ET.SubElement(shader, "item", item, alpha=str(stop.alpha), label=stop.label)
+    return renderer
+
+
+def _palette() -> ET.Element:
+    renderer = ET.Element("rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1")
+    palette = ET.SubElement(renderer, "colorPalette")
+    for code, shown in REASONS.items():
+        alpha = "0" if code == Reason.NOT_SCANNED else "255"
+        entry = {"value": str(int(code)), "color": _hexadecimal(shown.colour), "alpha": alpha, "label": shown.words}
+        ET.SubElement(palette, "paletteEntry", entry)
+    return renderer
+
+
+def _document(renderer: ET.Element) -> str:
+    root = ET.Element("qgis", version="3.22", styleCategories="Symbology")
+    pipe = ET.SubElement(root, "pipe")
+    pipe.append(renderer)
+    ET.SubElement(pipe, "rasterresampler", maxOversampling="2")
+    return _DOCTYPE + _text(root)
+
+
+def _text(root: ET.Element) -> str:
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _hexadecimal(colour: Colour) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)
