@@ -29,6 +29,9 @@ WITNESS_BANDS = ("blue", "red")
 ENOUGH = 1000
 """Pixels of those classes in a sample; fewer are inconclusive."""
 
+INCONCLUSIVE = "pixels inconclusive"
+"""In the rule behind an offset: the pixels were asked, and did not tell."""
+
 LOW_PERCENTILE = 1
 REMOVED_BELOW = 700
 """Numbers that carry the offset would make a reflectance below -0.03 of this. Real scenes without it: 147 to 257."""
@@ -122,7 +125,7 @@ def confronted(scene: Scene, evidence: Evidence) -> Scene:
 def weighed(ruled: Decision, evidence: Evidence) -> Decision:
     """The rule's decision, as far as the pixels bear it out; it leaves no offset only where that was taken off."""
     if evidence.verdict == "unclear":
-        return replace(ruled, rule=f"{ruled.rule}; pixels inconclusive ({evidence.figures})")
+        return replace(ruled, rule=f"{ruled.rule}; {INCONCLUSIVE} ({evidence.figures})")
     if evidence.verdict == ("carried" if ruled.offset else "removed"):
         return replace(ruled, rule=f"{ruled.rule}; pixels agree ({evidence.figures})")
     return against(ruled, evidence.verdict, "its pixels say", evidence.figures)

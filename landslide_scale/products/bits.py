@@ -1,0 +1,38 @@
+"""What the bits of a landslide's `exclusion` and `advisory` mean, in one place for all products.
+
+A bit says something of a polygon; none removes one.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+
+class Exclusion(IntFlag):
+    """Ground on which the method is known to be wrong more often than elsewhere.
+
+    ``SNOW_NEAR``: a pixel that was not observed for being snow or ice lies within :data:`SNOW_NEAR_M` of one of the
+    landslide's. The others are set where a product knows of such ground: from an elevation model or a user's layers.
+    """
+
+    SNOW_NEAR = 1
+    WATER = 2
+    FLAT = 4
+    CROPLAND = 8
+    RIVER_BANK = 16
+    BUILT_UP = 32
+
+
+class Advisory(IntFlag):
+    """Why what is said of a landslide may be of less quality than elsewhere.
+
+    ``ONE_LOOK``: its pixels were seen clear once, by the median. ``OFFSET_INCONCLUSIVE``: of a scene that its blocks
+    were made of, the pixels were asked about the radiometric offset and did not tell.
+    """
+
+    ONE_LOOK = 1
+    OFFSET_INCONCLUSIVE = 2
+
+
+SNOW_NEAR_M = 200
+"""Between centres of pixels, closed; on the ground of the same zone."""

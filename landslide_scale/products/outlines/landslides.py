@@ -1,0 +1,161 @@
+"""The landslides of one layer of a scan: each once, whole, whatever blocks and zones it lies in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import reduce
+from operator import add
+
+from shapely import MultiPolygon
+
+from landslide_scale.products.bits import Advisory, Exclusion
+from landslide_scale.products.landslide import CONFIDENCES, Landslide
+from landslide_scale.products.outlines.blocks import ZoneLayer
+from landslide_scale.products.outlines.borders import grouped, in_pixels_of, on_own_ground
+from landslide_scale.products.outlines.degrees import as_published, to_degrees
+from landslide_scale.products.outlines.part import Part
+from landslide_scale.products.outlines.smoothing import sides_of_smallest_rectangle, simplified
+from landslide_scale.products.outlines.sweep import connected
+from landslide_scale.products.outlines.tally import Tally
+from landslide_scale.products.outlines.wanted import STEPS, LeftOut, Wanted
+from landslide_scale.products.scanned import Scanned
+from landslide_scale.stac.radiometry import INCONCLUSIVE
+
+HIGH_PROBABILITY, HIGH_LOOKS = 0.8, 3
+"""Confidence is ``high`` from this mean probability and this median of clear observations on, both closed."""
+
+LOW_PROBABILITY, LOW_LOOKS = 0.6, 2
+"""Confidence is ``low`` below either of these, open; what is neither low nor high is ``medium``. The looks are those by
+which OPERA DIST-S1 tells a disturbance that was seen first, provisional (2) or confirmed (3); the probabilities say how
+many of its pixels are landslide by the network's own word, and are as good as its calibration."""
+
+_RUN_ID = 12
+_EPOCH = date(1970, 1, 1)
+
+
+def landslides(of: Scanned, layer: int, wanted: Wanted) -> Landslides:
+    """The landslides of a layer, in an order that depends on the map alone.
+
+    Landslide is what was observed with a stored probability of at least `wanted.step`; pixels that touch by a side or a
+    corner are of one. Zones come by their code, in each landslides by their last pixel in reading order; those near the
+    border of two zones of the cube come after all others, by their first. What is held is a row of blocks, what it goes
+    on with, and what lies near a border.
+
+    Args:
+        of: The scan.
+        layer: Index of the window.
+        wanted: What makes a landslide, and how small it may be.
+    """
+    return Landslides(of, layer, wanted)
+
+
+class Landslides(Iterator[Landslide]):
+    """Gives each landslide once.
+
+    Attributes:
+        left_out: What was smaller than the least area, so far: of the whole layer once all were given.
+    """
+
+    def __init__(self, of: Scanned, layer: int, wanted: Wanted) -> None:
+        self.left_out = LeftOut()
+        self._facts = _Facts(of=of, layer=layer)
+        self._wanted = wanted
+        self._given = self._all()
+
+    def __next__(self) -> Landslide:
+        return next(self._given)
+
+    def _all(self) -> Iterator[Landslide]:
+        of, held = self._facts.of, list[Part]()
+        for lattice in sorted(of.extents, key=lambda one: one.zone):
+            zone = ZoneLayer(of=of, lattice=lattice, layer=self._facts.layer, step=self._wanted.step)
+            for component in connected(zone.rows(), of.extents[lattice]):
+                part = Part.of(lattice, component)
+                if len(of.extents) > 1 and part.near_border:
+                    held.append(part)
+                elif self._is_wanted((part,)):
+                    yield self._facts.measured((part,), to_degrees(simplified(part.outline), lattice))
+        for group in grouped(held):
+            if self._is_wanted(group):
+                yield self._facts.measured(group, on_own_ground(group))
+
+    def _is_wanted(self, group: Sequence[Part]) -> bool:
+        pixels, area = sum(part.tally.pixels for part in group), sum(part.nominal_m2 for part in group)
+        if area < self._wanted.least_area_m2:
+            self.left_out = self.left_out.and_one(pixels, area)
+            return False
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What is known of all landslides of a layer.
+
+    Attributes:
+        of: The scan.
+        layer: Index of the window.
+    """
+
+    of: Scanned
+    layer: int
+
+    def measured(self, group: Sequence[Part], geometry: MultiPolygon) -> Landslide:
+        """A landslide of one or more parts, with its simplified outline (degrees, in one piece)."""
+        lattice, tally = group[0].lattice, reduce(add, [part.tally for part in group])
+        exact = MultiPolygon([one for part in group for one in in_pixels_of(lattice, part).geoms])
+        length, width = sides_of_smallest_rectangle(exact)
+        scenes = self._scenes(tally)
+        probability, looks = tally.steps / STEPS / tally.pixels, tally.median_looks
+        return Landslide(
+            id=group[0].id,
+            window=self.of.windows[self.layer].days,
+            geometry=as_published(geometry),
+            pixels=tally.pixels,
+            area_m2=sum(part.area_m2 for part in group),
+            length_m=length * lattice.resolution,
+            width_m=width * lattice.resolution,
+            prob_mean=probability,
+            prob_max=tally.highest / STEPS,
+            confidence=confidence(probability, looks),
+            looks=looks,
+            date_min=_last_clear_day_before(tally),
+            date_max=_day(tally.newest),
+            exclusion=int(Exclusion.SNOW_NEAR if tally.snow_near else Exclusion(0)),
+            advisory=int(_advised(looks, scenes)),
+            scene_ids=",".join(sorted(scenes)),
+            model_sha256=str(self.of.facts["settings"]["checkpoint_sha256"]),
+            run_id=self.of.cube_sha256[:_RUN_ID],
+        )
+
+    def _scenes(self, tally: Tally) -> dict[str, str]:
+        """The rule of the offset by id, of each scene that its blocks were made of."""
+        said = (scene for unit in tally.units for scene in self.of.records[unit].scenes)
+        return {scene["id"]: str(scene.get("rule", "")) for scene in said if "quarantined" not in scene}
+
+
+def confidence(probability: float, looks: int) -> str:
+    """How sure the map is of a landslide, by mean probability and median looks; one of `CONFIDENCES`."""
+    low, medium, high = CONFIDENCES
+    if probability < LOW_PROBABILITY or looks < LOW_LOOKS:
+        return low
+    return high if probability >= HIGH_PROBABILITY and looks >= HIGH_LOOKS else medium
+
+
+def _advised(looks: int, scenes: dict[str, str]) -> Advisory:
+    found = Advisory(0)
+    if looks <= 1:
+        found |= Advisory.ONE_LOOK
+    if any(INCONCLUSIVE in rule for rule in scenes.values()):
+        found |= Advisory.OFFSET_INCONCLUSIVE
+    return found
+
+
+def _last_clear_day_before(tally: Tally) -> date | None:
+    """Of the latest earlier window in which all of it was seen and none was landslide; the oldest day of its pixels."""
+    return next((day for day in map(_day, tally.before) if day is not None), None)
+
+
+def _day(number: int) -> date | None:
+    return None if number < 0 else _EPOCH + timedelta(days=number)

@@ -1,0 +1,135 @@
+"""What the pixels of a landslide say, added up over blocks: whole numbers, so the order of blocks does not matter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from landslide_scale.bands import NEVER, Reason
+from landslide_scale.cube.arrays import Layer
+
+NOT_ALL = -1
+"""Instead of a day: not every pixel was seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Figures of some pixels.
+
+    Attributes:
+        pixels: How many.
+        steps, highest: Of their stored probabilities, sum and largest.
+        newest: Newest day that one was seen clear, days since 1970; `NOT_ALL` where none says.
+        looks: Pixels by number of clear observations.
+        snow_near: Whether snow lies near one.
+        before: Of each earlier window, the oldest of the days on which its pixels were seen clear, days since 1970;
+            `NOT_ALL` unless every pixel was observed there, and none was landslide.
+        units: Ids of the units they are of.
+    """
+
+    pixels: int
+    steps: int
+    highest: int
+    newest: int
+    looks: Counter[int]
+    snow_near: bool
+    before: tuple[int, ...]
+    units: frozenset[str]
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            pixels=self.pixels + other.pixels,
+            steps=self.steps + other.steps,
+            highest=max(self.highest, other.highest),
+            newest=max(self.newest, other.newest),
+            looks=self.looks + other.looks,
+            snow_near=self.snow_near or other.snow_near,
+            before=tuple(map(min, self.before, other.before)),
+            units=self.units | other.units,
+        )
+
+    @property
+    def median_looks(self) -> int:
+        """Median of the clear observations; of two in the middle, the smaller."""
+        below = 0
+        for looks, pixels in sorted(self.looks.items()):
+            below += pixels
+            if 2 * below >= self.pixels:
+                return looks
+        raise AssertionError("a landslide has pixels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Blocks of the layer in question, side by side, and what is told of their pixels besides.
+
+    Attributes:
+        layer: Their arrays (H, W).
+        snow_near: (H, W) where snow lies near; None where there is none.
+        before: (H, W) of each earlier window, the day on which a pixel was seen clear and no landslide, days since
+            1970; `NOT_ALL` elsewhere.
+        units: Ids of their units from west to east, all as wide.
+    """
+
+    layer: Layer
+    snow_near: NDArray[np.bool_] | None
+    before: Sequence[NDArray[np.int64]]
+    units: Sequence[str]
+
+
+def landslide(layer: Layer, step: int) -> NDArray[np.bool_]:
+    """(H, W) where pixels are observed, and their stored probability is `step` or more."""
+    return np.asarray((layer.reason == Reason.OBSERVED) & (layer.probability >= step))
+
+
+def tallies(seen: Seen, numbers: NDArray[np.int32], count: int) -> list[Tally]:
+    """The figures of each part of some blocks.
+
+    Args:
+        seen: The blocks.
+        numbers: (H, W) number of the part that a pixel is of, from 1 to `count`; 0 elsewhere.
+        count: How many parts.
+    """
+    inside = numbers > 0
+    order = np.argsort(numbers[inside], kind="stable")
+    pixels = np.bincount(numbers[inside], minlength=count + 1)[1:]
+    starts = np.cumsum(pixels) - pixels
+
+    def sorted_by_part(values: NDArray[np.generic]) -> NDArray[np.int64]:
+        return values[inside][order].astype(np.int64)
+
+    probability = sorted_by_part(seen.layer.probability)
+    newest = sorted_by_part(seen.layer.observed_on)
+    newest[newest == NEVER] = NOT_ALL
+    looks = np.split(sorted_by_part(seen.layer.clear_count), starts[1:])
+    snow = np.zeros(count, bool)
+    if seen.snow_near is not None:
+        snow = np.maximum.reduceat(sorted_by_part(seen.snow_near), starts) > 0
+    before = [np.minimum.reduceat(sorted_by_part(days), starts) for days in seen.before]
+    columns = np.nonzero(inside)[1][order] // (numbers.shape[1] // len(seen.units))
+    units = [frozenset(seen.units[place] for place in np.unique(some)) for some in np.split(columns, starts[1:])]
+    steps, highest = np.add.reduceat(probability, starts), np.maximum.reduceat(probability, starts)
+    latest = np.maximum.reduceat(newest, starts)
+    return [
+        Tally(
+            pixels=int(pixels[number]),
+            steps=int(steps[number]),
+            highest=int(highest[number]),
+            newest=int(latest[number]),
+            looks=Counter(looks[number].tolist()),
+            snow_near=bool(snow[number]),
+            before=tuple(int(days[number]) for days in before),
+            units=units[number],
+        )
+        for number in range(count)
+    ]
+
+
+def stable_days(layer: Layer, step: int) -> NDArray[np.int64]:
+    """(H, W) day on which a pixel was seen clear and no landslide, days since 1970; `NOT_ALL` elsewhere."""
+    stable = (layer.reason == Reason.OBSERVED) & (layer.probability < step) & (layer.observed_on != NEVER)
+    return np.where(stable, layer.observed_on.astype(np.int64), NOT_ALL)
