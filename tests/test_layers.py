@@ -41,7 +41,7 @@ ONLY_IN = {
     "rioxarray": {"demo"},
     "tifffile": {"datasets"},
     "zarr": {"cube"},
-    "geopandas": {"region", "demo"},
+    "geopandas": {"region", "demo", "products.vectors"},
     "pyproj": {"doctor.libraries", "grid", "stac.items", "region", "cube.template", "demo"},
     "pystac_client": {"stac.search"},
     "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network"},
