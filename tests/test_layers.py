@@ -37,7 +37,7 @@ ONLY_IN = {
             "paper.study",
         ),
     },
-    "rasterio": {"doctor.libraries", "reading", "products.rasters", "demo"},
+    "rasterio": {"doctor.libraries", "reading", "products.rasters", "products.page", "demo"},
     "rioxarray": {"demo"},
     "tifffile": {"datasets"},
     "zarr": {"cube"},
@@ -57,8 +57,9 @@ ONLY_IN = {
     "segment_anything": {"model.landslidenet"},
     "segmentation_models_pytorch": {"model.convnets"},
     "typer": {"cli"},
+    "jinja2": {"products.page.report"},
     "rich": {"runtime.progress"},
-    "matplotlib": {"inspection.coverage", "demo", "paper"},
+    "matplotlib": {"inspection.coverage", "products.page.colours", "demo", "paper"},
 }
 """Each of these libraries is imported in the named packages and modules alone."""
 

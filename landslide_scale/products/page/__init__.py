@@ -1,1 +1,4 @@
-"""The report: one page that opens anywhere."""
+"""The report: one page that opens anywhere, offline, on a phone.
+
+Begin with `report.py`: it puts together what the others make. What a page is laid out and moved by is in `resources/`.
+"""

@@ -1,0 +1,83 @@
+"""What the report's map can show: pictures with a name and bounds, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale.bands import Reason
+from landslide_scale.products import names
+from landslide_scale.products.page import pictures
+from landslide_scale.products.page.colours import COVERAGE, PROBABILITY
+from landslide_scale.products.page.pictures import Levels, Picture
+from landslide_scale.products.scanned import Scanned
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapLayer:
+    """A picture on the map.
+
+    Attributes:
+        name: In words.
+        window: Days of its window.
+        picture: What is seen.
+        opacity: At first, 0 to 1.
+    """
+
+    name: str
+    window: str
+    picture: Picture
+    opacity: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictured:
+    """The pictures of a scan.
+
+    Attributes:
+        ground: What they show, degrees, in one piece.
+        layers: Of each window, the lowest first.
+        km2: Ground by reason, for each window.
+        metres: Side of the ground that a pixel of the pictures shows.
+        coarser_than: Side of the cube's own pixels; None where the pictures are as fine.
+        full: Names of the rasters at full resolution, beside the page.
+    """
+
+    ground: BaseGeometry
+    layers: tuple[MapLayer, ...]
+    km2: tuple[Mapping[Reason, float], ...]
+    metres: int
+    coarser_than: int | None
+    full: tuple[str, ...]
+
+
+def pictured(of: Scanned) -> Pictured:
+    """Every layer of a scan, as fine as one page holds."""
+    at = pictures.scale(of)
+    found: list[tuple[str, str, float, Levels]] = []
+    km2 = []
+    for layer, window in enumerate(of.windows):
+        one = pictures.drawn(of, layer, at)
+        km2.append(one.km2)
+        found.append(("reason and coverage", window.days, 1.0, pictures.levels(one.coverage, COVERAGE, at.frame)))
+        found.append(("probability", window.days, 0.85, pictures.levels(one.probability, PROBABILITY, at.frame)))
+    level = pictures.finest([levels for *_, levels in found])
+    metres = max(lattice.resolution for lattice in of.extents)
+    return Pictured(
+        ground=at.ground,
+        layers=tuple(
+            MapLayer(name=name, window=window, opacity=opacity, picture=levels[level])
+            for name, window, opacity, levels in found
+        ),
+        km2=tuple(km2),
+        metres=metres * at.factor * 2**level,
+        coarser_than=metres if at.factor * 2**level > 1 else None,
+        full=tuple(
+            names.raster(lattice, window, name)
+            for lattice in of.extents
+            for window in of.windows
+            for name in ("probability", "reason")
+        ),
+    )
