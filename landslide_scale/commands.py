@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path, PurePath
 from typing import TypeVar
 
@@ -11,6 +12,8 @@ from landslide_scale.configuring.kinds import begun
 from landslide_scale.configuring.kinds import schema as schema_of
 from landslide_scale.demo.recipe import ModelName
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.exporting.engine import in_order
+from landslide_scale.exporting.on_ray import on_ray as export_on_ray
 from landslide_scale.exporting.run import export as run_export
 from landslide_scale.exporting.run import target_of
 from landslide_scale.exporting.settings import ExportSettings, layers_told
@@ -29,6 +32,7 @@ from landslide_scale.model.checkpoint import identified
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.study import run_benchmark
 from landslide_scale.paths import expanded, for_workers, in_submitted_job, input_place, output_place
+from landslide_scale.products import names
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.adding import Told, add, entry_of, scores_told
 from landslide_scale.registry.entries import listed, named, user_registry
@@ -147,10 +151,10 @@ def export(
     place = None if to is None else _given(to, output_place, "--to")
     settings = ExportSettings(to=place, threshold=threshold, layers=told, **named, **least)
     run = RunDirectory(_given(url, expanded if to else output_place, RUN_DIR))
-    if in_submitted_job():
-        with session(None):
-            check_on_every_node(target_of(run, place).url, key="--to")
-    summary = run_export(run, settings, progress=ExportProgress())
+    # A job is begun where there is a cluster; for anything else one would have to be started.
+    engine = export_on_ray(None, place or run.at(names.FOLDER)) if in_submitted_job() else nullcontext(in_order)
+    with engine as each:
+        summary = run_export(run, settings, progress=ExportProgress(), each=each)
     say(export_report(summary))
     return 0 if summary.complete else INCOMPLETE
 

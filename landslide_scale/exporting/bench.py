@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from landslide_scale.storage.files import local_path, storing
+from landslide_scale.storage.files import get_whole, local_path, storing
 from landslide_scale.storage.holder import born, this_machine
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -42,6 +42,31 @@ def bench(target: RunDirectory) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def at_hand(target: RunDirectory, name: str, folder: Path) -> Iterator[Path]:
+    """A finished product as a local file for as long as the block takes: itself, or a copy where it lies elsewhere.
+
+    Args:
+        target: Where the products are.
+        name: Of the file there.
+        folder: Where a copy may lie meanwhile.
+
+    Raises:
+        BrokenRunError: It cannot be copied, for want of room for one.
+        StorageAwayError: It cannot be copied now.
+    """
+    path = local_path(target.at(name))
+    if path is not None:
+        yield path
+        return
+    copy = folder / f".{Path(name).name}"
+    try:
+        get_whole(target.at(name), copy)
+        yield copy
+    finally:
+        copy.unlink(missing_ok=True)
 
 
 def _among_temporary_files() -> Path:

@@ -161,6 +161,7 @@ def _removed(shelf: Shelf, wanted: Sequence[Product], kinds: Sequence[str]) -> t
 def _made(product: Product, *, target: RunDirectory, folder: Path) -> Made:
     """Make a product and put its files in their place."""
     with storing(str(folder)):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # on another machine than the one that began
         own = Path(mkdtemp(dir=folder))
         left_out = product.make(own)
         paths = {str(path.relative_to(own)): path for path in sorted(own.rglob("*")) if path.is_file()}

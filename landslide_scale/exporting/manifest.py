@@ -132,6 +132,10 @@ class Manifest:
             self, entries={name: one.void() if name in products else one for name, one in self.entries.items()}
         )
 
+    def of_kinds(self, kinds: Collection[str]) -> Manifest:
+        """With products of these kinds alone."""
+        return replace(self, entries={name: one for name, one in self.entries.items() if one.kind in kinds})
+
     def of_cube(self, cube_sha256: str) -> Manifest:
         """With the products alone that were made of this cube."""
         current = {name: one for name, one in self.entries.items() if one.origin.cube_sha256 == cube_sha256}

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.products import names
-
-LEAST_AREA_M2 = 400.0
-"""Four pixels of 10 m."""
+from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -161,6 +161,21 @@ def _put_whole(url: str, file: Path) -> None:
     file.replace(path)
 
 
+def get_whole(url: str, file: Path) -> None:
+    """Copy a file at a URL to a local one.
+
+    Raises:
+        BrokenRunError: It cannot be copied, for want of room for one.
+        StorageAwayError: It cannot be copied now.
+    """
+    persistently(url, partial(_get_whole, url, file))
+
+
+def _get_whole(url: str, file: Path) -> None:
+    files, key = filesystem(url)
+    files.get_file(key, str(file))
+
+
 def _unreadable() -> tuple[type[Exception], ...]:
     return (*failures(), ValueError, ImportError)
 
