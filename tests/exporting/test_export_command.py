@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
+import runpy
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -152,15 +151,12 @@ def test_settings_are_checked_when_they_are_made():
             ExportSettings(**wrong)  # type: ignore[arg-type]
 
 
-def test_the_job_says_what_the_command_says(tmp_path: Path):
-    told = subprocess.run(
-        [sys.executable, str(REPOSITORY / "jobs" / "export.py"), str(tmp_path / "nothing")],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert told.returncode == 2
-    assert re.fullmatch(r"error: run .*nothing: no units\.parquet; expected [^\n]*\n", told.stderr)
+def test_the_job_says_what_the_command_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["export.py", str(tmp_path / "nothing"), "--only", "cog"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(REPOSITORY / "jobs" / "export.py"), run_name="__main__")
+    assert caught.value.code == 2
+    assert re.fullmatch(r"error: run .*nothing: no units\.parquet; expected [^\n]*\n", capsys.readouterr().err)
     assert list(tmp_path.iterdir()) == []

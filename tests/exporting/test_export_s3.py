@@ -56,7 +56,7 @@ def products(run: RunDirectory) -> dict[str, bytes]:
 
 
 def is_product(request: Request) -> bool:
-    return request.method == "PUT" and PREFIX not in request.key
+    return request.method == "PUT" and bool(request.key) and PREFIX not in request.key
 
 
 def test_each_file_is_put_once_whole_and_the_same_as_on_a_local_disk(store: Proxy, whole: RunDirectory, tmp_path: Path):
