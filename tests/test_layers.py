@@ -44,6 +44,7 @@ ONLY_IN = {
     "zarr": {"cube"},
     "geopandas": {"region", "demo", "products.vectors"},
     "pyproj": {"doctor.libraries", "grid", "stac.items", "region", "cube.template", "demo"},
+    "pystac": {"stac.search", "products.catalogue"},
     "pystac_client": {"stac.search"},
     "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network"},
     "rustac": {"stac.frozen", "stac.listed"},

@@ -10,6 +10,7 @@ from pystac import Asset
 
 from landslide_scale.bands import Reason
 from landslide_scale.cube.arrays import BY_NAME, Variable
+from landslide_scale.products.rasters.classes import REASONS
 
 _SHA256 = "1220"
 """How a multihash of SHA-256 begins: its code and its length, both in hexadecimal (multiformats.io/multihash)."""
@@ -93,4 +94,6 @@ def _numbers(variable: Variable) -> dict[str, Any]:
 
 
 def _class(reason: Reason) -> dict[str, Any]:
-    return {"value": int(reason), "name": reason.name.lower(), "description": reason.name.lower().replace("_", " ")}
+    shown = REASONS[reason]
+    colour = "{:02X}{:02X}{:02X}".format(*shown.colour)
+    return {"value": int(reason), "name": reason.name.lower(), "description": shown.words, "color_hint": colour}

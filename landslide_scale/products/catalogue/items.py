@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import shapely
 from pystac import Item, Link
@@ -59,7 +58,7 @@ def item(of: Scanned, lattice: Lattice, layer: int, addresses: Mapping[str, str]
             "title": f"Landslide probability, {window.days}, {lattice.zone.group}",
             "gsd": lattice.resolution,
             f"{OURS}units": len(units),
-            f"{OURS}units_missing": sum(place.id in set(of.missing) for place in units),
+            f"{OURS}units_missing": sum(not _is_done(of, place) for place in units),
             f"{OURS}scenes": len(scenes),
             f"{OURS}scenes_without_link": len(scenes) - len(linked),
         },
@@ -80,7 +79,7 @@ def item(of: Scanned, lattice: Lattice, layer: int, addresses: Mapping[str, str]
 
 def footprint(of: Scanned, lattice: Lattice, units: list[Place]) -> BaseGeometry | None:
     """The ground asked for in those units where anything was observed, degrees, right-handed; None of nothing."""
-    seen = [place for place in units if place.id not in of.missing and of.records[place.id].state == "written"]
+    seen = [place for place in units if place.id in of.records and of.records[place.id].state == "written"]
     outlines = shapely.union_all([lattice.outline(place.box) for place in seen])
     ground = shapely.intersection(lattice.zone.clip(of.region), outlines)
     exact = shapely.set_precision(ground, _DEGREES)
@@ -95,5 +94,9 @@ def _units(of: Scanned, lattice: Lattice, layer: int) -> list[Place]:
 
 def _scenes(of: Scanned, units: list[Place]) -> list[str]:
     """Ids of the scenes used, in order."""
-    records: list[Any] = [of.records[place.id] for place in units if place.id not in of.missing]
+    records = [of.records[place.id] for place in units if _is_done(of, place)]
     return sorted({scene["id"] for record in records for scene in record.scenes if "quarantined" not in scene})
+
+
+def _is_done(of: Scanned, place: Place) -> bool:
+    return place.id in of.records and of.records[place.id].done

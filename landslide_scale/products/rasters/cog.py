@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from landslide_scale.cube.arrays import BY_NAME
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.products.rasters.classes import REASONS
-from landslide_scale.products.rasters.levels import joined, write_coarser, write_level
+from landslide_scale.products.rasters.levels import joined, settle, write_coarser, write_level
 from landslide_scale.products.rasters.pyramid import Halving, largest, most_frequent, shapes
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.redaction import keep_log_clean
@@ -32,7 +31,7 @@ keep_log_clean("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err
 
 CAUTION = "preliminary, not field-validated"
 
-_GDAL = {"GDAL_CACHEMAX": 64, "GDAL_PAM_ENABLED": "NO"}
+_GDAL = {"GDAL_CACHEMAX": 32, "GDAL_PAM_ENABLED": "NO"}
 """Megabytes of tiles kept in memory, where GDAL takes a share of the machine's; and one file, not two."""
 
 _COG = {
@@ -44,9 +43,6 @@ _COG = {
 }
 _HALVED: dict[str, Halving] = {"reason": most_frequent}
 """Of what is no number; of others, the largest is kept."""
-
-_BEHIND = 8
-"""Bytes; GDAL does not look whether the four behind the last tile were written."""
 
 
 def write_raster(of: Scanned, lattice: Lattice, layer: int, variable: str, path: Path) -> None:
@@ -74,7 +70,7 @@ def write_raster(of: Scanned, lattice: Lattice, layer: int, variable: str, path:
             whole, finished = Path(scratch, "whole.vrt"), Path(scratch, "finished.tif")
             joined(whole, levels)
             rasterio.shutil.copy(whole, finished, **_COG, blocksize=_tile(of.extents[lattice].shape))
-            _make_sure(finished)
+            settle(finished)
             finished.replace(path)
 
 
@@ -142,14 +138,3 @@ def _writing(path: Path) -> Iterator[None]:
             cure="Make room and export again: what was finished is kept.",
             file=path,
         ) from error
-
-
-def _make_sure(path: Path) -> None:
-    """A disk without room for the last bytes of a file has none for some more; and what is written is on the disk."""
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.seek(size)
-        file.write(bytes(_BEHIND))
-        file.flush()
-        file.truncate(size)
-        os.fsync(file.fileno())

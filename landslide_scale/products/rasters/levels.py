@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,9 @@ _TILES = {
     "bigtiff": "IF_SAFER",
 }
 
+_SOME = 8
+"""Bytes."""
+
 Read = Callable[[Piece], NDArray[Any]]
 """Gives the pixels (H, W) of a piece."""
 
@@ -43,6 +47,7 @@ def write_level(path: Path, profile: Mapping[str, Any], read: Read) -> None:
     with rasterio.open(path, "w", **profile, **_TILES) as target:
         for piece in pieces(target.shape):
             target.write(read(piece), 1, window=piece)
+    settle(path)
 
 
 def write_coarser(path: Path, finer: Path, halved: Halving) -> None:
@@ -75,6 +80,23 @@ def joined(path: Path, levels: Sequence[Path]) -> None:
         for level in levels[1:]
     )
     path.write_text(path.read_text(encoding="utf-8").replace(ending, overviews + ending), encoding="utf-8")
+
+
+def settle(path: Path) -> None:
+    """Make sure that all of a file is on the disk: GDAL says nothing where the last it wrote found no room.
+
+    Where a disk had no room for the last bytes of a file, it has none for some more.
+
+    Raises:
+        OSError: There was none.
+    """
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size)
+        file.write(bytes(_SOME))
+        file.flush()
+        file.truncate(size)
+        os.fsync(file.fileno())
 
 
 def pieces(shape: tuple[int, int]) -> Iterator[Piece]:

@@ -64,8 +64,8 @@ def _probability(of: Scanned) -> list[_Stop]:
     low = of.threshold
     step = (1 - low) / (len(_HEAT) - 1)
     shades = [_Stop(low + step * place, colour, f"{low + step * place:.2f}") for place, colour in enumerate(_HEAT)]
-    faint = [_Stop(value, _HEAT[0], f"{value:.2f}", alpha=0) for value in (0.0, low / 2)]
-    return [*faint, shades[0]._replace(label=f"{low:.2f}: the threshold"), *shades[1:]]
+    hidden = _Stop(low / 2, _HEAT[0], f"{low / 2:.2f} and less: not shown", alpha=0)
+    return [hidden, shades[0]._replace(label=f"{low:.2f}: the threshold"), *shades[1:]]
 
 
 def _looks(_: Scanned) -> list[_Stop]:

@@ -21,6 +21,7 @@ from pystac.validation.local_validator import get_local_schema_cache
 from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
+from landslide_scale.bands import Reason
 from landslide_scale.cube.arrays import Layer
 from landslide_scale.grid import PixelBox, project
 from landslide_scale.products.catalogue.written import catalogue
@@ -159,7 +160,8 @@ def test_every_address_leads_to_its_file_wherever_the_products_lie(cube: Scanned
     assert probability.media_type == pystac.MediaType.COG
     assert probability.extra_fields["raster:scale"] == 0.004
     assert probability.extra_fields["nodata"] == 255
-    assert len(found["cog/EPSG_32634/20230701_20230801/reason.tif"].extra_fields["classification:classes"]) == 12
+    classes = found["cog/EPSG_32634/20230701_20230801/reason.tif"].extra_fields["classification:classes"]
+    assert {one["value"]: one["name"] for one in classes} == {int(code): code.name.lower() for code in Reason}
 
 
 def test_the_same_run_gives_the_same_bytes_and_a_time_only_where_one_is_given(cube: Scanned):

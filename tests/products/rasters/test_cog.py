@@ -20,7 +20,7 @@ from rio_cogeo import cog_validate
 
 from landslide_scale.cube.arrays import BY_NAME
 from landslide_scale.errors import BrokenRunError
-from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.products.rasters.cog import write_raster
 from landslide_scale.products.rasters.pyramid import largest, most_frequent
 from landslide_scale.products.scanned import Scanned, scanned
@@ -131,6 +131,18 @@ def test_where_nothing_was_observed_there_is_a_raster_without_data(tmp_path: Pat
         write_raster(of, lattice, 0, name, tmp_path / f"{name}.tif")
         with rasterio.open(tmp_path / f"{name}.tif") as source:
             assert (source.read(1) == (1 if name == "reason" else BY_NAME[name].fill)).all()
+
+
+def test_a_system_whose_first_axis_is_north_is_written_east_first_too(tmp_path: Path):
+    how = Made(settings={"grid": {"resolution": 10, "block": 16, "chunk": 16, "crs": 3035}})
+    lattice = Lattice(zone=Zone.whole(3035), resolution=10, block=16)
+    box = PixelBox(row_start=-300_000, row_stop=-299_984, col_start=400_000, col_stop=400_032)
+    of = scanned(made(tmp_path / "run", how.places({lattice: box}), lambda _: layer_of(np.full((16, 16), 0.5)), how))
+    write_raster(of, lattice, 0, "probability", tmp_path / "a.tif")
+    with rasterio.open(tmp_path / "a.tif") as source:
+        assert source.crs.to_epsg() == 3035
+        assert tuple(source.bounds) == (4_000_000, 2_999_840, 4_000_320, 3_000_000)
+        assert tuple(source.bounds) == lattice.bounds(box)
 
 
 @contextmanager
