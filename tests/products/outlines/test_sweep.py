@@ -37,7 +37,9 @@ def a_layer(steps: NDArray[np.uint8], seed: int) -> Layer:
 
 def cut(layer: Layer, box: PixelBox) -> Layer:
     part = (slice(box.row_start, box.row_stop), slice(box.col_start, box.col_stop))
-    return Layer(**{name: getattr(layer, name)[part] for name in ("probability", "clear_count", "observed_on", "reason")})
+    return Layer(
+        **{name: getattr(layer, name)[part] for name in ("probability", "clear_count", "observed_on", "reason")}
+    )
 
 
 def blocks(layer: Layer, earlier: Layer, height: int, width: int) -> Iterator[tuple[int, Iterator[Piece]]]:
