@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import resource
 import shutil
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from helpers.exporting import exported, in_a_process, plan, scan_in
+from helpers.exporting import FORKS, exported, guarded, in_a_process, plan, scan_in
 from helpers.s3 import local
 
 from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
@@ -25,6 +27,7 @@ from landslide_scale.exporting.run import source_of
 from landslide_scale.exporting.verify import verify_products
 from landslide_scale.products import names
 from landslide_scale.products.scanned import scanned
+from landslide_scale.runtime.console import CTRL_C
 from landslide_scale.storage.files import file_sha256
 from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
@@ -166,6 +169,39 @@ def test_a_stopped_export_leaves_nothing_half_made_and_lets_others_in(run: RunDi
     outcome = exported(run, target)
     assert set(outcome.kept) == set(Manifest.read(target).entries) - set(outcome.made)
     assert local(Path(target.url)) == products(run)
+
+
+def test_stopped_between_a_file_and_its_record_nothing_is_said_of_the_file(run: RunDirectory):
+    def stopped(work: Work, of: Sequence[Product]) -> Iterator[tuple[Product, Made]]:
+        for product in of:
+            work(product)
+            raise KeyboardInterrupt
+        yield from ()
+
+    before, target = products(run), RunDirectory(run.at(names.FOLDER))
+    with pytest.raises(KeyboardInterrupt):
+        exported(run, threshold=0.9, each=stopped)
+    assert products(run)[f"/{names.POLYGONS}"] != before[f"/{names.POLYGONS}"]
+    assert len(products(run)[f"/{names.POLYGONS}"]) == len(before[f"/{names.POLYGONS}"])
+    assert Manifest.read(target).entries[names.POLYGONS].is_void
+    assert exported(run).made == (names.POLYGONS,)
+    assert products(run) == before
+
+
+def test_ctrl_c_ends_a_process_as_shells_count_and_the_same_call_goes_on(run: RunDirectory, tmp_path: Path):
+    target = tmp_path / "products"
+    process = FORKS.Process(target=guarded, args=(run.url, str(target)))
+    process.start()
+    end = time.monotonic() + 120
+    while not (target / REASON).exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(process.pid or 0, signal.SIGINT)
+    process.join(120)
+    assert process.exitcode == CTRL_C
+    assert set(local(target)) <= set(products(run))
+    exported(run, RunDirectory(str(target)))
+    assert local(target) == products(run)
 
 
 def test_what_a_product_leaves_when_it_fails_is_removed_and_the_error_is_one_line(tmp_path: Path):

@@ -85,7 +85,8 @@ def test_a_layer_of_the_users_is_asked_and_its_content_is_what_counts(run: RunDi
 def test_a_layer_that_does_not_fit_is_refused_in_one_line_and_nothing_is_written(run: RunDirectory, tmp_path: Path):
     point = [shapely.Point(18, 46)]
     gpd.GeoDataFrame(geometry=point, crs=4326).to_file(tmp_path / "points.gpkg")
-    gpd.GeoDataFrame(geometry=[shapely.LineString([(18, 46), (18.1, 46)])]).to_file(tmp_path / "nowhere.shp")
+    gpd.GeoDataFrame(geometry=[shapely.LineString([(18, 46), (18.1, 46)])], crs=4326).to_file(tmp_path / "nowhere.shp")
+    (tmp_path / "nowhere.prj").unlink()
     for layers in (
         {"roads": str(tmp_path / "nothing.gpkg")},
         {"roads": str(tmp_path / "points.gpkg")},

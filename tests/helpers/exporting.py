@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import signal
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,13 +16,15 @@ from helpers.cubes import Made, layer_of, made
 from helpers.watching import Step, Watch, steps
 
 from landslide_scale.cube.arrays import Layer
-from landslide_scale.exporting.engine import Each, Outcome, Progress, carry_out, in_order
+from landslide_scale.exporting.engine import Each, Outcome, Progress, Work, carry_out, in_order
+from landslide_scale.exporting.manifest import Made as ProductMade
 from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.product import Product, given, single
 from landslide_scale.exporting.run import source_of
 from landslide_scale.grid import Block
 from landslide_scale.products import names
 from landslide_scale.products.scanned import Scanned, scanned
+from landslide_scale.runtime.console import run_guarded
 from landslide_scale.scan.plan import Place
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -107,6 +111,21 @@ def watched(run: str, target: str, log: str, kill_at: int | None, threshold: flo
     """What a process that may be killed runs."""
     Watch(folder=target, log=log, kill_at=kill_at)
     exported(RunDirectory(run), RunDirectory(target), threshold=threshold)
+
+
+def guarded(run: str, target: str) -> None:
+    """What a process runs that a person will stop; it takes its time before each product but the first two."""
+
+    def slowly(work: Work, of: Sequence[Product]) -> Iterator[tuple[Product, ProductMade]]:
+        for number, product in enumerate(of):
+            time.sleep(60 if number > 1 else 0)
+            yield product, work(product)
+
+    def export() -> int:
+        exported(RunDirectory(run), RunDirectory(target), each=slowly)
+        return 0
+
+    sys.exit(run_guarded(export))
 
 
 def in_a_process(run: str, target: str, log: Path, kill_at: int | None, threshold: float = 0.5) -> list[Step]:
