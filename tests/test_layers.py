@@ -52,7 +52,10 @@ ONLY_IN = {
     "pydantic": {"strictyaml", "keys", "scan.plan", "imagery.mask_settings"}
     | {
         f"{room}.settings"
-        for room in ("region", "registry", "stac", "imagery", "cube", "scan", "labels", "training", "paper")
+        for room in (
+            *("region", "registry", "stac", "imagery", "cube", "scan", "labels", "training", "paper"),
+            "products.vectors",
+        )
     },
     "yaml": {"strictyaml", "demo"},
     "torch": {"doctor.libraries", "model", "metrics", "datasets", "training", "scan.predict", "demo", "paper"},

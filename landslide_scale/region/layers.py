@@ -36,8 +36,26 @@ _BROKEN = (
 )  # fmt: skip
 """What GDAL, shapely, PROJ and pyarrow raise over damaged files."""
 
-_AREAL = ("Polygon", "MultiPolygon", "GeometryCollection")
-"""A collection counts, so that one with polygons in it is refused by name and not passed over."""
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What geometries a file is read for.
+
+    Attributes:
+        one, name: As it is called, of one geometry and of all.
+        types: Of the geometries that it is.
+    """
+
+    one: str
+    name: str
+    types: tuple[str, ...]
+
+
+POLYGONS = Kind(one="a polygon", name="polygons", types=("Polygon", "MultiPolygon"))
+LINES = Kind(one="a line", name="lines", types=("LineString", "MultiLineString"))
+
+_COLLECTION = "GeometryCollection"
+"""Counts as any kind, so that one with polygons in it is refused by name and not passed over."""
 
 _FOLDERS = (".kml", ".kmz")
 """Their layers are folders, by which the places of one drawing are sorted."""
@@ -76,10 +94,9 @@ class Layer:
             return Counter()
         return Counter(self.shapes[~(self.shapes.isna() | self.shapes.is_empty)].geom_type.tolist())
 
-    @property
-    def areal(self) -> bool:
-        """Whether there are polygons in it."""
-        return any(kind in self.kinds for kind in _AREAL)
+    def holds(self, kind: Kind) -> bool:
+        """Whether there are geometries of a kind in it."""
+        return any(one in self.kinds for one in (*kind.types, _COLLECTION))
 
     def __str__(self) -> str:
         if self.shapes is None:
@@ -87,7 +104,7 @@ class Layer:
         return f"{self.name} ({', '.join(f'{number} {kind}' for kind, number in self.kinds.items()) or 'empty'})"
 
 
-def chosen_layers(config: RegionConfig, condition: str | None = None) -> tuple[Layer, ...]:
+def chosen_layers(config: RegionConfig, condition: str | None = None, kind: Kind = POLYGONS) -> tuple[Layer, ...]:
     """The layer that is named; else the only one with polygons, or all folders of a KML that have some.
 
     A file of one layer gives it whatever it holds: what is wrong with it is told by feature.
@@ -95,12 +112,13 @@ def chosen_layers(config: RegionConfig, condition: str | None = None) -> tuple[L
     Args:
         config: The file.
         condition: On the attributes of features, as OGR SQL has it; those that do not meet it are left out.
+        kind: Of geometries, where other than polygons are meant.
 
     Raises:
         InvalidRegionError: The file cannot be read, has no layer of that name, or several with polygons, or the
             condition means nothing in the one that was chosen, or is met by no feature of it.
     """
-    layers = _chosen(config, layers_of(str(config.file), condition))
+    layers = _chosen(config, layers_of(str(config.file), condition), kind)
     if condition is not None:
         _check_condition(condition, layers, redacted(str(config.file)))
     return layers
@@ -123,7 +141,7 @@ def _check_condition(condition: str, layers: Sequence[Layer], where: str) -> Non
         )
 
 
-def _chosen(config: RegionConfig, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+def _chosen(config: RegionConfig, layers: tuple[Layer, ...], kind: Kind) -> tuple[Layer, ...]:
     where = redacted(str(config.file))
     if config.layer:
         named = tuple(layer for layer in layers if layer.name == config.layer)
@@ -131,20 +149,22 @@ def _chosen(config: RegionConfig, layers: tuple[Layer, ...]) -> tuple[Layer, ...
             raise InvalidRegionError(f"no layer {config.layer!r}", expected=f"one of {_listed(layers)}", file=where)
         return named
     with_geometries = [layer for layer in layers if layer.shapes is not None]
-    areal = tuple(layer for layer in layers if layer.areal)
-    if len(areal) == 1 or (areal and all(layer.folder for layer in areal)):
-        return areal
-    if areal:
+    fit = tuple(layer for layer in layers if layer.holds(kind))
+    if len(fit) == 1 or (fit and all(layer.folder for layer in fit)):
+        return fit
+    if fit:
         raise InvalidRegionError(
-            f"{len(areal)} layers with polygons: {_listed(areal)}",
+            f"{len(fit)} layers with {kind.name}: {_listed(fit)}",
             expected="one, or the name of one",
             cure="Name it as layer beside file, or merge them.",
             file=where,
         )
     if not layers:
-        raise InvalidRegionError("no layers", expected="a layer with polygons", file=where)
+        raise InvalidRegionError("no layers", expected=f"a layer with {kind.name}", file=where)
     if len(with_geometries) > 1:
-        raise InvalidRegionError(f"no polygons, but {_listed(layers)}", expected="a layer with polygons", file=where)
+        raise InvalidRegionError(
+            f"no {kind.name}, but {_listed(layers)}", expected=f"a layer with {kind.name}", file=where
+        )
     return tuple(with_geometries or layers[:1])
 
 

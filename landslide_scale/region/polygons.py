@@ -15,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import InvalidRegionError
 from landslide_scale.redaction import redacted
-from landslide_scale.region.layers import Layer, chosen_layers
+from landslide_scale.region.layers import LINES, POLYGONS, Kind, Layer, chosen_layers
 from landslide_scale.region.settings import RegionConfig
 
 HALF_TURN = 180
@@ -46,33 +46,42 @@ def read_polygons(config: RegionConfig) -> Any:  # noqa: ANN401 geopandas ships 
     return in_degrees(chosen_layers(config), str(config.file))
 
 
-def in_degrees(layers: Sequence[Layer], url: str) -> Any:  # noqa: ANN401 geopandas ships no types
-    """The polygons of some layers of a file as a GeoSeries in EPSG:4326, every one valid and on the globe.
+def read_lines(config: RegionConfig) -> Any:  # noqa: ANN401 geopandas ships no types
+    """The lines of a file as a GeoSeries in EPSG:4326, every one on the globe.
+
+    Raises:
+        InvalidRegionError: There is none, another geometry is among them, or the file cannot be read.
+    """
+    return in_degrees(chosen_layers(config, kind=LINES), str(config.file), LINES)
+
+
+def in_degrees(layers: Sequence[Layer], url: str, kind: Kind = POLYGONS) -> Any:  # noqa: ANN401 geopandas ships no types
+    """The geometries of some layers of a file as a GeoSeries in EPSG:4326, every one valid and on the globe.
 
     Raises:
         InvalidRegionError: As for :func:`load`.
     """
     names = [layer.name if len(layers) > 1 else None for layer in layers]
     file = redacted(url)
-    moved = [_in_degrees(layer.shapes, file=file, layer=name) for layer, name in zip(layers, names, strict=True)]
+    moved = [_in_degrees(layer.shapes, kind, file=file, layer=name) for layer, name in zip(layers, names, strict=True)]
     return gpd.GeoSeries(np.concatenate([shapes.to_numpy() for shapes in moved]), crs=4326)
 
 
-def _in_degrees(shapes: Any, **where: object) -> Any:  # noqa: ANN401 geopandas ships no types
-    """The polygons of one layer in EPSG:4326, checked."""
+def _in_degrees(shapes: Any, kind: Kind, **where: object) -> Any:  # noqa: ANN401 geopandas ships no types
+    """The geometries of one layer in EPSG:4326, checked."""
     if shapes is None:
-        raise InvalidRegionError("a table without geometries", expected="polygons").at(**where)
+        raise InvalidRegionError("a table without geometries", expected=kind.name).at(**where)
     if shapes.crs is None:
         raise InvalidRegionError("no coordinate reference system", expected="one stated in the file").at(**where)
     if shapes.empty:
-        raise InvalidRegionError("no features", expected="at least one polygon").at(**where)
+        raise InvalidRegionError("no features", expected=f"at least one {kind.one.removeprefix('a ')}").at(**where)
     with np.errstate(all="ignore"):  # of coordinates that are no numbers, which are refused here
         for number, shape in enumerate(shapes):
-            _check(shape, **where, feature=number)
+            _check(shape, kind, **where, feature=number)
     moved = _moved(shapes, **where)
     _check_degrees(moved.total_bounds, **where)
     if not shapes.crs.is_geographic:
-        _check_in_one_piece(moved, **where)
+        _check_in_one_piece(moved, kind, **where)
     return moved
 
 
@@ -128,11 +137,11 @@ def _split(west: float, south: float, east: float, north: float) -> list[BaseGeo
     return [part for part in (shapely.intersection(box, globe) for box in found) if part.area > 0]
 
 
-def _check(shape: BaseGeometry | None, **where: object) -> None:
-    if shape is None or shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
-        kind = "empty" if shape is None or shape.is_empty else f"a {shape.geom_type}"
-        cure = "Draw the area itself, leave this out, or give region.bbox: [west, south, east, north]."
-        raise InvalidRegionError(kind, expected="a polygon", cure=cure).at(**where)
+def _check(shape: BaseGeometry | None, kind: Kind, **where: object) -> None:
+    if shape is None or shape.is_empty or shape.geom_type not in kind.types:
+        found = "empty" if shape is None or shape.is_empty else f"a {shape.geom_type}"
+        cure = {POLYGONS: "Draw the area itself, leave this out, or give region.bbox: [west, south, east, north]."}
+        raise InvalidRegionError(found, expected=kind.one, cure=cure.get(kind, "Leave this out.")).at(**where)
     if not shape.is_valid:
         raise InvalidRegionError(
             shapely.is_valid_reason(shape),
@@ -141,13 +150,13 @@ def _check(shape: BaseGeometry | None, **where: object) -> None:
         ).at(**where)
 
 
-def _check_in_one_piece(polygons: Any, **where: object) -> None:  # noqa: ANN401 geopandas ships no types
-    """A projected polygon over the antimeridian would come out as a band around the rest of the globe."""
-    for number, bounds in enumerate(polygons.bounds.to_numpy()):
+def _check_in_one_piece(shapes: Any, kind: Kind, **where: object) -> None:  # noqa: ANN401 geopandas ships no types
+    """A projected shape over the antimeridian would come out as one around the rest of the globe."""
+    for number, bounds in enumerate(shapes.bounds.to_numpy()):
         if bounds[2] - bounds[0] > HALF_TURN:
             raise InvalidRegionError(
-                "a polygon that crosses the antimeridian in projected coordinates",
-                expected="one polygon on either side of it",
+                f"{kind.one} that crosses the antimeridian in projected coordinates",
+                expected=f"one {kind.one.removeprefix('a ')} on either side of it",
                 feature=number,
             ).at(**where)
 

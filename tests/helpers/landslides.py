@@ -51,3 +51,14 @@ def many(count: int, corners: int = 40) -> Iterator[Landslide]:
         shifted = shapely.affinity.translate(ring, 13 + number % 1000 * 0.002, 46 + number // 1000 * 0.002)
         shape = shapely.MultiPolygon([shapely.orient_polygons(shifted)])
         yield landslide(number, geometry=shape, pixels=1 + number % 977)
+
+
+def awkward() -> list[Landslide]:
+    """Landslides with all that is awkward: texts, holes, two parts over the antimeridian."""
+    hole = shapely.MultiPolygon([shapely.box(13.02, 46, 13.023, 46.003) - shapely.box(13.021, 46.001, 13.022, 46.002)])
+    return [
+        landslide(0, verdict=AWKWARD, confidence="high", status="confirmed"),
+        landslide(1, geometry=ACROSS, pixels=40, confidence="low"),
+        landslide(2, geometry=shapely.orient_polygons(hole), pixels=40, elevation_m=812.5, slope_deg=31.0),
+        landslide(3, geometry=square(13.01, 46.01), status="rejected", verdict_reason="field"),
+    ]

@@ -18,6 +18,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import Reason
 from landslide_scale.grid import Lattice, PixelBox, Zone, project
+from landslide_scale.products.bits import SNOW_NEAR_M
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.region.polygons import area_km2
 from landslide_scale.scan.plan import Place
@@ -25,9 +26,6 @@ from landslide_scale.scene import Window
 
 CELL_M = 100
 """Side of a cell, about: a whole number of them makes a block."""
-
-SNOW_M = 200
-"""Ground within so many metres of snow or ice is hard to judge: it melts, slides and hides what is below."""
 
 _PIXELS_AT_ONCE = 1 << 22
 _EDGE_M = 1000
@@ -89,18 +87,18 @@ def not_observed(scanned: Scanned) -> Iterator[Patch]:
 
 
 def near_snow(scanned: Scanned) -> Iterator[Patch]:
-    """Ground of the region within `SNOW_M` of a cell that has snow or ice in it; polygons end at rows of blocks."""
+    """Ground of the region within `SNOW_NEAR_M` of a cell with snow or ice in it; polygons end at rows of blocks."""
     for layer, lattice, rows in _layers(scanned):
         held = {row.number: row.snow for row in rows}
-        reach = ceil(SNOW_M / (lattice.block * lattice.resolution))
+        reach = ceil(SNOW_NEAR_M / (lattice.block * lattice.resolution))
         extent = scanned.extents[lattice]
         for number in sorted({near + step for near in held for step in range(-reach, reach + 1)}):
             around = [held[near] for near in range(number - reach, number + reach + 1) if near in held]
             top, side = number * lattice.block, lattice.block
             box = PixelBox(row_start=top, row_stop=top + side, col_start=extent.col_start, col_stop=extent.col_stop)
-            grown = shapely.buffer(shapely.union_all(around), SNOW_M, quad_segs=4)
+            grown = shapely.buffer(shapely.union_all(around), SNOW_NEAR_M, quad_segs=4)
             ground = shapely.intersection(grown, shapely.box(*lattice.bounds(box)))
-            yield from _patches(scanned, layer, lattice, ground, f"snow or ice within {SNOW_M} m")
+            yield from _patches(scanned, layer, lattice, ground, f"snow or ice within {SNOW_NEAR_M} m")
 
 
 def _layers(scanned: Scanned) -> Iterator[tuple[int, Lattice, Iterator[_Row]]]:

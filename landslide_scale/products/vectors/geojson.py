@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyogrio
 import shapely
 
 from landslide_scale.errors import InvalidInputError
@@ -14,7 +11,7 @@ from landslide_scale.products.landslide import GEOMETRY
 from landslide_scale.products.names import GEOPACKAGE, POLYGONS
 from landslide_scale.products.vectors.columns import EPSG, GEOMETRY_TYPE, SCHEMA
 from landslide_scale.products.vectors.geoparquet import NOT_VALIDATED, parts
-from landslide_scale.products.vectors.writing import writing
+from landslide_scale.products.vectors.writing import write_rows
 
 MOST_BYTES = 50_000_000
 """Of a file: browsers and desktop tools hold several times that in memory."""
@@ -41,24 +38,20 @@ def write_geojson(polygons: Path, path: Path, most: int = MOST_BYTES) -> None:
     vertices = sum(int(shapely.get_num_coordinates(shapely.from_wkb(part[GEOMETRY])).sum()) for part in parts(polygons))
     if vertices * _LEAST_PER_VERTEX > most:
         raise _too_large(f"{vertices:,} vertices", most, path)
-    with writing(path):
-        pyogrio.write_arrow(
-            pa.RecordBatchReader.from_batches(SCHEMA, _rows(polygons)),
-            path,
-            driver="GeoJSON",
-            layer="landslides",
-            geometry_name=GEOMETRY,
-            geometry_type=GEOMETRY_TYPE,
-            crs=f"EPSG:{EPSG}",
-            layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": str(DECIMALS), "DESCRIPTION": NOT_VALIDATED},
-        )
+    write_rows(
+        SCHEMA,
+        parts(polygons),
+        path,
+        driver="GeoJSON",
+        layer="landslides",
+        geometry_name=GEOMETRY,
+        geometry_type=GEOMETRY_TYPE,
+        crs=f"EPSG:{EPSG}",
+        layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": str(DECIMALS), "DESCRIPTION": NOT_VALIDATED},
+    )
     if (size := path.stat().st_size) > most:
         path.unlink()
         raise _too_large(f"{size:,} bytes of GeoJSON", most, path)
-
-
-def _rows(polygons: Path) -> Iterator[pa.RecordBatch]:
-    yield from parts(polygons)
 
 
 def _too_large(found: str, most: int, path: Path) -> InvalidInputError:

@@ -23,7 +23,7 @@ from landslide_scale.products.vectors.columns import DOMAINS, EPSG, GEOMETRY_TYP
 from landslide_scale.products.vectors.geoparquet import PART, parts, said_in
 from landslide_scale.products.vectors.gpkgtables import GEOMETRY_COLUMN, add_domains, add_styles, add_views, opened
 from landslide_scale.products.vectors.scenes import Source, sources
-from landslide_scale.products.vectors.writing import writing
+from landslide_scale.products.vectors.writing import write_rows, writing
 from landslide_scale.region.polygons import area_km2
 
 VERSION = "1.3"
@@ -101,10 +101,10 @@ def write_geopackage(polygons: Path, scanned: Scanned, path: Path) -> None:
     """
     moment = f"{max(window.until for window in scanned.windows):%Y-%m-%dT%H:%M:%S.000Z}"
     path.unlink(missing_ok=True)
-    with writing(path), _dated(moment):
+    with _dated(moment):
         for layer in _layers(polygons, scanned):
             _write(layer, path)
-        with opened(path) as base:
+        with writing(path), opened(path) as base:
             add_domains(base)
             add_styles(base, STYLES, moment)
             add_views(base, moment)
@@ -175,8 +175,9 @@ def _write(layer: _Layer, path: Path) -> None:
         placed["layer_options"] = {"GEOMETRY_NAME": GEOMETRY_COLUMN, "DESCRIPTION": layer.description}
     else:
         placed["layer_options"] = {"DESCRIPTION": layer.description}
-    pyogrio.write_arrow(
-        pa.RecordBatchReader.from_batches(layer.schema, iter(layer.batches)),
+    write_rows(
+        layer.schema,
+        layer.batches,
         path,
         layer=layer.name,
         driver="GPKG",

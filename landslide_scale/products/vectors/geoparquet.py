@@ -18,12 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS
 
 from landslide_scale.errors import InvalidInputError
+from landslide_scale.products.bits import Advisory, Exclusion
 from landslide_scale.products.landslide import GEOMETRY, Landslide
+from landslide_scale.products.vectors import ranking, touching
 from landslide_scale.products.vectors.columns import EPSG, GEOMETRY_TYPE, MEANINGS, SCHEMA, stored
-from landslide_scale.products.vectors.ranking import RANKED_BY, RULE, ranks
+from landslide_scale.products.vectors.ranking import RANKED_BY, ranks
 from landslide_scale.products.vectors.writing import writing
 
 PART = 4096
@@ -35,6 +36,10 @@ SAID = b"landslide_scale"
 NOT_VALIDATED = "preliminary, not field-validated"
 
 _UNRANKED = ".unranked"
+_BITS = {
+    f"{kind.__name__.lower()}_bits": {int(bit): str(bit.name).lower().replace("_", " ") for bit in kind}
+    for kind in (Exclusion, Advisory)
+}
 _BROKEN = (OSError, pa.ArrowException, KeyError, ValueError)
 
 
@@ -57,7 +62,8 @@ def write_geoparquet(found: Iterable[Landslide], path: Path, said: Mapping[str, 
     try:
         with writing(path):
             bounds = _write_parts(found, unranked)
-            words = {"said": NOT_VALIDATED, **said, "priority": RULE, "columns": MEANINGS}
+            rules = {"touches": touching.RULE, "priority": ranking.RULE, "columns": MEANINGS, **_BITS}
+            words = {"said": NOT_VALIDATED, **said, **rules}
             metadata = {b"geo": _geo(bounds), SAID: json.dumps(words, ensure_ascii=False, default=str).encode()}
             _write_ranked(unranked, path, metadata)
     finally:
@@ -130,7 +136,7 @@ def _geo(bounds: NDArray[np.float64]) -> bytes:
     column: dict[str, Any] = {
         "encoding": "WKB",
         "geometry_types": [GEOMETRY_TYPE],
-        "crs": CRS.from_epsg(EPSG).to_json_dict(),
+        "crs": gpd.GeoSeries(crs=EPSG).crs.to_json_dict(),
         "orientation": "counterclockwise",
         "edges": "planar",
     }
