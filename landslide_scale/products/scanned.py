@@ -18,8 +18,9 @@ from landslide_scale.cube import arrays
 from landslide_scale.cube.arrays import Layer, Slot
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.cube.template import attributes
-from landslide_scale.errors import InvalidInputError
+from landslide_scale.errors import BrokenRunError, InvalidInputError
 from landslide_scale.grid import Block, Lattice, PixelBox
+from landslide_scale.redaction import redacted
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.plan import Place
@@ -100,7 +101,7 @@ class Scanned:
             layer: Index of the window.
 
         Raises:
-            BrokenRunError: The storage refuses.
+            BrokenRunError: The storage refuses, or what it holds is damaged so that it cannot be decoded.
             StorageAwayError: It was away for longer than one is patient.
         """
         return Layer(**{name: self.read_one(lattice, box, layer, name) for name in arrays.BY_NAME})
@@ -111,7 +112,7 @@ class Scanned:
         values = np.full(box.shape, known.fill, known.dtype)
         for part in self._held(lattice, box, layer):
             slot = Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=part, layer=layer)
-            values[part.within(box)] = persistently(slot.cube, partial(arrays.read_one, slot, name))
+            values[part.within(box)] = _stored(slot, name)
         return values
 
     def _held(self, lattice: Lattice, box: PixelBox, layer: int) -> list[PixelBox]:
@@ -132,6 +133,19 @@ class Scanned:
     def _is_done(self, place: Place) -> bool:
         record = self.records.get(place.id)
         return record is not None and record.done
+
+
+def _stored(slot: Slot, name: str) -> NDArray[Any]:
+    try:
+        return persistently(slot.cube, partial(arrays.read_one, slot, name))
+    except (ValueError, RuntimeError) as error:  # of Zarr and of its codecs
+        raise BrokenRunError(
+            f"what is stored cannot be decoded ({error})",
+            expected="the cube as it was written",
+            cure="verify says which units are broken, scan --resume makes them again; export then.",
+            file=redacted(slot.cube),
+            array=f"{slot.lattice.zone.group}/{name}",
+        ) from error
 
 
 def scanned(run: RunDirectory) -> Scanned:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from landslide_scale.cube import arrays
 from landslide_scale.cube.arrays import BY_NAME, Layer
 from landslide_scale.cube.ledger import Ledger, content_hash
-from landslide_scale.errors import InvalidInputError
+from landslide_scale.errors import BrokenRunError, InvalidInputError
 from landslide_scale.grid import PixelBox
 from landslide_scale.products.scanned import REGION, Scanned, scanned
 from landslide_scale.scan.plan import Place
@@ -89,6 +89,20 @@ def test_what_a_unit_left_that_is_not_done_is_not_read(tmp_path: Path):
     assert {name: set(getattr(read, name).flat) for name in BY_NAME} == {
         name: {variable.fill} for name, variable in BY_NAME.items()
     }
+
+
+@pytest.mark.parametrize("damage", [slice(0, 40), slice(-20, None)])  # a chunk, and the shard's index of them
+def test_a_damaged_cube_is_told_in_one_line(tmp_path: Path, damage: slice):
+    run = made(tmp_path / "run", HOW.places({LATTICE: EXTENT}), painted, HOW)
+    of = scanned(run)
+    shard = next(path for path in (tmp_path / "run/cube.zarr/EPSG_32633/probability/c/1").rglob("*") if path.is_file())
+    content = bytearray(shard.read_bytes())
+    content[damage] = bytes(255 - value for value in content[damage])
+    shard.write_bytes(content)
+    with pytest.raises(BrokenRunError, match="cannot be decoded") as caught:
+        of.read(LATTICE, EXTENT, 1)
+    assert "\n" not in str(caught.value)
+    assert "verify" in str(caught.value)
 
 
 def test_its_hash_is_another_once_a_unit_is_done_again(tmp_path: Path):
