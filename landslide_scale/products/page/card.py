@@ -61,7 +61,7 @@ def _names(value: str) -> str:
 COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "id": ("identifier", _plain),
     "window": ("seen in", _plain),
-    "priority": ("rank by which to look at it", _whole),
+    "priority": ("priority, 1 first", _whole),
     "area_m2": ("area", _square_metres),
     "length_m": ("length", _metres),
     "width_m": ("width", _metres),
@@ -70,7 +70,7 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "prob_max": ("probability, largest", _probability),
     "confidence": ("confidence", _plain),
     "looks": ("clear observations (median)", _whole),
-    "date_min": ("last day it was not there", _day),
+    "date_min": ("last clear day before it", _day),
     "date_max": ("newest clear day", _day),
     "elevation_m": ("elevation", _metres),
     "slope_deg": ("slope", _degrees),

@@ -1,8 +1,9 @@
-"""A small picture around a landslide: the probability of its pixels, north of the grid up, and its outline."""
+"""A small picture around a landslide: the probability of its pixels, north of the grid up, and its outline.
+
+What is not observed is transparent.
+"""
 
 from __future__ import annotations
-
-import io
 
 import numpy as np
 import shapely
@@ -11,17 +12,19 @@ from PIL import Image, ImageDraw
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.grid import Lattice, PixelBox, project
-from landslide_scale.products.page.colours import PROBABILITY
-from landslide_scale.products.page.pictures import data_uri
+from landslide_scale.products.page.colours import PROBABILITY, Palette
+from landslide_scale.products.page.pictures import png
 from landslide_scale.products.scanned import Scanned
 
 SIDE = 96
 """Of a chip, in its own pixels."""
 
 _LEAST = 24
+_CENTIMETRES = 2  # decimals: outlines follow the lattice, and come back from degrees a little beside it
 _MARGIN = 1.5
-_OUTLINE = (255, 255, 255)
-_UNSEEN = (128, 128, 128)
+_WHITE = (255, 255, 255)
+_OUTLINE = len(PROBABILITY.colours)
+_PALETTE = Palette(indexes=PROBABILITY.indexes, colours=(*PROBABILITY.colours, _WHITE))
 
 
 def chip(of: Scanned, shape: BaseGeometry, layer: int) -> str:
@@ -42,12 +45,9 @@ def chip(of: Scanned, shape: BaseGeometry, layer: int) -> str:
     indexes = np.pad(indexes, ((0, -indexes.shape[0] % step),) * 2)
     side = indexes.shape[0] // step
     coarse = indexes.reshape(side, step, side, step).max(axis=(1, 3))
-    image = Image.fromarray(np.array((_UNSEEN, *PROBABILITY.colours[1:]), np.uint8)[coarse])
-    image = image.resize((SIDE, SIDE), Image.Resampling.NEAREST)
+    image = Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.NEAREST)
     _draw(image, outline, lattice.transform(box), SIDE / (side * step))
-    sink = io.BytesIO()
-    image.quantize(64).save(sink, format="PNG", optimize=True)
-    return data_uri(sink.getvalue())
+    return png(np.asarray(image), _PALETTE)
 
 
 def _zone(of: Scanned, shape: BaseGeometry) -> tuple[Lattice, BaseGeometry] | None:
@@ -62,7 +62,8 @@ def _zone(of: Scanned, shape: BaseGeometry) -> tuple[Lattice, BaseGeometry] | No
 
 
 def _square(lattice: Lattice, outline: BaseGeometry) -> PixelBox:
-    box = lattice.box_covering(outline.bounds)
+    west, south, east, north = (round(edge, _CENTIMETRES) for edge in outline.bounds)
+    box = lattice.box_covering((west, south, east, north))
     side = max(_LEAST, round(_MARGIN * max(box.shape)))
     row, col = (box.row_start + box.row_stop - side) // 2, (box.col_start + box.col_stop - side) // 2
     return PixelBox(row_start=row, row_stop=row + side, col_start=col, col_stop=col + side)

@@ -105,7 +105,7 @@ def shown(region: BaseGeometry, extents: Iterable[tuple[Lattice, PixelBox]]) -> 
 
 
 def framed(ground: BaseGeometry, metres: float, turn: float) -> Frame:
-    """A frame around ground, fine enough that every square of `metres` on it has a pixel's centre in it.
+    """A frame around ground that has the centre of a pixel in every square of `metres` that reaches the ground.
 
     Args:
         ground: In degrees, in one piece.
@@ -117,9 +117,16 @@ def framed(ground: BaseGeometry, metres: float, turn: float) -> Frame:
     x = [RADIUS * math.radians(longitude - meridian) for longitude in (west, east)]
     y = [RADIUS * math.atanh(math.sin(math.radians(latitude))) for latitude in (south, north)]
     widest = math.cos(math.radians(min(abs(south), abs(north)) if south * north > 0 else 0))
-    pixel = metres / widest / (abs(math.cos(turn)) + abs(math.sin(turn)))
-    shape = max(math.ceil((y[1] - y[0]) / pixel), 1), max(math.ceil((x[1] - x[0]) / pixel), 1)
-    return Frame(meridian=meridian, west=x[0], north=y[1], pixel=pixel, shape=shape)
+    narrowest = math.cos(math.radians(max(abs(south), abs(north))))
+    across = abs(math.cos(turn)) + abs(math.sin(turn))
+    pixel, rim = metres / widest / across, metres / narrowest * across
+    return Frame(
+        meridian=meridian,
+        west=x[0] - rim,
+        north=y[1] + rim,
+        pixel=pixel,
+        shape=(math.ceil((y[1] - y[0] + 2 * rim) / pixel), math.ceil((x[1] - x[0] + 2 * rim) / pixel)),
+    )
 
 
 def turn(lattice: Lattice, box: PixelBox) -> float:
