@@ -33,6 +33,7 @@ from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.study import run_benchmark
 from landslide_scale.paths import expanded, for_workers, in_submitted_job, input_place, output_place
 from landslide_scale.products import names
+from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.adding import Told, add, entry_of, scores_told
 from landslide_scale.registry.entries import listed, named, user_registry
@@ -145,11 +146,15 @@ def export(
     url: str, to: str | None, *, only: str, threshold: float | None, min_area: float | None, layers: Sequence[str]
 ) -> int:
     """Make the products of a scan; exit code 3 where units of it are missing."""
-    named = {"only": tuple(name.strip() for name in only.split(","))} if only else {}
-    least = {} if min_area is None else {"min_area_m2": min_area}
     told = {name: _given(file, input_place, "--layer") for name, file in layers_told(layers).items()}
     place = None if to is None else _given(to, output_place, "--to")
-    settings = ExportSettings(to=place, threshold=threshold, layers=told, **named, **least)
+    settings = ExportSettings(
+        to=place,
+        only=tuple(name.strip() for name in only.split(",")) if only else names.KINDS,
+        threshold=threshold,
+        min_area_m2=LEAST_AREA_M2 if min_area is None else min_area,
+        layers=told,
+    )
     run = RunDirectory(_given(url, expanded if to else output_place, RUN_DIR))
     # A job is begun where there is a cluster; for anything else one would have to be started.
     engine = export_on_ray(None, place or run.at(names.FOLDER)) if in_submitted_job() else nullcontext(in_order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from landslide_scale.errors import InvalidConfigError
@@ -46,7 +46,7 @@ class ExportSettings:
             raise InvalidConfigError(f"{self.min_area_m2:g}", expected="square metres, 0 or more", key="--min-area")
 
 
-def layers_told(told: list[str]) -> dict[str, str]:
+def layers_told(told: Sequence[str]) -> dict[str, str]:
     """Layers by name from texts ``NAME=FILE``.
 
     Raises:
