@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,9 @@ from landslide_scale.storage.rundir import RunDirectory
 Work = Callable[[Product], Made]
 """Makes a product and puts its files in their place."""
 
-Each = Callable[[Work, Sequence[Product]], Iterator[tuple[Product, Made]]]
-"""Has products made that do not read each other; gives each when it has ended."""
+Ended = Generator[tuple[Product, Made], None, None]
+Each = Callable[[Work, Sequence[Product]], Ended]
+"""Has products made that do not read each other; gives each when it has ended. Once it is closed, none is at work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class Outcome:
     files: Files
 
 
-def in_order(work: Work, products: Sequence[Product]) -> Iterator[tuple[Product, Made]]:
+def in_order(work: Work, products: Sequence[Product]) -> Ended:
     """One product after the other, in this process."""
     for product in products:
         yield product, work(product)
@@ -105,12 +106,13 @@ def carry_out(
             shelf.void(due)
             left = [product.name for product in due]
             pace.begin(left)
-            for product, made in each(partial(_made, target=target, folder=folder), due):
-                lease.check()
-                shelf.record(product, made)
-                left.remove(product.name)
-                new.append(product.name)
-                pace.end(product, left)
+            with closing(each(partial(_made, target=target, folder=folder), due)) as ended:
+                for product, made in ended:
+                    lease.check()
+                    shelf.record(product, made)
+                    left.remove(product.name)
+                    new.append(product.name)
+                    pace.end(product, left)
     return Outcome(
         made=tuple(new),
         kept=tuple(product.name for product in wanted if product.name not in new),

@@ -9,7 +9,7 @@ import ray
 from ray.exceptions import RayError
 
 from landslide_scale.errors import BrokenRunError
-from landslide_scale.exporting.engine import Each, Work
+from landslide_scale.exporting.engine import Each, Ended, Work
 from landslide_scale.exporting.manifest import Made
 from landslide_scale.exporting.product import Product
 from landslide_scale.runtime.nodes import check_on_every_node
@@ -37,7 +37,7 @@ def on_ray(address: str | None, place: str) -> Iterator[Each]:
         yield _by_tasks
 
 
-def _by_tasks(work: Work, products: Sequence[Product]) -> Iterator[tuple[Product, Made]]:
+def _by_tasks(work: Work, products: Sequence[Product]) -> Ended:
     """Products in the order they end; a task whose node is lost is begun again.
 
     Raises:

@@ -20,7 +20,7 @@ from helpers.s3 import local
 
 from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
 from landslide_scale.exporting.bench import MAKING
-from landslide_scale.exporting.engine import Made, Progress, Work, carry_out, levels
+from landslide_scale.exporting.engine import Ended, Progress, Work, carry_out, levels
 from landslide_scale.exporting.manifest import Manifest, Source
 from landslide_scale.exporting.product import Product, single
 from landslide_scale.exporting.run import source_of
@@ -29,7 +29,7 @@ from landslide_scale.products import names
 from landslide_scale.products.scanned import scanned
 from landslide_scale.runtime.console import CTRL_C
 from landslide_scale.storage.files import file_sha256
-from landslide_scale.storage.lease import held
+from landslide_scale.storage.lease import held, holder
 from landslide_scale.storage.rundir import RunDirectory
 
 SEEDS = [pytest.param(seed, marks=() if seed < 2 else pytest.mark.slow) for seed in range(25)]
@@ -155,7 +155,7 @@ def test_killed_at_any_step_and_run_again_it_leaves_the_same_bytes(
 
 
 def test_a_stopped_export_leaves_nothing_half_made_and_lets_others_in(run: RunDirectory):
-    def stopped(work: Work, of: Sequence[Product]) -> Iterator[tuple[Product, Made]]:
+    def stopped(work: Work, of: Sequence[Product]) -> Ended:
         for product in of:
             if product.name == names.POLYGONS:
                 raise KeyboardInterrupt
@@ -172,7 +172,7 @@ def test_a_stopped_export_leaves_nothing_half_made_and_lets_others_in(run: RunDi
 
 
 def test_stopped_between_a_file_and_its_record_nothing_is_said_of_the_file(run: RunDirectory):
-    def stopped(work: Work, of: Sequence[Product]) -> Iterator[tuple[Product, Made]]:
+    def stopped(work: Work, of: Sequence[Product]) -> Ended:
         for product in of:
             work(product)
             raise KeyboardInterrupt
@@ -186,6 +186,27 @@ def test_stopped_between_a_file_and_its_record_nothing_is_said_of_the_file(run: 
     assert Manifest.read(target).entries[names.POLYGONS].is_void
     assert exported(run).made == (names.POLYGONS,)
     assert products(run) == before
+
+
+def test_whoever_makes_products_is_stopped_before_others_may_have_the_folder(tmp_path: Path):
+    target, seen = RunDirectory(str(tmp_path / "products")), list[bool]()
+
+    def watched(work: Work, of: Sequence[Product]) -> Ended:
+        try:
+            for product in of:
+                yield product, work(product)
+        finally:
+            seen.append(holder(target) is not None)
+
+    def stop(progress: Progress) -> None:
+        if progress.done == 1:
+            raise KeyboardInterrupt
+
+    both = [writes("a"), writes("b", "b.txt")]
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(both, SOURCE, target, kinds=["cog"], progress=stop, each=watched)
+    assert seen == [True]
+    assert holder(target) is None
 
 
 def test_ctrl_c_ends_a_process_as_shells_count_and_the_same_call_goes_on(run: RunDirectory, tmp_path: Path):

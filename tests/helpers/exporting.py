@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +16,7 @@ from helpers.cubes import Made, layer_of, made
 from helpers.watching import Step, Watch, steps
 
 from landslide_scale.cube.arrays import Layer
-from landslide_scale.exporting.engine import Each, Outcome, Progress, Work, carry_out, in_order
-from landslide_scale.exporting.manifest import Made as ProductMade
+from landslide_scale.exporting.engine import Each, Ended, Outcome, Progress, Work, carry_out, in_order
 from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.product import Product, given, single
 from landslide_scale.exporting.run import source_of
@@ -116,7 +115,7 @@ def watched(run: str, target: str, log: str, kill_at: int | None, threshold: flo
 def guarded(run: str, target: str) -> None:
     """What a process runs that a person will stop; it takes its time before each product but the first two."""
 
-    def slowly(work: Work, of: Sequence[Product]) -> Iterator[tuple[Product, ProductMade]]:
+    def slowly(work: Work, of: Sequence[Product]) -> Ended:
         for number, product in enumerate(of):
             time.sleep(60 if number > 1 else 0)
             yield product, work(product)
