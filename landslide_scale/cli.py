@@ -68,9 +68,42 @@ def scan(config: ConfigFile, *, resume: Resume = False, append: Append = False) 
 
 
 @app.command()
-def verify(run: RunFolder) -> None:
-    """Hash a cube against its ledger; units found broken are redone by the next scan --resume."""
-    sys.exit(run_guarded(lambda: _commands().verify(run)))
+def verify(
+    run: RunFolder,
+    products: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where export put them, if not into RUN_DIR/products.")
+    ] = None,
+) -> None:
+    """Hash a cube against its ledger, and its products; broken units are redone by the next scan --resume."""
+    sys.exit(run_guarded(lambda: _commands().verify(run, products)))
+
+
+@app.command()
+def export(  # noqa: PLR0917 options, each by its name
+    run: RunFolder,
+    to: Annotated[
+        str | None, typer.Option(metavar="URL", help="Folder or URL for the products; by default RUN_DIR/products.")
+    ] = None,
+    only: Annotated[str, typer.Option(metavar="KINDS", help="Some of cog,vector,stac,report; by default all.")] = "",
+    threshold: Annotated[
+        float | None, typer.Option(help="Probability from which a pixel is landslide; by default the checkpoint's.")
+    ] = None,
+    min_area: Annotated[
+        float | None, typer.Option(metavar="M2", help="Smaller polygons are left out, and counted.")
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="Ground of your own, as roads=roads.gpkg; repeatable."),
+    ] = None,
+) -> None:
+    """Make rasters, polygons, a catalogue and a report of a scan; the same command goes on where one was stopped."""
+    sys.exit(
+        run_guarded(
+            lambda: _commands().export(run, to, only=only, threshold=threshold, min_area=min_area, layers=layer or []),
+            kept="finished products are",
+            by="the same command",
+        )
+    )
 
 
 @app.command()

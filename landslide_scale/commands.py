@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path, PurePath
 from typing import TypeVar
 
@@ -11,6 +12,13 @@ from landslide_scale.configuring.kinds import begun, kind_of
 from landslide_scale.configuring.kinds import schema as schema_of
 from landslide_scale.demo.recipe import ModelName
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.exporting.engine import in_order
+from landslide_scale.exporting.on_ray import on_ray as export_on_ray
+from landslide_scale.exporting.run import export as run_export
+from landslide_scale.exporting.run import target_of
+from landslide_scale.exporting.settings import ExportSettings, layers_told
+from landslide_scale.exporting.summary import ExportProgress, export_report, products_report
+from landslide_scale.exporting.verify import stated_cube, verify_products
 from landslide_scale.importing.run import import_patches
 from landslide_scale.importing.settings import ImportSettings
 from landslide_scale.importing.summary import lines as import_lines
@@ -28,7 +36,9 @@ from landslide_scale.paper.foreseen import foresee as foresee_benchmark
 from landslide_scale.paper.foreseen import plan_lines as benchmark_lines
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.study import run_benchmark
-from landslide_scale.paths import expanded, for_workers, input_place, output_place
+from landslide_scale.paths import expanded, for_workers, in_submitted_job, input_place, output_place
+from landslide_scale.products import names
+from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.adding import Told, add, entry_of, remove, scores_told
 from landslide_scale.registry.entries import listed, named, user_registry
@@ -145,11 +155,39 @@ def append(path: str) -> int:
     return 0 if summary.complete else INCOMPLETE
 
 
-def verify(url: str) -> int:
-    """Hash a cube against its ledger; exit code 3 where it is not whole."""
-    verdict = verify_run(RunDirectory(_given(url, expanded, RUN_DIR)), progress=CountProgress("units hashed"))
+def verify(url: str, products: str | None) -> int:
+    """Hash a cube against its ledger, and its products against theirs; exit code 3 where something is not whole."""
+    run = RunDirectory(_given(url, expanded, RUN_DIR))
+    place = target_of(run, None if products is None else _given(products, expanded, "--products"))
+    stated = stated_cube(run)  # before units that are found broken are marked: products are judged by what was said
+    verdict = verify_run(run, progress=CountProgress("units hashed"))
     say(verify_report(verdict))
-    return 0 if verdict.whole else INCOMPLETE
+    of_products = verify_products(place, stated, progress=CountProgress("files hashed"))
+    if of_products is not None:
+        say(products_report(of_products))
+    return 0 if verdict.whole and (of_products is None or of_products.whole) else INCOMPLETE
+
+
+def export(
+    url: str, to: str | None, *, only: str, threshold: float | None, min_area: float | None, layers: Sequence[str]
+) -> int:
+    """Make the products of a scan; exit code 3 where units of it are missing."""
+    told = {name: _given(file, input_place, "--layer") for name, file in layers_told(layers).items()}
+    place = None if to is None else _given(to, output_place, "--to")
+    settings = ExportSettings(
+        to=place,
+        only=tuple(name.strip() for name in only.split(",")) if only else names.KINDS,
+        threshold=threshold,
+        min_area_m2=LEAST_AREA_M2 if min_area is None else min_area,
+        layers=told,
+    )
+    run = RunDirectory(_given(url, expanded if to else output_place, RUN_DIR))
+    # A job is begun where there is a cluster; for anything else one would have to be started.
+    engine = export_on_ray(None, place or run.at(names.FOLDER)) if in_submitted_job() else nullcontext(in_order)
+    with engine as each:
+        summary = run_export(run, settings, progress=ExportProgress(), each=each)
+    say(export_report(summary))
+    return 0 if summary.complete else INCOMPLETE
 
 
 def status(url: str, map_file: str | None) -> int:

@@ -12,7 +12,7 @@ from landslide_scale.bands import scene_bands
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_line
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
-from landslide_scale.runtime.progress import Line
+from landslide_scale.runtime.progress import Line, duration
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.prepared import Foreseen, Prepared
@@ -152,14 +152,8 @@ def _line(progress: Progress) -> str:
     waited = f"; {progress.waited:,.0f} s waited for servers" if round(progress.waited) else ""
     return (
         f"{progress.done}/{progress.total} units, {progress.km2:,.0f} km2, {rate:.1f} units/min, "
-        f"{_duration(left)} left{again}{waited}"
+        f"{duration(left)} left{again}{waited}"
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"
 
 
 def score_lines(confusion: Confusion) -> str:

@@ -1,4 +1,4 @@
-"""Both job entry points through the real `ray job submit`, on a real cluster of two nodes that demands a token."""
+"""The job entry points through the real `ray job submit`, on a real cluster of two nodes that demands a token."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ import numpy as np
 import pytest
 import yaml
 from helpers.borderland import assert_same_cubes, configured, served, snapshot, untrained
+from helpers.exporting import scan_in
 from helpers.plainrun import plain_scan
 
+from landslide_scale.exporting.run import export
+from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.model.checkpoint import restore
 from landslide_scale.scan.verify import verify
 from landslide_scale.storage.rundir import RunDirectory
@@ -223,6 +226,20 @@ def test_a_job_is_refused_what_would_lie_in_or_is_not_in_the_copy_it_works_in(cl
         assert re.search(rf"key {key}: found [^;]*; expected: s3://BUCKET/FOLDER, or the full path[^;]*{why}", said), (
             said
         )
+
+
+@pytest.mark.slow
+def test_products_that_a_job_makes_on_two_nodes_are_those_that_one_process_makes(cluster: Cluster, tmp_path: Path):
+    project, run = clone(tmp_path / "project"), scan_in(tmp_path / "run")
+    told = cluster.submit("python", "jobs/export.py", run.url, folder=project)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "products made, 0 kept" in told.stdout
+    export(run, ExportSettings(to=str(tmp_path / "plain")), progress=lambda _: None)
+    assert snapshot(tmp_path / "run" / "products") == snapshot(tmp_path / "plain")
+    (project / "notes.txt").write_text("edited: another copy travels")
+    told = cluster.submit("python", "jobs/export.py", run.url, "--to", "products", folder=project)
+    assert told.returncode != 0
+    assert "key --to: products, in a submitted job; expected s3://BUCKET/FOLDER" in told.stdout
 
 
 @pytest.mark.slow

@@ -33,6 +33,7 @@ ONLY_IN = {
             "scan.pipeline.feed",
             "scan.pipeline.stages",
             "labels.engine",
+            "exporting.on_ray",
             "training.engine",
             "paper.study",
         ),

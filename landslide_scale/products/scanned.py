@@ -168,10 +168,17 @@ def scanned(run: RunDirectory) -> Scanned:
     """What there is of a scan.
 
     Raises:
-        InvalidInputError: The folder holds no scan, or nothing of one is done yet.
+        InvalidInputError: The folder holds no scan, no cube, or no ledger, or nothing of the scan is done yet.
     """
     laid, facts = layout.load(run), run.read_json("run.json")
     found = Scanned(laid=laid, records=Ledger(run).records(), facts=facts, said=attributes(run.at(CUBE)))
+    if not found.records:
+        raise InvalidInputError(
+            "a cube without a ledger, or of a scan that came to no unit",
+            expected="records of its units in ledger/",
+            cure="Copy the folder of a run whole; scan --resume goes on with one that was stopped.",
+            run=run,
+        )
     if not found.done:
         raise InvalidInputError(
             "a scan of which no unit is done", expected="at least one", cure="Go on with it by scan --resume.", run=run

@@ -12,12 +12,13 @@ CTRL_C, TERMINATED = 130, 143
 """As shells count: 128 and the number of the signal."""
 
 
-def run_guarded(action: Callable[[], int], *, kept: str = "") -> int:
+def run_guarded(action: Callable[[], int], *, kept: str = "", by: str = "--resume") -> int:
     """The exit code of `action`: its own, that of an error of ours (said in one line), or that of a signal.
 
     Args:
         action: What to do.
-        kept: Subject and verb of what a stopped run leaves for ``--resume``; empty where it leaves nothing.
+        kept: Subject and verb of what a stopped run leaves to go on from; empty where it leaves nothing.
+        by: What goes on from there.
     """
     try:
         with terminable():
@@ -26,7 +27,7 @@ def run_guarded(action: Callable[[], int], *, kept: str = "") -> int:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     except KeyboardInterrupt as signal:
-        sys.stderr.write(f"stopped; {kept} kept, and --resume goes on from there\n" if kept else "stopped\n")
+        sys.stderr.write(f"stopped; {kept} kept, and {by} goes on from there\n" if kept else "stopped\n")
         return TERMINATED if isinstance(signal, Terminated) else CTRL_C
 
 

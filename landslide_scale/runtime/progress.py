@@ -48,3 +48,10 @@ class Line:
         with self._console.capture() as captured:
             self._console.print(ProgressBar(total=total, completed=done, width=_BAR))
         return f"{captured.get().rstrip()} {words[: self._console.width - _BAR - 2]}"
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"

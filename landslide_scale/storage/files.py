@@ -140,6 +140,47 @@ def _write_local(path: Path, data: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
+def put_whole(url: str, file: Path) -> None:
+    """Put a finished local file where it belongs, so that a reader sees all of it or none; one there is replaced.
+
+    Args:
+        url: Where it belongs.
+        file: On the disk of `url` where that is local; it is moved then, and else copied.
+
+    Raises:
+        BrokenRunError: It cannot be put there, for want of room for one.
+        StorageAwayError: It cannot be put there now.
+    """
+    persistently(url, partial(_put_whole, url, file))
+
+
+def _put_whole(url: str, file: Path) -> None:
+    path = local_path(url)
+    if path is None:
+        files, key = filesystem(url)
+        files.put_file(str(file), key)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("rb") as written:
+        os.fsync(written.fileno())
+    file.replace(path)
+
+
+def get_whole(url: str, file: Path) -> None:
+    """Copy a file at a URL to a local one.
+
+    Raises:
+        BrokenRunError: It cannot be copied, for want of room for one.
+        StorageAwayError: It cannot be copied now.
+    """
+    persistently(url, partial(_get_whole, url, file))
+
+
+def _get_whole(url: str, file: Path) -> None:
+    files, key = filesystem(url)
+    files.get_file(key, str(file))
+
+
 def _unreadable() -> tuple[type[Exception], ...]:
     return (*failures(), ValueError, ImportError)
 
@@ -210,4 +251,17 @@ def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
+    return digest.hexdigest()
+
+
+def sha256_at(url: str, size: int) -> str:
+    """SHA-256 of a file of so many bytes at a path or URL, read a piece at a time.
+
+    Raises:
+        BrokenRunError: It cannot be read.
+        StorageAwayError: It cannot be read now.
+    """
+    digest = hashlib.sha256()
+    for start in range(0, size, _PIECE):
+        digest.update(persistently(url, partial(_read_range, url, start, min(start + _PIECE, size))))
     return digest.hexdigest()

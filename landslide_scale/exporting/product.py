@@ -1,0 +1,77 @@
+"""A product: a named step that makes one or several files, whole, in an empty folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from landslide_scale.products import names
+
+Make = Callable[[Path], str]
+"""Fills an empty folder with finished files, which are called there as below the folder of the products; or says why
+there is none of this scan, in one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """One step of an export.
+
+    Attributes:
+        name: Of the step: of its file, or of the first of them.
+        kind: One of `names.KINDS`.
+        make: Makes its files. It gives the same bytes whenever all else here is the same.
+        settings: What its bytes depend on besides the cube and the package: numbers and texts, as JSON has them.
+        needs: Names of the products it reads, which come before it.
+        takes: Names of the products that it reads where they are there, of the same cube; they come before it too.
+        pixels: How many of the cube it reads, to tell how long it takes beside others.
+    """
+
+    name: str
+    kind: str
+    make: Make
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    pixels: int = 0
+
+    def __post_init__(self) -> None:
+        assert self.kind in names.KINDS, self.kind  # noqa: S101 our own invariant
+        assert is_inside(self.name), self.name  # noqa: S101 as above
+
+
+def single(name: str, make: Callable[[Path], None]) -> Make:
+    """What makes a product of one file.
+
+    Args:
+        name: Of the file, below the folder of the products.
+        make: Writes it to the path it is given; the folder is there.
+    """
+
+    def fill(folder: Path) -> str:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path)
+        return ""
+
+    return fill
+
+
+def given(contents: Callable[[], Mapping[str, bytes]]) -> Make:
+    """What makes a product of files whose contents are known by name."""
+
+    def fill(folder: Path) -> str:
+        for name, content in contents().items():
+            assert is_inside(name), name  # noqa: S101 our own invariant
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return ""
+
+    return fill
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name stays below the folder it is looked for in."""
+    return all(part not in {"", ".", ".."} for part in name.split("/"))
