@@ -97,6 +97,7 @@ def carry_out(
     wanted = [product for product in plan if product.kind in kinds]
     _check_needs(wanted, plan, Shelf(target, source))
     with _told_of_exports(), _ours(target) as lease, bench(target) as folder:
+        target.remove_partial_files()  # of manifests and leases that a killed export was writing
         shelf = Shelf(target, source)
         removed = _removed(shelf, wanted, kinds)
         pace, new = _Pace(wanted, progress), list[str]()

@@ -218,7 +218,7 @@ def test_ctrl_c_ends_a_process_as_shells_count_and_the_same_call_goes_on(run: Ru
         assert time.monotonic() < end
         time.sleep(0.05)
     os.kill(process.pid or 0, signal.SIGINT)
-    process.join(120)
+    process.join(300)
     assert process.exitcode == CTRL_C
     assert set(local(target)) <= set(products(run))
     exported(run, RunDirectory(str(target)))

@@ -131,7 +131,7 @@ def test_killed_after_a_file_was_put_it_goes_on_and_leaves_nothing_on_this_machi
 
     store.after = kill
     process.start()
-    process.join(120)
+    process.join(300)
     assert process.exitcode == -signal.SIGKILL
     assert len(list((tmp_path / "temporary").iterdir())) == 1
     store.after = lambda _: None

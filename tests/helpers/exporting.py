@@ -132,6 +132,6 @@ def in_a_process(run: str, target: str, log: Path, kill_at: int | None, threshol
     before = len(steps(log))
     process = FORKS.Process(target=watched, args=(run, target, str(log), kill_at, threshold))
     process.start()
-    process.join(120)
+    process.join(300)
     assert process.exitcode in ({0} if kill_at is None else {0, -signal.SIGKILL}), process.exitcode
     return steps(log)[before:]
