@@ -79,7 +79,7 @@ def test_its_shards_are_recorded_and_one_that_was_torn_is_found_and_written_agai
     stray.write_bytes(whole)
     verdict = verify(run, lambda *_: None)
     assert verdict.strays == (str(stray.relative_to(kept / CUBE)),)
-    stray.unlink()
+    shutil.rmtree(stray.parents[3])
     (finding,) = verdict.findings
     assert (finding.of, finding.problem) == (written, "red: other bytes than were written")
     assert plain_scan(of(settings, kept)).complete
