@@ -104,7 +104,7 @@ def scan_settings(world: World, url: str, checkpoint: str, run: str) -> dict[str
         "predict": {"patch": PATCH, "halo": HALO},  # validated at this patch; so is its threshold
         "compute": {"predictors": 1, "cpus_per_predictor": 1},
         "grid": {"block": 512, "chunk": 256},
-        "output": {"run": run},
+        "output": {"run": run, "keep": list(BANDS)},  # for the report
     }
 
 

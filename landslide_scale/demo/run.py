@@ -22,19 +22,24 @@ from landslide_scale.demo.recipe import BANDS, RECIPES, ModelName, chips_setting
 from landslide_scale.demo.satellite.passes import PASSES
 from landslide_scale.demo.stages import Advance, Say, Stages, duration
 from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_world
+from landslide_scale.exporting.engine import Progress as ExportProgress
+from landslide_scale.exporting.run import export
+from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.products import names
 from landslide_scale.runtime.session import session
 from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.rounds import Progress
 from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import C, load
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
-_SECONDS = {"world": 25.0, "chips": 15.0, "finetune": 0.0, "scan": 35.0, "score": 25.0}
+_SECONDS = {"world": 25.0, "chips": 15.0, "finetune": 0.0, "scan": 35.0, "score": 25.0, "products": 15.0}
 """Of each stage beside the training, on two cores."""
 _GIB = 1 << 30
 
@@ -83,6 +88,10 @@ class _Places:
     def picture(self) -> Path:
         return self.directory / "quicklook.png"
 
+    @property
+    def products(self) -> Path:
+        return self.scan / names.FOLDER
+
 
 def run_demo(directory: Path, *, seed: int, progress: Say, model: ModelName = "unet") -> DemoResult:
     """Run or go on with the demo in `directory`.
@@ -113,6 +122,8 @@ def run_demo(directory: Path, *, seed: int, progress: Say, model: ModelName = "u
                 classifier = pixel_classifier(places.chips, BANDS)
                 advance(0.4, f"{classifier.name} is the best of {len(classifier.others)} per-pixel classifiers")
                 comparison = compare(settings, world, classifier, places.picture)
+        with stages.stage("products") as advance:
+            _products(places, advance)
     for line in (*comparison.lines(), *_end(places, summary, comparison, stages, peak)):
         progress(line)
     return DemoResult(comparison=comparison, quicklook=places.picture, seconds=dict(stages.seconds), memory=peak.most)
@@ -161,6 +172,13 @@ def _scan(places: _Places, world: World, url: str, advance: Advance) -> tuple[Sc
     return wanted, scan(wanted, resume=(places.scan / "run.json").exists(), progress=say)
 
 
+def _products(places: _Places, advance: Advance) -> None:
+    def say(done: ExportProgress) -> None:
+        advance(done.done / done.total, done.current or f"{done.total} products")
+
+    export(RunDirectory(str(places.scan)), ExportSettings(), progress=say)
+
+
 def _written(kind: type[C], path: Path, settings: Mapping[str, Any]) -> C:
     """The settings as a file, read back the way a user's would be."""
     path.write_text(yaml.safe_dump(dict(settings), sort_keys=False), encoding="utf-8")
@@ -171,6 +189,8 @@ def _end(places: _Places, summary: ScanSummary, comparison: Comparison, stages: 
     """What it came to and took, and what to open next."""
     yield f"{summary.area_line}; {comparison.landslide_km2:.2f} km2 of the observed ground are landslide"
     yield f"picture: {places.picture}"
+    yield f"report: {places.products / names.REPORT}"
+    yield f"for QGIS: {places.products / names.GEOPACKAGE}"
     spent = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in stages.seconds.items())
     taken = "not known here" if peak.most is None else f"{peak.most / _GIB:.1f} GiB"
     yield f"{duration(stages.total)} min ({spent} s), peak memory {taken} over all processes"
@@ -179,10 +199,9 @@ def _end(places: _Places, summary: ScanSummary, comparison: Comparison, stages: 
 
 
 def next_commands(directory: Path, run: Path) -> tuple[str, str, str]:
-    """What is worth typing after the demo: a map of what was scanned, the cube, and one's own ground."""
-    opened = f"print(xarray.open_datatree({str(run / 'cube.zarr')!r}, engine='zarr', decode_coords='all'))"
+    """What is worth typing after the demo: its report, a map of what was scanned, and one's own ground."""
     return (
+        f"python -m webbrowser {quote((run / names.FOLDER / names.REPORT).as_uri())}",
         f"landslide-scale status {quote(str(run))} --map {quote(str(directory / 'coverage.html'))}",
-        f"python -c {quote(f'import xarray; {opened}')}",
         "landslide-scale init scan --region YOUR_GROUND.geojson --out scan.yaml",
     )

@@ -11,7 +11,6 @@ from typing import Any
 
 import shapely
 
-from landslide_scale.cube.arrays import BY_NAME
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.exporting.bench import at_hand
 from landslide_scale.exporting.manifest import Manifest
@@ -64,7 +63,7 @@ def steps(of: Scanned, settings: ExportSettings, target: RunDirectory) -> list[P
 def _rasters(of: Scanned) -> Iterator[Product]:
     for lattice, extent in of.extents.items():
         for layer, window in enumerate(of.windows):
-            for variable in BY_NAME:
+            for variable in of.variables:
                 yield Product(
                     name=names.raster(lattice, window, variable),
                     kind="cog",
@@ -74,10 +73,11 @@ def _rasters(of: Scanned) -> Iterator[Product]:
 
 
 def _raster(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Path) -> str:
-    """A raster, its style, and the names of its classes."""
+    """A raster, and where it has them its style and the names of its classes."""
     path = folder / names.raster(lattice, of.windows[layer], variable)
     write_raster(of, lattice, layer, variable, path)
-    path.with_suffix(".qml").write_text(style(of, variable), encoding="utf-8")
+    if (shown := style(of, variable)) is not None:
+        path.with_suffix(".qml").write_text(shown, encoding="utf-8")
     if (classes := class_names(variable)) is not None:
         path.with_name(path.name + NAMES_ENDING).write_text(classes, encoding="utf-8")
     return ""

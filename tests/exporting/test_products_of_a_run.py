@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pytest
+import rioxarray
 import shapely
+from helpers.borderland import configured, served, untrained
 from helpers.exporting import scan_in
+from helpers.plainrun import plain_scan
 from helpers.s3 import local
 
 from landslide_scale.cube.arrays import BY_NAME
@@ -18,6 +22,7 @@ from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.exporting.summary import export_report
 from landslide_scale.exporting.verify import stated_cube, verify_products
 from landslide_scale.products import names
+from landslide_scale.products.scanned import scanned
 from landslide_scale.products.vectors import geojson
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -108,3 +113,24 @@ def test_a_geojson_that_would_be_too_large_is_left_out_and_said(
     assert summary.outcome.left_out.keys() == {names.GEOJSON}
     assert f"not made: file {names.GEOJSON}" in export_report(summary)
     assert not (tmp_path / "there" / names.GEOJSON).exists()
+
+
+def test_bands_that_a_run_keeps_are_rasters_too_of_the_reflectance_that_the_network_was_shown(tmp_path: Path):
+    (tmp_path / "scenes").mkdir()
+    checkpoint = untrained(tmp_path / "checkpoint.safetensors")
+    region = {"bbox": [17.990, 46.010, 18.004, 46.015]}
+    with served(tmp_path / "scenes") as url:
+        place = url, tmp_path / "scenes"
+        settings = configured(place, checkpoint, tmp_path / "run", region=region, output={"keep": ["red"]})
+        assert plain_scan(settings).complete
+    kept = RunDirectory(str(tmp_path / "run"))
+    exported(kept, only=("cog", "stac"))
+    of = scanned(kept)
+    for lattice, extent in of.extents.items():
+        (path,) = Path(kept.at(names.FOLDER)).glob(f"cog/{lattice.zone.group}/*/red.tif")
+        assert not path.with_suffix(".qml").exists()
+        with rioxarray.open_rasterio(path, mask_and_scale=True) as raster:
+            (band,) = np.asarray(raster)
+        assert np.allclose(band, of.read_reflectance(lattice, extent, 0)["red"], atol=1e-6, equal_nan=True)
+        said = json.loads(path.with_name("item.json").read_text())["assets"]["red.tif"]
+        assert (said["raster:scale"], said["raster:offset"], said["nodata"]) == (0.0001, -0.1, 65535)

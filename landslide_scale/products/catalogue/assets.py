@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Protocol
 
 from pystac import Asset
 
-from landslide_scale.bands import Reason
-from landslide_scale.cube.arrays import BY_NAME, Variable
+from landslide_scale.bands import BAND_NAMES, Reason
+from landslide_scale.cube.arrays import VARIABLES, Variable
+from landslide_scale.cube.reflectance import variables
 from landslide_scale.products.rasters.classes import REASONS
 
 _SHA256 = "1220"
@@ -54,6 +55,9 @@ _EXTENSIONS = {
 """By how the names of their fields begin; pystac's own for rasters is that of STAC 1.0."""
 
 
+_RASTERS = {one.name: one for one in (*VARIABLES, *variables(BAND_NAMES))}
+
+
 def assets(folder: str, products: Mapping[str, File]) -> dict[str, Asset]:
     """The products below a folder as assets of an Item or a Collection that lies there, by name inside it.
 
@@ -73,7 +77,7 @@ def extensions(known: Mapping[str, Asset]) -> list[str]:
 
 def _asset(name: str, file: File) -> Asset:
     path = PurePosixPath(name)
-    kind, variable = _KINDS.get(path.suffix, _OTHER), BY_NAME.get(path.stem)
+    kind, variable = _KINDS.get(path.suffix, _OTHER), _RASTERS.get(path.stem)
     said = {"file:size": file.bytes, "file:checksum": _SHA256 + file.sha256}
     if path.suffix == ".tif" and variable is not None:
         said |= _numbers(variable)
@@ -87,7 +91,7 @@ def _numbers(variable: Variable) -> dict[str, Any]:
     if "units" in said:
         known |= {"unit": said["units"]}
     if "scale_factor" in said:
-        known |= {"raster:scale": said["scale_factor"], "raster:offset": 0}
+        known |= {"raster:scale": said["scale_factor"], "raster:offset": said.get("add_offset", 0)}
     if "flag_values" in said:
         known |= {"classification:classes": [_class(Reason(code)) for code in said["flag_values"]]}
     return known

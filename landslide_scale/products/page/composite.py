@@ -1,4 +1,4 @@
-"""The composite as it was seen, where the cube keeps its bands: red, green and blue on the map."""
+"""The composite as it was seen, where the cube keeps bands that make a picture."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.products.page.pictures import Levels, Picture, Scale, coarse_box, data_uri, warped
 from landslide_scale.products.scanned import Scanned
 
-BANDS = ("red", "green", "blue")
+PICTURES = {"composite": ("red", "green", "blue"), "composite in false colour": ("nir", "red", "green")}
+"""Bands shown as red, green and blue; in false colours plants are red. The first that are all kept are shown."""
 
-WHITE = 0.25
-"""Reflectance that is shown as white."""
+WHITE = {"nir": 0.5}
+"""Reflectance that is shown in full."""
+
+_WHITE = 0.25
 
 _GAMMA = 0.65  # opens the dark forests
 _LIGHTEST = 254
@@ -24,31 +27,35 @@ _COLOURS = 256
 Values = NDArray[np.uint8]
 
 
-def composite(of: Scanned, layer: int, at: Scale) -> Levels | None:
-    """One layer's composite, finest first; None where the cube does not keep red, green and blue.
+def kept(of: Scanned) -> str | None:
+    """Which of `PICTURES` the cube can give; None of most."""
+    return next((name for name, bands in PICTURES.items() if set(bands) <= set(of.laid.bands)), None)
+
+
+def composite(of: Scanned, layer: int, at: Scale, bands: tuple[str, str, str]) -> Levels:
+    """One layer's composite of these bands, finest first.
 
     Of several pixels of the cube one is shown, that in the middle of the square: a picture to look at, not to measure.
     """
-    if not set(BANDS) <= set(of.laid.bands):
-        return None
-    whole = np.zeros((*at.frame.shape, len(BANDS)), np.uint8)
+    whole = np.zeros((*at.frame.shape, len(bands)), np.uint8)
     for lattice, extent in of.extents.items():
         coarse = coarse_box(extent, at.factor)
-        zone = np.zeros((*coarse.shape, len(BANDS)), np.uint8)
+        zone = np.zeros((*coarse.shape, len(bands)), np.uint8)
         for place in of.done:
             if place.lattice == lattice and place.layer == layer:
-                _keep(zone, coarse, place.box, _shown(of, lattice, place.box, layer), at.factor)
-        for band in range(len(BANDS)):
+                _keep(zone, coarse, place.box, _shown(of, lattice, place.box, layer, bands), at.factor)
+        for band in range(len(bands)):
             one = warped(np.ascontiguousarray(zone[..., band]), lattice, coarse, at)
             np.maximum(whole[..., band], one, out=whole[..., band])
     return _levels(whole, at)
 
 
-def _shown(of: Scanned, lattice: Lattice, box: PixelBox, layer: int) -> Values:
+def _shown(of: Scanned, lattice: Lattice, box: PixelBox, layer: int, bands: tuple[str, str, str]) -> Values:
     """(H, W, 3) from 1 on, as it is to be seen; 0 where a pixel was not observed."""
-    bands = of.read_reflectance(lattice, box, layer)
-    reflectance = np.stack([bands[band] for band in BANDS], axis=-1)
-    light = 1 + np.rint(_LIGHTEST * np.clip(reflectance / WHITE, 0, 1) ** _GAMMA)
+    held = of.read_reflectance(lattice, box, layer)
+    reflectance = np.stack([held[band] for band in bands], axis=-1)
+    white = np.array([WHITE.get(band, _WHITE) for band in bands])
+    light = 1 + np.rint(_LIGHTEST * np.clip(reflectance / white, 0, 1) ** _GAMMA)
     return np.where(np.isnan(reflectance).any(axis=-1, keepdims=True), 0, light).astype(np.uint8)
 
 

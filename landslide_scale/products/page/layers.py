@@ -11,7 +11,7 @@ from landslide_scale.bands import Reason
 from landslide_scale.products import names
 from landslide_scale.products.page import pictures
 from landslide_scale.products.page.colours import COVERAGE, PROBABILITY
-from landslide_scale.products.page.composite import composite
+from landslide_scale.products.page.composite import PICTURES, composite, kept
 from landslide_scale.products.page.pictures import Levels, Picture
 from landslide_scale.products.scanned import Scanned
 
@@ -56,16 +56,15 @@ class Pictured:
 
 def pictured(of: Scanned) -> Pictured:
     """Every layer of a scan, as fine as one page holds."""
-    at = pictures.scale(of)
+    at, seen = pictures.scale(of), kept(of)
     found: list[tuple[str, str, float, Levels]] = []
     km2 = []
     for layer, window in enumerate(of.windows):
         one = pictures.drawn(of, layer, at)
         km2.append(one.km2)
         found.append(("reason and coverage", window.days, 1.0, pictures.levels(one.coverage, COVERAGE, at.frame)))
-        seen = composite(of, layer, at)
         if seen is not None:
-            found.append(("composite", window.days, 1.0, seen))
+            found.append((seen, window.days, 1.0, composite(of, layer, at, PICTURES[seen])))
         found.append(("probability", window.days, 0.85, pictures.levels(one.probability, PROBABILITY, at.frame)))
     level = pictures.finest([levels for *_, levels in found])
     metres = max(lattice.resolution for lattice in of.extents)

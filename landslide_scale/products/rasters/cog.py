@@ -23,7 +23,7 @@ from landslide_scale.errors import BrokenRunError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.products.rasters.classes import REASONS
 from landslide_scale.products.rasters.levels import joined, settle, write_coarser, write_level
-from landslide_scale.products.rasters.pyramid import Halving, largest, most_frequent, shapes
+from landslide_scale.products.rasters.pyramid import Halving, largest, mean, most_frequent, shapes
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.redaction import keep_log_clean
 
@@ -41,8 +41,8 @@ _COG = {
     "overviews": "FORCE_USE_EXISTING",
     "statistics": "YES",
 }
-_HALVED: dict[str, Halving] = {"reason": most_frequent}
-"""Of what is no number; of others, the largest is kept."""
+_HALVED: dict[str, Halving] = dict.fromkeys(BY_NAME, largest) | {"reason": most_frequent}
+"""Of a cube's variables; of kept bands, which are there to be looked at, the mean."""
 
 
 def write_raster(of: Scanned, lattice: Lattice, layer: int, variable: str, path: Path) -> None:
@@ -75,7 +75,7 @@ def write_raster(of: Scanned, lattice: Lattice, layer: int, variable: str, path:
 
 
 def _levels(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Path) -> list[Path]:
-    extent, known = of.extents[lattice], BY_NAME[variable]
+    extent, known = of.extents[lattice], of.variables[variable]
     rows, cols = extent.shape
     profile = {
         "height": rows,
@@ -88,7 +88,7 @@ def _levels(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Pa
     levels = [folder / f"{number}.tif" for number, _ in enumerate(shapes(extent.shape))]
     write_level(levels[0], profile, partial(_stored, of, lattice, layer, variable))
     for finer, coarser in pairwise(levels):
-        write_coarser(coarser, finer, _HALVED.get(variable, largest))
+        write_coarser(coarser, finer, _HALVED.get(variable, mean))
     return levels
 
 
@@ -100,11 +100,12 @@ def _stored(of: Scanned, lattice: Lattice, layer: int, variable: str, piece: Pie
 
 
 def _describe(path: Path, of: Scanned, layer: int, variable: str) -> None:
-    said = BY_NAME[variable].attributes
+    said = of.variables[variable].attributes
     window = of.windows[layer]
     with rasterio.open(path, "r+") as target:
         target.set_band_description(1, said["long_name"])
         target.scales = (said.get("scale_factor", 1.0),)
+        target.offsets = (said.get("add_offset", 0.0),)
         target.units = (said.get("units", ""),)
         target.update_tags(
             TIFFTAG_SOFTWARE=f"landslide-scale {version('landslide-scale')}",

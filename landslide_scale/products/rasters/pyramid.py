@@ -27,6 +27,14 @@ def largest(values: NDArray[Any], nodata: int) -> NDArray[Any]:
     return np.where(seen.any(axis=0), most, nodata).astype(values.dtype)
 
 
+def mean(values: NDArray[Any], nodata: int) -> NDArray[Any]:
+    """The mean of each four, to the nearest whole number."""
+    four = _fours(values, nodata)
+    seen = four != nodata
+    total, count = np.where(seen, four, 0).sum(axis=0, dtype=np.float64), seen.sum(axis=0)
+    return np.where(count > 0, np.rint(total / np.maximum(count, 1)), nodata).astype(values.dtype)
+
+
 def most_frequent(values: NDArray[Any], nodata: int) -> NDArray[Any]:
     """The most frequent of each four; of several, the smallest."""
     four = np.sort(_fours(values, nodata), axis=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
@@ -34,8 +34,8 @@ class _Stop(NamedTuple):
     alpha: int = 255
 
 
-def style(of: Scanned, variable: str) -> str:
-    """A raster's style as QGIS reads it from the file of its name that ends in ``.qml``.
+def style(of: Scanned, variable: str) -> str | None:
+    """A raster's style as QGIS reads it from the file of its name that ends in ``.qml``; None of a kept band.
 
     Probability is clear below half of the checkpoint's threshold and grows darker from there.
 
@@ -45,8 +45,8 @@ def style(of: Scanned, variable: str) -> str:
     """
     if variable == "reason":
         return _document(_palette())
-    stops = {"probability": _probability, "clear_count": _looks, "observed_on": _days}[variable](of)
-    return _document(_ramp(stops))
+    stops = _STOPS.get(variable)
+    return None if stops is None else _document(_ramp(stops(of)))
 
 
 def class_names(variable: str) -> str | None:
@@ -79,6 +79,13 @@ def _days(of: Scanned) -> list[_Stop]:
     days, last = (max(window.until for window in of.windows).date() - first).days, len(_BLUES) - 1
     dates = [first + timedelta(days=round(days * place / last)) for place in range(last + 1)]
     return [_Stop((day - _FIRST_DAY).days, colour, day.isoformat()) for day, colour in zip(dates, _BLUES, strict=True)]
+
+
+_STOPS: Mapping[str, Callable[[Scanned], list[_Stop]]] = {
+    "probability": _probability,
+    "clear_count": _looks,
+    "observed_on": _days,
+}
 
 
 def _ramp(stops: Iterable[_Stop]) -> ET.Element:

@@ -354,5 +354,5 @@ def test_a_cube_without_its_ledger_is_refused(tmp_path: Path):
     of = cube(tmp_path / "run", {LATTICE: (BOX, layer_of(field(LARGE)))}, FEW)
     for part in (tmp_path / "run" / "ledger").glob("*.parquet"):
         part.unlink()
-    with pytest.raises(InvalidInputError, match="no unit is done"):
+    with pytest.raises(InvalidInputError, match="without a ledger"):
         scanned(of.run)

@@ -194,6 +194,11 @@ def test_the_composite_is_a_layer_where_the_cube_keeps_it(scan: Scanned, monkeyp
     rows, cols = pixels(layers[1].picture.frame, lattice, box)
     assert (np.abs(shown[rows, cols].astype(int) - (255, 1, 104, 255)) <= 4).all()
     assert (shown[..., 3] == 0).any()
+    false = replace(scan, laid=replace(scan.laid, bands=("nir", "red", "green")))
+    monkeypatch.setattr(Scanned, "read_reflectance", lambda *at: {**reflectance(*at), "nir": np.full(at[2].shape, 0.5)})
+    layers = pictured(false).layers
+    assert layers[1].name == "composite in false colour"
+    assert (np.abs(decoded(layers[1].picture.address)[rows, cols].astype(int) - (255, 255, 1, 255)) <= 4).all()
     assert "composite" not in {layer.name for layer in pictured(scan).layers}
 
 
