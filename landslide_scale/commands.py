@@ -328,5 +328,11 @@ def demo(directory: str, seed: int, model: ModelName = "unet") -> int:
     """Run the demo."""
     from landslide_scale.demo.run import run_demo  # noqa: PLC0415 scikit-learn, which no other command waits for
 
-    run_demo(Path(_given(directory, output_place, "--dir")), seed=seed, progress=say, model=model)
+    def products(run: RunDirectory, advance: Callable[[float, str], None]) -> None:
+        run_export(
+            run, ExportSettings(), progress=lambda far: advance(far.done / far.total, far.current or "all are made")
+        )
+
+    place = Path(_given(directory, output_place, "--dir"))
+    run_demo(place, seed=seed, progress=say, export=products, model=model)
     return 0

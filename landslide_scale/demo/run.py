@@ -6,7 +6,7 @@ be run again by hand. A demo that was stopped goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -22,9 +22,6 @@ from landslide_scale.demo.recipe import BANDS, RECIPES, ModelName, chips_setting
 from landslide_scale.demo.satellite.passes import PASSES
 from landslide_scale.demo.stages import Advance, Say, Stages, duration
 from landslide_scale.demo.world import World, WorldSpec, catalog_server, make_world
-from landslide_scale.exporting.engine import Progress as ExportProgress
-from landslide_scale.exporting.run import export
-from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
@@ -42,6 +39,9 @@ from landslide_scale.training.settings import FinetuneConfig, finetune_job
 _SECONDS = {"world": 25.0, "chips": 15.0, "finetune": 0.0, "scan": 35.0, "score": 25.0, "products": 15.0}
 """Of each stage beside the training, on two cores."""
 _GIB = 1 << 30
+
+Export = Callable[[RunDirectory, Advance], None]
+"""Makes the products of a scan, and says how far it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +93,14 @@ class _Places:
         return self.scan / names.FOLDER
 
 
-def run_demo(directory: Path, *, seed: int, progress: Say, model: ModelName = "unet") -> DemoResult:
+def run_demo(directory: Path, *, seed: int, progress: Say, export: Export, model: ModelName = "unet") -> DemoResult:
     """Run or go on with the demo in `directory`.
 
     Args:
         directory: Holds the world, the configurations and all results.
         seed: Of the world.
         progress: Given a line of text at every step.
+        export: Makes the products of the scan.
         model: Which network is trained.
 
     Raises:
@@ -123,7 +124,7 @@ def run_demo(directory: Path, *, seed: int, progress: Say, model: ModelName = "u
                 advance(0.4, f"{classifier.name} is the best of {len(classifier.others)} per-pixel classifiers")
                 comparison = compare(settings, world, classifier, places.picture)
         with stages.stage("products") as advance:
-            _products(places, advance)
+            export(RunDirectory(str(places.scan)), advance)
     for line in (*comparison.lines(), *_end(places, summary, comparison, stages, peak)):
         progress(line)
     return DemoResult(comparison=comparison, quicklook=places.picture, seconds=dict(stages.seconds), memory=peak.most)
@@ -170,13 +171,6 @@ def _scan(places: _Places, world: World, url: str, advance: Advance) -> tuple[Sc
         advance(done.done / done.total, f"{done.done} of {done.total} blocks, {done.km2:.0f} km2")
 
     return wanted, scan(wanted, resume=(places.scan / "run.json").exists(), progress=say)
-
-
-def _products(places: _Places, advance: Advance) -> None:
-    def say(done: ExportProgress) -> None:
-        advance(done.done / done.total, done.current or f"{done.total} products")
-
-    export(RunDirectory(str(places.scan)), ExportSettings(), progress=say)
 
 
 def _written(kind: type[C], path: Path, settings: Mapping[str, Any]) -> C:

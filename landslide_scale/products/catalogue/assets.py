@@ -11,7 +11,7 @@ from pystac import Asset
 from landslide_scale.bands import BAND_NAMES, Reason
 from landslide_scale.cube.arrays import VARIABLES, Variable
 from landslide_scale.cube.reflectance import variables
-from landslide_scale.products.rasters.classes import REASONS
+from landslide_scale.products.classes import REASONS
 
 _SHA256 = "1220"
 """How a multihash of SHA-256 begins: its code and its length, both in hexadecimal (multiformats.io/multihash)."""

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
 from landslide_scale.cube.arrays import PROBABILITY_FILL, PROBABILITY_SCALE
-
-Colour = tuple[int, int, int]
+from landslide_scale.products import classes
+from landslide_scale.products.classes import Colour
 
 _STEPS = round(1 / PROBABILITY_SCALE)
 _INDEXES = 256
@@ -31,21 +31,23 @@ class Shown(NamedTuple):
     words: str
 
 
-REASONS = (
-    Shown(Reason.OBSERVED, (222, 222, 222), "observed"),
-    Shown(Reason.NO_SCENE, (90, 90, 90), "no scene in the catalogue"),
-    Shown(Reason.NO_DATA, (150, 150, 150), "no data"),
-    Shown(Reason.DEFECTIVE, (0, 0, 0), "defective pixel"),
-    Shown(Reason.UNCLASSIFIED, (204, 121, 167), "not classified"),
-    Shown(Reason.TOO_FEW_CLEAR, (230, 159, 0), "seen clear too seldom"),
-    Shown(Reason.SNOW, (240, 228, 66), "snow or ice"),
-    Shown(Reason.TERRAIN_SHADOW, (213, 94, 0), "terrain shadow"),
-    Shown(Reason.CLOUD_SHADOW, (0, 114, 178), "cloud shadow"),
-    Shown(Reason.CLOUD, (86, 180, 233), "cloud"),
-    Shown(Reason.PERSISTENT, (0, 158, 115), "bright on every date: bright ground, or cloud that stays"),
+_ASCENDING = (
+    Reason.OBSERVED,
+    Reason.NO_SCENE,
+    Reason.NO_DATA,
+    Reason.DEFECTIVE,
+    Reason.UNCLASSIFIED,
+    Reason.TOO_FEW_CLEAR,
+    Reason.SNOW,
+    Reason.TERRAIN_SHADOW,
+    Reason.CLOUD_SHADOW,
+    Reason.CLOUD,
+    Reason.PERSISTENT,
 )
+
+REASONS = tuple(Shown(reason, *classes.REASONS[reason]) for reason in _ASCENDING)
 """Ascending: where a pixel of the picture holds ground of several, the last is shown, so that what is not observed is
-not lost. The colours are those of Okabe and Ito (2008), and greys. What was not scanned is transparent."""
+not lost. What was not scanned is transparent."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from rasterio.windows import Window as Piece
 from landslide_scale.cube.arrays import BY_NAME
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.products.rasters.classes import REASONS
+from landslide_scale.products.classes import REASONS
 from landslide_scale.products.rasters.levels import joined, settle, write_coarser, write_level
 from landslide_scale.products.rasters.pyramid import Halving, largest, mean, most_frequent, shapes
 from landslide_scale.products.scanned import Scanned

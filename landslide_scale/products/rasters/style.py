@@ -8,7 +8,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from landslide_scale.bands import Reason
-from landslide_scale.products.rasters.classes import REASONS, Colour
+from landslide_scale.products.classes import REASONS, Colour
 from landslide_scale.products.scanned import Scanned
 
 NAMES_ENDING = ".aux.xml"

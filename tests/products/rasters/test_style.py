@@ -12,7 +12,7 @@ import rasterio.shutil
 
 from landslide_scale.bands import Reason
 from landslide_scale.grid import Lattice
-from landslide_scale.products.rasters.classes import REASONS
+from landslide_scale.products.classes import REASONS
 from landslide_scale.products.rasters.cog import write_raster
 from landslide_scale.products.rasters.style import NAMES_ENDING, class_names, style
 from landslide_scale.products.scanned import Scanned
