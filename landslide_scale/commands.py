@@ -254,7 +254,7 @@ def finetune(path: str, *, resume: bool) -> int:
     scored = {"official": "TestData", "inventory": "the inventories held out"}.get(
         wanted.dataset.split, f"the held-out {wanted.train.holdout:.0%}"
     )
-    say(f"epoch {result.best} of {len(result.epochs)} is kept; on {scored}:")
+    say(f"best epoch {result.best} of {len(result.epochs)}; on {scored}:")
     say(score_lines(result.holdout))
     say(f"checkpoint: {result.checkpoint}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from landslide_scale.training.averaging import averaging, changing
 from landslide_scale.training.epochs import Calibration, Evaluation, distributed, evaluate, optimizer_for, train_epoch
@@ -55,9 +55,9 @@ class TrainState:
         epochs: So far.
         trained: Tensors that training changes, by name, after the last of them.
         optimizer: Its state dict.
-        best: The number of the epoch that is kept: of lowest validation loss, the first among equals, or the last. Not
-            of the highest F1, which takes each epoch at a threshold of its own: cubes hold probabilities, and F1 moves
-            by chance where few landslides are validated on.
+        best: The number of the epoch of lowest validation loss, the first among equals. Not of the highest F1, which
+            takes each epoch at a threshold of its own: cubes hold probabilities, and F1 moves by chance where few
+            landslides are validated on.
         best_trained: The tensors after that one; where weights are averaged, their mean.
         average: State of that mean after the last epoch; None where weights are not averaged.
     """
@@ -71,12 +71,12 @@ class TrainState:
 
     @property
     def best_epoch(self) -> Epoch:
-        """The epoch that is kept."""
+        """The epoch of lowest validation loss."""
         return self.epochs[self.best - 1]
 
     @property
     def improved(self) -> bool:
-        """Whether the last epoch is the one that is kept."""
+        """Whether the last epoch is the best."""
         return self.best == len(self.epochs)
 
     def to_plain(self) -> dict[str, Any]:
@@ -146,10 +146,7 @@ def fit(
             judged = evaluate(net, parts.validation, batch=spec.batch, precision=spec.precision, threads=threads)
             done = _epoch(epoch + 1, loss, judged, spec.calibration, time.monotonic() - began)
             state = replace(
-                _after(state, done, net, spec.keep),
-                trained=trained,
-                optimizer=optimizer.state_dict(),
-                average=average.state,
+                _after(state, done, net), trained=trained, optimizer=optimizer.state_dict(), average=average.state
             )
             if after_epoch is not None:
                 after_epoch(state)
@@ -169,12 +166,12 @@ def _epoch(number: int, loss: float, judged: Evaluation, method: CalibrationMeth
     )
 
 
-def _after(state: TrainState | None, done: Epoch, net: nn.Module, keep: Literal["lowest", "last"]) -> TrainState:
-    """The state with one more epoch, and with the network that was judged after it where that is kept."""
+def _after(state: TrainState | None, done: Epoch, net: nn.Module) -> TrainState:
+    """The state with one more epoch, and with the network that was judged after it where that is the best so far."""
     if state is None:
         return TrainState(epochs=(done,), trained={}, optimizer={}, best=1, best_trained=trained_tensors(net))
     longer = replace(state, epochs=(*state.epochs, done))
-    if keep == "last" or done.validation_loss < state.best_epoch.validation_loss:
+    if done.validation_loss < state.best_epoch.validation_loss:
         return replace(longer, best=done.epoch, best_trained=trained_tensors(net))
     return longer
 

@@ -107,8 +107,6 @@ class FinetuneJob:
             del values["train"]["average"]  # likewise
         if self.train.recolour == 1:
             del values["train"]["recolour"]  # likewise
-        if self.train.keep == "lowest":
-            del values["train"]["keep"]  # likewise
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 

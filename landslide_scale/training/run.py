@@ -1,7 +1,7 @@
 """A fine-tuning as a folder: what it is asked to do, what it has done so far, and its score.
 
-``RUN/checkpoint.safetensors`` is the epoch that is kept so far, ``RUN/run.json`` settings, counts, epochs and holdout
-scores, ``RUN/split.json`` the names of every part. ``RUN/train`` is Ray Train's, with the state to resume from.
+``RUN/checkpoint.safetensors`` is the best epoch so far, ``RUN/run.json`` settings, counts, epochs and holdout scores,
+``RUN/split.json`` the names of every part. ``RUN/train`` is Ray Train's, with the state to resume from.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class FinetuneResult:
     """What a finished fine-tuning came to.
 
     Attributes:
-        checkpoint: URL of the kept epoch's file.
+        checkpoint: URL of the best epoch's file.
         epochs: All of them.
-        best: Number of the one that is kept, from 1.
+        best: Number of the best, from 1.
         holdout: Pixels of the holdout at that epoch's threshold.
     """
 
@@ -96,13 +96,13 @@ class TrainRun:
         )
 
     def after_epoch(self, net: Network, state: TrainState) -> None:
-        """Record an epoch, and the network where it is the one to keep so far."""
+        """Record an epoch, and keep the network where it is the best so far."""
         if state.improved:
             self._save(net, state)
         self.folder.note(epochs=[nan_as_null(asdict(epoch)) for epoch in state.epochs], best=state.best)
 
     def complete(self, net: Network, state: TrainState, judged: Evaluation, *, area: AreaRatio | None = None) -> None:
-        """Record the score of the kept epoch, at which `net` is, and how far its areas are from those of validation."""
+        """Record the score of the best epoch, at which `net` is, and how far its areas are from those of validation."""
         sha256 = self._save(net, state, area)
         said = None if area is None else asdict(area)
         self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=scores(judged.confusion), area=said)

@@ -47,9 +47,6 @@ class TrainSpec:
         recolour: Factor, 0 to 5, on how far the colours of training squares are moved at random: with 1 each band by up
             to 10 % of itself and 3 % of white. It is for scenes of another day or sensor than the network has seen;
             where it will scan the very scenes it learns from, less keeps apart what only colour tells apart.
-        keep: Which epoch's network is kept: ``lowest``, the first of the lowest validation loss; or ``last``: where the
-            rate falls to 0 (``warmup_cosine``) and few images validate, which epoch is lowest is chance, and may be an
-            early one.
     """
 
     epochs: int = 20
@@ -70,7 +67,6 @@ class TrainSpec:
     calibration: CalibrationMethod | None = None
     average: float = 0.0
     recolour: float = 1.0
-    keep: Literal["lowest", "last"] = "lowest"
 
     @property
     def shares(self) -> dict[str, Any]:

@@ -94,15 +94,6 @@ def test_it_learns():
     assert judged.confusion.tn + judged.confusion.tp + judged.confusion.fp + judged.confusion.fn == 7 * 16 * 15
 
 
-def test_the_last_epoch_is_kept_where_it_is_asked_for_whatever_validation_says():
-    wild = TrainSpec(**vars(SPEC) | {"learning_rate": 0.3})
-    lowest = fit(small_net(), parts(), wild)
-    last = fit(small_net(), parts(), TrainSpec(**vars(wild) | {"keep": "last"}))
-    assert lowest.best < last.best == SPEC.epochs
-    assert last.best_epoch is last.epochs[-1]
-    assert all(torch.equal(tensor, last.trained[name]) for name, tensor in last.best_trained.items())
-
-
 @pytest.mark.parametrize("stop", [1, 3])
 @pytest.mark.parametrize(("schedule", "average"), [("constant", 0.0), ("warmup_cosine", 0.0), ("constant", 0.8)])
 def test_a_stopped_and_resumed_training_is_bit_equal(stop: int, schedule: str, average: float):

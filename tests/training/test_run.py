@@ -64,7 +64,7 @@ def test_settings_hold_no_secrets_and_no_machines():
     assert json.loads(json.dumps(job.settings)) == job.settings
 
 
-@pytest.mark.parametrize(("key", "other"), [("average", 0.9), ("recolour", 0.5), ("keep", "last")])
+@pytest.mark.parametrize(("key", "other"), [("average", 0.9), ("recolour", 0.5)])
 def test_a_run_without_what_came_later_has_the_settings_of_runs_from_before(key: str, other: float):
     job = job_at("run")
     assert key not in job.settings["train"]
