@@ -54,6 +54,10 @@ class Pictured:
     full: tuple[str, ...]
 
 
+_ALONE, _OVER_A_PICTURE = 0.85, 0.45
+"""How opaque the probability is at first."""
+
+
 def pictured(of: Scanned) -> Pictured:
     """Every layer of a scan, as fine as one page holds."""
     at, seen = pictures.scale(of), kept(of)
@@ -65,7 +69,8 @@ def pictured(of: Scanned) -> Pictured:
         found.append(("reason and coverage", window.days, 1.0, pictures.levels(one.coverage, COVERAGE, at.frame)))
         if seen is not None:
             found.append((seen, window.days, 1.0, composite(of, layer, at, PICTURES[seen])))
-        found.append(("probability", window.days, 0.85, pictures.levels(one.probability, PROBABILITY, at.frame)))
+        drawn = pictures.levels(one.probability, PROBABILITY, at.frame)
+        found.append(("probability", window.days, _ALONE if seen is None else _OVER_A_PICTURE, drawn))
     level = pictures.finest([levels for *_, levels in found])
     metres = max(lattice.resolution for lattice in of.extents)
     return Pictured(
