@@ -14,7 +14,7 @@ from landslide_scale.doctor.finding import Finding
 
 GB = 1e9
 LEAST_MEMORY = 5 * GB
-"""The demo takes 4.3 GiB at most, a reader of full blocks 1.5 GB, SAM ViT-B some 3 GB in training."""
+"""The demo takes 3.9 GiB at most, a reader of full blocks 1.5 GB, SAM ViT-B some 3 GB in training."""
 
 LEAST_SHARED = 2.2 * GB
 """A local run's object store is 2 GB."""

@@ -73,11 +73,10 @@ def _rasters(of: Scanned) -> Iterator[Product]:
 
 
 def _raster(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Path) -> str:
-    """A raster, and where it has them its style and the names of its classes."""
+    """A raster, its style, and the names of its classes."""
     path = folder / names.raster(lattice, of.windows[layer], variable)
     write_raster(of, lattice, layer, variable, path)
-    if (shown := style(of, variable)) is not None:
-        path.with_suffix(".qml").write_text(shown, encoding="utf-8")
+    path.with_suffix(".qml").write_text(style(of, variable), encoding="utf-8")
     if (classes := class_names(variable)) is not None:
         path.with_name(path.name + NAMES_ENDING).write_text(classes, encoding="utf-8")
     return ""

@@ -1,4 +1,4 @@
-"""Why a pixel holds no probability, in words and colours."""
+"""What products show alike: why a pixel holds no probability, in words and colours; and what reflectance is white."""
 
 from __future__ import annotations
 
@@ -33,3 +33,10 @@ REASONS = {
 }
 """Every reason, in the order of its code. The colours are those that colour-blind readers tell apart, of Okabe and Ito
 (Color Universal Design, 2008), and greys."""
+
+_BRIGHT = {"nir": 0.5, "nir08": 0.5, "rededge2": 0.5, "rededge3": 0.5}
+
+
+def white(band: str) -> float:
+    """Reflectance that is shown in full: plants are bright beyond the red edge."""
+    return _BRIGHT.get(band, 0.25)

@@ -128,7 +128,7 @@ def test_bands_that_a_run_keeps_are_rasters_too_of_the_reflectance_that_the_netw
     of = scanned(kept)
     for lattice, extent in of.extents.items():
         (path,) = Path(kept.at(names.FOLDER)).glob(f"cog/{lattice.zone.group}/*/red.tif")
-        assert not path.with_suffix(".qml").exists()
+        assert 'label="0.25 and more"' in path.with_suffix(".qml").read_text()
         with rioxarray.open_rasterio(path, mask_and_scale=True) as raster:
             (band,) = np.asarray(raster)
         assert np.allclose(band, of.read_reflectance(lattice, extent, 0)["red"], atol=1e-6, equal_nan=True)

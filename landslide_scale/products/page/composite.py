@@ -9,16 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.products.classes import white
 from landslide_scale.products.page.pictures import Levels, Picture, Scale, coarse_box, data_uri, warped
 from landslide_scale.products.scanned import Scanned
 
 PICTURES = {"composite": ("red", "green", "blue"), "composite in false colour": ("nir", "red", "green")}
 """Bands shown as red, green and blue; in false colours plants are red. The first that are all kept are shown."""
-
-WHITE = {"nir": 0.5}
-"""Reflectance that is shown in full."""
-
-_WHITE = 0.25
 
 _GAMMA = 0.65  # opens the dark forests
 _LIGHTEST = 254
@@ -54,8 +50,8 @@ def _shown(of: Scanned, lattice: Lattice, box: PixelBox, layer: int, bands: tupl
     """(H, W, 3) from 1 on, as it is to be seen; 0 where a pixel was not observed."""
     held = of.read_reflectance(lattice, box, layer)
     reflectance = np.stack([held[band] for band in bands], axis=-1)
-    white = np.array([WHITE.get(band, _WHITE) for band in bands])
-    light = 1 + np.rint(_LIGHTEST * np.clip(reflectance / white, 0, 1) ** _GAMMA)
+    full = np.array([white(band) for band in bands])
+    light = 1 + np.rint(_LIGHTEST * np.clip(reflectance / full, 0, 1) ** _GAMMA)
     return np.where(np.isnan(reflectance).any(axis=-1, keepdims=True), 0, light).astype(np.uint8)
 
 

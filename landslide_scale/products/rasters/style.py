@@ -8,7 +8,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from landslide_scale.bands import Reason
-from landslide_scale.products.classes import REASONS, Colour
+from landslide_scale.products.classes import REASONS, Colour, white
 from landslide_scale.products.scanned import Scanned
 
 NAMES_ENDING = ".aux.xml"
@@ -34,8 +34,8 @@ class _Stop(NamedTuple):
     alpha: int = 255
 
 
-def style(of: Scanned, variable: str) -> str | None:
-    """A raster's style as QGIS reads it from the file of its name that ends in ``.qml``; None of a kept band.
+def style(of: Scanned, variable: str) -> str:
+    """A raster's style as QGIS reads it from the file of its name that ends in ``.qml``.
 
     Probability is clear below half of the checkpoint's threshold and grows darker from there.
 
@@ -45,8 +45,8 @@ def style(of: Scanned, variable: str) -> str | None:
     """
     if variable == "reason":
         return _document(_palette())
-    stops = _STOPS.get(variable)
-    return None if stops is None else _document(_ramp(stops(of)))
+    stops = _STOPS[variable](of) if variable in _STOPS else _greys(variable)
+    return _document(_ramp(stops))
 
 
 def class_names(variable: str) -> str | None:
@@ -79,6 +79,11 @@ def _days(of: Scanned) -> list[_Stop]:
     days, last = (max(window.until for window in of.windows).date() - first).days, len(_BLUES) - 1
     dates = [first + timedelta(days=round(days * place / last)) for place in range(last + 1)]
     return [_Stop((day - _FIRST_DAY).days, colour, day.isoformat()) for day, colour in zip(dates, _BLUES, strict=True)]
+
+
+def _greys(band: str) -> list[_Stop]:
+    """Of a kept band."""
+    return [_Stop(0, (0, 0, 0), "0"), _Stop(white(band), (255, 255, 255), f"{white(band):g} and more")]
 
 
 _STOPS: Mapping[str, Callable[[Scanned], list[_Stop]]] = {
