@@ -27,12 +27,17 @@ class Advisory(IntFlag):
     """Why what is said of a landslide may be of less quality than elsewhere.
 
     ``ONE_LOOK``: its pixels were seen clear once, by the median. ``OFFSET_INCONCLUSIVE``: of a scene that its blocks
-    were made of, the pixels were asked about the radiometric offset and did not tell.
+    were made of, the pixels were asked about the radiometric offset and did not tell. ``LOW_SUN``: one of these scenes
+    says that the sun stood lower than :data:`LOW_SUN_DEG`, so that shadows are long.
     """
 
     ONE_LOOK = 1
     OFFSET_INCONCLUSIVE = 2
+    LOW_SUN = 4
 
 
 SNOW_NEAR_M = 200
 """Between centres of pixels, closed; on the ground of the same zone."""
+
+LOW_SUN_DEG = 20.0
+"""Above the horizon, open."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
+from typing import Any
 
 from shapely import MultiPolygon
 
-from landslide_scale.products.bits import Advisory, Exclusion
+from landslide_scale.products.bits import LOW_SUN_DEG, Advisory, Exclusion
 from landslide_scale.products.landslide import CONFIDENCES, Landslide
 from landslide_scale.products.outlines.blocks import ZoneLayer
 from landslide_scale.products.outlines.borders import grouped, in_pixels_of, on_own_ground
@@ -21,6 +22,8 @@ from landslide_scale.products.outlines.sweep import connected
 from landslide_scale.products.outlines.tally import Tally
 from landslide_scale.products.outlines.wanted import STEPS, LeftOut, Wanted
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.stac.filters import sun_elevation
+from landslide_scale.stac.frozen import SCENES, load_items
 from landslide_scale.stac.radiometry import INCONCLUSIVE
 
 HIGH_PROBABILITY, HIGH_LOOKS = 0.8, 3
@@ -101,6 +104,13 @@ class _Facts:
     of: Scanned
     layer: int
 
+    @cached_property
+    def low_sun(self) -> frozenset[str]:
+        """Ids of scenes that say of themselves that the sun stood low."""
+        run = self.of.run
+        suns = {item["id"]: _sun(item) for item in (load_items(run) if run.exists(SCENES) else ())}
+        return frozenset(name for name, sun in suns.items() if sun is not None and sun < LOW_SUN_DEG)
+
     def measured(self, group: Sequence[Part], geometry: MultiPolygon) -> Landslide:
         """A landslide of one or more parts, with its simplified outline (degrees, in one piece)."""
         lattice, tally = group[0].lattice, reduce(add, [part.tally for part in group])
@@ -123,7 +133,7 @@ class _Facts:
             date_min=_last_clear_day_before(tally),
             date_max=_day(tally.newest),
             exclusion=int(Exclusion.SNOW_NEAR if tally.snow_near else Exclusion(0)),
-            advisory=int(_advised(looks, scenes)),
+            advisory=int(_advised(looks, scenes, self.low_sun)),
             scene_ids=",".join(sorted(scenes)),
             model_sha256=str(self.of.facts["settings"]["checkpoint_sha256"]),
             run_id=self.of.cube_sha256[:_RUN_ID],
@@ -143,13 +153,22 @@ def confidence(probability: float, looks: int) -> str:
     return high if probability >= HIGH_PROBABILITY and looks >= HIGH_LOOKS else medium
 
 
-def _advised(looks: int, scenes: dict[str, str]) -> Advisory:
+def _advised(looks: int, scenes: dict[str, str], low_sun: frozenset[str]) -> Advisory:
     found = Advisory(0)
     if looks <= 1:
         found |= Advisory.ONE_LOOK
     if any(INCONCLUSIVE in rule for rule in scenes.values()):
         found |= Advisory.OFFSET_INCONCLUSIVE
+    if not low_sun.isdisjoint(scenes):
+        found |= Advisory.LOW_SUN
     return found
+
+
+def _sun(item: Mapping[str, Any]) -> float | None:
+    try:
+        return sun_elevation(item)
+    except (ValueError, TypeError):  # said in words, as nothing else of a scene that was used needs it
+        return None
 
 
 def _last_clear_day_before(tally: Tally) -> date | None:

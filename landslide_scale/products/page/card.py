@@ -7,7 +7,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from landslide_scale.products.bits import SNOW_NEAR_M, Advisory, Exclusion
+from landslide_scale.products.bits import LOW_SUN_DEG, SNOW_NEAR_M, Advisory, Exclusion
 from landslide_scale.products.page.pick import Row, known
 
 NOT_KNOWN = "not known"
@@ -24,6 +24,7 @@ _EXCLUSIONS: Mapping[int, str] = {
 _ADVISORIES: Mapping[int, str] = {
     Advisory.ONE_LOOK: "seen clear once",
     Advisory.OFFSET_INCONCLUSIVE: "a scene's offset is not certain",
+    Advisory.LOW_SUN: f"a scene with the sun lower than {LOW_SUN_DEG:g} degrees",
 }
 _WINDS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
 

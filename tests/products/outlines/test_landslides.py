@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyproj
@@ -25,6 +26,7 @@ from landslide_scale.products.outlines import blocks
 from landslide_scale.products.outlines.landslides import confidence, landslides
 from landslide_scale.products.outlines.wanted import LeftOut, Wanted
 from landslide_scale.products.scanned import Scanned, scanned
+from landslide_scale.stac.frozen import freeze
 
 GEOD = pyproj.Geod(ellps="WGS84")
 EIGHT = np.ones((3, 3), bool)
@@ -327,6 +329,28 @@ def test_bits_say_what_to_look_out_for(tmp_path: Path):
     layer.reason[13, 34] = Reason.SNOW
     of = cube(tmp_path / "farther", {LATTICE: (BOX, layer)}, FEW)
     assert [(one.exclusion, one.advisory) for one in landslides(of, 0, ALL)] == [(0, 0), (0, Advisory.ONE_LOOK)]
+
+
+def item(name: str, sun: object) -> dict[str, Any]:
+    return {
+        "type": "Feature",
+        "stac_version": "1.0.0",
+        "id": name,
+        "geometry": shapely.geometry.mapping(shapely.box(12, 45, 13, 46)),
+        "bbox": [12, 45, 13, 46],
+        "properties": {"datetime": "2023-07-20T10:00:31Z", "view:sun_elevation": sun},
+        "links": [],
+        "assets": {},
+    }
+
+
+@pytest.mark.parametrize(("sun", "low"), [(19.9, True), (20.0, False), ("low", False), (None, False)])
+def test_a_scene_under_a_low_sun_is_told_where_it_was_used(tmp_path: Path, sun: object, low: bool):  # noqa: FBT001
+    scenes = (SCENE, {"id": "S2A_OUT", "quarantined": "its pixels say otherwise"})
+    of = cube(tmp_path / "run", {LATTICE: (BOX, layer_of(field(LARGE)))}, replace(FEW, scenes=scenes))
+    freeze(of.run, [item(SCENE["id"], sun), item("S2A_OUT", "low" if isinstance(sun, str) else 5.0)])
+    (one,) = landslides(of, 0, ALL)
+    assert bool(one.advisory & Advisory.LOW_SUN) is low
 
 
 def test_a_failed_unit_has_no_landslides_and_does_not_stop_those_of_others(tmp_path: Path):
