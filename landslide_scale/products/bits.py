@@ -12,7 +12,8 @@ class Exclusion(IntFlag):
     """Ground on which the method is known to be wrong more often than elsewhere.
 
     ``SNOW_NEAR``: a pixel that was not observed for being snow or ice lies within :data:`SNOW_NEAR_M` of one of the
-    landslide's. The others are set where a product knows of such ground: from an elevation model or a user's layers.
+    landslide's. ``WATER``: at least half of its pixels look like water in the composite, where the cube keeps green and
+    near infrared. The others are set where a product knows of such ground: from an elevation model or a user's layers.
     """
 
     SNOW_NEAR = 1

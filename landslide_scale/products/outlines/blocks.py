@@ -81,7 +81,7 @@ class ZoneLayer:
             return None
         numbers = found.astype(np.int32, copy=False)
         before = [self._before(index, strip, box) for index in self.earlier]
-        seen = Seen(layer=layer, snow_near=self._snow_near(box), before=before, units=units)
+        seen = Seen(layer=layer, snow_near=self._snow_near(box), water=self._water(box), before=before, units=units)
         runs, said = runs_by_number(numbers, count, box), tallies(seen, numbers, count)
         parts = [Component(runs=(where,), tally=tally) for where, tally in zip(runs, said, strict=True)]
         return Piece(box=box, numbers=numbers, parts=tuple(parts))
@@ -99,3 +99,13 @@ class ZoneLayer:
         assert around is not None  # noqa: S101 the extent has the blocks
         snow = self.of.read(self.lattice, around, self.layer).reason == Reason.SNOW
         return near(snow, radius)[box.within(around)] if snow.any() else None
+
+    def _water(self, box: PixelBox) -> NDArray[np.bool_] | None:
+        """(H, W) where the kept composite is brighter in green than in near infrared; None without these bands.
+
+        So the normalised difference water index is above 0 (McFeeters 1996, doi 10.1080/01431169608948714).
+        """
+        if not {"green", "nir"} <= set(self.of.laid.bands):
+            return None
+        bands = self.of.read_reflectance(self.lattice, box, self.layer)
+        return np.asarray(bands["green"] > bands["nir"])

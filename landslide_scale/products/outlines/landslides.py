@@ -132,7 +132,7 @@ class _Facts:
             looks=looks,
             date_min=_last_clear_day_before(tally),
             date_max=_day(tally.newest),
-            exclusion=int(Exclusion.SNOW_NEAR if tally.snow_near else Exclusion(0)),
+            exclusion=int(_excluded(tally)),
             advisory=int(_advised(looks, scenes, self.low_sun)),
             scene_ids=",".join(sorted(scenes)),
             model_sha256=str(self.of.facts["settings"]["checkpoint_sha256"]),
@@ -151,6 +151,11 @@ def confidence(probability: float, looks: int) -> str:
     if probability < LOW_PROBABILITY or looks < LOW_LOOKS:
         return low
     return high if probability >= HIGH_PROBABILITY and looks >= HIGH_LOOKS else medium
+
+
+def _excluded(tally: Tally) -> Exclusion:
+    found = Exclusion.SNOW_NEAR if tally.snow_near else Exclusion(0)
+    return found | Exclusion.WATER if 2 * tally.water >= tally.pixels else found
 
 
 def _advised(looks: int, scenes: dict[str, str], low_sun: frozenset[str]) -> Advisory:

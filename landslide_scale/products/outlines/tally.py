@@ -26,6 +26,7 @@ class Tally:
         newest: Newest day that one was seen clear, days since 1970; `NOT_ALL` where none says.
         looks: Pixels by number of clear observations.
         snow_near: Whether snow lies near one.
+        water: How many look like water.
         before: Of each earlier window, the oldest of the days on which its pixels were seen clear, days since 1970;
             `NOT_ALL` unless every pixel was observed there, and none was landslide.
         units: Ids of the units they are of.
@@ -37,6 +38,7 @@ class Tally:
     newest: int
     looks: Counter[int]
     snow_near: bool
+    water: int
     before: tuple[int, ...]
     units: frozenset[str]
 
@@ -48,6 +50,7 @@ class Tally:
             newest=max(self.newest, other.newest),
             looks=self.looks + other.looks,
             snow_near=self.snow_near or other.snow_near,
+            water=self.water + other.water,
             before=tuple(map(min, self.before, other.before)),
             units=self.units | other.units,
         )
@@ -70,6 +73,7 @@ class Seen:
     Attributes:
         layer: Their arrays (H, W).
         snow_near: (H, W) where snow lies near; None where there is none.
+        water: (H, W) what looks like water; None where nothing is known of it.
         before: (H, W) of each earlier window, the day on which a pixel was seen clear and no landslide, days since
             1970; `NOT_ALL` elsewhere.
         units: Ids of their units from west to east, all as wide.
@@ -77,6 +81,7 @@ class Seen:
 
     layer: Layer
     snow_near: NDArray[np.bool_] | None
+    water: NDArray[np.bool_] | None
     before: Sequence[NDArray[np.int64]]
     units: Sequence[str]
 
@@ -109,6 +114,9 @@ def tallies(seen: Seen, numbers: NDArray[np.int32], count: int) -> list[Tally]:
     snow = np.zeros(count, bool)
     if seen.snow_near is not None:
         snow = np.maximum.reduceat(sorted_by_part(seen.snow_near), starts) > 0
+    water = np.zeros(count, np.int64)
+    if seen.water is not None:
+        water = np.add.reduceat(sorted_by_part(seen.water), starts)
     before = [np.minimum.reduceat(sorted_by_part(days), starts) for days in seen.before]
     columns = np.nonzero(inside)[1][order] // (numbers.shape[1] // len(seen.units))
     units = [frozenset(seen.units[place] for place in np.unique(some)) for some in np.split(columns, starts[1:])]
@@ -122,6 +130,7 @@ def tallies(seen: Seen, numbers: NDArray[np.int32], count: int) -> list[Tally]:
             newest=int(latest[number]),
             looks=Counter(looks[number].tolist()),
             snow_near=bool(snow[number]),
+            water=int(water[number]),
             before=tuple(int(days[number]) for days in before),
             units=units[number],
         )

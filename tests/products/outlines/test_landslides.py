@@ -331,6 +331,25 @@ def test_bits_say_what_to_look_out_for(tmp_path: Path):
     assert [(one.exclusion, one.advisory) for one in landslides(of, 0, ALL)] == [(0, 0), (0, Advisory.ONE_LOOK)]
 
 
+def test_what_looks_like_water_in_the_kept_composite_for_half_of_its_pixels_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fields = [(slice(row, row + 4), slice(10, 14)) for row in (10, 60)]
+    of = cube(tmp_path / "run", {LATTICE: (BOX, layer_of(field(*fields)))}, FEW)
+    green = np.full(BOX.shape, 0.05)
+    green[10:12, 10:14] = 0.2  # half of the first, and a little less of the other
+    green[60:62, 10:14] = 0.2
+    green[61, 13] = np.nan
+
+    def seen(_: Scanned, __: Lattice, box: PixelBox, ___: int) -> dict[str, Any]:
+        return {"green": green[box.within(BOX)], "nir": np.full(box.shape, 0.1)}
+
+    monkeypatch.setattr(Scanned, "read_reflectance", seen)
+    assert [one.exclusion for one in landslides(of, 0, ALL)] == [0, 0]
+    kept = replace(of, laid=replace(of.laid, bands=("green", "nir")))
+    assert [one.exclusion for one in landslides(kept, 0, ALL)] == [Exclusion.WATER, 0]
+
+
 def item(name: str, sun: object) -> dict[str, Any]:
     return {
         "type": "Feature",
