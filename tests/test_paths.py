@@ -48,7 +48,7 @@ def plain(kind: type[BaseModel]) -> dict[str, Any]:
     data, run = {"kind": "bijie", "path": "/data"}, {"run": "/runs/a"}
     return {
         ScanConfig: {"region": BOX, "windows": WINDOWS, "model": {"checkpoint": "/m"}, "output": run},
-        ChipsConfig: {"region": BOX, "labels": BOX, "windows": WINDOWS, "directory": "/chips"},
+        ChipsConfig: {"region": BOX, "labels": {"file": "/drawn.geojson"}, "windows": WINDOWS, "directory": "/chips"},
         FinetuneConfig: {"dataset": data, "output": run},
         BenchmarkConfig: {"datasets": {"made": data}, "models": {"net": {"sam": "vit_t"}}, "output": run},
     }[kind]
@@ -172,7 +172,7 @@ def test_in_a_job_outputs_are_given_in_full_and_inputs_are_there(tmp_path: Path,
 def test_arguments_are_paths_by_the_same_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for call, key in (
-        (lambda: commands.verify("$NOWHERE/a"), "RUN_DIR"),
+        (lambda: commands.verify("$NOWHERE/a", None), "RUN_DIR"),
         (lambda: commands.status("~/a", "$NOWHERE/map.png"), "--map"),
         (lambda: commands.plan("$NOWHERE.yaml"), "--config"),
         (lambda: commands.demo("$NOWHERE", 7), "--dir"),

@@ -563,9 +563,9 @@ def test_a_catalogue_without_search_is_refused():
 
 @pytest.mark.parametrize("url", ["no address", "s3://bucket/catalog", "http://"])
 def test_an_address_that_is_no_catalogues_is_refused(url: str):
-    with pytest.raises(InvalidCatalogError) as caught:
-        search(CatalogConfig(url=url), AREA, [AUGUST])
-    assert caught.value.where["catalogue"] == url
+    with pytest.raises(InvalidConfigError, match=r"key url: .*an address by http") as caught:
+        parse(CatalogConfig, {"url": url})
+    assert url in str(caught.value)
 
 
 @pytest.mark.usefixtures("at_once")
