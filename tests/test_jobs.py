@@ -140,6 +140,7 @@ def write_chips(folder: Path) -> None:
         np.savez_compressed(folder / f"chip{number}.npz", image=image, label=label)
 
 
+@pytest.mark.slow
 def test_both_jobs_succeed_and_the_scan_gives_the_cube_that_one_process_gives(cluster: Cluster, tmp_path: Path):
     write_chips(tmp_path / "chips")
     finetune = {
