@@ -21,11 +21,11 @@ class DataSpec:
             published, with ``img`` and ``mask`` inside. ``pairs``: plain folders ``image`` and ``mask``. ``chips``:
             what ``landslide-scale chips`` writes.
         path: Folder, or its URL.
-        split: ``seeded`` parts the images by ``train.seed``, as the paper. ``official``, of ``landslide4sense``,
+        split: ``seeded`` parts the images by ``train.split_seed``, as the paper. ``official``, of ``landslide4sense``,
             takes the published parts in `path`: ``TrainData`` is learnt from, ``ValidData`` chosen by, ``TestData``
             scored. ``inventory``, of imported ``chips``, parts whole inventories instead of images: neighbours that
             show one event are all learnt from or all scored.
-        hold_out: With `split` ``inventory``: names of those that are scored; by default `train.seed` draws them.
+        hold_out: With `split` ``inventory``: names of those that are scored; by default `train.split_seed` draws them.
         resolution: Metres per pixel of ``pairs``, for scores by landslide size; other kinds know their own.
         resize: Side in pixels every image of ``bijie`` or ``pairs`` is resized to: images antialiased, masks by
             nearest. None keeps their sizes.

@@ -90,6 +90,8 @@ def _settings(config: BenchmarkConfig) -> dict[str, Any]:
         del plain["train"]["average"]  # so that benchmarks begun before there was this go on
     if config.train.recolour == 1:
         del plain["train"]["recolour"]  # likewise
+    if config.train.split_seed is None:
+        del plain["train"]["split_seed"]  # likewise
     datasets: dict[str, object] = json.loads(
         json.dumps({name: data.settings for name, data in config.datasets.items()})
     )

@@ -107,6 +107,8 @@ class FinetuneJob:
             del values["train"]["average"]  # likewise
         if self.train.recolour == 1:
             del values["train"]["recolour"]  # likewise
+        if self.train.split_seed is None:
+            del values["train"]["split_seed"]  # likewise
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 

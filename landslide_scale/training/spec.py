@@ -21,7 +21,9 @@ class TrainSpec:
         weight_decay: AdamW's, a share of each weight per step and rate.
         patch: Side of the training square in native pixels; once enlarged by the model's ``upsample``, a multiple of
             16, of 32 for ``unet`` and of 8 for ``pspnet`` and ``ccnet``.
-        seed: Of the split, the initial weights, the order and the augmentation.
+        seed: Of the initial weights, the order and the augmentation, and of the split where `split_seed` is None.
+        split_seed: Of the split: with one that is given, trainings of several seeds learn from the same images and are
+            chosen by and scored on the same.
         holdout: Fraction scored and never trained on (the paper's 30 %).
         validation: Fraction of the training part on which epoch, threshold and temperature are chosen.
         precision: ``auto`` is bf16 autocast where the hardware computes it natively, else float32.
@@ -67,11 +69,13 @@ class TrainSpec:
     calibration: CalibrationMethod | None = None
     average: float = 0.0
     recolour: float = 1.0
+    split_seed: int | None = None
 
     @property
     def shares(self) -> dict[str, Any]:
         """How images are parted: keywords of :func:`landslide_scale.datasets.partition`."""
-        return {"seed": self.seed, "holdout": self.holdout, "validation": self.validation}
+        seed = self.seed if self.split_seed is None else self.split_seed
+        return {"seed": seed, "holdout": self.holdout, "validation": self.validation}
 
     @property
     def squares(self) -> dict[str, Any]:
@@ -88,8 +92,9 @@ class TrainSpec:
         return self if self.calibration else replace(self, calibration="platt" if fair_share else "temperature")
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise InvalidConfigError(str(self.seed), expected="0 or more", key="train.seed")
+        for key in ("seed", "split_seed"):
+            if (getattr(self, key) or 0) < 0:
+                raise InvalidConfigError(str(getattr(self, key)), expected="0 or more", key=f"train.{key}")
         for key in ("epochs", "batch", "patch", "learning_rate", "clip_norm"):
             if getattr(self, key) <= 0:
                 raise InvalidConfigError(str(getattr(self, key)), expected="more than 0", key=f"train.{key}")

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from landslide_scale.datasets.spec import DataSpec
-from landslide_scale.errors import RunConflictError
+from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram
 from landslide_scale.model.checkpoint import read_card, restore
 from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
@@ -64,12 +64,23 @@ def test_settings_hold_no_secrets_and_no_machines():
     assert json.loads(json.dumps(job.settings)) == job.settings
 
 
-@pytest.mark.parametrize(("key", "other"), [("average", 0.9), ("recolour", 0.5)])
+@pytest.mark.parametrize(("key", "other"), [("average", 0.9), ("recolour", 0.5), ("split_seed", 3)])
 def test_a_run_without_what_came_later_has_the_settings_of_runs_from_before(key: str, other: float):
     job = job_at("run")
     assert key not in job.settings["train"]
     changed = replace(job, train=TrainSpec(**vars(job.train) | {key: other}))
     assert changed.settings["train"][key] == other
+
+
+def test_trainings_of_several_seeds_part_the_images_alike_where_the_split_has_a_seed_of_its_own():
+    assert TrainSpec(seed=3).shares["seed"] == 3
+    assert TrainSpec(seed=3, split_seed=0).shares == TrainSpec(seed=4, split_seed=0).shares == TrainSpec().shares
+
+
+@pytest.mark.parametrize("key", ["seed", "split_seed"])
+def test_a_negative_seed_is_refused_by_its_key(key: str):
+    with pytest.raises(InvalidConfigError, match=rf"key train\.{key}: -1"):
+        TrainSpec(**{key: -1})
 
 
 def test_undefined_scores_are_null_in_json():
