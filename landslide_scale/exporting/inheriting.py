@@ -67,9 +67,9 @@ class Inheriting:
         """By which rule landslides are known again."""
         rules = self.heritage.rules
         return (
-            f"a landslide has the id and the verdict of that of the version before with which it shares the most "
-            f"ground, at least {rules.agreement:.0%} of the smaller; one that has grown by more than {rules.grown:.0%} since "
-            "the verdict is unreviewed again"
+            "a landslide has the id and the verdict of that of the version before with which it shares the most "
+            f"ground, at least {rules.agreement:.0%} of the smaller; one that has grown by more than {rules.grown:.0%} "
+            "since it was judged is unreviewed again"
         )
 
     def revision(self, earlier: Path) -> Revise:

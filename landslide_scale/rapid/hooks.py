@@ -36,6 +36,9 @@ keep_log_clean("urllib3.connectionpool")
 TOLD = "told"
 """Folder in the event's, of what became of each version."""
 
+VARIABLE = "LANDSLIDE_SCALE_VERSION"
+"""Of a command's environment: the Item's id."""
+
 DELIVERED, FAILED, GIVEN_UP = "delivered", "failed", "given up"
 
 _MOST_OF_ANSWER = 1 << 16
@@ -156,6 +159,7 @@ class Command:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                env=os.environ | {VARIABLE: version},
             )
         except OSError as error:
             return f"{program}: cannot be started ({error.strerror})"
