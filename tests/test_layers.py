@@ -46,14 +46,14 @@ ONLY_IN = {
     "pyproj": {"doctor.libraries", "grid", "stac.items", "region", "cube.georeference", "demo"},
     "pystac": {"stac.search", "products.catalogue"},
     "pystac_client": {"stac.search"},
-    "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network"},
+    "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network", "rapid.hooks"},
     "rustac": {"stac.frozen", "stac.listed"},
     "fsspec": {"doctor.reach", "storage", "datasets"},
     "pydantic": {"strictyaml", "keys", "scan.plan", "imagery.mask_settings"}
     | {
         f"{room}.settings"
         for room in (
-            *("region", "registry", "stac", "imagery", "cube", "scan", "labels", "training", "paper"),
+            *("region", "registry", "stac", "imagery", "cube", "scan", "labels", "training", "paper", "rapid"),
             "products.vectors",
         )
     },

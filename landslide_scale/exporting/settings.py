@@ -9,6 +9,22 @@ from dataclasses import dataclass, field
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.products import names
 from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
+from landslide_scale.products.tracking.heritage import Judgement, Rules
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heritage:
+    """The version of a map before this one, whose landslides are known again.
+
+    Attributes:
+        earlier: Path or URL of its products.
+        judgements: What analysts said of its landslides, and of those before it: the newest of each.
+        rules: By which they are known again.
+    """
+
+    earlier: str
+    judgements: tuple[Judgement, ...] = ()
+    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +37,7 @@ class ExportSettings:
         threshold: Probability from which a pixel is landslide, in (0, 1); None for the checkpoint's.
         min_area_m2: Polygons smaller than this are left out, and counted; 0 keeps all.
         layers: Files of the user's own ground, by what they are: an address each.
+        heritage: Whose ids and verdicts landslides have; None of a map that stands alone.
     """
 
     to: str | None = None
@@ -28,6 +45,7 @@ class ExportSettings:
     threshold: float | None = None
     min_area_m2: float = LEAST_AREA_M2
     layers: Mapping[str, str] = field(default_factory=dict)
+    heritage: Heritage | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is out of range.

@@ -13,6 +13,7 @@ import shapely
 
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.exporting.bench import at_hand
+from landslide_scale.exporting.inheriting import Inheriting
 from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.product import Product, given, single
 from landslide_scale.exporting.settings import ExportSettings
@@ -50,7 +51,8 @@ def steps(of: Scanned, settings: ExportSettings, target: RunDirectory) -> list[P
     threshold = of.threshold if settings.threshold is None else settings.threshold
     wanted = Wanted(threshold=threshold, least_area_m2=settings.min_area_m2)
     layers = user_layers(parse(UserLayersConfig, {name: {"file": file} for name, file in settings.layers.items()}))
-    of_map = [*_rasters(of), _polygons(of, wanted, layers), *_from_polygons(of, target)]
+    inheriting = None if settings.heritage is None else Inheriting.of(settings.heritage)
+    of_map = [*_rasters(of), _polygons(of, wanted, layers, inheriting), *_from_polygons(of, target)]
     listed = Product(
         name=names.CATALOGUE,
         kind="stac",
@@ -82,17 +84,20 @@ def _raster(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Pa
     return ""
 
 
-def _polygons(of: Scanned, wanted: Wanted, layers: Sequence[UserLayer]) -> Product:
+def _polygons(of: Scanned, wanted: Wanted, layers: Sequence[UserLayer], inheriting: Inheriting | None) -> Product:
+    told = {} if inheriting is None else {"heritage": inheriting.told}
     return Product(
         name=names.POLYGONS,
         kind="vector",
-        make=single(names.POLYGONS, partial(_write_polygons, of, wanted, layers)),
-        settings={**asdict(wanted), "layers": {layer.name: _sha256(layer) for layer in layers}},
+        make=single(names.POLYGONS, partial(_write_polygons, of, wanted, layers, inheriting)),
+        settings={**asdict(wanted), "layers": {layer.name: _sha256(layer) for layer in layers}} | told,
         pixels=_pixels(of),
     )
 
 
-def _write_polygons(of: Scanned, wanted: Wanted, layers: Sequence[UserLayer], path: Path) -> None:
+def _write_polygons(
+    of: Scanned, wanted: Wanted, layers: Sequence[UserLayer], inheriting: Inheriting | None, path: Path
+) -> None:
     left_out: dict[str, Mapping[str, Any]] = {}
     said = {
         **asdict(wanted),
@@ -107,7 +112,12 @@ def _write_polygons(of: Scanned, wanted: Wanted, layers: Sequence[UserLayer], pa
             yield from of_layer
             left_out[window.days] = asdict(of_layer.left_out)
 
-    write_geoparquet(touching(found(), layers), path, said)
+    them = touching(found(), layers)
+    if inheriting is None:
+        write_geoparquet(them, path, said)
+        return
+    with at_hand(inheriting.target, names.POLYGONS, path.parent) as earlier:
+        write_geoparquet(them, path, said | {"known_again": inheriting.words}, inheriting.revision(earlier))
 
 
 def _from_polygons(of: Scanned, target: RunDirectory) -> list[Product]:

@@ -37,7 +37,7 @@ class Landslide:
     What is measured is measured on the pixels, before the outline is simplified. None is not known.
 
     Attributes:
-        id: The same for the same pixels in every export.
+        id: The same for the same pixels in every export, and for the same ground in every version of one event.
         window: Days of the layer.
         geometry: Simplified outline, degrees of WGS 84, right-handed, parts that meet at corners alone apart.
         pixels: How many.
@@ -55,6 +55,7 @@ class Landslide:
         scene_ids: Scenes that its blocks were made of, by comma.
         model_sha256: Of the checkpoint.
         run_id: Of the run: its cube's hash, shortened.
+        merged: Ids of landslides of earlier versions that it took in, by comma.
         status: One of `STATUSES`.
         verdict: For the analyst, in words.
         verdict_reason: One of `VERDICT_REASONS`, or empty.
@@ -84,6 +85,7 @@ class Landslide:
     scene_ids: str = ""
     model_sha256: str = ""
     run_id: str = ""
+    merged: str = ""
     status: str = STATUSES[0]
     verdict: str = ""
     verdict_reason: str = ""

@@ -95,6 +95,7 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "exclusion": ("ground of frequent errors", partial(_bits, _EXCLUSIONS)),
     "advisory": ("less sure for", partial(_bits, _ADVISORIES)),
     "touches": ("cuts, blocks or touches", _names),
+    "merged": ("took in, of earlier versions", _names),
     "status": ("status", _plain),
     "verdict": ("verdict", _plain),
     "verdict_reason": ("reason of the verdict", _plain),

@@ -53,6 +53,7 @@ MEANINGS: Mapping[str, str] = {
     "scene_ids": "scenes that its blocks were made of, by comma",
     "model_sha256": "of the checkpoint",
     "run_id": "of the run: its cube's hash, shortened",
+    "merged": "identifiers of landslides of earlier versions that it took in, by comma",
     "status": "what became of it: new ones are unreviewed",
     "verdict": "for the analyst, in words",
     "verdict_reason": "why an analyst rejects it",

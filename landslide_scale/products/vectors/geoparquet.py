@@ -7,7 +7,7 @@ before the ranks are written.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,10 @@ SAID = b"landslide_scale"
 
 NOT_VALIDATED = "preliminary, not field-validated"
 
-_UNRANKED = ".unranked"
+Revise = Callable[[Path], Iterator[pa.RecordBatch]]
+"""Given a file of landslides without ranks, its rows in their order with what is known only of all of them."""
+
+_UNRANKED, _REVISED = ".unranked", ".revised"
 _BITS = {
     f"{kind.__name__.lower()}_bits": {int(bit): str(bit.name).lower().replace("_", " ") for bit in kind}
     for kind in (Exclusion, Advisory)
@@ -43,7 +46,9 @@ _BITS = {
 _BROKEN = (OSError, pa.ArrowException, KeyError, ValueError)
 
 
-def write_geoparquet(found: Iterable[Landslide], path: Path, said: Mapping[str, Any]) -> None:
+def write_geoparquet(
+    found: Iterable[Landslide], path: Path, said: Mapping[str, Any], revise: Revise | None = None
+) -> None:
     """Write landslides in the order they come in, each with its rank; the same ones give the same bytes.
 
     Coordinates are longitude and latitude of WGS 84 (EPSG:4326, in GeoParquet's order, which is that of OGC:CRS84).
@@ -51,23 +56,28 @@ def write_geoparquet(found: Iterable[Landslide], path: Path, said: Mapping[str, 
 
     Args:
         found: Any number of landslides; what `priority` they have is not looked at.
-        path: Where; a second file stands beside it while it is written.
+        path: Where; others stand beside it while it is written.
         said: What the file says of itself, as JSON has it: threshold, least area, how many were left out, ... It is
             read after the last landslide came, so that it may hold what is known only then.
+        revise: Of which the rows are taken before they are ranked; by default they stay as they came.
 
     Raises:
         BrokenRunError: It cannot be written, for want of room for one.
     """
-    unranked = path.with_name(path.name + _UNRANKED)
+    unranked, revised = path.with_name(path.name + _UNRANKED), path.with_name(path.name + _REVISED)
     try:
         with writing(path):
             bounds = _write_parts(found, unranked)
+            if revise is not None:
+                _write_batches(revise(unranked), revised)
+                revised.replace(unranked)
             rules = {"touches": touching.RULE, "priority": ranking.RULE, "columns": MEANINGS, **_BITS}
             words = {"said": NOT_VALIDATED, **said, **rules}
             metadata = {b"geo": _geo(bounds), SAID: json.dumps(words, ensure_ascii=False, default=str).encode()}
             _write_ranked(unranked, path, metadata)
     finally:
         unranked.unlink(missing_ok=True)
+        revised.unlink(missing_ok=True)
 
 
 def read_geoparquet(path: Path) -> Any:  # noqa: ANN401 geopandas ships no types
@@ -119,6 +129,12 @@ def _write_parts(found: Iterable[Landslide], path: Path) -> NDArray[np.float64]:
             bounds = np.concatenate([np.nanmin(bounds[:, :2], 0), np.nanmax(bounds[:, 2:], 0)])[None]
             writer.write_batch(stored(part))
     return np.asarray(bounds[0], np.float64)
+
+
+def _write_batches(batches: Iterable[pa.RecordBatch], path: Path) -> None:
+    with pq.ParquetWriter(path, SCHEMA) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
 
 
 def _write_ranked(unranked: Path, path: Path, metadata: Mapping[bytes, bytes]) -> None:
