@@ -43,7 +43,7 @@ class Window:
             raise InvalidConfigError(
                 f"{self.years} years from {self.start.isoformat()} on", expected=f"1 to {MOST_YEARS}", key="windows"
             )
-        if self.years > 1 and self.end >= _years_on(self.start, 1):
+        if self.years > 1 and self.end >= years_on(self.start, 1):
             raise InvalidConfigError(
                 f"years {self.years} of {self.start.isoformat()} to {self.end.isoformat()}, "
                 "which reaches the next year's",
@@ -60,7 +60,7 @@ class Window:
     @cached_property
     def spans(self) -> tuple[Window, ...]:
         """Each year by itself; the 29th of February is in leap years alone."""
-        each = [(_years_on(self.start, number), _years_on(self.end, number)) for number in range(self.years)]
+        each = [(years_on(self.start, number), years_on(self.end, number)) for number in range(self.years)]
         return tuple(Window(start=start, end=end) for start, end in each if start < end)
 
     @property
@@ -87,7 +87,7 @@ class Window:
         return any(span.start <= instant < span.end for span in self.spans)
 
 
-def _years_on(instant: datetime, years: int) -> datetime:
+def years_on(instant: datetime, years: int) -> datetime:
     """The same time so many years later; of the 29th of February, where there is none, the instant that follows it."""
     year = instant.year + years
     if (instant.month, instant.day) == (2, 29) and not isleap(year):

@@ -120,6 +120,8 @@ def unfinished(folder: RunDirectory) -> Begun | None:
 def begin(folder: RunDirectory, event: str, made_of: MadeOf, now: datetime) -> Begun | None:
     """Record the version that comes of this; None where the newest one is made of the same.
 
+    One that was begun of something else and is not finished is begun anew: nothing of it is public.
+
     Args:
         folder: The event's; nobody else works there.
         event: Its id.
@@ -127,18 +129,14 @@ def begin(folder: RunDirectory, event: str, made_of: MadeOf, now: datetime) -> B
         now: The instant it will say, aware UTC.
 
     Raises:
-        RunConflictError: Another one was begun and is not finished, or what is there is something else.
+        RunConflictError: What is there is something else.
     """
     there = unfinished(folder)
+    if there is not None and there.made_of == made_of:
+        return there
     if there is not None:
-        if there.made_of == made_of:
-            return there
-        raise RunConflictError(
-            f"version {there.number} was begun of something else, and is not finished",
-            expected="one version at a time",
-            cure="Finish it first.",
-            event=folder,
-        )
+        target = RunDirectory(folder.at(there.folder))
+        target.delete_all(sorted(target.sizes("")))
     latest = read_latest(folder)
     before = None if latest is None else read_version(folder, latest.number)
     if before is not None and before.made_of.is_as(made_of):

@@ -113,6 +113,17 @@ class RunDirectory:
         return sorted(name for name in found if name.endswith(ending))
 
     @riding
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders in a folder; none where there is none."""
+        path = f"{self._root}/{folder}".rstrip("/")
+        try:
+            entries = self._files.ls(path, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = [str(entry["name"]).rstrip("/") for entry in entries if entry["type"] == "directory"]
+        return sorted(name.rsplit("/", 1)[-1] for name in found)
+
+    @riding
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of every file below a folder, by path inside it; none where there is no folder."""
         path = self._files._strip_protocol(f"{self._root}/{folder}")  # noqa: SLF001 how find names what it finds

@@ -1,0 +1,109 @@
+"""What the satellites have seen of an event's ground, as the catalogue has it at an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from shapely.geometry.base import BaseGeometry
+
+from landslide_scale.rapid.windows import last_before, season_before, since
+from landslide_scale.scan.survey import find
+from landslide_scale.scene import Window
+from landslide_scale.stac.items import sensed_if_said
+from landslide_scale.stac.settings import CatalogConfig
+
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acquisitions:
+    """Items on both sides of an event.
+
+    Attributes:
+        before: The window before it that is compared with; None where the catalogue has nothing of either.
+        after: From the event to the last acquisition; None before there is one.
+        scenes: Ids of the Items after it, sorted.
+        items: Of both sides.
+    """
+
+    before: Window | None
+    after: Window | None
+    scenes: tuple[str, ...]
+    items: tuple[Item, ...]
+
+
+def looked_for(
+    catalog: CatalogConfig,
+    ground: BaseGeometry,
+    origin: datetime,
+    *,
+    until: datetime,
+    season_days: int,
+    last_days: int,
+    before: Window | None,
+) -> Acquisitions:
+    """What the catalogue has around an event, sensed before `until`.
+
+    Args:
+        catalog: Where it is asked for.
+        ground: Degrees.
+        origin: Of the event, UTC.
+        until: UTC.
+        season_days: Length of the window a year before.
+        last_days: Length of the window right before the event, where the catalogue has nothing of a year before.
+        before: The window before, where it was settled already.
+
+    Raises:
+        CatalogAwayError, InvalidCatalogError: The catalogue does not answer.
+    """
+    settled, earlier = _before(catalog, ground, origin, season_days, last_days, before)
+    new: list[Item] = []
+    if until > origin:
+        wanted = Window(start=origin + timedelta(microseconds=1), end=until)
+        new = [item for item in find(catalog, ground, [wanted]) if _is_in(item, wanted)]
+    instants = [instant for item in new if (instant := sensed_if_said(dict(item))) is not None]
+    return Acquisitions(
+        before=settled,
+        after=since(origin, instants),
+        scenes=tuple(sorted(str(item["id"]) for item in new)),
+        items=(*earlier, *new),
+    )
+
+
+def sensed_in(catalog: CatalogConfig, ground: BaseGeometry, window: Window) -> list[datetime]:
+    """Instants at which scenes of some ground were sensed in a window, ascending.
+
+    Raises:
+        CatalogAwayError, InvalidCatalogError: The catalogue does not answer.
+    """
+    instants = (sensed_if_said(dict(item)) for item in find(catalog, ground, [window]))
+    return sorted({instant for instant in instants if instant is not None and window.holds(instant)})
+
+
+def _before(
+    catalog: CatalogConfig,
+    ground: BaseGeometry,
+    origin: datetime,
+    season_days: int,
+    last_days: int,
+    settled: Window | None,
+) -> tuple[Window | None, Sequence[Item]]:
+    """The window before and its Items: the season a year before, else the last days."""
+    for window in [settled] if settled is not None else _candidates(origin, season_days, last_days):
+        items = [item for item in find(catalog, ground, [window]) if _is_in(item, window)]
+        if items or settled is not None:
+            return window, items
+    return None, ()
+
+
+def _candidates(origin: datetime, season_days: int, last_days: int) -> Iterator[Window]:
+    yield season_before(origin, season_days)
+    yield last_before(origin, last_days)
+
+
+def _is_in(item: Item, window: Window) -> bool:
+    instant = sensed_if_said(dict(item))
+    return instant is not None and window.holds(instant)

@@ -1,0 +1,184 @@
+"""One event, one cycle: what is known by now, what the satellites have seen by now, and the version that comes of it.
+
+Whatever goes wrong with an event becomes its state, in words, and is tried again by the next cycle; none of it is in
+the way of the other events. A cycle that is killed is finished by the next: what it had begun is recorded first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from landslide_scale.errors import (
+    AwayError,
+    CatalogAwayError,
+    ClusterAwayError,
+    FeedAwayError,
+    InvalidCheckpointError,
+    InvalidConfigError,
+    LandslideScaleError,
+)
+from landslide_scale.events.land import Land
+from landslide_scale.events.settings import EventsConfig
+from landslide_scale.products.passes import passes_of
+from landslide_scale.rapid.acquisitions import Acquisitions, looked_for
+from landslide_scale.rapid.configuration import RapidConfig
+from landslide_scale.rapid.known import Asked, Followed, State, keep, load
+from landslide_scale.rapid.looking import Sight, failure_model, looked_up
+from landslide_scale.rapid.mapping import Seen, Workers, area_sha256, carry_out, keep_ground, seen
+from landslide_scale.rapid.releasing import Ground, release, release_first
+from landslide_scale.rapid.windows import last_before
+from landslide_scale.scan.driver import Rank
+from landslide_scale.stac.revisit import REPEAT_DAYS
+from landslide_scale.storage.rundir import RunDirectory
+
+log = logging.getLogger(__name__)
+
+Look = Callable[[Followed], Sight | None]
+"""What was published of an event by now; None of one that a person gave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cycle:
+    """What all events of one cycle share.
+
+    Attributes:
+        config: How events are mapped.
+        now: UTC; nothing counts that was published or sensed later.
+        look: What was published of an event.
+        land: What says what is land.
+        workers: What does the heavy work.
+        rank: The order of units, by what is published of an event.
+        sensed_until: Scenes that were sensed later are not in the catalogue yet; None: all that it has.
+    """
+
+    config: RapidConfig
+    now: datetime
+    look: Look
+    land: Land
+    workers: Workers
+    rank: Callable[[Mapping[str, Any] | None], Rank]
+    sensed_until: datetime | None = None
+
+
+def attend(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
+    """Do for an event what there is to do by now, and keep what it has come to.
+
+    Args:
+        cycle: The cycle.
+        folder: The event's; nobody else works there.
+        known: What is known of it.
+
+    Raises:
+        BrokenRunError: The folder itself cannot be written.
+    """
+    if known.over:
+        return known
+    try:
+        known = _attended(cycle, folder, known)
+    except LandslideScaleError as error:
+        state = _state_of(error)
+        log.warning("%s: %s: %s", known.event.id, state, error)
+        known = _last(folder, known).at(state, str(error))
+    keep(folder, known)
+    return known
+
+
+def _last(folder: RunDirectory, known: Followed) -> Followed:
+    """What was kept of an event by the cycle that failed, which may be more than it began with."""
+    return load(folder) or known
+
+
+def _state_of(error: LandslideScaleError) -> State:
+    """What an event is at whose cycle has ended so."""
+    states: tuple[tuple[type[LandslideScaleError], State], ...] = (
+        (FeedAwayError, "feed away"),
+        (CatalogAwayError, "catalogue away"),
+        (InvalidCheckpointError, "checkpoint missing"),
+        (ClusterAwayError, "failed"),
+        (AwayError, "failed"),
+    )
+    if isinstance(error, InvalidConfigError) and error.where.get("key", "").startswith("model.checkpoint"):
+        return "checkpoint missing"
+    return next((state for kind, state in states if isinstance(error, kind)), "failed")
+
+
+def _attended(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
+    config = cycle.config
+    sight = cycle.look(known)
+    if config.events is not None or sight is None:
+        known = _looked_up(cycle, known, sight)
+    keep(folder, known)
+    if known.state in {"waiting", "refused"} or known.area is None:
+        return known
+    found = _found(cycle, known)
+    known = replace(known, next_pass=_next_pass(found, known, cycle.now.date()))
+    ground = Ground(known=known, failure=failure_model(sight), items=found.items)
+    release_first(folder, config, ground, cycle.now)
+    if found.after is None and known.asked is None:
+        return known.at("no scene", "none was sensed since the event")
+    asked = _asked(known, found)
+    if asked != known.asked:
+        assert known.area is not None  # noqa: S101 see above
+        keep_ground(folder, asked, known.area)
+        known = replace(known, asked=asked)
+        keep(folder, known)  # before it is begun: a cycle that is killed is gone on with by it
+    summary = carry_out(cycle.workers, config, folder, asked, cycle.rank(ground.failure))
+    how_much = seen(RunDirectory(folder.at(asked.folder)), config.ends.looks)
+    ended = _has_ended(config, known, how_much, cycle.now)
+    state: State = "ended" if ended else "mapped" if summary.complete else "incomplete"
+    release(folder, config, cycle.workers, replace(ground, known=known), how_much, now=cycle.now, state=state)
+    why = "" if summary.complete else f"{summary.failed} of {summary.units} units have failed; they are tried again"
+    return known.at(state, why)
+
+
+def _looked_up(cycle: Cycle, known: Followed, sight: Sight | None) -> Followed:
+    config = cycle.config.events or EventsConfig()
+    return looked_up(known, sight, config, cycle.land, cycle.now)
+
+
+def _found(cycle: Cycle, known: Followed) -> Acquisitions:
+    assert known.area is not None  # noqa: S101 who calls has looked
+    config = cycle.config
+    return looked_for(
+        config.catalog,
+        known.area.ground,
+        known.event.origin,
+        until=min(cycle.sensed_until or cycle.now, known.event.origin + timedelta(days=config.ends.days)),
+        season_days=config.before.season_days,
+        last_days=config.before.last_days,
+        before=known.asked.windows[0] if known.asked else None,
+    )
+
+
+def _asked(known: Followed, found: Acquisitions) -> Asked:
+    """The scan of what is known now: the newest one, where that is of the same scenes and ground."""
+    assert known.area is not None  # noqa: S101 who calls has looked
+    sha256, before = area_sha256(known.area), known.asked
+    if found.after is None or (before and (before.scenes, before.area_sha256) == (found.scenes, sha256)):
+        assert before is not None  # noqa: S101 there is one where nothing was found
+        return before
+    return Asked(
+        number=1 if before is None else before.number + 1,
+        windows=(found.before or last_before(known.event.origin, 1), found.after),
+        scenes=found.scenes,
+        area_sha256=sha256,
+    )
+
+
+def _has_ended(config: RapidConfig, known: Followed, how_much: Seen, now: datetime) -> bool:
+    enough = how_much.often_km2 >= config.ends.share * how_much.asked_km2
+    return enough or now - known.event.origin >= timedelta(days=config.ends.days)
+
+
+def _next_pass(found: Acquisitions, known: Followed, today: date) -> date | None:
+    """The day that a satellite is next over some of the ground; by what has passed over it, in steps of ten days."""
+    assert known.area is not None  # noqa: S101 who calls has looked
+    coming = []
+    for one in passes_of(map(dict, found.items), known.area.ground):
+        missed = max(0, -(-(today - one.due).days // REPEAT_DAYS))
+        coming.append(one.due + timedelta(days=missed * REPEAT_DAYS))
+    return min(coming, default=None)

@@ -1,0 +1,107 @@
+"""Which events are followed: what a feed says, set against what was followed before, each event once.
+
+No event is lost or followed twice: it is known by all its ids, and whatever a feed says of one of them is of it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from landslide_scale.events.event import Event, known_as
+from landslide_scale.events.feed import Feed
+from landslide_scale.events.gate import decide
+from landslide_scale.events.settings import GateConfig
+from landslide_scale.rapid.known import Followed, every, folder_of, keep
+from landslide_scale.storage.rundir import RunDirectory
+
+log = logging.getLogger(__name__)
+
+HEARD = "heard.json"
+"""In the folder of the run: what the last cycle heard of and does not follow, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What became of what a feed said.
+
+    Attributes:
+        followed: Events to be looked at, with their folders' names.
+        declined: Of events that are not followed: id and place, and why.
+        unread: Of what is no event: its id, and what is wrong.
+    """
+
+    followed: tuple[str, ...]
+    declined: tuple[tuple[str, str], ...]
+    unread: tuple[tuple[str, str], ...]
+
+
+def take_up(root: RunDirectory, feed: Feed, gates: GateConfig, now: datetime) -> Heard:
+    """Have events followed that a feed tells of, and those told of anew that are followed.
+
+    Args:
+        root: Folder of the run.
+        feed: What it says.
+        gates: Which events matter: one that is refused by what is known of it at once is not begun with.
+        now: UTC.
+    """
+    known = {folder.url: one for folder, one in every(root)}
+    declined = []
+    for seen in feed.events:
+        mine = [(url, known[url]) for url in known if known[url].event.is_same(seen)]
+        if mine:
+            known |= _told(mine, seen)
+            continue
+        decision = decide(seen, gates, now=now)
+        if decision.verdict == "refused":
+            declined.append((f"{seen.id} ({seen.place})", str(decision)))
+            continue
+        folder = folder_of(root, seen.id)
+        log.info("%s (%s, %s) is followed", seen.id, seen.place, seen.origin)
+        known[folder.url] = Followed(event=seen, heard=now).decided(now, str(decision), "feed: ")
+    gone = set(feed.deleted)
+    for url, one in known.items():
+        if not one.over and gone & set(one.event.ids):
+            known[url] = one.at("deleted", "its feed says that there was no such event")
+    for url, one in known.items():
+        keep(RunDirectory(url), one)
+    heard = Heard(
+        followed=tuple(url for url, one in known.items() if not one.over),
+        declined=tuple(declined),
+        unread=tuple((one.id, one.problem) for one in feed.unread),
+    )
+    root.write_json(HEARD, {"at": now.isoformat(), "declined": heard.declined, "unread": heard.unread})
+    return heard
+
+
+def _told(mine: Sequence[tuple[str, Followed]], seen: Event) -> dict[str, Followed]:
+    """What is known after an event was told of anew; where it is several that were followed, one of them goes on.
+
+    That is the one of which most is made, or the one first heard of.
+    """
+    active = [(url, one) for url, one in mine if one.state != "merged"] or list(mine)
+    first = min(active, key=lambda pair: (-(pair[1].asked.number if pair[1].asked else 0), pair[1].heard))
+    event = first[1].event
+    for other in (*(one.event for _, one in mine), seen):
+        event = event.told(other)
+    found = {first[0]: replace(first[1], event=event)}
+    for url, one in active:
+        if url != first[0]:
+            found[url] = one.at("merged", f"it is {event.id}, which is followed as {first[1].event.id}")
+    return found
+
+
+def hand_given(root: RunDirectory, given: Iterable[Event], now: datetime) -> None:
+    """Have events followed that a person gave; what is followed already goes on.
+
+    Args:
+        root: Folder of the run.
+        given: The events.
+        now: UTC.
+    """
+    known = [one for _, one in every(root)]
+    for event in given:
+        if not known_as([one.event for one in known], event):
+            keep(folder_of(root, event.id), Followed(event=event, heard=now))

@@ -1,0 +1,24 @@
+"""A page beside an event's versions, on which they can be stepped through: each keeps its own report."""
+
+from __future__ import annotations
+
+from landslide_scale.products import names
+from landslide_scale.rapid.overview import page
+from landslide_scale.rapid.version import read_latest, read_version
+from landslide_scale.storage.rundir import RunDirectory
+
+HISTORY = "history.html"
+
+
+def write_history(folder: RunDirectory) -> None:
+    """Write down the page of all public versions; before there is one, nothing.
+
+    Args:
+        folder: The event's.
+    """
+    latest = read_latest(folder)
+    if latest is None:
+        return
+    versions = [read_version(folder, number) for number in range(latest.number + 1)]
+    said = {"title": versions[-1].event, "versions": versions, "report": names.REPORT}
+    folder.write(HISTORY, (page("history.html", said) + "\n").encode())

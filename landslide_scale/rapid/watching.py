@@ -1,0 +1,244 @@
+"""Cycles over all events: once, until stopped, or as an old event would have unfolded."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import shapely
+
+from landslide_scale.errors import FeedAwayError, InvalidFeedError, InvalidInputError
+from landslide_scale.events.area import area_of
+from landslide_scale.events.detail import read_detail
+from landslide_scale.events.event import Event
+from landslide_scale.events.feed import Feed, read_feed
+from landslide_scale.events.land import Land, chosen_land
+from landslide_scale.rapid.acquisitions import sensed_in
+from landslide_scale.rapid.configuration import GivenConfig, RapidConfig
+from landslide_scale.rapid.cycle import Cycle, attend
+from landslide_scale.rapid.following import take_up
+from landslide_scale.rapid.hooks import Herald, hooks
+from landslide_scale.rapid.known import Followed, every, folder_of, keep, load
+from landslide_scale.rapid.looking import Sight
+from landslide_scale.rapid.mapping import Workers
+from landslide_scale.rapid.ranking import Ranking
+from landslide_scale.region.polygons import load as load_region
+from landslide_scale.scene import Window
+from landslide_scale.storage.lease import Lease, held
+from landslide_scale.storage.rundir import RunDirectory
+
+log = logging.getLogger(__name__)
+
+KIND = "rapid"
+HERALD_S = 30.0
+"""For those who are told of versions, at the end of a cycle; what is not done is tried by the next."""
+
+Clock = Callable[[], datetime]
+
+
+def now_utc() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attended:
+    """What a cycle has come to.
+
+    Attributes:
+        events: All that are followed, as they are known now.
+        feed: What went wrong with the feed, in words; empty where it answered.
+        declined: How many events of it are not followed.
+    """
+
+    events: tuple[Followed, ...]
+    feed: str = ""
+    declined: int = 0
+
+
+def once(config: RapidConfig, workers: Workers, *, clock: Clock = now_utc) -> Attended:
+    """One cycle over the feed and all events that are followed.
+
+    Raises:
+        RunConflictError: Another one is at work in the same folder, or it holds something else.
+        BrokenRunError: The folder cannot be written.
+    """
+    root = RunDirectory(config.output.run)
+    with held(root) as lease:
+        _claim(root)
+        return _cycle(config, root, workers, clock, lease)
+
+
+def watch(
+    config: RapidConfig, workers: Workers, *, report: Callable[[Attended], None], clock: Clock = now_utc
+) -> None:
+    """Cycles until it is stopped, one every so often; arguments and errors are those of :func:`once`."""
+    root = RunDirectory(config.output.run)
+    with held(root) as lease:
+        _claim(root)
+        while True:
+            begun = time.monotonic()
+            report(_cycle(config, root, workers, clock, lease))
+            left = config.every_s - (time.monotonic() - begun)
+            while left > 0:  # a lease that is lost is not slept over
+                time.sleep(min(left, 5.0))
+                lease.check()
+                left = config.every_s - (time.monotonic() - begun)
+
+
+def one_event(config: RapidConfig, workers: Workers, name: str, *, clock: Clock = now_utc) -> Attended:
+    """One cycle for one event, whatever the feed says of others.
+
+    Raises:
+        InvalidInputError: There is no such event.
+    """
+    root = RunDirectory(config.output.run)
+    with held(root) as lease:
+        _claim(root)
+        now = clock()
+        known = _known_as(root, name) or _asked_for(config, root, name, now)
+        folder = folder_of(root, known[0])
+        herald = Herald(hooks(config.publish.webhook, config.publish.command))
+        found = attend(_cycle_at(config, workers, now), folder, known[1])
+        lease.check()
+        herald.tell(folder)
+        herald.rest(HERALD_S)
+        return Attended(events=(found,))
+
+
+def _known_as(root: RunDirectory, name: str) -> tuple[str, Followed] | None:
+    for folder, known in every(root):
+        if name in known.event.ids and known.state != "merged":
+            return folder.url.rsplit("/", 1)[-1], known
+    return None
+
+
+def _asked_for(config: RapidConfig, root: RunDirectory, name: str, now: datetime) -> tuple[str, Followed]:
+    """An event that a person asks for by its id: given by the configuration, or known to its service."""
+    for given in config.given:
+        if given.id == name:
+            return name, _given(given, root, _land(config), now)
+    detail = None if config.events is None else read_detail(config.events, name)
+    if detail is None:
+        raise InvalidInputError(f"no event {name}", expected="the id of one, of the service or of given", key="--event")
+    known = Followed(event=detail.event, heard=now)
+    keep(folder_of(root, detail.event.id), known)
+    return detail.event.id, known
+
+
+def _claim(root: RunDirectory) -> None:
+    root.claim(KIND, {}, resume=True)
+
+
+def _cycle(config: RapidConfig, root: RunDirectory, workers: Workers, clock: Clock, lease: Lease) -> Attended:
+    now, problem, declined = clock(), "", 0
+    if config.events is not None:
+        try:
+            feed = read_feed(config.events, now)
+        except (FeedAwayError, InvalidFeedError) as error:
+            log.warning("the feed is left for the next cycle: %s", error)
+            feed, problem = Feed(), str(error)
+        declined = len(take_up(root, feed, config.events.gates, now).declined)
+    land = _land(config)
+    for given in config.given:
+        if load(folder_of(root, given.id)) is None:
+            _given(given, root, land, now)
+    herald = Herald(hooks(config.publish.webhook, config.publish.command))
+    events = []
+    for folder, known in every(root):
+        lease.check()
+        events.append(attend(_cycle_at(config, workers, clock()), folder, known))
+        herald.tell(folder)
+    herald.rest(HERALD_S)
+    return Attended(events=tuple(events), feed=problem, declined=declined)
+
+
+def _cycle_at(config: RapidConfig, workers: Workers, now: datetime) -> Cycle:
+    def look(known: Followed) -> Sight | None:
+        if known.event.given_by_hand or config.events is None:
+            return None
+        detail = read_detail(config.events, known.event.id, known.event.url)
+        if detail is None:
+            raise InvalidFeedError(f"no event {known.event.id} any more", expected="its detail")
+        return Sight(detail=detail, now=now)
+
+    ranking = Ranking(config.events)
+    return Cycle(config=config, now=now, look=look, land=_land(config), workers=workers, rank=ranking.of)
+
+
+def _land(config: RapidConfig) -> Land:
+    return chosen_land(None if config.events is None else config.events.land)
+
+
+def _given(given: GivenConfig, root: RunDirectory, land: Land, now: datetime) -> Followed:
+    """Take up an event that a person gives, with its ground."""
+    ground = load_region(given.region)
+    middle = shapely.Point(ground.representative_point())
+    event = Event(
+        id=given.id,
+        ids=(given.id,),
+        origin=given.origin,
+        place=given.place,
+        lon=middle.x,
+        lat=middle.y,
+        depth_km=0.0,
+        magnitude=None,
+        kind=given.kind,
+        updated=now,
+        url="",
+    )
+    known = Followed(event=event, heard=now, area=area_of(ground, source="given", land=land))
+    keep(folder_of(root, given.id), known)
+    return known
+
+
+def replay(
+    config: RapidConfig, workers: Workers, name: str, until: datetime, *, latency: timedelta
+) -> Iterator[tuple[datetime, Followed]]:
+    """An old event as it would have unfolded: a cycle at every instant at which something of it was published.
+
+    Scenes count from `latency` after they were sensed on, ShakeMaps from when they were published.
+
+    Args:
+        config: As for any event; its folder is to be one of the exercise's own.
+        workers: What does the heavy work.
+        name: Of the event.
+        until: The last instant, UTC.
+        latency: Between a scene's sensing and its Item in the catalogue.
+
+    Yields:
+        The instant of each cycle, and what is known of the event then.
+
+    Raises:
+        InvalidInputError: There is no such event.
+    """
+    root = RunDirectory(config.output.run)
+    with held(root) as lease:
+        _claim(root)
+        began = _known_as(root, name) or _asked_for(config, root, name, now_utc())
+        folder, known = folder_of(root, began[0]), began[1]
+        instant: datetime | None = known.event.origin
+        while instant is not None and instant <= until:
+            lease.check()
+            at = instant
+            cycle = _cycle_at(config, workers, at)
+            known = attend(replace(cycle, sensed_until=at - latency), folder, load(folder) or known)
+            yield at, known
+            instant = None if known.over else _next_instant(config, cycle, known, at, latency)
+
+
+def _next_instant(
+    config: RapidConfig, cycle: Cycle, known: Followed, after: datetime, latency: timedelta
+) -> datetime | None:
+    """The next instant at which something of an event was published."""
+    sight = cycle.look(known)
+    coming = [] if sight is None else [one.updated for one in sight.detail.products]
+    if known.area is not None:
+        window = Window(start=known.event.origin, end=known.event.origin + timedelta(days=config.ends.days))
+        coming += [instant + latency for instant in sensed_in(config.catalog, known.area.ground, window)]
+    if config.events is not None:
+        coming.append(known.event.origin + timedelta(hours=config.events.gates.wait_for_shakemap_h))
+    return min((instant for instant in coming if instant > after), default=None)
