@@ -53,7 +53,7 @@ ONLY_IN = {
     | {
         f"{room}.settings"
         for room in (
-            *("region", "registry", "stac", "imagery", "cube", "scan", "labels", "training", "paper"),
+            *("region", "registry", "stac", "events", "imagery", "cube", "scan", "labels", "training", "paper"),
             "products.vectors",
         )
     },
