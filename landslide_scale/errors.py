@@ -86,6 +86,10 @@ class InvalidCatalogError(InvalidInputError):
     """What the catalogue answered cannot serve this run (no scene, no such band, a forbidden address)."""
 
 
+class InvalidFeedError(InvalidInputError):
+    """What a feed of events answered, or a file that it names, is not what it should be (no such event, no grid)."""
+
+
 class RunConflictError(InvalidInputError):
     """The output already holds a run with other settings."""
 
@@ -108,6 +112,10 @@ class AwayError(LandslideScaleError):
 
 class CatalogAwayError(AwayError):
     """A catalogue does not answer, after all attempts."""
+
+
+class FeedAwayError(AwayError):
+    """A feed of events, or a file that it names, does not answer, after all attempts."""
 
 
 class ClusterAwayError(AwayError):

@@ -53,7 +53,8 @@ ONLY_IN = {
     | {
         f"{room}.settings"
         for room in (
-            *("region", "registry", "stac", "imagery", "cube", "scan", "labels", "training", "paper", "rapid"),
+            *("region", "registry", "stac", "events", "imagery", "cube", "scan", "labels", "training", "paper"),
+            "rapid",
             "products.vectors",
         )
     },

@@ -1,7 +1,8 @@
 """Requests over HTTP that are made again where that may help: whoever asks a service through `requests` mounts this.
 
 What may pass (a server that is busy or away, a connection that breaks, a name that is not resolved now) is asked again,
-a POST too, for what is asked here changes nothing. What will not pass is the caller's to read.
+a POST too, for what is asked here changes nothing. What will not pass is the caller's to read. :func:`fetched` is for
+whoever wants one file and no session.
 """
 
 from __future__ import annotations
@@ -9,19 +10,30 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from landslide_scale.errors import TryAgainError
+from landslide_scale.errors import PermanentReadError, TryAgainError
 from landslide_scale.reading.attempts import bounded, may_pass, retrying
-from landslide_scale.redaction import redacted
+from landslide_scale.reading.network import check_public
+from landslide_scale.redaction import keep_log_clean, redacted
+from landslide_scale.scene import Access
+
+keep_log_clean("urllib3.connectionpool")
 
 ATTEMPTS = 6
 """With waits that double from half a second, spread: 15 to 31 s in all, and up to 150 s where a server asks for it."""
 
 ATTEMPT_S = 60.0
 """Of one request, to the last byte of its answer; a page of a hundred Items is a megabyte or two."""
+
+MOST_REDIRECTS = 5
+
+_TIMEOUT_S = 30
+_PIECE = 2**16
+_OK, _NO_CONTENT = 200, 204
 
 _BROKEN = (
     requests.ConnectionError,
@@ -67,6 +79,88 @@ class PatientAdapter(HTTPAdapter):
                 retry_after=answer.headers.get("Retry-After"),
             )
         return answer
+
+
+def fetched(address: str, access: Access, *, most_bytes: int) -> bytes:
+    """What lies at an http(s) address, whole; nothing where the server says that there is nothing.
+
+    Args:
+        address: Where it is.
+        access: Which hosts may be asked, redirects included; by default that of the address.
+        most_bytes: A larger body is not read to its end.
+
+    Raises:
+        TryAgainError: The server is busy or away, as often as it is asked.
+        PermanentReadError: It answers with a status that will not pass (in ``where["status"]``), with too much, or from
+            a host that may not be asked.
+    """
+    place = address
+    for _ in range(MOST_REDIRECTS + 1):
+        _check_host(place, access, address)
+        answer = _asked(place, most_bytes)
+        if isinstance(answer, bytes):
+            return answer
+        place = urljoin(place, answer)
+    raise PermanentReadError(
+        f"more than {MOST_REDIRECTS} redirects", expected="the file itself", address=redacted(address)
+    )
+
+
+def _check_host(place: str, access: Access, first: str) -> None:
+    parts = urlsplit(place)
+    hosts = access.hosts or (urlsplit(first).hostname,)
+    if parts.scheme not in {"http", "https"} or parts.hostname is None or parts.hostname not in hosts:
+        raise PermanentReadError(
+            f"an address or redirect to {parts.scheme}://{parts.hostname}",
+            expected=f"http(s) on {', '.join(map(str, hosts))}",
+            cure=f"Name the host under {access.section}.allowed_hosts if you trust it.",
+            address=redacted(first),
+        )
+    check_public(parts.hostname, access, redacted(place))
+
+
+def _asked(place: str, most_bytes: int) -> bytes | str:
+    """The body at an address, or where the server says that it is."""
+
+    def once() -> bytes | str:
+        try:
+            return bounded(lambda: _got(place, most_bytes), ATTEMPT_S)
+        except (TryAgainError, PermanentReadError) as error:
+            raise error.at(address=redacted(place)) from None
+
+    return retrying(once, ATTEMPTS)
+
+
+def _got(place: str, most_bytes: int) -> bytes | str:
+    try:
+        with requests.get(place, timeout=_TIMEOUT_S, stream=True, allow_redirects=False) as answer:
+            if answer.is_redirect:
+                return str(answer.headers["location"])
+            return _body(answer, most_bytes)
+    except _BROKEN as error:
+        if _is_of_trust(error):
+            raise PermanentReadError(_said(error), expected="a certificate that this machine believes") from None
+        raise TryAgainError(_said(error), expected="an answer") from None
+    except (requests.RequestException, ValueError) as error:  # an address that is none
+        raise PermanentReadError(f"{type(error).__name__}: {error}", expected="an address by http(s)") from None
+
+
+def _body(answer: requests.Response, most_bytes: int) -> bytes:
+    status = answer.status_code
+    if may_pass(status):
+        raise TryAgainError(
+            f"HTTP status {status}", expected="an answer", retry_after=answer.headers.get("Retry-After")
+        )
+    if status not in {_OK, _NO_CONTENT}:
+        raise PermanentReadError(f"HTTP status {status}", expected="an answer", status=status)
+    pieces: list[bytes] = []
+    size = 0
+    for piece in answer.iter_content(_PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most_bytes:
+            raise PermanentReadError(f"more than {most_bytes:,} bytes", expected="a smaller file")
+    return b"".join(pieces)
 
 
 def _is_of_trust(error: BaseException) -> bool:
