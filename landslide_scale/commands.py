@@ -139,20 +139,30 @@ def schema(kind: str) -> int:
     return 0
 
 
-def scan(path: str, *, resume: bool) -> int:
+def scan(path: str, *, resume: bool, base: str | None = None) -> int:
     """Run a scan; exit code 3 where units failed."""
-    wanted = load(ScanConfig, path)
+    wanted = _scan_config(path, base)
     summary = run_scan(wanted, resume=resume, progress=ScanProgress())
     say(scan_report(summary))
     return 0 if summary.complete else INCOMPLETE
 
 
-def append(path: str) -> int:
+def append(path: str, *, base: str | None = None) -> int:
     """Add windows to a complete scan; exit code 3 where units failed."""
-    wanted = load(ScanConfig, path)
+    wanted = _scan_config(path, base)
     summary = append_windows(wanted, progress=ScanProgress())
     say(scan_report(summary))
     return 0 if summary.complete else INCOMPLETE
+
+
+def _scan_config(path: str, base: str | None) -> ScanConfig:
+    """The configuration in a file; what is taken over, from where the command line says so."""
+    wanted = load(ScanConfig, path)
+    if base is None:
+        return wanted
+    return wanted.model_copy(
+        update={"output": wanted.output.model_copy(update={"base": _given(base, input_place, "--base")})}
+    )
 
 
 def verify(url: str, products: str | None) -> int:

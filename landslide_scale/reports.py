@@ -12,11 +12,12 @@ from landslide_scale.bands import scene_bands
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_line
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
+from landslide_scale.runtime.capacity import counted
 from landslide_scale.runtime.progress import Line, duration
-from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.prepared import Foreseen, Prepared
 from landslide_scale.scan.rounds import Progress
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.survey import Request
 from landslide_scale.scan.verify import Verdict
 from landslide_scale.stac.windows import keys_against
@@ -150,9 +151,10 @@ def _line(progress: Progress) -> str:
     rate = here / max(progress.seconds, 1e-9) * 60
     again = f"; tries made again: {progress.again}" if progress.again else ""
     waited = f"; {progress.waited:,.0f} s waited for servers" if round(progress.waited) else ""
+    taken = f"; taken over: {progress.taken}" if progress.taken else ""
     return (
         f"{progress.done}/{progress.total} units, {progress.km2:,.0f} km2, {rate:.1f} units/min, "
-        f"{duration(left)} left{again}{waited}"
+        f"{duration(left)} left{taken}{again}{waited}"
     )
 
 
@@ -233,6 +235,7 @@ def scan_report(summary: ScanSummary) -> str:
     lines = [
         f"{summary.written} units written, {summary.empty} empty, {summary.failed} failed of {summary.units}",
         f"{summary.km2:,.1f} km2 scanned, {share:.1%} observed; {summary.area_line}",
+        *([f"taken over from an earlier run: {counted(summary.taken, 'unit')}"] if summary.taken else []),
         *([persistent_line(summary.persistent_km2)] if summary.persistent_km2 else []),
         *_failures(summary.errors),
         *_not_used(summary.quarantined),

@@ -47,7 +47,8 @@ class Record:
         histogram: Observed pixels by probability, 20 equal bins over [0, 1].
         sha256: Of the unit's arrays as written.
         stored: ``bytes`` and ``sha256`` of its objects, by variable that is not all fill.
-        seconds: By stage: ``read``, of it ``wait`` between tries of a request, ``predict``, ``write``.
+        seconds: By stage: ``read``, of it ``wait`` between tries of a request, ``predict``, ``write``; or ``take``.
+        taken_from: Run and unit whose objects these are copies of; empty where it was scanned.
     """
 
     unit: str
@@ -66,6 +67,7 @@ class Record:
     sha256: str = ""
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    taken_from: str = ""
 
     @property
     def done(self) -> bool:

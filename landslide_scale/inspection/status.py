@@ -10,6 +10,7 @@ import numpy as np
 
 from landslide_scale.cube.ledger import Ledger, Record, State
 from landslide_scale.metrics import AreaRatio, assumption
+from landslide_scale.runtime.capacity import counted
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import Layout
 from landslide_scale.storage.holder import Holder
@@ -17,7 +18,7 @@ from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory
 
 NAMED_SCENES = 20
-_STAGES = {"wait": "read, waiting between tries"}
+_STAGES = {"wait": "read, waiting between tries", "take": "take over from an earlier run"}
 """Of what a record calls otherwise."""
 
 STATES: tuple[State, ...] = ("written", "empty", "failed", "broken")
@@ -67,6 +68,7 @@ class Status:
         bytes: Stored.
         persistent_km2: Ground that is not observed and more likely bright than cloudy.
         not_used: Scenes that the run is done without, each with the reason.
+        taken: Units done that were taken over from an earlier run.
     """
 
     run: str
@@ -83,6 +85,7 @@ class Status:
     bytes: int
     not_used: tuple[str, ...] = ()
     persistent_km2: float = 0.0
+    taken: int = 0
 
 
 def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
@@ -103,12 +106,15 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
         fair_share=facts.get("trained_on", {}).get("fair_share"),
         rows=(*rows, _row("all", [place.id for place in laid.places], records)),
         errors=tuple(Counter(record.error.partition(":")[0] for record in held if not record.done).most_common()),
-        seconds=tuple(stage for name in ("read", "wait", "predict", "write") if (stage := _stage(name, done))[1] > 0),
+        seconds=tuple(
+            stage for name in ("read", "wait", "predict", "write", "take") if (stage := _stage(name, done))[1] > 0
+        ),
         retried=sum(record.attempts > 1 for record in done),
         resampled=sum(any(scene.get("resampled") for scene in record.scenes) for record in done),
         doubted=sum(any("quarantined" in scene for scene in record.scenes) for record in done),
         bytes=sum(int(one["bytes"]) for record in done for one in record.stored.values()),
         persistent_km2=sum(record.persistent_km2 for record in done),
+        taken=sum(bool(record.taken_from) for record in done),
         not_used=tuple(
             f"{name}: {reason}" for name, reason in run.read_json("run.json").get("quarantined", {}).items()
         ),
@@ -164,6 +170,7 @@ def lines(found: Status) -> list[str]:
             f"{found.retried} units took more than one attempt, {found.resampled} used resampled scenes, "
             f"{found.doubted} lack a quarantined one"
         ),
+        *([f"taken over from an earlier run: {counted(found.taken, 'unit')}"] if found.taken else []),
         *([persistent_line(found.persistent_km2)] if found.persistent_km2 else []),
         *(f"not used: scene {one}" for one in found.not_used[:NAMED_SCENES]),
         *([f"not used: {len(found.not_used)} scenes in all"] if len(found.not_used) > NAMED_SCENES else []),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_search
 from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.stac.settings import check_terrain
 from landslide_scale.storage.rundir import RunDirectory
+
+OF_UNITS = ("region", "region_sha256", "windows")
+"""Settings that say which units a run has. What comes of a unit depends on its own scenes and ground alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,10 @@ def prepare(config: ScanConfig) -> Prepared:
         config = config.as_begun(begun)
     model = fitting(config)
     survey = _surveyed(config, run, begun, model.bands, model.patches)
-    return Prepared(config=config, run=run, model=model, survey=survey)
+    prepared = Prepared(config=config, run=run, model=model, survey=survey)
+    if begun is None and config.output.base is not None:  # one that was begun can do without
+        check_base(RunDirectory(config.output.base), run, prepared.settings)
+    return prepared
 
 
 def foresee(config: ScanConfig, bands: tuple[str, ...] = ()) -> Foreseen:
@@ -165,3 +172,33 @@ def _surveyed(
 def result_settings(config: ScanConfig, model: ScanModel, request: Request) -> dict[str, Any]:
     """What the result depends on, files by their content."""
     return config.settings() | {"checkpoint_sha256": model.sha256, "region_sha256": request.ground_sha256}
+
+
+def check_base(base: RunDirectory, run: RunDirectory, settings: Mapping[str, Any]) -> None:
+    """Make sure that units can be taken over.
+
+    Args:
+        base: Folder of the run that they are of: complete, partial, or at work.
+        run: The folder that they are to go into.
+        settings: Of the run that takes them, as it records them.
+
+    Raises:
+        InvalidConfigError: Both are the same.
+        RunConflictError: There is no scan, or one of other settings.
+    """
+    if base.url.rstrip("/") == run.url.rstrip("/"):
+        raise InvalidConfigError(
+            "the run itself", expected="the folder of another run", cure="--resume goes on with one.", key="output.base"
+        )
+    try:
+        known = base.claimed()
+        there = known["settings"] if isinstance(known["settings"], dict) else {}
+        base.match("scan", {**settings, **{key: there[key] for key in OF_UNITS if key in there}})
+    except RunConflictError as error:
+        raise RunConflictError(
+            error.found,
+            expected="a scan of the same settings, but for region and windows",
+            cure="Give such a run, or leave output.base out: then all is scanned.",
+            key="output.base",
+            **error.where,
+        ) from error

@@ -202,7 +202,7 @@ class ScanConfig(Section):
         addresses = {"url", "items", "allowed_hosts", "allowed_roots", "buckets", "signer"}
         places: Any = {
             "compute": True,
-            "output": {"run"},
+            "output": {"run", "base"},
             "catalog": addresses | {"exclude", "max_bad"},
             "dem": addresses,
             "model": {"checkpoint", "base_weights"},

@@ -251,13 +251,7 @@ def _kept(row: Row, record: Record, task: Task) -> Record:
     """Store what came of a unit: data first, record second."""
     begun = time.perf_counter()
     unit = WorkUnit.from_json(row["unit"])
-    if task.lease and not task.run.exists(task.lease):
-        raise BrokenRunError(
-            "the driver of this scan has lost its lease on the output",
-            expected="one run at a time",
-            cure="See whether another run goes on there; else --resume goes on from here.",
-            run=task.run,
-        )
+    check_driver(task)
     if not record.error:
         layer = _layer(row, task.keep)
         stored = arrays.write(task.slot(unit), layer)
@@ -267,6 +261,21 @@ def _kept(row: Row, record: Record, task: Task) -> Record:
         record = replace(record, state=state, seconds=seconds, stored=stored, **figures)
     Ledger(task.run).add(record)
     return record
+
+
+def check_driver(task: Task) -> None:
+    """Make sure, before anything is stored, that the driver of a scan still has its folder.
+
+    Raises:
+        BrokenRunError: Another one may have it.
+    """
+    if task.lease and not task.run.exists(task.lease):
+        raise BrokenRunError(
+            "the driver of this scan has lost its lease on the output",
+            expected="one run at a time",
+            cure="See whether another run goes on there; else --resume goes on from here.",
+            run=task.run,
+        )
 
 
 def _layer(row: Row, bands: tuple[str, ...]) -> Layer:

@@ -18,12 +18,13 @@ from helpers.watching import Roles, Step, Watch, steps
 
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.scan import driver, layout, work
-from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.model import checkpoint_of
+from landslide_scale.scan.pipeline.taking import taking
 from landslide_scale.scan.predictor import Predictor
 from landslide_scale.scan.rounds import Belt
 from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.verify import verify
 from landslide_scale.scan.work import Row, Task
 from landslide_scale.storage.rundir import RunDirectory
@@ -53,7 +54,7 @@ def engine(config: ScanConfig, roles: Roles, *, at_once: int = 2, load: Restore 
         predictor = Predictor(loaded, patches=task.patches, settings=config.predict, device="cpu", threads=1)
         yield PlainBelt(task=task, predictor=predictor, roles=roles, at_once=at_once)
 
-    return carry
+    return taking(config.output.base, config.catalog, carry)
 
 
 @dataclass

@@ -22,13 +22,15 @@ from landslide_scale.runtime import heartbeat
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, last_line, of_ours, session
 from landslide_scale.scan import driver
-from landslide_scale.scan.driver import Engine, ScanSummary
+from landslide_scale.scan.driver import Engine, Rank
 from landslide_scale.scan.model import checkpoint_of
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.inflight import Look
 from landslide_scale.scan.pipeline.stages import Prediction, started
+from landslide_scale.scan.pipeline.taking import taking
 from landslide_scale.scan.rounds import Belt, Report
 from landslide_scale.scan.settings import ScanCompute, ScanConfig
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.work import Row, Task
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,12 @@ Restore = Callable[..., tuple[Any, Any]]
 
 
 def scan(
-    config: ScanConfig, *, resume: bool = False, progress: Report = lambda _: None, load: Restore = restore
+    config: ScanConfig,
+    *,
+    resume: bool = False,
+    progress: Report = lambda _: None,
+    load: Restore = restore,
+    rank: Rank = driver.as_planned,
 ) -> ScanSummary:
     """Run a scan on the cluster, or what is left of it; see :func:`driver.begin`.
 
@@ -56,16 +63,23 @@ def scan(
         resume: Go on with the run that the folder holds.
         progress: Called whenever units have ended.
         load: How the checkpoint becomes a network and its card; it crosses processes.
+        rank: The order of units.
     """
     join = partial(_joined, compute=config.compute, output=config.output.run)
-    return driver.begin(config, _engine(config, load), resume=resume, progress=progress, join=join)
+    return driver.begin(config, _engine(config, load), resume=resume, progress=progress, join=join, rank=rank)
 
 
-def append(config: ScanConfig, *, progress: Report = lambda _: None, load: Restore = restore) -> ScanSummary:
+def append(
+    config: ScanConfig,
+    *,
+    progress: Report = lambda _: None,
+    load: Restore = restore,
+    rank: Rank = driver.as_planned,
+) -> ScanSummary:
     """Add the configuration's further windows to a complete scan; see :func:`driver.append`."""
     with session(config.compute.address):  # joined before the run is made a longer one
         check_machine(*config.compute.needs(0))
-        return driver.append(config, _engine(config, load), progress=progress)
+        return driver.append(config, _engine(config, load), progress=progress, rank=rank)
 
 
 def _engine(config: ScanConfig, load: Restore) -> Engine:
@@ -73,7 +87,7 @@ def _engine(config: ScanConfig, load: Restore) -> Engine:
     checkpoint = checkpoint_of(config.model)
     loaded = partial(_loaded, load, replace(checkpoint, url=for_workers(checkpoint.url)), base)
     how = Prediction(load=loaded, settings=config.predict, compute=config.compute)
-    return partial(_on_ray, how=how, output=config.output.run)
+    return taking(config.output.base, config.catalog, partial(_on_ray, how=how, output=config.output.run))
 
 
 def _loaded(load: Restore, checkpoint: Located, base_url: str | None) -> tuple[Any, Any]:
