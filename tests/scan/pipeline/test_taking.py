@@ -55,11 +55,15 @@ def settings(catalogue: tuple[str, Path], tmp_path_factory: pytest.TempPathFacto
 
 
 def of(
-    settings: Settings, run: Path, windows: Sequence[Settings], box: list[float], base: Path | None = None, **more: Any
+    settings: Settings,
+    run: Path,
+    windows: Sequence[Settings],
+    box: list[float],
+    base: Path | None = None,
+    **more: Settings,
 ) -> Settings:
-    output = {"run": str(run), "keep": ["red"], **({} if base is None else {"base": str(base)})} | more.pop(
-        "output", {}
-    )
+    output = {"run": str(run), "keep": ["red"]} | ({} if base is None else {"base": str(base)})
+    output |= more.pop("output", {})
     return settings | {"region": {"bbox": box}, "windows": list(windows), "output": output} | more
 
 
@@ -116,7 +120,7 @@ def test_only_units_with_other_scenes_are_scanned_and_all_is_as_without(
     assert found.keys() == records(small).keys() - scanned
     assert {name.partition("-t")[2][0] for name in scanned} == {"1"}
     assert 0 < len(scanned) < len(found)
-    # The same window first, then the one that begins with it: of the first layer, the third there; of the last, the second.
+    # The layer of the same window comes first, then one that begins with it.
     assert {(name.split("-t")[1][0], there.split("-t")[1][0]) for name, there in found.items()} >= {
         ("0", "2"),
         ("2", "1"),
@@ -217,7 +221,7 @@ def test_a_run_of_other_settings_is_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
-def test_no_run_another_kind_of_run_and_the_run_itself_are_refused(settings: Settings, base: Path, tmp_path: Path):
+def test_no_run_another_kind_of_run_and_the_run_itself_are_refused(settings: Settings, tmp_path: Path):
     chips = RunDirectory(str(tmp_path / "chips"))
     chips.claim("chips", {}, resume=False)
     for other in (tmp_path / "nothing", tmp_path / "chips"):
@@ -233,14 +237,14 @@ def test_a_run_that_was_begun_goes_on_without_what_it_took_from(settings: Settin
     wanted = of(settings, tmp_path / "run", [FIRST], SMALL, gone)
     assert plain_scan(wanted).taken
     ledger = Ledger(RunDirectory(str(tmp_path / "run")))
-    lost = sorted(records(tmp_path / "run"))[0]
+    lost = min(records(tmp_path / "run"))
     ledger.add(Record(unit=lost, state="broken", attempts=1, error="BrokenUnit: made"))
     shutil.rmtree(gone)
     assert plain_scan(wanted).complete
     assert taken(tmp_path / "run").keys() == records(tmp_path / "run").keys() - {lost}
 
 
-def test_further_windows_may_be_taken_over(settings: Settings, base: Path, tmp_path: Path):
+def test_further_windows_may_be_taken_over(settings: Settings, tmp_path: Path):
     run = tmp_path / "run"
     assert plain_scan(of(settings, run, [FIRST], SMALL)).complete
     later = {"start": "2023-08-05", "end": "2023-08-20"}
@@ -259,9 +263,6 @@ def test_a_rank_is_the_order_of_work_and_changes_no_byte(settings: Settings, sma
     def rank(place: Place) -> float:
         return -place.layer
 
-    def seen(task: Any) -> Any:
-        return carry(task)
-
     class Noting(Ledger):
         def add(self, record: Record) -> None:
             order.append(record.unit)
@@ -269,7 +270,7 @@ def test_a_rank_is_the_order_of_work_and_changes_no_byte(settings: Settings, sma
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("landslide_scale.scan.work.Ledger", Noting)
-        assert driver.begin(config, seen, resume=False, progress=silent, rank=rank).complete
+        assert driver.begin(config, carry, resume=False, progress=silent, rank=rank).complete
     layers = [name.split("-t")[1][0] for name in order]
     assert layers == sorted(layers, reverse=True)
     assert Counter(layers).keys() == {"0", "1", "2"}
