@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landslide_scale.cube.ledger import Ledger, Record, State
+from landslide_scale.cube.ledger import Ledger, Record, State, expected_km2
 from landslide_scale.metrics import AreaRatio, assumption
 from landslide_scale.runtime.capacity import counted
 from landslide_scale.scan import layout
@@ -34,7 +34,7 @@ class Row:
         states: How many are in each of `STATES`; those without a record are left to do.
         km2: Ground of the units that are done.
         observed_km2: What of it was observed.
-        landslide_km2: Expected area of landslides.
+        landslide_km2: Expected area of landslides; None of a scan without a network.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Row:
     states: tuple[int, ...]
     km2: float
     observed_km2: float
-    landslide_km2: float
+    landslide_km2: float | None
 
     @property
     def left(self) -> int:
@@ -138,7 +138,7 @@ def _row(name: str, ids: Sequence[str], records: dict[str, Record]) -> Row:
         states=tuple(states[state] for state in STATES),
         km2=sum(record.km2 for record in held),
         observed_km2=sum(record.km2 * record.clear_fraction for record in held),
-        landslide_km2=sum(record.landslide_km2 for record in held),
+        landslide_km2=expected_km2(held),
     )
 
 
@@ -163,7 +163,7 @@ def lines(found: Status) -> list[str]:
         f"run: {found.run}",
         f"state: {found.state}{at_work}",
         *table,
-        f"landslide km2 is expected, its range {assumption(found.area, fair_share=found.fair_share)}",
+        *_assumed(found),
         *errors,
         *stages,
         (
@@ -178,6 +178,12 @@ def lines(found: Status) -> list[str]:
     ]
 
 
+def _assumed(found: Status) -> list[str]:
+    if found.rows[-1].landslide_km2 is None:
+        return ["no network was used: no landslides are mapped"]
+    return [f"landslide km2 is expected, its range {assumption(found.area, fair_share=found.fair_share)}"]
+
+
 def persistent_line(km2: float) -> str:
     """What is said of ground with the reason ``persistent``."""
     return (
@@ -189,5 +195,7 @@ def persistent_line(km2: float) -> str:
 def _cells(row: Row, area: AreaRatio | None) -> tuple[str, ...]:
     clear = f"{row.observed_km2 / row.km2:.1%}" if row.km2 else "-"
     counts = (row.units, *row.states, row.left)
-    known = "-" if area is None else "{:,.2f} to {:,.2f}".format(*area.around(row.landslide_km2))
-    return (row.name, *map(str, counts), f"{row.km2:,.1f}", clear, f"{row.landslide_km2:,.2f}", known)
+    expected = row.landslide_km2
+    known = "-" if area is None or expected is None else "{:,.2f} to {:,.2f}".format(*area.around(expected))
+    said = "-" if expected is None else f"{expected:,.2f}"
+    return (row.name, *map(str, counts), f"{row.km2:,.1f}", clear, said, known)

@@ -19,7 +19,7 @@ from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.plan import Place, WorkUnit
 from landslide_scale.scan.prepared import Prepared, asked, check_base, fitting, prepare, result_settings
 from landslide_scale.scan.rounds import Belt, Report, Reporter, differing, shortage, unreadable, worked_on
-from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.settings import NONE, ScanConfig
 from landslide_scale.scan.summary import ScanSummary, summary_of
 from landslide_scale.scan.survey import without
 from landslide_scale.scan.verify import changed
@@ -274,4 +274,5 @@ def _task(prepared: Prepared) -> Task:
         interpolation=(prepared.config.dem or DemConfig()).interpolation,
         bare=plan.bare if prepared.config.catalog.require == "any" else (),
         keep=prepared.config.output.keep,
+        predicted=prepared.config.model != NONE,
     )

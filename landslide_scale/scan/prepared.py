@@ -10,8 +10,16 @@ from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.region.metres import check_metres
-from landslide_scale.scan.model import NETWORK_SIDE, ScanModel, fitting_model, observed_as, with_instead
-from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.model import (
+    NETWORK_SIDE,
+    NoModel,
+    ScanModel,
+    fitting_model,
+    no_model,
+    observed_as,
+    with_instead,
+)
+from landslide_scale.scan.settings import NONE, ScanConfig
 from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
 from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.stac.settings import check_terrain
@@ -34,7 +42,7 @@ class Prepared:
 
     config: ScanConfig
     run: RunDirectory
-    model: ScanModel
+    model: ScanModel | NoModel
     survey: Survey
 
     @property
@@ -117,8 +125,10 @@ def _begun(run: RunDirectory) -> object | None:
     return settings
 
 
-def fitting(config: ScanConfig) -> ScanModel:
-    """The checkpoint, which fits what it will be shown."""
+def fitting(config: ScanConfig) -> ScanModel | NoModel:
+    """The checkpoint, which fits what it will be shown; or what a scan without one has."""
+    if config.model == NONE:
+        return no_model(config.output.keep, config.grid)
     return fitting_model(config.model, config.predict, observed_as(config.grid, config.composite, config.dem))
 
 
@@ -128,12 +138,13 @@ def asked(config: ScanConfig, bands: tuple[str, ...], patches: PatchLattice) -> 
     Raises:
         InvalidInputError: The bands do not fit ``dem`` or ``output.keep``, or the region cannot be read.
     """
-    _check_kept(config.output.keep, scene_bands(bands))
-    try:
-        check_terrain(bands, config.dem)
-    except InvalidConfigError as error:
-        shown = observed_as(config.grid, config.composite, config.dem)
-        raise with_instead(error.at(file=config.model.checkpoint), shown) from error
+    if config.model != NONE:  # without a network, what is kept is what is read, and elevation is for the products
+        _check_kept(config.output.keep, scene_bands(bands))
+        try:
+            check_terrain(bands, config.dem)
+        except InvalidConfigError as error:
+            shown = observed_as(config.grid, config.composite, config.dem)
+            raise with_instead(error.at(file=config.model.checkpoint), shown) from error
     request = requested(
         config.region,
         windows=config.windows,
@@ -169,9 +180,9 @@ def _surveyed(
     return settled(request, sources, kept_or_searched(run, request, sources))
 
 
-def result_settings(config: ScanConfig, model: ScanModel, request: Request) -> dict[str, Any]:
+def result_settings(config: ScanConfig, model: ScanModel | NoModel, request: Request) -> dict[str, Any]:
     """What the result depends on, files by their content."""
-    return config.settings() | {"checkpoint_sha256": model.sha256, "region_sha256": request.ground_sha256}
+    return config.settings() | model.recorded | {"region_sha256": request.ground_sha256}
 
 
 def check_base(base: RunDirectory, run: RunDirectory, settings: Mapping[str, Any]) -> None:

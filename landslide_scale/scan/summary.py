@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.ledger import Record, expected_km2
 from landslide_scale.metrics import AreaRatio, area_line, assumption
 from landslide_scale.scan.prepared import Prepared
 
@@ -16,7 +16,7 @@ class ScanSummary:
     """How a scan ended: units by state; ground inside region and zones, what of it was observed; and what was lacking.
 
     Attributes:
-        landslide_km2: Expected on observed ground.
+        landslide_km2: Expected on observed ground; None of a scan without a network.
         quarantined: Scenes that were not used, and why.
         unseen: Windows without a scene.
         persistent_km2: Ground that is not observed and more likely bright than cloudy.
@@ -33,7 +33,7 @@ class ScanSummary:
     failed: int
     km2: float
     observed_km2: float
-    landslide_km2: float
+    landslide_km2: float | None
     errors: tuple[str, ...]
     caveat: str
     quarantined: tuple[str, ...] = ()
@@ -53,16 +53,20 @@ class ScanSummary:
     @property
     def area_line(self) -> str:
         """The expected area of landslides with its range, and what that assumes."""
+        if self.landslide_km2 is None:
+            return "no network was used, and no landslides are mapped"
         return area_line(self.landslide_km2, self.area, fair_share=self.fair_share)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What a run keeps of it, as JSON has it."""
         keys = ("written", "empty", "failed", "km2", "observed_km2", "landslide_km2")
-        return {key: getattr(self, key) for key in keys} | {
+        found = {key: getattr(self, key) for key in keys} | ({"taken": self.taken} if self.taken else {})
+        if self.landslide_km2 is None:
+            return found
+        return found | {
             "landslide_km2_range": None if self.area is None else self.area.around(self.landslide_km2),
             "landslide_km2_assumes": assumption(self.area, fair_share=self.fair_share),
-            **({"taken": self.taken} if self.taken else {}),
         }
 
 
@@ -85,12 +89,12 @@ def summary_of(prepared: Prepared, records: Mapping[str, Record], lacking: str) 
         failed=len(plan.units) - states.count("written") - states.count("empty"),
         km2=sum(record.km2 for record in of_units),
         observed_km2=sum(record.km2 * record.clear_fraction for record in of_units),
-        landslide_km2=sum(record.landslide_km2 for record in of_units),
+        landslide_km2=expected_km2(of_units),
         errors=tuple(f"{record.unit}: {record.error}" for record in of_units if not record.done),
         caveat=prepared.model.caveat,
         quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),
-        area=prepared.model.card.area,
-        fair_share=prepared.model.card.trained_on.fair_share,
+        area=prepared.model.area,
+        fair_share=prepared.model.fair_share,
         unknown=prepared.model.unknown,
         unseen=tuple(plan.windows[layer].days for layer in plan.unseen),
         shortage=lacking,

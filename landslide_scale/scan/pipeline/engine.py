@@ -28,8 +28,9 @@ from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.inflight import Look
 from landslide_scale.scan.pipeline.stages import Prediction, started
 from landslide_scale.scan.pipeline.taking import taking
+from landslide_scale.scan.predictor import Load
 from landslide_scale.scan.rounds import Belt, Report
-from landslide_scale.scan.settings import ScanCompute, ScanConfig
+from landslide_scale.scan.settings import NONE, CheckpointConfig, ScanCompute, ScanConfig
 from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.work import Row, Task
 
@@ -78,16 +79,20 @@ def append(
 ) -> ScanSummary:
     """Add the configuration's further windows to a complete scan; see :func:`driver.append`."""
     with session(config.compute.address):  # joined before the run is made a longer one
-        check_machine(*config.compute.needs(0))
+        check_machine(*config.compute.needs(0, predicted=config.model != NONE))
         return driver.append(config, _engine(config, load), progress=progress, rank=rank)
 
 
 def _engine(config: ScanConfig, load: Restore) -> Engine:
-    base = None if config.model.base_weights is None else for_workers(config.model.base_weights)
-    checkpoint = checkpoint_of(config.model)
-    loaded = partial(_loaded, load, replace(checkpoint, url=for_workers(checkpoint.url)), base)
-    how = Prediction(load=loaded, settings=config.predict, compute=config.compute)
+    loading = None if config.model == NONE else _loading(config.model, load)
+    how = Prediction(load=loading, settings=config.predict, compute=config.compute)
     return taking(config.output.base, config.catalog, partial(_on_ray, how=how, output=config.output.run))
+
+
+def _loading(model: CheckpointConfig, load: Restore) -> Load:
+    base = None if model.base_weights is None else for_workers(model.base_weights)
+    checkpoint = checkpoint_of(model)
+    return partial(_loaded, load, replace(checkpoint, url=for_workers(checkpoint.url)), base)
 
 
 def _loaded(load: Restore, checkpoint: Located, base_url: str | None) -> tuple[Any, Any]:
@@ -99,7 +104,7 @@ def _loaded(load: Restore, checkpoint: Located, base_url: str | None) -> tuple[A
 def _joined(task: Task, compute: ScanCompute, output: str) -> Iterator[None]:
     """Connected to the cluster, all of which sees the output, and which has what a scan takes where it never grows."""
     with session(compute.address):
-        check_machine(*compute.needs(task.reader_bytes))
+        check_machine(*compute.needs(task.reader_bytes, predicted=task.predicted))
         check_on_every_node(output, key="output.run")
         yield
 
@@ -154,7 +159,7 @@ class _RayBelt(Belt):
         said = heard = had = time.monotonic()
         while not ray.wait([self.records], timeout=min(LOOK_S, limits.no_progress_s / 4))[0]:
             look, now = self._asked(self.flight.look.remote()), time.monotonic()
-            if look.ready:
+            if look.ready or not self.task.predicted:
                 had = now
                 what = f"no unit has ended for {now - heard:.0f} s; {standing(look, self.compute, self.task)}"
             else:
