@@ -55,13 +55,24 @@ def plan(
 
 
 @app.command()
-def scan(config: ConfigFile, *, resume: Resume = False, append: Append = False) -> None:
+def scan(
+    config: ConfigFile,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Take over what an earlier scan made of the same scenes; as output.base."),
+    ] = None,
+    *,
+    resume: Resume = False,
+    append: Append = False,
+) -> None:
     """Scan a region: catalogue to landslide-probability cube."""
     if resume and append:
         raise typer.BadParameter("--resume and --append: a run is gone on with, or given further windows")
     sys.exit(
         run_guarded(
-            lambda: _commands().append(config) if append else _commands().scan(config, resume=resume),
+            lambda: (
+                _commands().append(config, base=base) if append else _commands().scan(config, resume=resume, base=base)
+            ),
             kept="finished units are",
         )
     )

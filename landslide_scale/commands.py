@@ -60,7 +60,7 @@ from landslide_scale.runtime.session import session
 from landslide_scale.scan.pipeline.engine import append as append_windows
 from landslide_scale.scan.pipeline.engine import scan as run_scan
 from landslide_scale.scan.prepared import foresee, prepare
-from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.settings import NONE, ScanConfig
 from landslide_scale.scan.verify import verify as verify_run
 from landslide_scale.storage.files import write_whole
 from landslide_scale.storage.rundir import RunDirectory
@@ -107,6 +107,10 @@ def plan(path: str, bands: tuple[str, ...] = ()) -> int:
 
 def _scan_lines(path: str, bands: tuple[str, ...]) -> list[str]:
     wanted = load(ScanConfig, path)
+    if wanted.model == NONE:
+        if bands:
+            raise InvalidConfigError("bands, and model none", expected="output.keep, which says them", key="--bands")
+        return plan_lines(prepare(wanted))
     without = bool(bands) or wanted.model.checkpoint is None
     return plan_lines(foresee(wanted, bands) if without else prepare(wanted))
 
@@ -139,20 +143,30 @@ def schema(kind: str) -> int:
     return 0
 
 
-def scan(path: str, *, resume: bool) -> int:
+def scan(path: str, *, resume: bool, base: str | None = None) -> int:
     """Run a scan; exit code 3 where units failed."""
-    wanted = load(ScanConfig, path)
+    wanted = _scan_config(path, base)
     summary = run_scan(wanted, resume=resume, progress=ScanProgress())
     say(scan_report(summary))
     return 0 if summary.complete else INCOMPLETE
 
 
-def append(path: str) -> int:
+def append(path: str, *, base: str | None = None) -> int:
     """Add windows to a complete scan; exit code 3 where units failed."""
-    wanted = load(ScanConfig, path)
+    wanted = _scan_config(path, base)
     summary = append_windows(wanted, progress=ScanProgress())
     say(scan_report(summary))
     return 0 if summary.complete else INCOMPLETE
+
+
+def _scan_config(path: str, base: str | None) -> ScanConfig:
+    """The configuration in a file; what is taken over, from where the command line says so."""
+    wanted = load(ScanConfig, path)
+    if base is None:
+        return wanted
+    return wanted.model_copy(
+        update={"output": wanted.output.model_copy(update={"base": _given(base, input_place, "--base")})}
+    )
 
 
 def verify(url: str, products: str | None) -> int:

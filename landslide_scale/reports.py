@@ -12,11 +12,14 @@ from landslide_scale.bands import scene_bands
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_line
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
+from landslide_scale.runtime.capacity import counted
 from landslide_scale.runtime.progress import Line, duration
-from landslide_scale.scan.driver import ScanSummary
+from landslide_scale.scan.model import NoModel
 from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.prepared import Foreseen, Prepared
 from landslide_scale.scan.rounds import Progress
+from landslide_scale.scan.settings import NONE
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.survey import Request
 from landslide_scale.scan.verify import Verdict
 from landslide_scale.stac.windows import keys_against
@@ -36,7 +39,7 @@ def plan_lines(prepared: Prepared | Foreseen) -> list[str]:
         *_catalogue_lines(prepared),
         *(f"mask: {line}" for line in request.composite.rules_told),
         *prepared.survey.noticed,
-        _region_line(request, plan),
+        _region_line(request, plan, predicted=isinstance(prepared, Foreseen) or prepared.config.model != NONE),
         _memory_line(request, plan, len(prepared.config.output.keep)),
         *_kept_lines(prepared.config.output.keep, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
@@ -51,6 +54,8 @@ def _model_lines(prepared: Prepared | Foreseen) -> list[str]:
         side, bands = prepared.survey.plan.patches.patch, ", ".join(prepared.bands)
         return [f"no checkpoint: planned for one with bands {bands} and patches of {side} px (--bands, predict.patch)"]
     model = prepared.model
+    if isinstance(model, NoModel):
+        return ["model: none; no probability will be made"]
     return [
         *([f"caveat: {model.caveat}"] if model.caveat else []),
         *([f"not known: {model.unknown}"] if model.unknown else []),
@@ -88,12 +93,13 @@ def _catalogue_lines(prepared: Prepared | Foreseen) -> list[str]:
     ]
 
 
-def _region_line(request: Request, plan: Plan) -> str:
+def _region_line(request: Request, plan: Plan, *, predicted: bool) -> str:
     composite = request.composite
     times = 1 if composite.persistence is None else 2
     to_read = plan.bytes_to_read(len(scene_bands(request.bands)), times * len(composite.assets))
     return (
-        f"region {request.km2:,.1f} km2, {len(plan.units)} units, {plan.patch_count:,} patches, "
+        f"region {request.km2:,.1f} km2, {len(plan.units)} units, "
+        f"{f'{plan.patch_count:,} patches, ' if predicted else ''}"
         f"{to_read / 1e9:.2f} GB of pixels to read (uncompressed)"
     )
 
@@ -150,9 +156,10 @@ def _line(progress: Progress) -> str:
     rate = here / max(progress.seconds, 1e-9) * 60
     again = f"; tries made again: {progress.again}" if progress.again else ""
     waited = f"; {progress.waited:,.0f} s waited for servers" if round(progress.waited) else ""
+    taken = f"; taken over: {progress.taken}" if progress.taken else ""
     return (
         f"{progress.done}/{progress.total} units, {progress.km2:,.0f} km2, {rate:.1f} units/min, "
-        f"{duration(left)} left{again}{waited}"
+        f"{duration(left)} left{taken}{again}{waited}"
     )
 
 
@@ -233,6 +240,7 @@ def scan_report(summary: ScanSummary) -> str:
     lines = [
         f"{summary.written} units written, {summary.empty} empty, {summary.failed} failed of {summary.units}",
         f"{summary.km2:,.1f} km2 scanned, {share:.1%} observed; {summary.area_line}",
+        *([f"taken over from an earlier run: {counted(summary.taken, 'unit')}"] if summary.taken else []),
         *([persistent_line(summary.persistent_km2)] if summary.persistent_km2 else []),
         *_failures(summary.errors),
         *_not_used(summary.quarantined),

@@ -43,11 +43,12 @@ class Record:
         km2: Ground of the unit inside region and zone.
         clear_fraction: Share of that ground which was observed.
         persistent_km2: Ground that is not observed for being masked as cloud on every date with clear surroundings.
-        landslide_km2: Probability times area, summed before the cube's 8 bits.
+        landslide_km2: Probability times area, summed before the cube's 8 bits; None where nothing was predicted.
         histogram: Observed pixels by probability, 20 equal bins over [0, 1].
         sha256: Of the unit's arrays as written.
         stored: ``bytes`` and ``sha256`` of its objects, by variable that is not all fill.
-        seconds: By stage: ``read``, of it ``wait`` between tries of a request, ``predict``, ``write``.
+        seconds: By stage: ``read``, of it ``wait`` between tries of a request, ``predict``, ``write``; or ``take``.
+        taken_from: Run and unit whose objects these are copies of; empty where it was scanned.
     """
 
     unit: str
@@ -61,11 +62,12 @@ class Record:
     km2: float = 0.0
     clear_fraction: float = 0.0
     persistent_km2: float = 0.0
-    landslide_km2: float = 0.0
+    landslide_km2: float | None = 0.0
     histogram: tuple[int, ...] = ()
     sha256: str = ""
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    taken_from: str = ""
 
     @property
     def done(self) -> bool:
@@ -83,17 +85,26 @@ class Record:
         return cls(**content | {key: tuple(content.get(key, ())) for key in ("scenes", "dem", "histogram")})
 
 
-def describe(layer: Layer, probability: np.ndarray[Any, np.dtype[np.float32]], pixel_km2: float) -> dict[str, Any]:
-    """The figures of a record from what was written and from the probabilities before their 8 bits."""
+def expected_km2(records: Iterable[Record]) -> float | None:
+    """Expected area of landslides of units; None where one of them is of a scan that predicts nothing."""
+    held = [record.landslide_km2 for record in records]
+    known = [km2 for km2 in held if km2 is not None]
+    return sum(known) if len(known) == len(held) else None
+
+
+def describe(
+    layer: Layer, probability: np.ndarray[Any, np.dtype[np.float32]] | None, pixel_km2: float
+) -> dict[str, Any]:
+    """The figures of a record from what was written and from the probabilities before their 8 bits, if any."""
     scanned = layer.reason != Reason.NOT_SCANNED
     observed = layer.reason == Reason.OBSERVED
-    held = probability[observed]
+    held = None if probability is None else probability[observed]
     return {
         "km2": float(scanned.sum() * pixel_km2),
         "clear_fraction": float(observed.sum() / max(scanned.sum(), 1)),
         "persistent_km2": float((layer.reason == Reason.PERSISTENT).sum() * pixel_km2),
-        "landslide_km2": float(held.sum(dtype=np.float64) * pixel_km2),
-        "histogram": tuple(int(count) for count in np.histogram(held, HISTOGRAM_BINS, (0, 1))[0]),
+        "landslide_km2": None if held is None else float(held.sum(dtype=np.float64) * pixel_km2),
+        "histogram": () if held is None else tuple(map(int, np.histogram(held, HISTOGRAM_BINS, (0, 1))[0])),
         "sha256": content_hash(layer),
     }
 

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from landslide_scale.bands import BAND_NAMES
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.strictyaml import OutputPath, Section
+from landslide_scale.strictyaml import InputPath, OutputPath, Section
 from landslide_scale.zones import ZoneRule
 
 
@@ -55,11 +55,14 @@ class CubeConfig(Section):
         sharded: Whether chunks are stored in shards of a block; docs/results.md says which GDAL reads what.
         keep: Bands of the composite to keep in the cube, so that the picture the network saw can be looked at
             (``[red, green, blue]``); of those that the checkpoint reads from scenes.
+        base: Folder of an earlier scan of the same settings, complete or not: what of it is made of the same scenes on
+            the same ground is copied, and not scanned again. The result is the same without it.
     """
 
     run: OutputPath
     sharded: bool = True
     keep: tuple[str, ...] = ()
+    base: InputPath | None = None
 
     @model_validator(mode="after")
     def _each_once(self) -> CubeConfig:

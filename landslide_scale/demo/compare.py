@@ -25,6 +25,7 @@ from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics import Scores
 from landslide_scale.reading.raster import read_classes
 from landslide_scale.scan.layout import CUBE
+from landslide_scale.scan.model import ScanModel
 from landslide_scale.scan.plan import Plan
 from landslide_scale.scan.prepared import prepare
 from landslide_scale.scan.settings import ScanConfig
@@ -87,7 +88,9 @@ def compare(config: ScanConfig, world: World, classifier: PixelClassifier, pictu
         picture: Where the picture goes.
     """
     prepared = prepare(config)
-    found, bands, threshold = prepared.survey, prepared.model.bands, prepared.model.card.threshold
+    model = prepared.model
+    assert isinstance(model, ScanModel)  # noqa: S101 the demo scans with what it has trained
+    found, bands, threshold = prepared.survey, model.bands, model.card.threshold
     network, pixels = MapScore(), MapScore()
     grounds = list(_grounds(config, found.plan, bands, world))
     for ground in grounds:

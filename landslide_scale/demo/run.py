@@ -27,10 +27,10 @@ from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.products import names
 from landslide_scale.runtime.session import session
-from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.rounds import Progress
 from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import C, load
 from landslide_scale.training.engine import finetune

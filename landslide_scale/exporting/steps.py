@@ -48,18 +48,46 @@ def steps(of: Scanned, settings: ExportSettings, target: RunDirectory) -> list[P
     Raises:
         InvalidInputError: A layer of the user's has no such name, or cannot be read.
     """
+    if not of.predicted:
+        return _without_network(of, target)
     threshold = of.threshold if settings.threshold is None else settings.threshold
     wanted = Wanted(threshold=threshold, least_area_m2=settings.min_area_m2)
     layers = user_layers(parse(UserLayersConfig, {name: {"file": file} for name, file in settings.layers.items()}))
     inheriting = None if settings.heritage is None else Inheriting.of(settings.heritage)
     of_map = [*_rasters(of), _polygons(of, wanted, layers, inheriting), *_from_polygons(of, target)]
-    listed = Product(
+    return [*of_map, _listed(of, target, of_map), _report(of, target, threshold)]
+
+
+def _listed(of: Scanned, target: RunDirectory, of_map: Sequence[Product]) -> Product:
+    return Product(
         name=names.CATALOGUE,
         kind="stac",
         make=given(partial(_catalogue, of, target)),
         takes=tuple(product.name for product in of_map),
     )
-    return [*of_map, listed, _report(of, target, threshold)]
+
+
+def _without_network(of: Scanned, target: RunDirectory) -> list[Product]:
+    """What there is of a scan without a network; of what is made of probabilities, the reason why it is not."""
+    rasters = [
+        _not_made(raster.name, raster.kind) if raster.name.endswith(_PROBABILITY) else raster for raster in _rasters(of)
+    ]
+    vectors = [_not_made(name, "vector") for name in (names.POLYGONS, names.GEOPACKAGE, names.GEOJSON)]
+    return [*rasters, *vectors, _listed(of, target, rasters), _not_made(names.REPORT, "report")]
+
+
+_PROBABILITY = "/probability.tif"
+
+
+def _not_made(name: str, kind: str) -> Product:
+    return Product(name=name, kind=kind, make=partial(_said, f"{name}: it is made of probabilities, and {_NO_NETWORK}"))
+
+
+_NO_NETWORK = "the scan was made without a network (model: none)"
+
+
+def _said(why: str, _: Path) -> str:
+    return why
 
 
 def _rasters(of: Scanned) -> Iterator[Product]:

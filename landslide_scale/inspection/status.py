@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landslide_scale.cube.ledger import Ledger, Record, State
+from landslide_scale.cube.ledger import Ledger, Record, State, expected_km2
 from landslide_scale.metrics import AreaRatio, assumption
+from landslide_scale.runtime.capacity import counted
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import Layout
 from landslide_scale.storage.holder import Holder
@@ -17,7 +18,7 @@ from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory
 
 NAMED_SCENES = 20
-_STAGES = {"wait": "read, waiting between tries"}
+_STAGES = {"wait": "read, waiting between tries", "take": "take over from an earlier run"}
 """Of what a record calls otherwise."""
 
 STATES: tuple[State, ...] = ("written", "empty", "failed", "broken")
@@ -33,7 +34,7 @@ class Row:
         states: How many are in each of `STATES`; those without a record are left to do.
         km2: Ground of the units that are done.
         observed_km2: What of it was observed.
-        landslide_km2: Expected area of landslides.
+        landslide_km2: Expected area of landslides; None of a scan without a network.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Row:
     states: tuple[int, ...]
     km2: float
     observed_km2: float
-    landslide_km2: float
+    landslide_km2: float | None
 
     @property
     def left(self) -> int:
@@ -67,6 +68,7 @@ class Status:
         bytes: Stored.
         persistent_km2: Ground that is not observed and more likely bright than cloudy.
         not_used: Scenes that the run is done without, each with the reason.
+        taken: Units done that were taken over from an earlier run.
     """
 
     run: str
@@ -83,6 +85,7 @@ class Status:
     bytes: int
     not_used: tuple[str, ...] = ()
     persistent_km2: float = 0.0
+    taken: int = 0
 
 
 def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
@@ -103,12 +106,15 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
         fair_share=facts.get("trained_on", {}).get("fair_share"),
         rows=(*rows, _row("all", [place.id for place in laid.places], records)),
         errors=tuple(Counter(record.error.partition(":")[0] for record in held if not record.done).most_common()),
-        seconds=tuple(stage for name in ("read", "wait", "predict", "write") if (stage := _stage(name, done))[1] > 0),
+        seconds=tuple(
+            stage for name in ("read", "wait", "predict", "write", "take") if (stage := _stage(name, done))[1] > 0
+        ),
         retried=sum(record.attempts > 1 for record in done),
         resampled=sum(any(scene.get("resampled") for scene in record.scenes) for record in done),
         doubted=sum(any("quarantined" in scene for scene in record.scenes) for record in done),
         bytes=sum(int(one["bytes"]) for record in done for one in record.stored.values()),
         persistent_km2=sum(record.persistent_km2 for record in done),
+        taken=sum(bool(record.taken_from) for record in done),
         not_used=tuple(
             f"{name}: {reason}" for name, reason in run.read_json("run.json").get("quarantined", {}).items()
         ),
@@ -132,7 +138,7 @@ def _row(name: str, ids: Sequence[str], records: dict[str, Record]) -> Row:
         states=tuple(states[state] for state in STATES),
         km2=sum(record.km2 for record in held),
         observed_km2=sum(record.km2 * record.clear_fraction for record in held),
-        landslide_km2=sum(record.landslide_km2 for record in held),
+        landslide_km2=expected_km2(held),
     )
 
 
@@ -157,18 +163,25 @@ def lines(found: Status) -> list[str]:
         f"run: {found.run}",
         f"state: {found.state}{at_work}",
         *table,
-        f"landslide km2 is expected, its range {assumption(found.area, fair_share=found.fair_share)}",
+        *_assumed(found),
         *errors,
         *stages,
         (
             f"{found.retried} units took more than one attempt, {found.resampled} used resampled scenes, "
             f"{found.doubted} lack a quarantined one"
         ),
+        *([f"taken over from an earlier run: {counted(found.taken, 'unit')}"] if found.taken else []),
         *([persistent_line(found.persistent_km2)] if found.persistent_km2 else []),
         *(f"not used: scene {one}" for one in found.not_used[:NAMED_SCENES]),
         *([f"not used: {len(found.not_used)} scenes in all"] if len(found.not_used) > NAMED_SCENES else []),
         f"{found.bytes / 1e6:,.1f} MB stored",
     ]
+
+
+def _assumed(found: Status) -> list[str]:
+    if found.rows[-1].landslide_km2 is None:
+        return ["no network was used: no landslides are mapped"]
+    return [f"landslide km2 is expected, its range {assumption(found.area, fair_share=found.fair_share)}"]
 
 
 def persistent_line(km2: float) -> str:
@@ -182,5 +195,7 @@ def persistent_line(km2: float) -> str:
 def _cells(row: Row, area: AreaRatio | None) -> tuple[str, ...]:
     clear = f"{row.observed_km2 / row.km2:.1%}" if row.km2 else "-"
     counts = (row.units, *row.states, row.left)
-    known = "-" if area is None else "{:,.2f} to {:,.2f}".format(*area.around(row.landslide_km2))
-    return (row.name, *map(str, counts), f"{row.km2:,.1f}", clear, f"{row.landslide_km2:,.2f}", known)
+    expected = row.landslide_km2
+    known = "-" if area is None or expected is None else "{:,.2f} to {:,.2f}".format(*area.around(expected))
+    said = "-" if expected is None else f"{expected:,.2f}"
+    return (row.name, *map(str, counts), f"{row.km2:,.1f}", clear, said, known)

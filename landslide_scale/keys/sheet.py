@@ -87,9 +87,14 @@ class _Sheet:
             lines = [f"{key}: {_yaml(value)}"]
         for form in forms:
             if form is not chosen:
-                other = [f"{key}:", *_indented(self.section(form, self._example_of(form)))]
-                lines += [*_comment(f"Or: {form['description']}"), *_commented(other)]
+                lines += [*_comment(f"Or: {form['description']}"), *_commented(self._form(key, form))]
         return lines
+
+    def _form(self, key: str, form: Tree) -> list[str]:
+        """A key in a form that it does not have: a section of examples, or the one word that stands for it."""
+        if "properties" not in form:
+            return [f"{key}: {_yaml(form['const'])}"]
+        return [f"{key}:", *_indented(self.section(form, self._example_of(form)))]
 
     def _example_of(self, section: Tree) -> dict[str, Any]:
         """Keys that a section must have and no example is given for: the first choice of each, or an empty text."""

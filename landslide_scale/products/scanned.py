@@ -25,6 +25,7 @@ from landslide_scale.redaction import redacted
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, REGION, Layout
 from landslide_scale.scan.plan import Place
+from landslide_scale.scan.settings import NONE
 from landslide_scale.scene import Window
 from landslide_scale.storage.files import persistently
 from landslide_scale.storage.rundir import RunDirectory
@@ -60,6 +61,11 @@ class Scanned:
     def extents(self) -> Mapping[Lattice, PixelBox]:
         """What each zone's group of the cube covers."""
         return self.laid.extents
+
+    @property
+    def predicted(self) -> bool:
+        """Whether a network was used; without one there is no probability anywhere."""
+        return self.said.get("model") != NONE
 
     @property
     def threshold(self) -> float:

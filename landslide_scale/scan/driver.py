@@ -8,20 +8,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from landslide_scale.cube import template
 from landslide_scale.cube.ledger import Ledger, Record
-from landslide_scale.metrics import AreaRatio, area_line, assumption
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow, growing
 from landslide_scale.scan.layout import CUBE, Layout
-from landslide_scale.scan.plan import WorkUnit
-from landslide_scale.scan.prepared import Prepared, asked, fitting, prepare, result_settings
+from landslide_scale.scan.plan import Place, WorkUnit
+from landslide_scale.scan.prepared import Prepared, asked, check_base, fitting, prepare, result_settings
 from landslide_scale.scan.rounds import Belt, Report, Reporter, differing, shortage, unreadable, worked_on
-from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.settings import NONE, ScanConfig
+from landslide_scale.scan.summary import ScanSummary, summary_of
 from landslide_scale.scan.survey import without
 from landslide_scale.scan.verify import changed
 from landslide_scale.scan.work import Task
@@ -41,54 +40,27 @@ Join = Callable[[Task], AbstractContextManager[object]]
 """What connects to the workers of a run, before anything is written, for as long as the block takes."""
 
 
+Rank = Callable[[Place], float]
+"""How soon a unit is to be worked on: the lowest first, equal ones as planned. No result depends on it."""
+
+
+def as_planned(_: Place) -> float:
+    """The rank of units in the order of the plan."""
+    return 0.0
+
+
 def _nothing_to_join(_: Task) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScanSummary:
-    """How a scan ended: units by state; ground inside region and zones, what of it was observed; and what was lacking.
-
-    Attributes:
-        quarantined: Scenes that were not used, and why.
-        unseen: Windows without a scene.
-        persistent_km2: Ground that is not observed and more likely bright than cloudy.
-        shortage: Why scenes that cannot be read were not set aside; empty where none is left in the way.
-        area, fair_share: The checkpoint's: what the expected `landslide_km2` can be trusted for.
-        unknown: What the checkpoint does not say of itself.
-    """
-
-    run: str
-    units: int
-    written: int
-    empty: int
-    failed: int
-    km2: float
-    observed_km2: float
-    landslide_km2: float
-    errors: tuple[str, ...]
-    caveat: str
-    quarantined: tuple[str, ...] = ()
-    area: AreaRatio | None = None
-    fair_share: bool | None = None
-    unknown: str = ""
-    unseen: tuple[str, ...] = ()
-    shortage: str = ""
-    persistent_km2: float = 0.0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every planned unit is accounted for."""
-        return self.written + self.empty == self.units
-
-    @property
-    def area_line(self) -> str:
-        """The expected area of landslides with its range, and what that assumes."""
-        return area_line(self.landslide_km2, self.area, fair_share=self.fair_share)
-
-
 def begin(
-    config: ScanConfig, engine: Engine, *, resume: bool, progress: Report, join: Join = _nothing_to_join
+    config: ScanConfig,
+    engine: Engine,
+    *,
+    resume: bool,
+    progress: Report,
+    join: Join = _nothing_to_join,
+    rank: Rank = as_planned,
 ) -> ScanSummary:
     """Run a scan, or what is left of it.
 
@@ -98,6 +70,7 @@ def begin(
         resume: Go on with the run that the folder holds.
         progress: Called whenever units have ended.
         join: What connects to the workers.
+        rank: The order of units.
 
     Raises:
         InvalidInputError: The configuration or something it names does not fit; nothing was written.
@@ -112,10 +85,10 @@ def begin(
     # A cluster that is away leaves nothing behind; a run that was begun before may be complete, and need none.
     with nullcontext() if begun else join(_task(prepared)), held(run) as lease:
         run.claim("scan", prepared.settings, resume=resume)
-        return _finish(prepared, lease, engine, progress)
+        return _finish(prepared, lease, engine, progress, rank)
 
 
-def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSummary:
+def append(config: ScanConfig, engine: Engine, *, progress: Report, rank: Rank = as_planned) -> ScanSummary:
     """Add the configuration's further windows to a complete run, and scan them; arguments are those of :func:`begin`.
 
     Raises:
@@ -128,10 +101,13 @@ def append(config: ScanConfig, engine: Engine, *, progress: Report) -> ScanSumma
         config = config.as_begun(grown.settings)
         model = fitting(config)
         request, sources = asked(config, model.bands, model.patches)
-        survey = grow(run, grown, request, sources, result_settings(config, model, request))
+        settings = result_settings(config, model, request)
+        if config.output.base is not None:
+            check_base(RunDirectory(config.output.base), run, settings)
+        survey = grow(run, grown, request, sources, settings)
         prepared = Prepared(config=config, run=run, model=model, survey=survey)
         _say_noticed(prepared)
-        return _finish(prepared, lease, engine, progress)
+        return _finish(prepared, lease, engine, progress, rank)
 
 
 def _say_noticed(prepared: Prepared) -> None:
@@ -139,7 +115,7 @@ def _say_noticed(prepared: Prepared) -> None:
         log.warning("%s", line)
 
 
-def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) -> ScanSummary:
+def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, rank: Rank) -> ScanSummary:
     run, ledger = prepared.run, Ledger(prepared.run)
     _lay_out(prepared)
     begun = prepared
@@ -152,7 +128,8 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) 
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
                 again = partial(_before_again, report, lease)
-                for record in worked_on(left, dict(records), belt, prepared.config.compute.attempts, again=again):
+                left, attempts = sorted(left, key=rank), prepared.config.compute.attempts
+                for record in worked_on(left, dict(records), belt, attempts, again=again):
                     lease.check()
                     records[record.unit] = record
                     report(record)
@@ -165,8 +142,8 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report) 
     ledger.compact()
     lease.check()
     run.remove_partial_files()  # of writers that died and whose work another one did
-    summary = _summary(prepared, records, lacking)
-    run.note(state="complete" if summary.complete else "incomplete", summary=_facts(summary))
+    summary = summary_of(prepared, records, lacking)
+    run.note(state="complete" if summary.complete else "incomplete", summary=summary.facts)
     return summary
 
 
@@ -256,7 +233,7 @@ def _keep_scenes(prepared: Prepared) -> None:
 
 
 def _note_plan(prepared: Prepared) -> None:
-    plan = prepared.survey.plan
+    plan, base = prepared.survey.plan, prepared.config.output.base
     prepared.run.note(
         **prepared.model.noted,
         units=len(plan.units),
@@ -265,6 +242,7 @@ def _note_plan(prepared: Prepared) -> None:
         windows_without_scenes=[plan.windows[layer].days for layer in plan.unseen],
         region_km2=prepared.survey.request.km2,
         **({"dem": [tile.id for tile in plan.dem]} if prepared.config.dem is not None else {}),
+        **({"base": str(RunDirectory(base))} if base is not None else {}),
     )
 
 
@@ -296,37 +274,5 @@ def _task(prepared: Prepared) -> Task:
         interpolation=(prepared.config.dem or DemConfig()).interpolation,
         bare=plan.bare if prepared.config.catalog.require == "any" else (),
         keep=prepared.config.output.keep,
+        predicted=prepared.config.model != NONE,
     )
-
-
-def _summary(prepared: Prepared, records: dict[str, Record], lacking: str) -> ScanSummary:
-    plan = prepared.survey.plan
-    states = [record.state for record in records.values()]
-    of_units = list(records.values())
-    return ScanSummary(
-        run=str(prepared.run),
-        units=len(plan.units),
-        written=states.count("written"),
-        empty=states.count("empty"),
-        failed=len(plan.units) - states.count("written") - states.count("empty"),
-        km2=sum(record.km2 for record in of_units),
-        observed_km2=sum(record.km2 * record.clear_fraction for record in of_units),
-        landslide_km2=sum(record.landslide_km2 for record in of_units),
-        errors=tuple(f"{record.unit}: {record.error}" for record in of_units if not record.done),
-        caveat=prepared.model.caveat,
-        quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),
-        area=prepared.model.card.area,
-        fair_share=prepared.model.card.trained_on.fair_share,
-        unknown=prepared.model.unknown,
-        unseen=tuple(plan.windows[layer].days for layer in plan.unseen),
-        shortage=lacking,
-        persistent_km2=sum(record.persistent_km2 for record in of_units),
-    )
-
-
-def _facts(summary: ScanSummary) -> dict[str, Any]:
-    keys = ("written", "empty", "failed", "km2", "observed_km2", "landslide_km2")
-    return {key: getattr(summary, key) for key in keys} | {
-        "landslide_km2_range": None if summary.area is None else summary.area.around(summary.landslide_km2),
-        "landslide_km2_assumes": assumption(summary.area, fair_share=summary.fair_share),
-    }

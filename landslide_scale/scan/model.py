@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, LandslideScaleError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.metrics import AreaRatio
 from landslide_scale.model.checkpoint import Identified, ModelCard, identified
 from landslide_scale.registry.entries import listed
 from landslide_scale.registry.located import Located, located
 from landslide_scale.registry.settings import Entry
-from landslide_scale.scan.settings import CheckpointConfig, PredictConfig
+from landslide_scale.scan.settings import NONE, CheckpointConfig, PredictConfig
 from landslide_scale.spec import REFLECTANCE, ImageFacts, Radiometry
 from landslide_scale.stac.search import collection
 from landslide_scale.stac.settings import DemConfig
@@ -70,11 +71,79 @@ class ScanModel:
         } | said
 
     @property
+    def recorded(self) -> dict[str, Any]:
+        """What the result depends on beside the configuration."""
+        return {"checkpoint_sha256": self.sha256}
+
+    @property
+    def area(self) -> AreaRatio | None:
+        """What its expected landslide area can be trusted for; None where that is not known."""
+        return self.card.area
+
+    @property
+    def fair_share(self) -> bool | None:
+        """Whether that is from a fair sample of some ground; None where nobody knows."""
+        return self.card.trained_on.fair_share
+
+    @property
     def noted(self) -> dict[str, Any]:
         """What a run says of it."""
         card = self.card
         area = None if card.area is None else asdict(card.area)
         return {"caveat": self.caveat, "unknown": self.unknown, "trained_on": card.trained_on.known, "area": area}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoModel:
+    """What a scan without a network has in place of one.
+
+    Attributes:
+        bands: What is read of scenes, and kept.
+        patches: A block each, for nothing around it is looked at.
+    """
+
+    bands: tuple[str, ...]
+    patches: PatchLattice
+
+    caveat: ClassVar[str] = "No network has looked at this: it says what was seen, and holds no landslide probability."
+    unknown: ClassVar[str] = ""
+    area: ClassVar[None] = None
+    fair_share: ClassVar[None] = None
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What a cube says of it."""
+        return {"title": "Sentinel-2 composites", "model": NONE, "caveat": self.caveat}
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What a run says of it."""
+        return {"model": NONE, "caveat": self.caveat, "unknown": self.unknown, "trained_on": {}, "area": None}
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What the result depends on beside the configuration."""
+        return {}
+
+
+def no_model(keep: tuple[str, ...], grid: GridConfig) -> NoModel:
+    """What a scan without a network is to see.
+
+    Args:
+        keep: Bands of the composite that the cube keeps.
+        grid: The lattice.
+
+    Raises:
+        InvalidConfigError: None is kept: nothing would be made.
+    """
+    if not keep:
+        raise InvalidConfigError(
+            "no bands, and model none",
+            expected="at least one: a scan without a network is its composite",
+            cure="Keep what is to be looked at, as output.keep: [red, green, blue, nir].",
+            key="output.keep",
+        )
+    return NoModel(bands=keep, patches=PatchLattice(patch=grid.block, halo=0))
 
 
 def observed_as(grid: GridConfig, composite: CompositeConfig, dem: DemConfig | None) -> ImageFacts:

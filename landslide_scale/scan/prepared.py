@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,23 @@ from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.region.metres import check_metres
-from landslide_scale.scan.model import NETWORK_SIDE, ScanModel, fitting_model, observed_as, with_instead
-from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.model import (
+    NETWORK_SIDE,
+    NoModel,
+    ScanModel,
+    fitting_model,
+    no_model,
+    observed_as,
+    with_instead,
+)
+from landslide_scale.scan.settings import NONE, ScanConfig
 from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
 from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.stac.settings import check_terrain
 from landslide_scale.storage.rundir import RunDirectory
+
+OF_UNITS = ("region", "region_sha256", "windows")
+"""Settings that say which units a run has. What comes of a unit depends on its own scenes and ground alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +42,7 @@ class Prepared:
 
     config: ScanConfig
     run: RunDirectory
-    model: ScanModel
+    model: ScanModel | NoModel
     survey: Survey
 
     @property
@@ -66,7 +78,10 @@ def prepare(config: ScanConfig) -> Prepared:
         config = config.as_begun(begun)
     model = fitting(config)
     survey = _surveyed(config, run, begun, model.bands, model.patches)
-    return Prepared(config=config, run=run, model=model, survey=survey)
+    prepared = Prepared(config=config, run=run, model=model, survey=survey)
+    if begun is None and config.output.base is not None:  # one that was begun can do without
+        check_base(RunDirectory(config.output.base), run, prepared.settings)
+    return prepared
 
 
 def foresee(config: ScanConfig, bands: tuple[str, ...] = ()) -> Foreseen:
@@ -110,8 +125,10 @@ def _begun(run: RunDirectory) -> object | None:
     return settings
 
 
-def fitting(config: ScanConfig) -> ScanModel:
-    """The checkpoint, which fits what it will be shown."""
+def fitting(config: ScanConfig) -> ScanModel | NoModel:
+    """The checkpoint, which fits what it will be shown; or what a scan without one has."""
+    if config.model == NONE:
+        return no_model(config.output.keep, config.grid)
     return fitting_model(config.model, config.predict, observed_as(config.grid, config.composite, config.dem))
 
 
@@ -121,12 +138,13 @@ def asked(config: ScanConfig, bands: tuple[str, ...], patches: PatchLattice) -> 
     Raises:
         InvalidInputError: The bands do not fit ``dem`` or ``output.keep``, or the region cannot be read.
     """
-    _check_kept(config.output.keep, scene_bands(bands))
-    try:
-        check_terrain(bands, config.dem)
-    except InvalidConfigError as error:
-        shown = observed_as(config.grid, config.composite, config.dem)
-        raise with_instead(error.at(file=config.model.checkpoint), shown) from error
+    if config.model != NONE:  # without a network, what is kept is what is read, and elevation is for the products
+        _check_kept(config.output.keep, scene_bands(bands))
+        try:
+            check_terrain(bands, config.dem)
+        except InvalidConfigError as error:
+            shown = observed_as(config.grid, config.composite, config.dem)
+            raise with_instead(error.at(file=config.model.checkpoint), shown) from error
     request = requested(
         config.region,
         windows=config.windows,
@@ -162,6 +180,36 @@ def _surveyed(
     return settled(request, sources, kept_or_searched(run, request, sources))
 
 
-def result_settings(config: ScanConfig, model: ScanModel, request: Request) -> dict[str, Any]:
+def result_settings(config: ScanConfig, model: ScanModel | NoModel, request: Request) -> dict[str, Any]:
     """What the result depends on, files by their content."""
-    return config.settings() | {"checkpoint_sha256": model.sha256, "region_sha256": request.ground_sha256}
+    return config.settings() | model.recorded | {"region_sha256": request.ground_sha256}
+
+
+def check_base(base: RunDirectory, run: RunDirectory, settings: Mapping[str, Any]) -> None:
+    """Make sure that units can be taken over.
+
+    Args:
+        base: Folder of the run that they are of: complete, partial, or at work.
+        run: The folder that they are to go into.
+        settings: Of the run that takes them, as it records them.
+
+    Raises:
+        InvalidConfigError: Both are the same.
+        RunConflictError: There is no scan, or one of other settings.
+    """
+    if base.url.rstrip("/") == run.url.rstrip("/"):
+        raise InvalidConfigError(
+            "the run itself", expected="the folder of another run", cure="--resume goes on with one.", key="output.base"
+        )
+    try:
+        known = base.claimed()
+        there = known["settings"] if isinstance(known["settings"], dict) else {}
+        base.match("scan", {**settings, **{key: there[key] for key in OF_UNITS if key in there}})
+    except RunConflictError as error:
+        raise RunConflictError(
+            error.found,
+            expected="a scan of the same settings, but for region and windows",
+            cure="Give such a run, or leave output.base out: then all is scanned.",
+            key="output.base",
+            **error.where,
+        ) from error

@@ -72,6 +72,7 @@ class Progress:
         before: Units that were done before.
         again: Tries that failed and are made again.
         waited: Seconds that readers waited between tries of a request.
+        taken: Units of those that are done since it began that were taken over from an earlier run.
     """
 
     done: int
@@ -81,6 +82,7 @@ class Progress:
     before: int
     again: int = 0
     waited: float = 0.0
+    taken: int = 0
 
 
 Report = Callable[[Progress], None]
@@ -100,6 +102,7 @@ class Reporter:
         self._total, self._before, self._progress = total, len(done), progress
         self._done, self._km2 = len(done), sum(done)
         self._begun, self._again, self._waited = time.monotonic(), 0, 0.0
+        self._taken = 0
         self._said = -math.inf
 
     def again(self, record: Record) -> None:
@@ -114,6 +117,7 @@ class Reporter:
     def __call__(self, record: Record) -> None:
         """Say that a unit has ended."""
         self._done += 1
+        self._taken += bool(record.taken_from)
         self._km2 += record.km2
         self._waited += record.seconds.get("wait", 0.0)
         self._progress(
@@ -125,6 +129,7 @@ class Reporter:
                 before=self._before,
                 again=self._again,
                 waited=self._waited,
+                taken=self._taken,
             )
         )
 

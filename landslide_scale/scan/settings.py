@@ -60,6 +60,24 @@ class CheckpointConfig(Section):
     accept_resolution: float | None = Field(default=None, gt=0)
 
 
+_NONE, _CHECKPOINT = hidden_tag("none"), hidden_tag("checkpoint")
+
+NONE: Literal["none"] = "none"
+"""In place of a model: nothing is predicted."""
+
+
+def _kind_of_model(value: object) -> str:
+    return (_NONE if isinstance(value, str) else _CHECKPOINT).tag
+
+
+_WITHOUT = "no network: what was seen is kept (output.keep), and no probability is made"
+
+ModelField = Annotated[
+    Annotated[CheckpointConfig, _CHECKPOINT] | Annotated[Literal["none"], Field(description=_WITHOUT), _NONE],
+    Discriminator(_kind_of_model),
+]
+
+
 class PredictConfig(Section):
     """How the network passes over a block.
 
@@ -142,8 +160,10 @@ class ScanCompute(Section):
             Need(kind="memory", amount=reader_bytes, key="grid.block", who="a reader of such blocks"),
         )
 
-    def needs(self, reader_bytes: float) -> tuple[Need, ...]:
-        """The least at which a scan goes on: its predictors, and a reader beside them."""
+    def needs(self, reader_bytes: float, *, predicted: bool = True) -> tuple[Need, ...]:
+        """The least at which a scan goes on: its predictors, where it has any, and a reader beside them."""
+        if not predicted:
+            return self.reader_needs(reader_bytes)
         count, _ = self.pool
         key = "compute.predictors" if isinstance(self.predictors, int) else "compute.predictors.least"
         cpus, gpus = self.cpus_per_predictor, self.gpus_per_predictor
@@ -171,7 +191,8 @@ class ScanConfig(Section):
         dem: Where ``elevation`` and ``slope`` are from, for a checkpoint with such a band.
         grid: The lattice of the cube.
         composite: How the scenes of a window become one image.
-        model: The model to scan with.
+        model: The model to scan with; or ``none``: a scan without a network, which keeps what was seen and holds no
+            probabilities.
         predict: How the network passes over a block.
         compute: What the scan takes of the cluster.
         output: Where the run goes.
@@ -183,7 +204,7 @@ class ScanConfig(Section):
     dem: DemConfig | None = None
     grid: GridConfig = GridConfig()
     composite: CompositeConfig = CompositeConfig()
-    model: CheckpointConfig = CheckpointConfig()
+    model: ModelField = CheckpointConfig()
     predict: PredictConfig = PredictConfig()
     compute: ScanCompute = ScanCompute()
     output: CubeConfig
@@ -202,14 +223,16 @@ class ScanConfig(Section):
         addresses = {"url", "items", "allowed_hosts", "allowed_roots", "buckets", "signer"}
         places: Any = {
             "compute": True,
-            "output": {"run"},
+            "output": {"run", "base"},
             "catalog": addresses | {"exclude", "max_bad"},
             "dem": addresses,
             "model": {"checkpoint", "base_weights"},
         }
+        if self.model == NONE:
+            places = {**{name: keys for name, keys in places.items() if name != "model"}, "predict": True}
         content: dict[str, Any] = redacted_values(self.model_dump(mode="json", exclude=places))
         for (section, key), before in BEFORE.items():
-            if content[section] is not None and content[section][key] == to_jsonable_python(before):
+            if isinstance(content[section], dict) and content[section][key] == to_jsonable_python(before):
                 del content[section][key]
         if self.dem is None:
             del content["dem"]
@@ -227,6 +250,10 @@ class ScanConfig(Section):
         for (name, key), before in BEFORE.items():
             section = getattr(changed, name)
             known = settings.get(name)
-            if section is not None and isinstance(known, dict) and key not in {*known, *section.model_fields_set}:
+            if (
+                isinstance(section, Section)
+                and isinstance(known, dict)
+                and key not in {*known, *section.model_fields_set}
+            ):
                 changed = changed.model_copy(update={name: section.model_copy(update={key: before})})
         return changed

@@ -55,6 +55,7 @@ class Task:
         interpolation: Of elevations, where there are any.
         bare: Indexes of the windows that are said to have no scene.
         keep: Bands of the composite that the cube keeps.
+        predicted: Whether a network is shown what was read.
         lease: File in the run's folder that is there for as long as its driver may write; empty where there is none.
     """
 
@@ -67,6 +68,7 @@ class Task:
     interpolation: Interpolation = "cubic"
     bare: tuple[int, ...] = ()
     keep: tuple[str, ...] = ()
+    predicted: bool = True
     lease: str = ""
 
     @cached_property
@@ -104,7 +106,8 @@ def read(row: Row, task: Task) -> Row:
         task: The run.
 
     Returns:
-        The row with ``values`` (C, H, W) float32 over ``PatchLattice.covering`` of the block; ``clear_count``,
+        The row with ``values`` (C, H, W) float32 over ``PatchLattice.covering`` of the block, or of no pixel where
+        there is nothing to predict; ``clear_count``,
         ``observed_on``, ``reason`` and, by name, the bands to keep as they are stored (B, B) of the block;
         ``resampled`` and ``filled`` ids as JSON; ``error``, ``retry`` and, as JSON, ``unreadable``; ``read_seconds``
         and, of these, ``wait_seconds`` between tries.
@@ -128,6 +131,8 @@ def read(row: Row, task: Task) -> Row:
     if unit.layer in task.bare:
         image = replace(image, reason=np.full_like(image.reason, Reason.NO_SCENE))
     block = _block(image, unit.box, outer, inside)
+    if not task.predicted:
+        block["values"] = image.values[:, :0, :0]
     return row | block | _bands(image, unit.box.within(outer), block["reason"], task) | _took(begun, waits)
 
 
@@ -205,6 +210,7 @@ def _nothing(channels: int, unit: WorkUnit) -> Row:
 def write(row: Row, task: Task) -> Row:
     """Write a unit's shards, then its record; returns the record as the row's only column, JSON.
 
+    A row without ``probability`` is of a scan that predicts nothing.
     An attempt that has its record already, of one of the workers that died over it (``crashes``), is not written again.
     Where the storage is away for longer than a writer waits, the unit has failed for now; its driver is told, for it
     may be away still.
@@ -243,7 +249,9 @@ def _failed(row: Row, unit: WorkUnit, attempt: int) -> Record:
         error=str(row["error"]),
         retry=bool(row["retry"]),
         unreadable=json.loads(row["unreadable"]),
-        seconds={name: float(row[f"{name}_seconds"]) for name in ("read", "wait", "predict")},
+        seconds={
+            name: float(row[f"{name}_seconds"]) for name in ("read", "wait", "predict") if f"{name}_seconds" in row
+        },
     )
 
 
@@ -251,17 +259,11 @@ def _kept(row: Row, record: Record, task: Task) -> Record:
     """Store what came of a unit: data first, record second."""
     begun = time.perf_counter()
     unit = WorkUnit.from_json(row["unit"])
-    if task.lease and not task.run.exists(task.lease):
-        raise BrokenRunError(
-            "the driver of this scan has lost its lease on the output",
-            expected="one run at a time",
-            cure="See whether another run goes on there; else --resume goes on from here.",
-            run=task.run,
-        )
+    check_driver(task)
     if not record.error:
         layer = _layer(row, task.keep)
         stored = arrays.write(task.slot(unit), layer)
-        figures = describe(layer, row["probability"], unit.lattice.resolution**2 / 1e6)
+        figures = describe(layer, row.get("probability"), unit.lattice.resolution**2 / 1e6)
         state: State = "written" if (layer.reason == Reason.OBSERVED).any() else "empty"
         seconds = record.seconds | {"write": time.perf_counter() - begun}
         record = replace(record, state=state, seconds=seconds, stored=stored, **figures)
@@ -269,11 +271,26 @@ def _kept(row: Row, record: Record, task: Task) -> Record:
     return record
 
 
+def check_driver(task: Task) -> None:
+    """Make sure, before anything is stored, that the driver of a scan still has its folder.
+
+    Raises:
+        BrokenRunError: Another one may have it.
+    """
+    if task.lease and not task.run.exists(task.lease):
+        raise BrokenRunError(
+            "the driver of this scan has lost its lease on the output",
+            expected="one run at a time",
+            cure="See whether another run goes on there; else --resume goes on from here.",
+            run=task.run,
+        )
+
+
 def _layer(row: Row, bands: tuple[str, ...]) -> Layer:
-    """What is stored; a pixel has a probability where, and only where, it was observed."""
-    observed = row["reason"] == Reason.OBSERVED
+    """What is stored; a pixel has a probability where, and only where, it was observed and a network was shown it."""
+    observed, nothing = row["reason"] == Reason.OBSERVED, np.float32(np.nan)
     return Layer(
-        probability=arrays.quantised(np.where(observed, row["probability"], np.float32(np.nan))),
+        probability=arrays.quantised(np.where(observed, row.get("probability", nothing), nothing)),
         clear_count=row["clear_count"],
         observed_on=row["observed_on"],
         reason=row["reason"],

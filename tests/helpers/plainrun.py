@@ -18,12 +18,13 @@ from helpers.watching import Roles, Step, Watch, steps
 
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.scan import driver, layout, work
-from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.model import checkpoint_of
+from landslide_scale.scan.pipeline.taking import taking
 from landslide_scale.scan.predictor import Predictor
 from landslide_scale.scan.rounds import Belt
-from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.settings import NONE, ScanConfig
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.verify import verify
 from landslide_scale.scan.work import Row, Task
 from landslide_scale.storage.rundir import RunDirectory
@@ -39,6 +40,11 @@ Restore = Callable[..., tuple[Any, Any]]
 """As the engine on Ray takes it; that module would import Ray."""
 
 
+def itself(row: Row) -> Row:
+    """What readers hand to writers where there is no network."""
+    return row
+
+
 def silent(_: object) -> None:
     """No progress."""
 
@@ -48,12 +54,14 @@ def engine(config: ScanConfig, roles: Roles, *, at_once: int = 2, load: Restore 
 
     @contextmanager
     def carry(task: Task) -> Iterator[Belt]:
-        place = checkpoint_of(config.model).here()
-        loaded = partial(load or one_band_model(), place, base_url=config.model.base_weights)
-        predictor = Predictor(loaded, patches=task.patches, settings=config.predict, device="cpu", threads=1)
+        predictor: Callable[[Row], Row] = itself
+        if config.model != NONE:
+            place = checkpoint_of(config.model).here()
+            loaded = partial(load or one_band_model(), place, base_url=config.model.base_weights)
+            predictor = Predictor(loaded, patches=task.patches, settings=config.predict, device="cpu", threads=1)
         yield PlainBelt(task=task, predictor=predictor, roles=roles, at_once=at_once)
 
-    return carry
+    return taking(config.output.base, config.catalog, carry)
 
 
 @dataclass
@@ -61,7 +69,7 @@ class PlainBelt:
     """Carries a few units at a time from step to step."""
 
     task: Task
-    predictor: Predictor
+    predictor: Callable[[Row], Row]
     roles: Roles
     at_once: int
     rows: deque[Row] = field(default_factory=deque)

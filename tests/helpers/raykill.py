@@ -16,9 +16,9 @@ from helpers.doomed import PlacedStep, Plan, followed, read, write
 from helpers.plainrun import silent
 
 from landslide_scale.scan import driver, work
-from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.strictyaml import parse
 
 

@@ -43,7 +43,7 @@ from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.reading import attempts, geotiff
 from landslide_scale.reading.raster import read_numbers
 from landslide_scale.reports import scan_report
-from landslide_scale.scan.driver import ScanSummary
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.verify import verify
 from landslide_scale.scene import Access
 from landslide_scale.stac.aside import ASIDE, SetAside, load_aside

@@ -17,6 +17,7 @@ from landslide_scale.products import names
 from landslide_scale.products.catalogue.assets import File, assets, extensions
 from landslide_scale.products.catalogue.items import OURS, item, item_name
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.scan.settings import NONE
 from landslide_scale.scene import utc
 from landslide_scale.stac.frozen import SCENES, load_items
 
@@ -89,17 +90,26 @@ def _say(one: Item, of: Scanned, published: datetime | None) -> None:
     one.properties |= {
         "description": f"{CAUTION} {of.facts.get('caveat', '')}".strip(),
         "created": of.facts["begun"],
-        f"{OURS}threshold": of.threshold,
-        f"{OURS}model_sha256": of.said["checkpoint_sha256"],
+        **_of_model(of),
         f"{OURS}cube_sha256": of.cube_sha256,
         "processing:level": "L4",
-        "processing:lineage": "Sentinel-2 L2A scenes, cloud-masked and composited, predicted by a trained network",
         "processing:software": _software(of),
     }
     one.stac_extensions.append(_PROCESSING)
     ItemVersionExtension.ext(one, add_if_missing=True).apply(run_id(of), experimental=True)
     if published is not None:
         TimestampsExtension.ext(one, add_if_missing=True).apply(published=published)
+
+
+def _of_model(of: Scanned) -> dict[str, object]:
+    seen = "Sentinel-2 L2A scenes, cloud-masked and composited"
+    if not of.predicted:
+        return {f"{OURS}model": NONE, "processing:lineage": seen}
+    return {
+        f"{OURS}threshold": of.threshold,
+        f"{OURS}model_sha256": of.said["checkpoint_sha256"],
+        "processing:lineage": f"{seen}, predicted by a trained network",
+    }
 
 
 def _software(of: Scanned) -> dict[str, str]:

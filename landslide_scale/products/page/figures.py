@@ -69,13 +69,14 @@ def _areas(of: Scanned, found: Status) -> list[Figure]:
     rows = found.rows[:-1]  # the last is the sum of all
     expected = [row.landslide_km2 for row in rows]
     ranges = [
-        UNKNOWN if found.area is None else "{:,.2f} to {:,.2f}".format(*found.area.around(one)) for one in expected
+        UNKNOWN if found.area is None or one is None else "{:,.2f} to {:,.2f}".format(*found.area.around(one))
+        for one in expected
     ]
     lines = {
         "area asked for, km²": [f"{asked:,.1f}" for _ in rows],
         "area scanned, km²": [f"{row.km2:,.1f}" for row in rows],
         "area observed, km²": [f"{row.observed_km2:,.1f} ({_share(row.observed_km2, row.km2)})" for row in rows],
-        "landslides expected on observed ground, km²": [f"{one:,.2f}" for one in expected],
+        "landslides expected on observed ground, km²": [UNKNOWN if one is None else f"{one:,.2f}" for one in expected],
         "range of that (5 to 95 %), km²": ranges,
     }
     return [Figure(name=name, values=tuple(values)) for name, values in lines.items()]

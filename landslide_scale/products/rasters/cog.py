@@ -26,6 +26,7 @@ from landslide_scale.products.rasters.levels import joined, settle, write_coarse
 from landslide_scale.products.rasters.pyramid import Halving, largest, mean, most_frequent, shapes
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.redaction import keep_log_clean
+from landslide_scale.scan.settings import NONE
 
 keep_log_clean("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err")
 
@@ -112,13 +113,18 @@ def _describe(path: Path, of: Scanned, layer: int, variable: str) -> None:
             TIFFTAG_IMAGEDESCRIPTION=f"{said['long_name']}, {window.days}: {CAUTION}",
             VARIABLE=variable,
             WINDOW=window.instants,
-            THRESHOLD=of.threshold,
-            MODEL_SHA256=of.said["checkpoint_sha256"],
             CUBE_SHA256=of.cube_sha256,
+            **_of_model(of),
         )
         if variable == "reason":
             target.write_colormap(1, {int(code): (*shown.colour, 255) for code, shown in REASONS.items()})
     settle(path)
+
+
+def _of_model(of: Scanned) -> dict[str, Any]:
+    if not of.predicted:
+        return {"MODEL": NONE}
+    return {"THRESHOLD": of.threshold, "MODEL_SHA256": of.said["checkpoint_sha256"]}
 
 
 def _tile(shape: tuple[int, int]) -> int:

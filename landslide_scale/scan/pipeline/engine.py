@@ -22,13 +22,16 @@ from landslide_scale.runtime import heartbeat
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, last_line, of_ours, session
 from landslide_scale.scan import driver
-from landslide_scale.scan.driver import Engine, ScanSummary
+from landslide_scale.scan.driver import Engine, Rank
 from landslide_scale.scan.model import checkpoint_of
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.inflight import Look
 from landslide_scale.scan.pipeline.stages import Prediction, started
+from landslide_scale.scan.pipeline.taking import taking
+from landslide_scale.scan.predictor import Load
 from landslide_scale.scan.rounds import Belt, Report
-from landslide_scale.scan.settings import ScanCompute, ScanConfig
+from landslide_scale.scan.settings import NONE, CheckpointConfig, ScanCompute, ScanConfig
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.work import Row, Task
 
 log = logging.getLogger(__name__)
@@ -47,7 +50,12 @@ Restore = Callable[..., tuple[Any, Any]]
 
 
 def scan(
-    config: ScanConfig, *, resume: bool = False, progress: Report = lambda _: None, load: Restore = restore
+    config: ScanConfig,
+    *,
+    resume: bool = False,
+    progress: Report = lambda _: None,
+    load: Restore = restore,
+    rank: Rank = driver.as_planned,
 ) -> ScanSummary:
     """Run a scan on the cluster, or what is left of it; see :func:`driver.begin`.
 
@@ -56,24 +64,35 @@ def scan(
         resume: Go on with the run that the folder holds.
         progress: Called whenever units have ended.
         load: How the checkpoint becomes a network and its card; it crosses processes.
+        rank: The order of units.
     """
     join = partial(_joined, compute=config.compute, output=config.output.run)
-    return driver.begin(config, _engine(config, load), resume=resume, progress=progress, join=join)
+    return driver.begin(config, _engine(config, load), resume=resume, progress=progress, join=join, rank=rank)
 
 
-def append(config: ScanConfig, *, progress: Report = lambda _: None, load: Restore = restore) -> ScanSummary:
+def append(
+    config: ScanConfig,
+    *,
+    progress: Report = lambda _: None,
+    load: Restore = restore,
+    rank: Rank = driver.as_planned,
+) -> ScanSummary:
     """Add the configuration's further windows to a complete scan; see :func:`driver.append`."""
     with session(config.compute.address):  # joined before the run is made a longer one
-        check_machine(*config.compute.needs(0))
-        return driver.append(config, _engine(config, load), progress=progress)
+        check_machine(*config.compute.needs(0, predicted=config.model != NONE))
+        return driver.append(config, _engine(config, load), progress=progress, rank=rank)
 
 
 def _engine(config: ScanConfig, load: Restore) -> Engine:
-    base = None if config.model.base_weights is None else for_workers(config.model.base_weights)
-    checkpoint = checkpoint_of(config.model)
-    loaded = partial(_loaded, load, replace(checkpoint, url=for_workers(checkpoint.url)), base)
-    how = Prediction(load=loaded, settings=config.predict, compute=config.compute)
-    return partial(_on_ray, how=how, output=config.output.run)
+    loading = None if config.model == NONE else _loading(config.model, load)
+    how = Prediction(load=loading, settings=config.predict, compute=config.compute)
+    return taking(config.output.base, config.catalog, partial(_on_ray, how=how, output=config.output.run))
+
+
+def _loading(model: CheckpointConfig, load: Restore) -> Load:
+    base = None if model.base_weights is None else for_workers(model.base_weights)
+    checkpoint = checkpoint_of(model)
+    return partial(_loaded, load, replace(checkpoint, url=for_workers(checkpoint.url)), base)
 
 
 def _loaded(load: Restore, checkpoint: Located, base_url: str | None) -> tuple[Any, Any]:
@@ -85,7 +104,7 @@ def _loaded(load: Restore, checkpoint: Located, base_url: str | None) -> tuple[A
 def _joined(task: Task, compute: ScanCompute, output: str) -> Iterator[None]:
     """Connected to the cluster, all of which sees the output, and which has what a scan takes where it never grows."""
     with session(compute.address):
-        check_machine(*compute.needs(task.reader_bytes))
+        check_machine(*compute.needs(task.reader_bytes, predicted=task.predicted))
         check_on_every_node(output, key="output.run")
         yield
 
@@ -140,7 +159,7 @@ class _RayBelt(Belt):
         said = heard = had = time.monotonic()
         while not ray.wait([self.records], timeout=min(LOOK_S, limits.no_progress_s / 4))[0]:
             look, now = self._asked(self.flight.look.remote()), time.monotonic()
-            if look.ready:
+            if look.ready or not self.task.predicted:
                 had = now
                 what = f"no unit has ended for {now - heard:.0f} s; {standing(look, self.compute, self.task)}"
             else:

@@ -31,9 +31,13 @@ Pump = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """How the middle step of a scan is done, and what of the cluster all its steps take."""
+    """How the middle step of a scan is done, and what of the cluster all its steps take.
 
-    load: Load
+    Attributes:
+        load: Gives the network; None of a scan without one, whose readers hand to its writers.
+    """
+
+    load: Load | None
     settings: PredictConfig
     compute: ScanCompute
 
@@ -93,24 +97,23 @@ def _dataset(flight: Flight, task: Task, how: Prediction, steps: Steps) -> ray.d
         -1
     )  # the driver knows what is waited for; Ray ends it after 30 minutes
     guard = partial(guarded, flight=flight)
-    scan: ray.data.Dataset = (
-        units.map(
-            partial(guard, stage="read", step=steps.read, failed=steps.unread),
-            num_cpus=compute.cpus_per_reader,
-            memory=task.reader_bytes,
-        )
-        .map_batches(
-            _bound_predictor(steps.predictor, flight, task, how),
+    seen = units.map(
+        partial(guard, stage="read", step=steps.read, failed=steps.unread),
+        num_cpus=compute.cpus_per_reader,
+        memory=task.reader_bytes,
+    )
+    if how.load is not None:
+        seen = seen.map_batches(
+            _bound_predictor(steps.predictor, flight, task, how, how.load),
             batch_size=1,
             batch_format="numpy",
             compute=_pool(compute),
             num_gpus=compute.gpus_per_predictor or None,
             num_cpus=compute.cpus_per_predictor,
         )
-        .map(
-            partial(guard, stage="write", step=steps.write, failed=partial(undone, step=steps.write)),
-            num_cpus=compute.cpus_per_reader,
-        )
+    scan: ray.data.Dataset = seen.map(
+        partial(guard, stage="write", step=steps.write, failed=partial(undone, step=steps.write)),
+        num_cpus=compute.cpus_per_reader,
     )
     return scan
 
@@ -120,7 +123,9 @@ def _pool(compute: ScanCompute) -> ActorPoolStrategy:
     return ActorPoolStrategy(min_size=least, max_size=most)
 
 
-def _bound_predictor(predictor: type[Predictor], flight: Flight, task: Task, how: Prediction) -> type[Predictor]:
+def _bound_predictor(
+    predictor: type[Predictor], flight: Flight, task: Task, how: Prediction, load: Load
+) -> type[Predictor]:
     """The predictor of one run: constructor arguments of an actor could be lost before it is restarted."""
     compute = how.compute
     device, threads = "cuda" if compute.gpus_per_predictor else "cpu", max(1, round(compute.cpus_per_predictor))
@@ -128,7 +133,7 @@ def _bound_predictor(predictor: type[Predictor], flight: Flight, task: Task, how
     class BoundPredictor(predictor):  # type: ignore[misc, valid-type]  # a class that is known when it is called
         def __init__(self) -> None:
             ray.get(flight.loading.remote(this_process()))
-            super().__init__(how.load, patches=task.patches, settings=how.settings, device=device, threads=threads)
+            super().__init__(load, patches=task.patches, settings=how.settings, device=device, threads=threads)
             ray.get(flight.ready.remote(this_process()))
 
         def __call__(self, rows: Mapping[str, Any]) -> Row:

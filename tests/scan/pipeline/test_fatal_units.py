@@ -26,11 +26,11 @@ from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.runtime import heartbeat
 from landslide_scale.scan import layout, work
-from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.pipeline import engine, stages
 from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.rounds import Report
 from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 

@@ -46,9 +46,9 @@ from landslide_scale.model.checkpoint import restore
 from landslide_scale.region import polygons
 from landslide_scale.reports import scan_report
 from landslide_scale.scan import driver
-from landslide_scale.scan.driver import ScanSummary
 from landslide_scale.scan.pipeline.engine import scan as on_ray
 from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.spec import ConvNetSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
