@@ -56,15 +56,14 @@ def without_network(layer: Layer) -> Layer:
 
 def two_layers(
     folder: Path,
-    lattice: Lattice,
-    box: PixelBox,
-    before: Layer,
-    after: Layer,
+    where: tuple[Lattice, PixelBox],
+    layers: tuple[Layer, Layer],
     how: Made = TWO,
+    *,
     failed: Callable[[Place], bool] = lambda _: False,
 ) -> Scanned:
     """A scan of one zone from one big array for each layer."""
-    layers = (before, after)
+    lattice, box = where
 
     def paint(place: Place) -> Layer | None:
         return None if failed(place) else cut(layers[place.layer], place.box.within(box))

@@ -30,12 +30,12 @@ def pair(seed: int = 0) -> tuple[Ground, Ground]:
 @pytest.fixture(scope="package")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     before, after = pair()
-    return two_layers(tmp_path_factory.mktemp("learned") / "run", LATTICE, BOX, before.layer(), after.layer())
+    return two_layers(tmp_path_factory.mktemp("learned") / "run", (LATTICE, BOX), (before.layer(), after.layer()))
 
 
 @pytest.fixture(scope="package")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     """The same without a network."""
-    layers = [without_network(one.layer()) for one in pair()]
+    before, after = (without_network(one.layer()) for one in pair())
     how = replace(TWO, learned=False)
-    return two_layers(tmp_path_factory.mktemp("alone") / "run", LATTICE, BOX, *layers, how)
+    return two_layers(tmp_path_factory.mktemp("alone") / "run", (LATTICE, BOX), (before, after), how)
