@@ -106,11 +106,34 @@ def export(  # noqa: PLR0917 options, each by its name
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="Ground of your own, as roads=roads.gpkg; repeatable."),
     ] = None,
+    change: Annotated[
+        str | None,
+        typer.Option(metavar="BEFORE,AFTER", help="Map what is new between two layers, as 0,1; polygons are of it."),
+    ] = None,
+    loss: Annotated[
+        float | None, typer.Option(metavar="PCT", help="With --change: loss of vegetation that counts, as rdNDVI.")
+    ] = None,
+    least_slope: Annotated[
+        float | None, typer.Option(metavar="DEG", help="With --change: candidates lie on slopes as steep.")
+    ] = None,
+    earlier: Annotated[
+        str | None, typer.Option(metavar="URL", help="With --change: products of the version before, for first days.")
+    ] = None,
+    *,
+    finished: Annotated[bool, typer.Option("--finished", help="With --change: the event has ended.")] = False,
 ) -> None:
     """Make rasters, polygons, a catalogue and a report of a scan; the same command goes on where one was stopped."""
     sys.exit(
         run_guarded(
-            lambda: _commands().export(run, to, only=only, threshold=threshold, min_area=min_area, layers=layer or []),
+            lambda: _commands().export(
+                run,
+                to,
+                only=only,
+                threshold=threshold,
+                min_area=min_area,
+                layers=layer or [],
+                change=_commands().change_told(change, loss, least_slope, earlier, finished=finished),
+            ),
             kept="finished products are",
             by="the same command",
         )

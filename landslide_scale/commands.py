@@ -38,6 +38,8 @@ from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.study import run_benchmark
 from landslide_scale.paths import expanded, for_workers, in_submitted_job, input_place, output_place
 from landslide_scale.products import names
+from landslide_scale.products.change.settings import LEAST_SLOPE_DEG, LOSS, Change
+from landslide_scale.products.change.settings import change_told as layers_compared
 from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.adding import Told, add, entry_of, remove, scores_told
@@ -182,8 +184,34 @@ def verify(url: str, products: str | None) -> int:
     return 0 if verdict.whole and (of_products is None or of_products.whole) else INCOMPLETE
 
 
+def change_told(
+    layers: str | None, loss: float | None, least_slope: float | None, earlier: str | None, *, finished: bool
+) -> Change | None:
+    """Which layers an export compares, and how."""
+    if layers is None:
+        if finished or any(one is not None for one in (loss, least_slope, earlier)):
+            raise InvalidConfigError("an option of --change alone", expected="--change BEFORE,AFTER", key="--change")
+        return None
+    before, after = layers_compared(layers)
+    return Change(
+        before=before,
+        after=after,
+        loss=LOSS if loss is None else loss,
+        least_slope_deg=LEAST_SLOPE_DEG if least_slope is None else least_slope,
+        finished=finished,
+        earlier=None if earlier is None else _given(earlier, expanded, "--earlier"),
+    )
+
+
 def export(
-    url: str, to: str | None, *, only: str, threshold: float | None, min_area: float | None, layers: Sequence[str]
+    url: str,
+    to: str | None,
+    *,
+    only: str,
+    threshold: float | None,
+    min_area: float | None,
+    layers: Sequence[str],
+    change: Change | None = None,
 ) -> int:
     """Make the products of a scan; exit code 3 where units of it are missing."""
     told = {name: _given(file, input_place, "--layer") for name, file in layers_told(layers).items()}
@@ -194,6 +222,7 @@ def export(
         threshold=threshold,
         min_area_m2=LEAST_AREA_M2 if min_area is None else min_area,
         layers=told,
+        change=change,
     )
     run = RunDirectory(_given(url, expanded if to else output_place, RUN_DIR))
     # A job is begun where there is a cluster; for anything else one would have to be started.

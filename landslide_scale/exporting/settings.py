@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.products import names
+from landslide_scale.products.change.settings import Change
 from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
 from landslide_scale.products.tracking.heritage import Judgement, Rules
 
@@ -38,6 +39,8 @@ class ExportSettings:
         min_area_m2: Polygons smaller than this are left out, and counted; 0 keeps all.
         layers: Files of the user's own ground, by what they are: an address each.
         heritage: Whose ids and verdicts landslides have; None of a map that stands alone.
+        change: Two layers to compare: polygons are then of what is new in the second, and rasters say more of it; None
+            for all layers alike.
     """
 
     to: str | None = None
@@ -46,6 +49,7 @@ class ExportSettings:
     min_area_m2: float = LEAST_AREA_M2
     layers: Mapping[str, str] = field(default_factory=dict)
     heritage: Heritage | None = None
+    change: Change | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is out of range.

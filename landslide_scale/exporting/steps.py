@@ -2,98 +2,103 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import shapely
 
-from landslide_scale.errors import InvalidInputError
+from landslide_scale.errors import InvalidConfigError
 from landslide_scale.exporting.bench import at_hand
 from landslide_scale.exporting.inheriting import Inheriting
 from landslide_scale.exporting.manifest import Manifest
+from landslide_scale.exporting.polygons import Polygons, from_polygons
 from landslide_scale.exporting.product import Product, given, single
 from landslide_scale.exporting.settings import ExportSettings
+from landslide_scale.exporting.shown import Shown
 from landslide_scale.grid import Lattice
 from landslide_scale.products import names
 from landslide_scale.products.catalogue.written import catalogue
-from landslide_scale.products.landslide import GEOMETRY, Landslide
-from landslide_scale.products.outlines.landslides import landslides
+from landslide_scale.products.change.compared import Terrain
+from landslide_scale.products.landslide import GEOMETRY
 from landslide_scale.products.outlines.wanted import Wanted
 from landslide_scale.products.page.report import report
 from landslide_scale.products.rasters.cog import write_raster
 from landslide_scale.products.rasters.style import NAMES_ENDING, class_names, style
 from landslide_scale.products.scanned import Scanned
-from landslide_scale.products.vectors.geojson import write_geojson
-from landslide_scale.products.vectors.geopackage import write_geopackage
-from landslide_scale.products.vectors.geoparquet import parts, write_geoparquet
+from landslide_scale.products.vectors.geoparquet import parts
 from landslide_scale.products.vectors.settings import UserLayersConfig
-from landslide_scale.products.vectors.touching import touching
-from landslide_scale.products.vectors.userlayers import UserLayer, user_layers
+from landslide_scale.products.vectors.userlayers import user_layers
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
+_PROBABILITY = "probability"
+_NO_NETWORK = "the scan was made without a network (model: none)"
 
-def steps(of: Scanned, settings: ExportSettings, target: RunDirectory) -> list[Product]:
+
+def steps(of: Scanned, settings: ExportSettings, target: RunDirectory, terrain: Terrain | None = None) -> list[Product]:
     """All products, each after those it reads.
 
     Args:
         of: The scan.
         settings: What they depend on.
         target: Where those lie that others read.
+        terrain: Slopes of its ground, for candidates; None where it has no elevation model.
 
     Raises:
-        InvalidInputError: A layer of the user's has no such name, or cannot be read.
+        InvalidInputError: A layer of the user's has no such name, or cannot be read; layers cannot be compared.
+        InvalidConfigError: There are no such layers to compare, or a threshold where there is no probability.
     """
-    if not of.predicted:
+    threshold = _threshold(of, settings)
+    if threshold is None and settings.change is None:
         return _without_network(of, target)
-    threshold = of.threshold if settings.threshold is None else settings.threshold
     wanted = Wanted(threshold=threshold, least_area_m2=settings.min_area_m2)
-    layers = user_layers(parse(UserLayersConfig, {name: {"file": file} for name, file in settings.layers.items()}))
-    inheriting = None if settings.heritage is None else Inheriting.of(settings.heritage)
-    of_map = [*_rasters(of), _polygons(of, wanted, layers, inheriting), *_from_polygons(of, target)]
-    return [*of_map, _listed(of, target, of_map), _report(of, target, threshold)]
-
-
-def _listed(of: Scanned, target: RunDirectory, of_map: Sequence[Product]) -> Product:
-    return Product(
-        name=names.CATALOGUE,
-        kind="stac",
-        make=given(partial(_catalogue, of, target)),
-        takes=tuple(product.name for product in of_map),
+    shown = None if settings.change is None else Shown.of(of, settings.change, wanted, terrain)
+    drawn = Polygons(
+        of=of,
+        wanted=wanted,
+        layers=user_layers(parse(UserLayersConfig, {name: {"file": file} for name, file in settings.layers.items()})),
+        shown=shown,
+        inheriting=None if settings.heritage is None else Inheriting.of(settings.heritage),
     )
+    more = [] if shown is None else shown.products
+    of_map = [*_rasters(of), *more, drawn.product, *from_polygons(of, target)]
+    return [*of_map, _listed(of, target, of_map, shown), _report(of, target, threshold, shown)]
+
+
+def _threshold(of: Scanned, settings: ExportSettings) -> float | None:
+    """Probability from which a pixel is landslide; None of a scan without a network.
+
+    Raises:
+        InvalidConfigError: A threshold was asked for there.
+    """
+    if of.learned:
+        return of.threshold if settings.threshold is None else settings.threshold
+    if settings.threshold is not None:
+        raise InvalidConfigError(
+            f"{settings.threshold:g} for a scan without a network", expected="no threshold", key="--threshold"
+        )
+    return None
 
 
 def _without_network(of: Scanned, target: RunDirectory) -> list[Product]:
     """What there is of a scan without a network; of what is made of probabilities, the reason why it is not."""
-    rasters = [
-        _not_made(raster.name, raster.kind) if raster.name.endswith(_PROBABILITY) else raster for raster in _rasters(of)
-    ]
+    rasters = list(_rasters(of))
     vectors = [_not_made(name, "vector") for name in (names.POLYGONS, names.GEOPACKAGE, names.GEOJSON)]
-    return [*rasters, *vectors, _listed(of, target, rasters), _not_made(names.REPORT, "report")]
-
-
-_PROBABILITY = "/probability.tif"
+    return [*rasters, *vectors, _listed(of, target, rasters, None), _not_made(names.REPORT, "report")]
 
 
 def _not_made(name: str, kind: str) -> Product:
-    return Product(name=name, kind=kind, make=partial(_said, f"{name}: it is made of probabilities, and {_NO_NETWORK}"))
-
-
-_NO_NETWORK = "the scan was made without a network (model: none)"
-
-
-def _said(why: str, _: Path) -> str:
-    return why
+    why = f"{name}: it is made of probabilities, and {_NO_NETWORK}; --change BEFORE,AFTER compares two of its layers"
+    return Product(name=name, kind=kind, make=lambda _: why)
 
 
 def _rasters(of: Scanned) -> Iterator[Product]:
     for lattice, extent in of.extents.items():
         for layer, window in enumerate(of.windows):
-            for variable in of.variables:
+            for variable in (name for name in of.variables if of.learned or name != _PROBABILITY):
                 yield Product(
                     name=names.raster(lattice, window, variable),
                     kind="cog",
@@ -112,81 +117,35 @@ def _raster(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Pa
     return ""
 
 
-def _polygons(of: Scanned, wanted: Wanted, layers: Sequence[UserLayer], inheriting: Inheriting | None) -> Product:
-    told = {} if inheriting is None else {"heritage": inheriting.told}
+def _listed(of: Scanned, target: RunDirectory, of_map: Sequence[Product], shown: Shown | None) -> Product:
     return Product(
-        name=names.POLYGONS,
-        kind="vector",
-        make=single(names.POLYGONS, partial(_write_polygons, of, wanted, layers, inheriting)),
-        settings={**asdict(wanted), "layers": {layer.name: _sha256(layer) for layer in layers}} | told,
-        pixels=_pixels(of),
+        name=names.CATALOGUE,
+        kind="stac",
+        make=given(partial(_catalogue, of, target, shown)),
+        settings={} if shown is None else shown.settings,
+        takes=tuple(product.name for product in of_map),
     )
 
 
-def _write_polygons(
-    of: Scanned, wanted: Wanted, layers: Sequence[UserLayer], inheriting: Inheriting | None, path: Path
-) -> None:
-    left_out: dict[str, Mapping[str, Any]] = {}
-    said = {
-        **asdict(wanted),
-        "left_out": left_out,
-        "units_missing": len(of.missing),
-        "layers": {layer.name: layer.said for layer in layers},
-    }
-
-    def found() -> Iterator[Landslide]:
-        for layer, window in enumerate(of.windows):
-            of_layer = landslides(of, layer, wanted)
-            yield from of_layer
-            left_out[window.days] = asdict(of_layer.left_out)
-
-    them = touching(found(), layers)
-    if inheriting is None:
-        write_geoparquet(them, path, said)
-        return
-    with at_hand(inheriting.target, names.POLYGONS, path.parent) as earlier:
-        write_geoparquet(them, path, said | {"known_again": inheriting.words}, inheriting.revision(earlier))
+def _catalogue(of: Scanned, target: RunDirectory, shown: Shown | None) -> dict[str, bytes]:
+    files = Manifest.read(target).of_cube(of.cube_sha256).of_kinds(("cog", "vector")).files
+    return catalogue(of, files, planes=() if shown is None else shown.planes)
 
 
-def _from_polygons(of: Scanned, target: RunDirectory) -> list[Product]:
-    def geopackage(path: Path) -> None:
-        with at_hand(target, names.POLYGONS, path.parent) as polygons:
-            write_geopackage(polygons, of, path)
-
-    def geojson(folder: Path) -> str:
-        with at_hand(target, names.POLYGONS, folder) as polygons:
-            try:
-                write_geojson(polygons, folder / names.GEOJSON)
-            except InvalidInputError as error:  # too large to be loaded at once
-                return str(error)
-        return ""
-
-    needs = (names.POLYGONS,)
-    made = single(names.GEOPACKAGE, geopackage)
-    return [
-        Product(name=names.GEOPACKAGE, kind="vector", make=made, needs=needs, pixels=_pixels(of)),
-        Product(name=names.GEOJSON, kind="vector", make=geojson, needs=needs),
-    ]
-
-
-def _catalogue(of: Scanned, target: RunDirectory) -> dict[str, bytes]:
-    return catalogue(of, Manifest.read(target).of_cube(of.cube_sha256).of_kinds(("cog", "vector")).files)
-
-
-def _report(of: Scanned, target: RunDirectory, threshold: float) -> Product:
-    asked = replace(of, said={**of.said, "threshold": threshold})
+def _report(of: Scanned, target: RunDirectory, threshold: float | None, shown: Shown | None) -> Product:
+    asked = of if threshold is None else replace(of, said={**of.said, "threshold": threshold})
 
     def write(path: Path) -> None:
         with at_hand(target, names.POLYGONS, path.parent) as polygons:
-            report(asked, _rows(polygons), path)
+            report(asked, _rows(polygons), path, None if shown is None else shown.page)
 
     return Product(
         name=names.REPORT,
         kind="report",
         make=single(names.REPORT, write),
-        settings={"threshold": threshold},
+        settings={"threshold": threshold, **({} if shown is None else shown.settings)},
         needs=(names.POLYGONS,),
-        pixels=_pixels(of),
+        pixels=of.pixels,
     )
 
 
@@ -194,14 +153,3 @@ def _rows(polygons: Path) -> Iterator[dict[str, Any]]:
     for part in parts(polygons):
         for row in part.to_pylist():
             yield row | {GEOMETRY: shapely.from_wkb(row[GEOMETRY])}
-
-
-def _pixels(of: Scanned) -> int:
-    return len(of.windows) * sum(box.shape[0] * box.shape[1] for box in of.extents.values())
-
-
-def _sha256(layer: UserLayer) -> str:
-    digest = hashlib.sha256()
-    for piece in shapely.to_wkb(layer.pieces):
-        digest.update(piece)
-    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from landslide_scale.bands import Reason
@@ -17,7 +18,7 @@ class Shown(NamedTuple):
     words: str
 
 
-REASONS = {
+REASONS: Mapping[int, Shown] = {
     Reason.OBSERVED: Shown((222, 222, 222), "observed"),
     Reason.CLOUD: Shown((86, 180, 233), "cloud"),
     Reason.CLOUD_SHADOW: Shown((0, 114, 178), "cloud shadow"),

@@ -27,6 +27,12 @@ VERDICT_REASONS = (
 CONFIDENCES = ("low", "medium", "high")
 """What `confidence` may be, ascending."""
 
+CHANGES = ("new", "seen only after", "candidate")
+"""What `change` may be."""
+
+WITNESSES = ("learned", "learned and vegetation loss", "vegetation loss")
+"""What `witnesses` may be."""
+
 GEOMETRY = "geometry"
 
 
@@ -43,9 +49,14 @@ class Landslide:
         pixels: How many.
         area_m2: Geodesic area of the pixels' outline on WGS 84.
         length_m, width_m: Sides of the smallest rectangle around it, metres, the longer first.
-        prob_mean, prob_max: Of its pixels' probabilities, 0 to 1.
+        prob_mean, prob_max: Of its pixels' probabilities, 0 to 1; None of a candidate.
         confidence: One of `CONFIDENCES`.
         looks: Clear observations, median of its pixels.
+        change: One of `CHANGES`, where a layer before was asked: ``new`` where at least half of its pixels were seen
+            then too.
+        rdndvi: Relative change of NDVI, hundredths, median of its pixels where known.
+        witnesses: One of `WITNESSES`, where a layer before was asked: of vegetation where it was lost on at least half
+            of its pixels.
         date_min: Last day it was seen clear without being one, where known.
         date_max: Newest day any of its pixels was seen clear.
         elevation_m, slope_deg, aspect_deg: Means from the run's elevation model; aspect clockwise from north.
@@ -69,8 +80,8 @@ class Landslide:
     area_m2: float
     length_m: float
     width_m: float
-    prob_mean: float
-    prob_max: float
+    prob_mean: float | None
+    prob_max: float | None
     confidence: str
     looks: int
     date_min: date | None = None
@@ -90,6 +101,9 @@ class Landslide:
     verdict: str = ""
     verdict_reason: str = ""
     reviewer: str = ""
+    change: str | None = None
+    rdndvi: float | None = None
+    witnesses: str | None = None
 
     def row(self) -> dict[str, Any]:
         """Its columns, in their order."""

@@ -13,6 +13,7 @@ POLYGONS = "landslides.parquet"
 GEOPACKAGE = "landslides.gpkg"
 GEOJSON = "landslides.geojson"
 REPORT = "report.html"
+DUE = "next_passes.geojson"
 CATALOGUE = "collection.json"
 
 KINDS = ("cog", "vector", "stac", "report")

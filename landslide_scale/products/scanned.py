@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -25,7 +25,6 @@ from landslide_scale.redaction import redacted
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, REGION, Layout
 from landslide_scale.scan.plan import Place
-from landslide_scale.scan.settings import NONE
 from landslide_scale.scene import Window
 from landslide_scale.storage.files import persistently
 from landslide_scale.storage.rundir import RunDirectory
@@ -63,13 +62,13 @@ class Scanned:
         return self.laid.extents
 
     @property
-    def predicted(self) -> bool:
-        """Whether a network was used; without one there is no probability anywhere."""
-        return self.said.get("model") != NONE
+    def learned(self) -> bool:
+        """Whether a network looked at it; else its cube holds composites, and no probability anywhere."""
+        return "threshold" in self.said
 
     @property
     def threshold(self) -> float:
-        """Probability from which its checkpoint calls a pixel landslide, in (0, 1)."""
+        """Probability from which its checkpoint calls a pixel landslide, in (0, 1); of a scan with a network."""
         return float(self.said["threshold"])
 
     @cached_property
@@ -81,6 +80,11 @@ class Scanned:
     def missing(self) -> tuple[str, ...]:
         """Units that failed or were not come to."""
         return tuple(place.id for place in self.laid.places if not self._is_done(place))
+
+    @property
+    def pixels(self) -> int:
+        """How many of all layers its zones' groups cover."""
+        return len(self.windows) * sum(box.shape[0] * box.shape[1] for box in self.extents.values())
 
     @cached_property
     def cube_sha256(self) -> str:
@@ -119,18 +123,22 @@ class Scanned:
             values[part.within(box)] = _stored(slot, name)
         return values
 
-    def read_reflectance(self, lattice: Lattice, box: PixelBox, layer: int) -> dict[str, NDArray[np.float32]]:
+    def read_reflectance(
+        self, lattice: Lattice, box: PixelBox, layer: int, bands: Sequence[str] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
         """The bands that the run keeps of its composite, as the network was shown them, by name; none of most runs.
 
         Args:
             lattice: Of the zone.
             box: Inside what the group covers; it may cross blocks.
             layer: Index of the window.
+            bands: Of those, some; by default all, in the order of ``output.keep``.
 
         Returns:
-            Surface reflectance (H, W) in the order of ``output.keep``, NaN where a pixel was not observed.
+            Surface reflectance (H, W) in that order, NaN where a pixel was not observed.
         """
-        return unpacked({band: self.read_one(lattice, box, layer, band) for band in self.laid.bands})
+        wanted = self.laid.bands if bands is None else bands
+        return unpacked({band: self.read_one(lattice, box, layer, band) for band in wanted})
 
     @cached_property
     def variables(self) -> Mapping[str, Variable]:

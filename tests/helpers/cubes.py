@@ -21,6 +21,7 @@ from landslide_scale.bands import NEVER, Reason
 from landslide_scale.cube import arrays, template
 from landslide_scale.cube.arrays import PROBABILITY_SCALE, Layer
 from landslide_scale.cube.ledger import Ledger, Record, describe
+from landslide_scale.cube.reflectance import FILL
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scan import layout
@@ -55,6 +56,8 @@ class Made:
         scenes: What the record of every unit says of its scenes.
         attributes: Further ones of the cube.
         settings: Further ones of the run.
+        kept: Bands that the cube keeps.
+        learned: Whether a network looked at it; else its cube says of no checkpoint and no threshold.
     """
 
     windows: tuple[Window, ...] = (AFTER,)
@@ -67,6 +70,13 @@ class Made:
     scenes: tuple[Mapping[str, Any], ...] = (SCENE,)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    learned: bool = True
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """What run and cube say of a checkpoint."""
+        return {"checkpoint_sha256": "0" * 64} if self.learned else {}
 
     @property
     def grid(self) -> GridConfig:
@@ -110,16 +120,18 @@ def made(folder: Path, places: Sequence[Place], paint: Paint, how: Made | None =
     said = {
         "windows": [_recorded(window) for window in how.windows],
         "grid": how.grid.model_dump(mode="json"),
-        "output": {"sharded": how.sharded},
-        "checkpoint_sha256": "0" * 64,
+        "output": {"sharded": how.sharded, **({"keep": list(how.kept)} if how.kept else {})},
+        **how.network,
         **how.settings,
     }
     run.claim("scan", said, resume=False)
     run.write(REGION, shapely.to_geojson(how.region).encode())
     layout.keep(run, _planned(places))
     laid = layout.load(run)
-    words = {"title": "Made", "checkpoint_sha256": "0" * 64, "threshold": how.threshold, **how.attributes}
-    template.create(run.at(CUBE), laid.extents, how.windows, how.grid, sharded=how.sharded, attributes=words)
+    words = {"title": "Made", **how.network, **({"threshold": how.threshold} if how.learned else {}), **how.attributes}
+    template.create(
+        run.at(CUBE), laid.extents, how.windows, how.grid, sharded=how.sharded, attributes=words, bands=how.kept
+    )
     records = [_stored(laid, place, paint(place), how) for place in places]
     Ledger(run).gather(records)
     states = [record.state for record in records]
@@ -179,7 +191,8 @@ def unowned(lattice: Lattice, box: PixelBox, layer: Layer, region: BaseGeometry 
     inside = lattice.inside(box, region)
     held = {variable.name: np.where(inside, getattr(layer, variable.name), np.array(variable.fill, variable.dtype))
             for variable in arrays.VARIABLES}  # fmt: skip
-    return Layer(**held)
+    bands = {name: np.where(inside, values, np.uint16(FILL)) for name, values in layer.bands.items()}
+    return Layer(**held, bands=bands)
 
 
 def _planned(places: Iterable[Place]) -> list[Place]:

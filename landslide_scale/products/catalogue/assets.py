@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
 from pystac import Asset
 
-from landslide_scale.bands import BAND_NAMES, Reason
+from landslide_scale.bands import BAND_NAMES
 from landslide_scale.cube.arrays import VARIABLES, Variable
 from landslide_scale.cube.reflectance import variables
-from landslide_scale.products.classes import REASONS
+from landslide_scale.products.classes import REASONS, Shown
+from landslide_scale.products.plane import Plane
 
 _SHA256 = "1220"
 """How a multihash of SHA-256 begins: its code and its length, both in hexadecimal (multiformats.io/multihash)."""
@@ -55,18 +56,28 @@ _EXTENSIONS = {
 """By how the names of their fields begin; pystac's own for rasters is that of STAC 1.0."""
 
 
-_RASTERS = {one.name: one for one in (*VARIABLES, *variables(BAND_NAMES))}
+class _Raster(NamedTuple):
+    """What the numbers of a raster mean, and how its classes are shown."""
+
+    variable: Variable
+    classes: Mapping[int, Shown]
 
 
-def assets(folder: str, products: Mapping[str, File]) -> dict[str, Asset]:
+_CLASSES: Mapping[str, Mapping[int, Shown]] = {"reason": REASONS}
+_RASTERS = {one.name: _Raster(one, _CLASSES.get(one.name, {})) for one in (*VARIABLES, *variables(BAND_NAMES))}
+
+
+def assets(folder: str, products: Mapping[str, File], planes: Sequence[Plane] = ()) -> dict[str, Asset]:
     """The products below a folder as assets of an Item or a Collection that lies there, by name inside it.
 
     Args:
         folder: Below the folder of the products, with a slash at its end, or empty for that itself.
         products: All, by name below that.
+        planes: What the numbers of rasters mean that are made of two layers.
     """
+    known = _RASTERS | {one.name: _Raster(one.variable, one.classes) for one in planes}
     inside = {name.removeprefix(folder): file for name, file in sorted(products.items()) if name.startswith(folder)}
-    return {name: _asset(name, file) for name, file in inside.items()}
+    return {name: _asset(name, file, known) for name, file in inside.items()}
 
 
 def extensions(known: Mapping[str, Asset]) -> list[str]:
@@ -75,29 +86,33 @@ def extensions(known: Mapping[str, Asset]) -> list[str]:
     return [uri for prefix, uri in _EXTENSIONS.items() if any(field.startswith(prefix) for field in fields)]
 
 
-def _asset(name: str, file: File) -> Asset:
+def _asset(name: str, file: File, known: Mapping[str, _Raster]) -> Asset:
     path = PurePosixPath(name)
-    kind, variable = _KINDS.get(path.suffix, _OTHER), _RASTERS.get(path.stem)
+    kind, raster = _KINDS.get(path.suffix, _OTHER), known.get(path.stem)
     said = {"file:size": file.bytes, "file:checksum": _SHA256 + file.sha256}
-    if path.suffix == ".tif" and variable is not None:
-        said |= _numbers(variable)
-    title = None if variable is None else str(variable.attributes["long_name"])
+    if path.suffix == ".tif" and raster is not None:
+        said |= _numbers(raster)
+    title = None if raster is None else str(raster.variable.attributes["long_name"])
     return Asset(f"./{name}", title=title, media_type=kind.media, roles=list(kind.roles), extra_fields=said)
 
 
-def _numbers(variable: Variable) -> dict[str, Any]:
+def _numbers(raster: _Raster) -> dict[str, Any]:
     """A raster's only band, in the words of STAC 1.1 and its extensions for rasters and classes."""
-    said, known = variable.attributes, {"data_type": variable.dtype, "nodata": variable.fill}
+    said = raster.variable.attributes
+    known: dict[str, Any] = {"data_type": raster.variable.dtype, "nodata": raster.variable.fill}
     if "units" in said:
         known |= {"unit": said["units"]}
     if "scale_factor" in said:
         known |= {"raster:scale": said["scale_factor"], "raster:offset": said.get("add_offset", 0)}
     if "flag_values" in said:
-        known |= {"classification:classes": [_class(Reason(code)) for code in said["flag_values"]]}
+        names = dict(zip(said["flag_values"], str(said["flag_meanings"]).split(), strict=True))
+        known |= {"classification:classes": [_class(code, name, raster.classes[code]) for code, name in names.items()]}
+    elif raster.classes:
+        shown = raster.classes.items()
+        known |= {"classification:classes": [_class(code, f"bits_{code}", one) for code, one in shown]}
     return known
 
 
-def _class(reason: Reason) -> dict[str, Any]:
-    shown = REASONS[reason]
+def _class(code: int, name: str, shown: Shown) -> dict[str, Any]:
     colour = "{:02X}{:02X}{:02X}".format(*shown.colour)
-    return {"value": int(reason), "name": reason.name.lower(), "description": shown.words, "color_hint": colour}
+    return {"value": int(code), "name": name, "description": shown.words, "color_hint": colour}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import shapely
 from pystac import Item, Link
@@ -12,6 +12,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.grid import Lattice
 from landslide_scale.products import names
 from landslide_scale.products.catalogue.assets import File, assets, extensions
+from landslide_scale.products.plane import Plane
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.scan.plan import Place
 
@@ -20,6 +21,8 @@ ITEM = "item.json"
 
 OURS = "landslide_scale:"
 """How the names of properties begin that no extension has."""
+
+_TITLES = {True: "Landslide probability", False: "Composite, without a probability"}
 
 _DEGREES = 1e-7
 """To which coordinates are written: a centimetre."""
@@ -30,7 +33,14 @@ def item_name(lattice: Lattice, of: Scanned, layer: int) -> str:
     return names.raster(lattice, of.windows[layer], "any").rpartition("/")[0] + f"/{ITEM}"
 
 
-def item(of: Scanned, lattice: Lattice, layer: int, addresses: Mapping[str, str], products: Mapping[str, File]) -> Item:
+def item(  # noqa: PLR0917 what an Item is made of
+    of: Scanned,
+    lattice: Lattice,
+    layer: int,
+    addresses: Mapping[str, str],
+    products: Mapping[str, File],
+    planes: Sequence[Plane] = (),
+) -> Item:
     """The Item of a zone and window.
 
     Its footprint is the ground asked for in the blocks where anything was observed, and none where nothing was.
@@ -41,11 +51,12 @@ def item(of: Scanned, lattice: Lattice, layer: int, addresses: Mapping[str, str]
         layer: Index of the window.
         addresses: Of the Items of scenes, by id, as far as known.
         products: All files, by name below the folder of the products.
+        planes: Rasters that are made of two layers.
     """
     window, units = of.windows[layer], _units(of, lattice, layer)
     ground = footprint(of, lattice, units)
     folder = item_name(lattice, of, layer).removesuffix(ITEM)
-    files, scenes = assets(folder, products), _scenes(of, units)
+    files, scenes = assets(folder, products, planes), _scenes(of, units)
     linked = [one for one in scenes if one in addresses]
     made = Item(
         id=f"{lattice.zone.group}_{names.days(window)}",
@@ -55,7 +66,7 @@ def item(of: Scanned, lattice: Lattice, layer: int, addresses: Mapping[str, str]
         start_datetime=window.start,
         end_datetime=window.until,
         properties={
-            "title": f"Landslide probability, {window.days}, {lattice.zone.group}",
+            "title": f"{_TITLES[of.learned]}, {window.days}, {lattice.zone.group}",
             "gsd": lattice.resolution,
             f"{OURS}units": len(units),
             f"{OURS}units_missing": sum(not _is_done(of, place) for place in units),

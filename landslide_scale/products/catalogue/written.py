@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import PurePosixPath
@@ -16,19 +16,29 @@ from pystac.extensions.version import ItemVersionExtension
 from landslide_scale.products import names
 from landslide_scale.products.catalogue.assets import File, assets, extensions
 from landslide_scale.products.catalogue.items import OURS, item, item_name
+from landslide_scale.products.plane import Plane
 from landslide_scale.products.scanned import Scanned
-from landslide_scale.scan.settings import NONE
 from landslide_scale.scene import utc
 from landslide_scale.stac.frozen import SCENES, load_items
 
 _PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 _GLOBE = [-180.0, -90.0, 180.0, 90.0]
 _DIGITS = 12
+_LAST = {True: "predicted by a trained network", False: "compared by their vegetation; candidates, and no probability"}
+_MADE = {
+    True: "Landslides on Sentinel-2 images, as probability by pixel and as outlines.",
+    False: "Candidates of vegetation loss on Sentinel-2 images; no network looked at them.",
+}
 
 CAUTION = "Preliminary, not field-validated."
 
 
-def catalogue(of: Scanned, products: Mapping[str, File], published: datetime | None = None) -> dict[str, bytes]:
+def catalogue(
+    of: Scanned,
+    products: Mapping[str, File],
+    published: datetime | None = None,
+    planes: Sequence[Plane] = (),
+) -> dict[str, bytes]:
     """The STAC catalogue (version 1.1.0) of a run's products: JSON by name below the folder of the products.
 
     A Collection there has the files that are of all zones and windows, and an Item beside the rasters of each zone and
@@ -38,6 +48,7 @@ def catalogue(of: Scanned, products: Mapping[str, File], published: datetime | N
         of: The scan.
         products: What was made of it, by name below the folder of the products.
         published: When all of it was made public, UTC; by default nothing is said of it.
+        planes: Rasters that are made of two layers, in the folder of the layer after.
 
     Raises:
         BrokenRunError: The run's storage refuses to give the Items of its scenes.
@@ -45,12 +56,13 @@ def catalogue(of: Scanned, products: Mapping[str, File], published: datetime | N
     """
     addresses = _addresses(of)
     items = {
-        item_name(lattice, of, layer): item(of, lattice, layer, addresses, products)
+        item_name(lattice, of, layer): item(of, lattice, layer, addresses, products, planes)
         for lattice in of.extents
         for layer in range(len(of.windows))
     }
     for name, one in items.items():
         _say(one, of, published)
+        _say_change(one, planes)
         _link(one, name, _id(of))
     whole = _collection(of, list(items.values()), _of_all(products))
     for name, one in items.items():
@@ -90,9 +102,10 @@ def _say(one: Item, of: Scanned, published: datetime | None) -> None:
     one.properties |= {
         "description": f"{CAUTION} {of.facts.get('caveat', '')}".strip(),
         "created": of.facts["begun"],
-        **_of_model(of),
+        **_network(of),
         f"{OURS}cube_sha256": of.cube_sha256,
         "processing:level": "L4",
+        "processing:lineage": f"Sentinel-2 L2A scenes, cloud-masked and composited, {_LAST[of.learned]}",
         "processing:software": _software(of),
     }
     one.stac_extensions.append(_PROCESSING)
@@ -101,15 +114,18 @@ def _say(one: Item, of: Scanned, published: datetime | None) -> None:
         TimestampsExtension.ext(one, add_if_missing=True).apply(published=published)
 
 
-def _of_model(of: Scanned) -> dict[str, object]:
-    seen = "Sentinel-2 L2A scenes, cloud-masked and composited"
-    if not of.predicted:
-        return {f"{OURS}model": NONE, "processing:lineage": seen}
-    return {
-        f"{OURS}threshold": of.threshold,
-        f"{OURS}model_sha256": of.said["checkpoint_sha256"],
-        "processing:lineage": f"{seen}, predicted by a trained network",
-    }
+def _network(of: Scanned) -> dict[str, Any]:
+    if not of.learned:
+        return {f"{OURS}model": "none"}
+    return {f"{OURS}threshold": of.threshold, f"{OURS}model_sha256": of.said["checkpoint_sha256"]}
+
+
+def _say_change(one: Item, planes: Sequence[Plane]) -> None:
+    """What was asked of two layers, of the Item that has their rasters."""
+    named = {f"{plane.name}.tif": plane for plane in planes}
+    found = next((named[name] for name in one.assets if name in named), None)
+    if found is not None:
+        one.properties |= {f"{OURS}change_{key.lower()}": text for key, text in found.said.items()}
 
 
 def _software(of: Scanned) -> dict[str, str]:
@@ -133,7 +149,7 @@ def _collection(of: Scanned, items: list[Item], products: Mapping[str, File]) ->
     made = Collection(
         id=_id(of),
         title="Landslides",
-        description=f"{CAUTION} Landslides on Sentinel-2 images, as probability by pixel and as outlines.",
+        description=f"{CAUTION} {_MADE[of.learned]}",
         license="other",
         extent=Extent(SpatialExtent([[min(west), min(south), max(east), max(north)]]), TemporalExtent([[first, last]])),
         extra_fields={"created": utc(of.facts["begun"]).isoformat(), f"{OURS}units_missing": len(of.missing)},

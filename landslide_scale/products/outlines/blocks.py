@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from landslide_scale.bands import Reason
 from landslide_scale.grid import Block, Lattice, PixelBox
-from landslide_scale.imagery.mask import near
-from landslide_scale.products.bits import SNOW_NEAR_M
+from landslide_scale.products.ground import snow_near, water
+from landslide_scale.products.marks import Marks
 from landslide_scale.products.outlines.runs import runs_by_number
 from landslide_scale.products.outlines.sweep import BlockRows, Component, Piece
 from landslide_scale.products.outlines.tally import NOT_ALL, Seen, landslide, stable_days, tallies
@@ -36,12 +35,14 @@ class ZoneLayer:
         lattice: The zone.
         layer: Index of the window.
         step: From which stored probability on a pixel is landslide.
+        marks: What says instead of `step` which pixels are of polygons.
     """
 
     of: Scanned
     lattice: Lattice
     layer: int
     step: int
+    marks: Marks | None = None
 
     @cached_property
     def earlier(self) -> tuple[int, ...]:
@@ -76,12 +77,21 @@ class ZoneLayer:
             return None
         box = replace(self.lattice.box(strip[0]), col_stop=self.lattice.box(strip[-1]).col_stop)
         layer = self.of.read(self.lattice, box, self.layer)
-        found, count = ndimage.label(landslide(layer, self.step), structure=_EIGHT_NEIGHBOURS)
+        marked = None if self.marks is None else self.marks.marked(self.lattice, box)
+        mask = landslide(layer, self.step) if marked is None else marked.mask
+        found, count = ndimage.label(mask, structure=_EIGHT_NEIGHBOURS)
         if not count:
             return None
         numbers = found.astype(np.int32, copy=False)
         before = [self._before(index, strip, box) for index in self.earlier]
-        seen = Seen(layer=layer, snow_near=self._snow_near(box), water=self._water(box), before=before, units=units)
+        seen = Seen(
+            layer=layer,
+            snow_near=snow_near(self.of, self.lattice, box, self.layer),
+            water=water(self.of, self.lattice, box, self.layer),
+            before=before,
+            units=units,
+            marked=marked,
+        )
         runs, said = runs_by_number(numbers, count, box), tallies(seen, numbers, count)
         parts = [Component(runs=(where,), tally=tally) for where, tally in zip(runs, said, strict=True)]
         return Piece(box=box, numbers=numbers, parts=tuple(parts))
@@ -91,21 +101,3 @@ class ZoneLayer:
         days = stable_days(self.of.read(self.lattice, box, layer), self.step)
         known = np.repeat([(layer, block) in self._done for block in strip], self.lattice.block)
         return np.where(known, days, NOT_ALL)
-
-    def _snow_near(self, box: PixelBox) -> NDArray[np.bool_] | None:
-        """(H, W) where snow lies near, in whichever block; None where there is none."""
-        radius = SNOW_NEAR_M / self.lattice.resolution
-        around = box.pad(int(radius)).intersection(self.of.extents[self.lattice])
-        assert around is not None  # noqa: S101 the extent has the blocks
-        snow = self.of.read(self.lattice, around, self.layer).reason == Reason.SNOW
-        return near(snow, radius)[box.within(around)] if snow.any() else None
-
-    def _water(self, box: PixelBox) -> NDArray[np.bool_] | None:
-        """(H, W) where the kept composite is brighter in green than in near infrared; None without these bands.
-
-        So the normalised difference water index is above 0 (McFeeters 1996, doi 10.1080/01431169608948714).
-        """
-        if not {"green", "nir"} <= set(self.of.laid.bands):
-            return None
-        bands = self.of.read_reflectance(self.lattice, box, self.layer)
-        return np.asarray(bands["green"] > bands["nir"])

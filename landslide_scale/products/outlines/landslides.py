@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, reduce
 from operator import add
-from typing import Any
 
 from shapely import MultiPolygon
 
-from landslide_scale.products.bits import LOW_SUN_DEG, Advisory, Exclusion
-from landslide_scale.products.landslide import CONFIDENCES, Landslide
+from landslide_scale.change.rdndvi import SCALE
+from landslide_scale.products.bits import Advisory, Exclusion
+from landslide_scale.products.ground import advised, low_sun, rules
+from landslide_scale.products.landslide import CHANGES, CONFIDENCES, WITNESSES, Landslide
+from landslide_scale.products.marks import Marks
 from landslide_scale.products.outlines.blocks import ZoneLayer
 from landslide_scale.products.outlines.borders import grouped, in_pixels_of, on_own_ground
 from landslide_scale.products.outlines.degrees import as_published, to_degrees
 from landslide_scale.products.outlines.part import Part
 from landslide_scale.products.outlines.smoothing import sides_of_smallest_rectangle, simplified
 from landslide_scale.products.outlines.sweep import connected
-from landslide_scale.products.outlines.tally import Tally
+from landslide_scale.products.outlines.tally import Tally, median
 from landslide_scale.products.outlines.wanted import STEPS, LeftOut, Wanted
 from landslide_scale.products.scanned import Scanned
-from landslide_scale.stac.filters import sun_elevation
-from landslide_scale.stac.frozen import SCENES, load_items
-from landslide_scale.stac.radiometry import INCONCLUSIVE
 
 HIGH_PROBABILITY, HIGH_LOOKS = 0.8, 3
 """Confidence is ``high`` from this mean probability and this median of clear observations on, both closed."""
@@ -38,7 +37,7 @@ _RUN_ID = 12
 _EPOCH = date(1970, 1, 1)
 
 
-def landslides(of: Scanned, layer: int, wanted: Wanted) -> Landslides:
+def landslides(of: Scanned, layer: int, wanted: Wanted, marks: Marks | None = None) -> Landslides:
     """The landslides of a layer, in an order that depends on the map alone.
 
     Landslide is what was observed with a stored probability of at least `wanted.step`; pixels that touch by a side or a
@@ -50,8 +49,9 @@ def landslides(of: Scanned, layer: int, wanted: Wanted) -> Landslides:
         of: The scan.
         layer: Index of the window.
         wanted: What makes a landslide, and how small it may be.
+        marks: What makes one instead, and what is said of it then; by default a probability of `wanted.step` alone.
     """
-    return Landslides(of, layer, wanted)
+    return Landslides(of, layer, wanted, marks)
 
 
 class Landslides(Iterator[Landslide]):
@@ -61,10 +61,10 @@ class Landslides(Iterator[Landslide]):
         left_out: What was smaller than the least area, so far: of the whole layer once all were given.
     """
 
-    def __init__(self, of: Scanned, layer: int, wanted: Wanted) -> None:
+    def __init__(self, of: Scanned, layer: int, wanted: Wanted, marks: Marks | None = None) -> None:
         self.left_out = LeftOut()
-        self._facts = _Facts(of=of, layer=layer)
-        self._wanted = wanted
+        self._facts = _Facts(of=of, layer=layer, learned=marks is None or marks.learned)
+        self._wanted, self._marks = wanted, marks
         self._given = self._all()
 
     def __next__(self) -> Landslide:
@@ -73,7 +73,7 @@ class Landslides(Iterator[Landslide]):
     def _all(self) -> Iterator[Landslide]:
         of, held = self._facts.of, list[Part]()
         for lattice in sorted(of.extents, key=lambda one: one.zone):
-            zone = ZoneLayer(of=of, lattice=lattice, layer=self._facts.layer, step=self._wanted.step)
+            zone = ZoneLayer(of=of, lattice=lattice, layer=self._facts.layer, step=self._wanted.step, marks=self._marks)
             for component in connected(zone.rows(), of.extents[lattice]):
                 part = Part.of(lattice, component)
                 if len(of.extents) > 1 and part.near_border:
@@ -99,25 +99,27 @@ class _Facts:
     Attributes:
         of: The scan.
         layer: Index of the window.
+        learned: Whether a network is a witness of them.
     """
 
     of: Scanned
     layer: int
+    learned: bool
 
     @cached_property
     def low_sun(self) -> frozenset[str]:
         """Ids of scenes that say of themselves that the sun stood low."""
-        run = self.of.run
-        suns = {item["id"]: _sun(item) for item in (load_items(run) if run.exists(SCENES) else ())}
-        return frozenset(name for name, sun in suns.items() if sun is not None and sun < LOW_SUN_DEG)
+        return low_sun(self.of)
 
     def measured(self, group: Sequence[Part], geometry: MultiPolygon) -> Landslide:
         """A landslide of one or more parts, with its simplified outline (degrees, in one piece)."""
         lattice, tally = group[0].lattice, reduce(add, [part.tally for part in group])
         exact = MultiPolygon([one for part in group for one in in_pixels_of(lattice, part).geoms])
         length, width = sides_of_smallest_rectangle(exact)
-        scenes = self._scenes(tally)
-        probability, looks = tally.steps / STEPS / tally.pixels, tally.median_looks
+        scenes = rules(self.of, tally.units)
+        looks = tally.median_looks
+        probability = tally.steps / STEPS / tally.pixels if self.learned else None
+        change, witnesses = _changed(tally, learned=self.learned)
         return Landslide(
             id=group[0].id,
             window=self.of.windows[self.layer].days,
@@ -127,27 +129,30 @@ class _Facts:
             length_m=length * lattice.resolution,
             width_m=width * lattice.resolution,
             prob_mean=probability,
-            prob_max=tally.highest / STEPS,
+            prob_max=tally.highest / STEPS if self.learned else None,
             confidence=confidence(probability, looks),
             looks=looks,
+            change=change,
+            rdndvi=_rdndvi(tally),
+            witnesses=witnesses,
             date_min=_last_clear_day_before(tally),
             date_max=_day(tally.newest),
             exclusion=int(_excluded(tally)),
             advisory=int(_advised(looks, scenes, self.low_sun)),
             scene_ids=",".join(sorted(scenes)),
-            model_sha256=str(self.of.facts["settings"]["checkpoint_sha256"]),
+            model_sha256=str(self.of.facts["settings"]["checkpoint_sha256"]) if self.learned else "",
             run_id=self.of.cube_sha256[:_RUN_ID],
         )
 
-    def _scenes(self, tally: Tally) -> dict[str, str]:
-        """The rule of the offset by id, of each scene that its blocks were made of."""
-        said = (scene for unit in tally.units for scene in self.of.records[unit].scenes)
-        return {scene["id"]: str(scene.get("rule", "")) for scene in said if "quarantined" not in scene}
 
+def confidence(probability: float | None, looks: int) -> str:
+    """How sure the map is of a landslide, by mean probability and median looks; one of `CONFIDENCES`.
 
-def confidence(probability: float, looks: int) -> str:
-    """How sure the map is of a landslide, by mean probability and median looks; one of `CONFIDENCES`."""
+    Of a candidate, which has no probability (None), by its looks alone, and never ``high``.
+    """
     low, medium, high = CONFIDENCES
+    if probability is None:
+        return low if looks < LOW_LOOKS else medium
     if probability < LOW_PROBABILITY or looks < LOW_LOOKS:
         return low
     return high if probability >= HIGH_PROBABILITY and looks >= HIGH_LOOKS else medium
@@ -158,22 +163,29 @@ def _excluded(tally: Tally) -> Exclusion:
     return found | Exclusion.WATER if 2 * tally.water >= tally.pixels else found
 
 
-def _advised(looks: int, scenes: dict[str, str], low_sun: frozenset[str]) -> Advisory:
-    found = Advisory(0)
-    if looks <= 1:
-        found |= Advisory.ONE_LOOK
-    if any(INCONCLUSIVE in rule for rule in scenes.values()):
-        found |= Advisory.OFFSET_INCONCLUSIVE
-    if not low_sun.isdisjoint(scenes):
-        found |= Advisory.LOW_SUN
-    return found
+def _advised(looks: int, scenes: dict[str, str], low: frozenset[str]) -> Advisory:
+    found = advised(scenes, low)
+    return found | Advisory.ONE_LOOK if looks <= 1 else found
 
 
-def _sun(item: Mapping[str, Any]) -> float | None:
-    try:
-        return sun_elevation(item)
-    except (ValueError, TypeError):  # said in words, as nothing else of a scene that was used needs it
+def _changed(tally: Tally, *, learned: bool) -> tuple[str | None, str | None]:
+    """One of `CHANGES` and one of `WITNESSES`; None where nothing was asked of the time before."""
+    if tally.change is None:
+        return None, None
+    new, only_after, candidate = CHANGES
+    network, both, vegetation = WITNESSES
+    if not learned:
+        return candidate, vegetation
+    return (
+        new if 2 * tally.change.both >= tally.pixels else only_after,
+        both if 2 * tally.change.lost >= tally.pixels else network,
+    )
+
+
+def _rdndvi(tally: Tally) -> float | None:
+    if tally.change is None or not tally.change.rdndvi:
         return None
+    return round(median(tally.change.rdndvi) * SCALE, 2)
 
 
 def _last_clear_day_before(tally: Tally) -> date | None:

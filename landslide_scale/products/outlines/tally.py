@@ -10,10 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landslide_scale.bands import NEVER, Reason
+from landslide_scale.change.rdndvi import FILL
 from landslide_scale.cube.arrays import Layer
+from landslide_scale.products.marks import Marked
 
 NOT_ALL = -1
 """Instead of a day: not every pixel was seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeTally:
+    """What pixels say of the time before.
+
+    Attributes:
+        both: How many were seen before too.
+        lost: How many lost vegetation.
+        rdndvi: Pixels by the stored step of rdNDVI, where it is known.
+    """
+
+    both: int
+    lost: int
+    rdndvi: Counter[int]
+
+    def __add__(self, other: ChangeTally) -> ChangeTally:
+        return ChangeTally(both=self.both + other.both, lost=self.lost + other.lost, rdndvi=self.rdndvi + other.rdndvi)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +50,7 @@ class Tally:
         before: Of each earlier window, the oldest of the days on which its pixels were seen clear, days since 1970;
             `NOT_ALL` unless every pixel was observed there, and none was landslide.
         units: Ids of the units they are of.
+        change: What they say of the time before, where that was asked.
     """
 
     pixels: int
@@ -41,6 +62,7 @@ class Tally:
     water: int
     before: tuple[int, ...]
     units: frozenset[str]
+    change: ChangeTally | None = None
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -53,17 +75,23 @@ class Tally:
             water=self.water + other.water,
             before=tuple(map(min, self.before, other.before)),
             units=self.units | other.units,
+            change=None if self.change is None or other.change is None else self.change + other.change,
         )
 
     @property
     def median_looks(self) -> int:
         """Median of the clear observations; of two in the middle, the smaller."""
-        below = 0
-        for looks, pixels in sorted(self.looks.items()):
-            below += pixels
-            if 2 * below >= self.pixels:
-                return looks
-        raise AssertionError("a landslide has pixels")
+        return median(self.looks)
+
+
+def median(values: Counter[int]) -> int:
+    """Of pixels by value, at least one; of two in the middle, the smaller."""
+    below, half = 0, values.total() / 2
+    for value, pixels in sorted(values.items()):
+        below += pixels
+        if below >= half:
+            return value
+    raise AssertionError("a landslide has pixels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +105,7 @@ class Seen:
         before: (H, W) of each earlier window, the day on which a pixel was seen clear and no landslide, days since
             1970; `NOT_ALL` elsewhere.
         units: Ids of their units from west to east, all as wide.
+        marked: What their pixels say of the time before, where that was asked.
     """
 
     layer: Layer
@@ -84,6 +113,7 @@ class Seen:
     water: NDArray[np.bool_] | None
     before: Sequence[NDArray[np.int64]]
     units: Sequence[str]
+    marked: Marked | None = None
 
 
 def landslide(layer: Layer, step: int) -> NDArray[np.bool_]:
@@ -120,6 +150,14 @@ def tallies(seen: Seen, numbers: NDArray[np.int32], count: int) -> list[Tally]:
     before = [np.minimum.reduceat(sorted_by_part(days), starts) for days in seen.before]
     columns = np.nonzero(inside)[1][order] // (numbers.shape[1] // len(seen.units))
     units = [frozenset(seen.units[place] for place in np.unique(some)) for some in np.split(columns, starts[1:])]
+    changes: list[ChangeTally | None] = [None] * count
+    if seen.marked is not None:
+        both, lost = (np.add.reduceat(sorted_by_part(one), starts) for one in (seen.marked.both, seen.marked.lost))
+        rdndvi = np.split(sorted_by_part(seen.marked.rdndvi), starts[1:])
+        changes = [
+            ChangeTally(both=int(both[number]), lost=int(lost[number]), rdndvi=Counter(some[some != FILL].tolist()))
+            for number, some in enumerate(rdndvi)
+        ]
     steps, highest = np.add.reduceat(probability, starts), np.maximum.reduceat(probability, starts)
     latest = np.maximum.reduceat(newest, starts)
     return [
@@ -133,6 +171,7 @@ def tallies(seen: Seen, numbers: NDArray[np.int32], count: int) -> list[Tally]:
             water=int(water[number]),
             before=tuple(int(days[number]) for days in before),
             units=units[number],
+            change=changes[number],
         )
         for number in range(count)
     ]

@@ -14,6 +14,9 @@ LEAST_AREA_M2 = 400.0
 STEPS = round(1 / PROBABILITY_SCALE)
 """How a probability of 1 is stored."""
 
+UNREACHED = 256
+"""A step that no stored byte comes to, the fill included."""
+
 _ROUNDING = 1e-9
 
 
@@ -22,16 +25,16 @@ class Wanted:
     """What makes a pixel landslide, and which landslides become polygons.
 
     Attributes:
-        threshold: Probability from which on a pixel is landslide, in (0, 1).
+        threshold: Probability from which on a pixel is landslide, in (0, 1); None of a scan without a network.
         least_area_m2: Landslides of a smaller area are counted, and left out. By pixels times their side squared, so
             that the same pixels are enough wherever in a zone they lie; the ellipsoid's area differs by up to 0.2 %.
     """
 
-    threshold: float
+    threshold: float | None
     least_area_m2: float = LEAST_AREA_M2
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1:
+        if self.threshold is not None and not 0 < self.threshold < 1:
             raise InvalidConfigError(
                 f"threshold {self.threshold}", expected="a probability between 0 and 1, both open", key="--threshold"
             )
@@ -42,10 +45,12 @@ class Wanted:
 
     @property
     def step(self) -> int:
-        """The smallest stored step of probability that is not below the threshold, 1 to 250.
+        """The smallest stored step of probability that is not below the threshold, 1 to 250; else `UNREACHED`.
 
         The cube stores probabilities in steps of 0.004, rounded to the nearest: a pixel of 0.499 is stored as 0.5.
         """
+        if self.threshold is None:
+            return UNREACHED
         return max(1, math.ceil(self.threshold * STEPS - _ROUNDING))
 
 

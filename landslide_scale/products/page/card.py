@@ -45,6 +45,10 @@ def _probability(value: float) -> str:
     return f"{value:.2f}"
 
 
+def _hundredths(value: float) -> str:
+    return f"{value:+.0f} %"
+
+
 def _degrees(value: float) -> str:
     return f"{value:.0f}°"
 
@@ -86,6 +90,9 @@ COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "prob_mean": ("probability, mean", _probability),
     "prob_max": ("probability, largest", _probability),
     "confidence": ("confidence", _plain),
+    "change": ("change", _plain),
+    "rdndvi": ("change of NDVI (rdNDVI, median)", _hundredths),
+    "witnesses": ("witnesses", _plain),
     "looks": ("clear observations (median)", _whole),
     "date_min": ("last clear day before it", _day),
     "date_max": ("newest clear day", _day),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from landslide_scale.bands import Reason
 from landslide_scale.inspection.status import Status, status
@@ -16,6 +17,7 @@ from landslide_scale.region.polygons import area_km2
 
 UNKNOWN = "not known"
 M2_PER_KM2 = 1e6
+_WITHOUT_NETWORK = 3  # lines of areas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +81,16 @@ def _areas(of: Scanned, found: Status) -> list[Figure]:
         "landslides expected on observed ground, km²": [UNKNOWN if one is None else f"{one:,.2f}" for one in expected],
         "range of that (5 to 95 %), km²": ranges,
     }
+    if not of.learned:  # nothing is expected of what no network looked at
+        lines = dict(islice(lines.items(), _WITHOUT_NETWORK))
     return [Figure(name=name, values=tuple(values)) for name, values in lines.items()]
 
 
 def _landslides(of: Scanned, picked: Picked) -> list[Figure]:
     totals = [picked.totals[window.days] for window in of.windows]
+    mapped = "landslides mapped" if of.learned else "candidates of vegetation loss"
     lines = {
-        "landslides mapped": [f"{one.count:,}" for one in totals],
+        mapped: [f"{one.count:,}" for one in totals],
         "their area, km²": [f"{one.area_m2 / M2_PER_KM2:,.3f}" for one in totals],
         "smallest of them, m²": [f"{one.smallest_m2:,.0f}" if one.count else "none" for one in totals],
         "log10 of their number": [f"{math.log10(one.count):.2f}" if one.count else "none" for one in totals],

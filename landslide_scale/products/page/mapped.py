@@ -36,6 +36,7 @@ def _layer(layer: MapLayer) -> dict[str, Any]:
         "opacity": layer.opacity,
         "address": layer.picture.address,
         "bounds": _bounds(layer.picture.frame),
+        **({} if layer.shown else {"hidden": True}),
     }
 
 

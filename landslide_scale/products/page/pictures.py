@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from landslide_scale.cube.arrays import Layer
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.products.page.colours import COVERAGE, PROBABILITY, Palette
 from landslide_scale.products.page.frame import Frame, framed, shown, turn
+from landslide_scale.products.plane import Plane
 from landslide_scale.products.scanned import Scanned
 
 LARGEST_SIDE = 4096
@@ -103,6 +105,19 @@ def drawn(of: Scanned, layer: int, at: Scale) -> Drawn:
         for picture, whole in zip((probability, coverage), zone, strict=True):
             np.maximum(picture, warped(whole, lattice, coarse, at), out=picture)
     return Drawn(probability=probability, coverage=coverage, km2=km2)
+
+
+def pictured_plane(of: Scanned, plane: Plane, paint: Callable[[NDArray[Any]], Indexes], at: Scale) -> Indexes:
+    """What is made of two layers, painted; of several pixels the largest index is shown."""
+    picture = np.zeros(at.frame.shape, np.uint8)
+    for lattice, extent in of.extents.items():
+        coarse = coarse_box(extent, at.factor)
+        zone = np.zeros(coarse.shape, np.uint8)
+        for place in of.done:
+            if place.lattice == lattice and place.layer == plane.layer:
+                _keep_largest(zone, coarse, place.box, paint(plane.read(lattice, place.box)), at.factor)
+        np.maximum(picture, warped(zone, lattice, coarse, at), out=picture)
+    return picture
 
 
 def coarse_box(extent: PixelBox, factor: int) -> PixelBox:

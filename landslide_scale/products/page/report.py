@@ -14,43 +14,45 @@ from markupsafe import Markup
 
 from landslide_scale.bands import Reason
 from landslide_scale.products.page import colours
+from landslide_scale.products.page.comparison import Comparison
 from landslide_scale.products.page.figures import figures
 from landslide_scale.products.page.layers import pictured
 from landslide_scale.products.page.listing import HEADS, listing
 from landslide_scale.products.page.mapped import mapped
 from landslide_scale.products.page.origin import MOST_NAMED, origin
-from landslide_scale.products.page.passes import passes
 from landslide_scale.products.page.pick import Row, picked
 from landslide_scale.products.page.pictures import png
+from landslide_scale.products.passes import passes
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.storage.files import write_whole
 
 _RESOURCES = files("landslide_scale.products.page") / "resources"
 
 
-def report(of: Scanned, polygons: Iterable[Row], path: Path) -> None:
+def report(of: Scanned, polygons: Iterable[Row], path: Path, comparison: Comparison | None = None) -> None:
     """Write the report of a scan, whole or not at all.
 
     Args:
         of: The scan.
         polygons: Its landslides: columns by name, `geometry` among them, as :meth:`Landslide.row` gives them.
         path: Of the page.
+        comparison: Two layers that were compared.
 
     Raises:
         InvalidInputError: A landslide is of no window of the scan, or its ground is beyond Web Mercator.
         BrokenRunError: The page cannot be written.
     """
-    write_whole(str(path), page(of, polygons).encode())
+    write_whole(str(path), page(of, polygons, comparison).encode())
 
 
-def page(of: Scanned, polygons: Iterable[Row]) -> str:
+def page(of: Scanned, polygons: Iterable[Row], comparison: Comparison | None = None) -> str:
     """The report of a scan as HTML; the same for the same scan and landslides.
 
     Raises:
         InvalidInputError: As for :func:`report`.
     """
     found = picked(polygons, [window.days for window in of.windows])
-    seen = pictured(of)
+    seen = pictured(of, comparison.planes if comparison else ())
     scripts = [_resource("leaflet/leaflet.js"), _resource("report.js")]
     styles = [_resource("leaflet/leaflet.css"), _resource("report.css")]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -67,7 +69,9 @@ def page(of: Scanned, polygons: Iterable[Row]) -> str:
         seen=seen,
         shades=png(np.arange(1, len(colours.PROBABILITY.colours), dtype=np.uint8)[None], colours.PROBABILITY),
         legend=colours.legend(reason for one in seen.km2 for reason in Reason if one[reason]),
-        threshold=of.threshold,
+        learned=of.learned,
+        comparison=comparison,
+        threshold=of.threshold if of.learned else None,
         passes=passes(of),
         origin=origin(of),
         most=MOST_NAMED,

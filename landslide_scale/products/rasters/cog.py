@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
@@ -18,15 +19,15 @@ from rasterio._err import CPLE_BaseError  # what GDAL says of a copy; rasterio h
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as Piece
 
-from landslide_scale.cube.arrays import BY_NAME
+from landslide_scale.cube.arrays import BY_NAME, Variable
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.products.classes import REASONS
+from landslide_scale.products.classes import REASONS, Shown
+from landslide_scale.products.plane import Plane, Read
 from landslide_scale.products.rasters.levels import joined, settle, write_coarser, write_level
-from landslide_scale.products.rasters.pyramid import Halving, largest, mean, most_frequent, shapes
+from landslide_scale.products.rasters.pyramid import Halving, largest, mean, most_frequent, shapes, smallest
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.redaction import keep_log_clean
-from landslide_scale.scan.settings import NONE
 
 keep_log_clean("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err")
 
@@ -44,6 +45,8 @@ _COG = {
 }
 _HALVED: dict[str, Halving] = dict.fromkeys(BY_NAME, largest) | {"reason": most_frequent}
 """Of a cube's variables; of kept bands, which are there to be looked at, the mean."""
+
+_COARSER: dict[str, Halving] = {"largest": largest, "smallest": smallest}
 
 
 def write_raster(of: Scanned, lattice: Lattice, layer: int, variable: str, path: Path) -> None:
@@ -63,20 +66,66 @@ def write_raster(of: Scanned, lattice: Lattice, layer: int, variable: str, path:
         BrokenRunError: There is no room for it, the cube's storage refuses, or what it holds is damaged.
         StorageAwayError: The cube's storage was away for longer than one is patient.
     """
+    drawn = _Drawn(
+        lattice=lattice,
+        variable=of.variables[variable],
+        read=lambda zone, box: of.read_one(zone, box, layer, variable),
+        halved=_HALVED.get(variable, mean),
+        classes=REASONS if variable == "reason" else {},
+    )
+    _write(of, layer, drawn, {}, path)
+
+
+def write_plane(of: Scanned, lattice: Lattice, plane: Plane, path: Path) -> None:
+    """The same of a number that is made of the cube.
+
+    Args:
+        of: The scan.
+        lattice: Of the zone.
+        plane: What is written.
+        path: Where it goes, as for :func:`write_raster`.
+
+    Raises:
+        BrokenRunError: As for that.
+        StorageAwayError: As for that.
+    """
+    drawn = _Drawn(
+        lattice=lattice,
+        variable=plane.variable,
+        read=plane.read,
+        halved=_COARSER[plane.coarser],
+        classes=plane.classes,
+    )
+    _write(of, plane.layer, drawn, plane.said, path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Drawn:
+    """What one raster shows."""
+
+    lattice: Lattice
+    variable: Variable
+    read: Read
+    halved: Halving
+    classes: Mapping[int, Shown]
+
+
+def _write(of: Scanned, layer: int, drawn: _Drawn, said: Mapping[str, str], path: Path) -> None:
+    extent = of.extents[drawn.lattice]
     with _writing(path), rasterio.Env(**_GDAL):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
-            levels = _levels(of, lattice, layer, variable, Path(scratch))
-            _describe(levels[0], of, layer, variable)
+            levels = _levels(drawn, extent, Path(scratch))
+            _describe(levels[0], of, layer, drawn, said)
             whole, finished = Path(scratch, "whole.vrt"), Path(scratch, "finished.tif")
             joined(whole, levels)
-            rasterio.shutil.copy(whole, finished, **_COG, blocksize=_tile(of.extents[lattice].shape))
+            rasterio.shutil.copy(whole, finished, **_COG, blocksize=_tile(extent.shape))
             settle(finished)
             finished.replace(path)
 
 
-def _levels(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Path) -> list[Path]:
-    extent, known = of.extents[lattice], of.variables[variable]
+def _levels(drawn: _Drawn, extent: PixelBox, folder: Path) -> list[Path]:
+    lattice, known = drawn.lattice, drawn.variable
     rows, cols = extent.shape
     profile = {
         "height": rows,
@@ -87,22 +136,23 @@ def _levels(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Pa
         "transform": rasterio.Affine(*lattice.transform(extent)),
     }
     levels = [folder / f"{number}.tif" for number, _ in enumerate(shapes(extent.shape))]
-    write_level(levels[0], profile, partial(_stored, of, lattice, layer, variable))
+    write_level(levels[0], profile, partial(_stored, drawn, extent))
     for finer, coarser in pairwise(levels):
-        write_coarser(coarser, finer, _HALVED.get(variable, mean))
+        write_coarser(coarser, finer, drawn.halved)
     return levels
 
 
-def _stored(of: Scanned, lattice: Lattice, layer: int, variable: str, piece: Piece) -> NDArray[Any]:
-    extent = of.extents[lattice]
+def _stored(drawn: _Drawn, extent: PixelBox, piece: Piece) -> NDArray[Any]:
     row, col = extent.row_start + piece.row_off, extent.col_start + piece.col_off
     box = PixelBox(row_start=row, row_stop=row + piece.height, col_start=col, col_stop=col + piece.width)
-    return of.read_one(lattice, box, layer, variable)
+    return drawn.read(drawn.lattice, box)
 
 
-def _describe(path: Path, of: Scanned, layer: int, variable: str) -> None:
-    said = of.variables[variable].attributes
-    window = of.windows[layer]
+def _describe(path: Path, of: Scanned, layer: int, drawn: _Drawn, more: Mapping[str, str]) -> None:
+    said, window = drawn.variable.attributes, of.windows[layer]
+    network = {"MODEL": "none"}
+    if of.learned:
+        network = {"THRESHOLD": of.threshold, "MODEL_SHA256": of.said["checkpoint_sha256"]}
     with rasterio.open(path, "r+") as target:
         target.set_band_description(1, said["long_name"])
         target.scales = (said.get("scale_factor", 1.0),)
@@ -111,20 +161,15 @@ def _describe(path: Path, of: Scanned, layer: int, variable: str) -> None:
         target.update_tags(
             TIFFTAG_SOFTWARE=f"landslide-scale {version('landslide-scale')}",
             TIFFTAG_IMAGEDESCRIPTION=f"{said['long_name']}, {window.days}: {CAUTION}",
-            VARIABLE=variable,
+            VARIABLE=drawn.variable.name,
             WINDOW=window.instants,
+            **network,
             CUBE_SHA256=of.cube_sha256,
-            **_of_model(of),
+            **more,
         )
-        if variable == "reason":
-            target.write_colormap(1, {int(code): (*shown.colour, 255) for code, shown in REASONS.items()})
+        if drawn.classes:
+            target.write_colormap(1, {int(code): (*shown.colour, 255) for code, shown in drawn.classes.items()})
     settle(path)
-
-
-def _of_model(of: Scanned) -> dict[str, Any]:
-    if not of.predicted:
-        return {"MODEL": NONE}
-    return {"THRESHOLD": of.threshold, "MODEL_SHA256": of.said["checkpoint_sha256"]}
 
 
 def _tile(shape: tuple[int, int]) -> int:

@@ -27,6 +27,14 @@ def largest(values: NDArray[Any], nodata: int) -> NDArray[Any]:
     return np.where(seen.any(axis=0), most, nodata).astype(values.dtype)
 
 
+def smallest(values: NDArray[Any], nodata: int) -> NDArray[Any]:
+    """The smallest of each four: of a change, the greatest loss."""
+    four = _fours(values, nodata)
+    seen = four != nodata
+    least = np.where(seen, four, np.iinfo(values.dtype).max).min(axis=0)
+    return np.where(seen.any(axis=0), least, nodata).astype(values.dtype)
+
+
 def mean(values: NDArray[Any], nodata: int) -> NDArray[Any]:
     """The mean of each four, to the nearest whole number."""
     four = _fours(values, nodata)

@@ -6,7 +6,7 @@ At full resolution the rim of every cloud would be a polygon; what is asked of s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import ceil
@@ -73,13 +73,17 @@ def cell_side(lattice: Lattice) -> int:
     return min(sides, key=lambda side: abs(side * lattice.resolution - CELL_M))
 
 
-def not_observed(scanned: Scanned) -> Iterator[Patch]:
+def not_observed(scanned: Scanned, layers: Sequence[int] | None = None) -> Iterator[Patch]:
     """Ground of the region that holds no probability, by the reason; polygons end at rows of blocks.
 
     A cell counts where more than half of its pixels that are asked for hold none; the reason is the commonest, of
     equals that of the smaller code.
+
+    Args:
+        scanned: The scan.
+        layers: Indexes of windows; by default all.
     """
-    for layer, lattice, rows in _layers(scanned):
+    for layer, lattice, rows in _layers(scanned, range(len(scanned.windows)) if layers is None else layers):
         for row in rows:
             for code, ground in sorted(row.unseen.items()):
                 what = Reason(code).name.lower().replace("_", " ")
@@ -88,7 +92,7 @@ def not_observed(scanned: Scanned) -> Iterator[Patch]:
 
 def near_snow(scanned: Scanned) -> Iterator[Patch]:
     """Ground of the region within `SNOW_NEAR_M` of a cell with snow or ice in it; polygons end at rows of blocks."""
-    for layer, lattice, rows in _layers(scanned):
+    for layer, lattice, rows in _layers(scanned, range(len(scanned.windows))):
         held = {row.number: row.snow for row in rows}
         reach = ceil(SNOW_NEAR_M / (lattice.block * lattice.resolution))
         extent = scanned.extents[lattice]
@@ -101,9 +105,9 @@ def near_snow(scanned: Scanned) -> Iterator[Patch]:
             yield from _patches(scanned, layer, lattice, ground, f"snow or ice within {SNOW_NEAR_M} m")
 
 
-def _layers(scanned: Scanned) -> Iterator[tuple[int, Lattice, Iterator[_Row]]]:
+def _layers(scanned: Scanned, layers: Sequence[int]) -> Iterator[tuple[int, Lattice, Iterator[_Row]]]:
     """Each layer and zone with its rows of blocks that have something to say."""
-    for layer in range(len(scanned.windows)):
+    for layer in layers:
         for lattice in sorted(scanned.extents, key=lambda one: one.zone.epsg):
             yield layer, lattice, _rows(scanned, layer, lattice)
 

@@ -9,11 +9,13 @@ import pyarrow as pa
 import shapely
 
 from landslide_scale.products.landslide import (
+    CHANGES,
     COLUMNS,
     CONFIDENCES,
     GEOMETRY,
     STATUSES,
     VERDICT_REASONS,
+    WITNESSES,
     Landslide,
 )
 
@@ -26,6 +28,8 @@ DOMAINS: Mapping[str, tuple[str, ...]] = {
     "confidence": CONFIDENCES,
     "status": STATUSES,
     "verdict_reason": ("", *VERDICT_REASONS),
+    "change": CHANGES,
+    "witnesses": WITNESSES,
 }
 """What may stand in a column; elsewhere anything of its type."""
 
@@ -37,8 +41,8 @@ MEANINGS: Mapping[str, str] = {
     "area_m2": "geodesic area of the pixels' outline on WGS 84, square metres",
     "length_m": "longer side of the smallest rectangle around it, metres",
     "width_m": "shorter side of the smallest rectangle around it, metres",
-    "prob_mean": "mean of its pixels' probabilities, 0 to 1",
-    "prob_max": "largest of its pixels' probabilities, 0 to 1",
+    "prob_mean": "mean of its pixels' probabilities, 0 to 1; none of a candidate",
+    "prob_max": "largest of its pixels' probabilities, 0 to 1; none of a candidate",
     "confidence": "class of how sure the map is of it",
     "looks": "clear observations, median of its pixels",
     "date_min": "last day it was seen clear without being one, where known",
@@ -58,6 +62,10 @@ MEANINGS: Mapping[str, str] = {
     "verdict": "for the analyst, in words",
     "verdict_reason": "why an analyst rejects it",
     "reviewer": "who said so",
+    "change": "whether it is new since the layer before, where one was asked; a candidate lost vegetation, and no "
+    "network looked at it",
+    "rdndvi": "relative change of NDVI since then, hundredths, median of its pixels; below 0 where plants were lost",
+    "witnesses": "what says so: the network, the loss of vegetation, or both",
 }
 """Of each column, for whoever opens a file."""
 
@@ -74,7 +82,7 @@ _TYPES: Mapping[str, pa.DataType] = {
 } | dict.fromkeys(
     (
         *("area_m2", "length_m", "width_m", "prob_mean", "prob_max"),
-        *("elevation_m", "slope_deg", "aspect_deg"),
+        *("elevation_m", "slope_deg", "aspect_deg", "rdndvi"),
     ),
     _REAL,
 )

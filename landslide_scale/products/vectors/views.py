@@ -42,6 +42,7 @@ class View:
 
 _INVENTORY = "'landslide-scale run ' || l.run_id"
 _COMMENT = "'preliminary, not field-validated; confidence ' || l.confidence || ', ' || l.status"
+_KIND = "CASE WHEN l.change = 'candidate' THEN 'Landslide candidate' ELSE 'Landslide' END"
 
 USGS_CONFIDENCE = "CASE WHEN l.status = 'rejected' THEN NULL WHEN l.status = 'confirmed' THEN 5 "
 USGS_CONFIDENCE += "WHEN l.confidence = 'high' THEN 3 WHEN l.confidence = 'medium' THEN 2 ELSE 1 END"
@@ -55,7 +56,7 @@ VIEWS = (
             ("event_name", "TEXT", "e.name"),
             ("event_date", DAY, "e.date"),
             ("epicentral_country", "TEXT", "e.country"),
-            ("type", "TEXT", "'Landslide'"),
+            ("type", "TEXT", _KIND),
             ("area", "REAL", "l.area_m2"),
             ("description", "TEXT", "l.verdict"),
             ("volume", "REAL", "NULL"),
@@ -87,7 +88,7 @@ VIEWS = (
         description="As Copernicus EMS rapid mapping (JRC121741, 2020) has it; area in ha; dmg_src_id: the first scene",
         columns=(
             ("event_type", "TEXT", "'6-Mass Movement'"),
-            ("obj_desc", "TEXT", "'Landslide'"),
+            ("obj_desc", "TEXT", _KIND),
             ("det_method", "TEXT", "'Automatic extraction'"),
             ("notation", "TEXT", _COMMENT),
             ("dmg_src_id", "INTEGER", "s.src_id"),
@@ -100,7 +101,7 @@ VIEWS = (
         columns=(
             ("ev_id", "INTEGER", "l.fid"),
             ("ev_date", DAY, "e.date"),
-            ("ev_title", "TEXT", "coalesce(e.name || ', ', '') || 'landslide ' || l.id"),
+            ("ev_title", "TEXT", "coalesce(e.name || ', ', '') || lower(" + _KIND + ") || ' ' || l.id"),
             ("ls_trig", "TEXT", "coalesce(e.trigger, 'unknown')"),
             ("ctry_name", "TEXT", "e.country"),
             ("method", "TEXT", "'automatic'"),

@@ -21,9 +21,9 @@ from landslide_scale.errors import InvalidInputError
 from landslide_scale.products.bits import Advisory, Exclusion
 from landslide_scale.products.landslide import COLUMNS, GEOMETRY
 from landslide_scale.products.page import card, pick, pictures
-from landslide_scale.products.page.passes import passes_of
 from landslide_scale.products.page.pick import picked
 from landslide_scale.products.page.report import page, report
+from landslide_scale.products.passes import passes_of
 from landslide_scale.products.scanned import Scanned, scanned
 
 HOSTILE = "</script><img src=x onerror=alert(1)>&amp;'\""

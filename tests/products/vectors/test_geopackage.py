@@ -143,7 +143,8 @@ def test_columns_say_what_they_mean_and_what_may_stand_in_them(package: Path):
     domain = rows(package, "SELECT value FROM gpkg_data_column_constraints WHERE constraint_name = 'verdict_reason'")
     assert {value for (value,) in domain} == {"", *VERDICT_REASONS}
     with_domain = rows(package, "SELECT column_name FROM gpkg_data_columns WHERE constraint_name IS NOT NULL")
-    assert sorted(with_domain) == [("confidence",), ("status",), ("verdict_reason",)]
+    said = ["change", "confidence", "status", "verdict_reason", "witnesses"]
+    assert sorted(with_domain) == [(name,) for name in said]
     described = {name for (name,) in rows(package, "SELECT column_name FROM gpkg_data_columns WHERE description > ''")}
     assert described == set(pyogrio.read_info(package, layer="landslides")["fields"])
 

@@ -67,7 +67,7 @@
     for (const layer of data.layers.filter((one) => one.window === window).reverse()) {
       const overlay = picture(layer, "pictures").setZIndex(data.layers.indexOf(layer) + 1);
       const set = (opacity) => overlay.setOpacity(opacity);
-      rows.append(row(layer.name, window, layer.opacity, window === newest, switching(overlay), set).element);
+      rows.append(row(layer.name, window, layer.opacity, window === newest && !layer.hidden, switching(overlay), set).element);
     }
     byId("layers").append(rows);
   }
@@ -111,7 +111,7 @@
     data.layers.forEach((layer, index) => byId(side).append(made("option", { value: String(index) }, words(layer))));
     byId(side).addEventListener("change", compare);
   }
-  const last = data.layers.length - 1;
+  const last = data.layers.map((layer) => !layer.hidden).lastIndexOf(true);
   const before = data.layers.findIndex((layer) => layer.name === data.layers[last].name);
   byId("left").value = String(before === last ? 0 : before);
   byId("right").value = String(last);

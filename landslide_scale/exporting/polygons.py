@@ -1,0 +1,120 @@
+"""The polygons of a scan as a product, and what is written from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import shapely
+
+from landslide_scale.errors import InvalidInputError
+from landslide_scale.exporting.bench import at_hand
+from landslide_scale.exporting.inheriting import Inheriting
+from landslide_scale.exporting.product import Product, single
+from landslide_scale.exporting.shown import Shown
+from landslide_scale.products import names
+from landslide_scale.products.landslide import Landslide
+from landslide_scale.products.outlines.landslides import landslides
+from landslide_scale.products.outlines.wanted import Wanted
+from landslide_scale.products.scanned import Scanned
+from landslide_scale.products.vectors.geojson import write_geojson
+from landslide_scale.products.vectors.geopackage import write_geopackage
+from landslide_scale.products.vectors.geoparquet import write_geoparquet
+from landslide_scale.products.vectors.touching import touching
+from landslide_scale.products.vectors.userlayers import UserLayer
+from landslide_scale.storage.rundir import RunDirectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Polygons:
+    """What polygons are drawn of, and by what.
+
+    Attributes:
+        of: The scan.
+        wanted: From which probability on, and how large.
+        layers: Ground of the user's, which they may touch.
+        shown: Two layers that are compared; None where each is drawn by itself.
+        inheriting: Whose ids and verdicts they have; None of a map that stands alone.
+    """
+
+    of: Scanned
+    wanted: Wanted
+    layers: Sequence[UserLayer]
+    shown: Shown | None
+    inheriting: Inheriting | None
+
+    @property
+    def product(self) -> Product:
+        """The step that draws them."""
+        return Product(
+            name=names.POLYGONS,
+            kind="vector",
+            make=single(names.POLYGONS, self.write),
+            settings={
+                **asdict(self.wanted),
+                "layers": {layer.name: _sha256(layer) for layer in self.layers},
+                **({} if self.shown is None else self.shown.settings),
+                **({} if self.inheriting is None else {"heritage": self.inheriting.told}),
+            },
+            pixels=self.of.pixels,
+        )
+
+    def write(self, path: Path) -> None:
+        """Draw them, and write them as GeoParquet."""
+        left_out: dict[str, Mapping[str, Any]] = {}
+        said = {
+            **asdict(self.wanted),
+            "left_out": left_out,
+            "units_missing": len(self.of.missing),
+            "layers": {layer.name: layer.said for layer in self.layers},
+            **({} if self.shown is None else self.shown.said),
+        }
+        them = touching(self._found(left_out), self.layers)
+        if self.inheriting is None:
+            write_geoparquet(them, path, said)
+            return
+        with at_hand(self.inheriting.target, names.POLYGONS, path.parent) as earlier:
+            words = {"known_again": self.inheriting.words}
+            write_geoparquet(them, path, said | words, self.inheriting.revision(earlier))
+
+    def _found(self, left_out: dict[str, Mapping[str, Any]]) -> Iterator[Landslide]:
+        """All of them; of each layer what was left out."""
+        marks = None if self.shown is None else self.shown.compared
+        asked = range(len(self.of.windows)) if self.shown is None else [self.shown.compared.how.after]
+        for layer in asked:
+            of_layer = landslides(self.of, layer, self.wanted, marks)
+            yield from of_layer
+            left_out[self.of.windows[layer].days] = asdict(of_layer.left_out)
+
+
+def from_polygons(of: Scanned, target: RunDirectory) -> list[Product]:
+    """The polygons in other formats."""
+
+    def geopackage(path: Path) -> None:
+        with at_hand(target, names.POLYGONS, path.parent) as polygons:
+            write_geopackage(polygons, of, path)
+
+    def geojson(folder: Path) -> str:
+        with at_hand(target, names.POLYGONS, folder) as polygons:
+            try:
+                write_geojson(polygons, folder / names.GEOJSON)
+            except InvalidInputError as error:  # too large to be loaded at once
+                return str(error)
+        return ""
+
+    needs = (names.POLYGONS,)
+    made = single(names.GEOPACKAGE, geopackage)
+    return [
+        Product(name=names.GEOPACKAGE, kind="vector", make=made, needs=needs, pixels=of.pixels),
+        Product(name=names.GEOJSON, kind="vector", make=geojson, needs=needs),
+    ]
+
+
+def _sha256(layer: UserLayer) -> str:
+    digest = hashlib.sha256()
+    for piece in shapely.to_wkb(layer.pieces):
+        digest.update(piece)
+    return digest.hexdigest()
