@@ -95,11 +95,17 @@ def export(  # noqa: PLR0917 options, each by its name
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="Ground of your own, as roads=roads.gpkg; repeatable."),
     ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Of the scan: says where an elevation model of your own may be read from."),
+    ] = None,
 ) -> None:
     """Make rasters, polygons, a catalogue and a report of a scan; the same command goes on where one was stopped."""
     sys.exit(
         run_guarded(
-            lambda: _commands().export(run, to, only=only, threshold=threshold, min_area=min_area, layers=layer or []),
+            lambda: _commands().export(
+                run, to, only=only, threshold=threshold, min_area=min_area, layers=layer or [], config=config
+            ),
             kept="finished products are",
             by="the same command",
         )

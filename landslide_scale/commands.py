@@ -169,7 +169,14 @@ def verify(url: str, products: str | None) -> int:
 
 
 def export(
-    url: str, to: str | None, *, only: str, threshold: float | None, min_area: float | None, layers: Sequence[str]
+    url: str,
+    to: str | None,
+    *,
+    only: str,
+    threshold: float | None,
+    min_area: float | None,
+    layers: Sequence[str],
+    config: str | None = None,
 ) -> int:
     """Make the products of a scan; exit code 3 where units of it are missing."""
     told = {name: _given(file, input_place, "--layer") for name, file in layers_told(layers).items()}
@@ -180,6 +187,7 @@ def export(
         threshold=threshold,
         min_area_m2=LEAST_AREA_M2 if min_area is None else min_area,
         layers=told,
+        dem=None if config is None else load(ScanConfig, config).dem,
     )
     run = RunDirectory(_given(url, expanded if to else output_place, RUN_DIR))
     # A job is begun where there is a cluster; for anything else one would have to be started.

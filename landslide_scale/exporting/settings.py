@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.products import names
 from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
+from landslide_scale.stac.settings import DemConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class ExportSettings:
         threshold: Probability from which a pixel is landslide, in (0, 1); None for the checkpoint's.
         min_area_m2: Polygons smaller than this are left out, and counted; 0 keeps all.
         layers: Files of the user's own ground, by what they are: an address each.
+        dem: Where the elevation model of the run may be read from, beside what its profile says; the rest of it is
+            the run's own.
     """
 
     to: str | None = None
@@ -28,6 +31,7 @@ class ExportSettings:
     threshold: float | None = None
     min_area_m2: float = LEAST_AREA_M2
     layers: Mapping[str, str] = field(default_factory=dict)
+    dem: DemConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is out of range.

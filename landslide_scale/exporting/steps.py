@@ -18,6 +18,7 @@ from landslide_scale.exporting.product import Product, given, single
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.grid import Lattice
 from landslide_scale.products import names
+from landslide_scale.products.bits import FLAT_RULE
 from landslide_scale.products.catalogue.written import catalogue
 from landslide_scale.products.landslide import GEOMETRY, Landslide
 from landslide_scale.products.outlines.landslides import landslides
@@ -26,12 +27,14 @@ from landslide_scale.products.page.report import report
 from landslide_scale.products.rasters.cog import write_raster
 from landslide_scale.products.rasters.style import NAMES_ENDING, class_names, style
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.products.terrain import Elevations
 from landslide_scale.products.vectors.geojson import write_geojson
 from landslide_scale.products.vectors.geopackage import write_geopackage
 from landslide_scale.products.vectors.geoparquet import parts, write_geoparquet
 from landslide_scale.products.vectors.settings import UserLayersConfig
 from landslide_scale.products.vectors.touching import touching
 from landslide_scale.products.vectors.userlayers import UserLayer, user_layers
+from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
@@ -50,7 +53,7 @@ def steps(of: Scanned, settings: ExportSettings, target: RunDirectory) -> list[P
     threshold = of.threshold if settings.threshold is None else settings.threshold
     wanted = Wanted(threshold=threshold, least_area_m2=settings.min_area_m2)
     layers = user_layers(parse(UserLayersConfig, {name: {"file": file} for name, file in settings.layers.items()}))
-    of_map = [*_rasters(of), _polygons(of, wanted, layers), *_from_polygons(of, target)]
+    of_map = [*_rasters(of), _polygons(of, wanted, layers, settings.dem), *_from_polygons(of, target)]
     listed = Product(
         name=names.CATALOGUE,
         kind="stac",
@@ -82,32 +85,38 @@ def _raster(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Pa
     return ""
 
 
-def _polygons(of: Scanned, wanted: Wanted, layers: Sequence[UserLayer]) -> Product:
+def _polygons(of: Scanned, wanted: Wanted, layers: Sequence[UserLayer], dem: DemConfig | None) -> Product:
     return Product(
         name=names.POLYGONS,
         kind="vector",
-        make=single(names.POLYGONS, partial(_write_polygons, of, wanted, layers)),
+        make=single(names.POLYGONS, partial(_write_polygons, of, wanted, layers, dem)),
         settings={**asdict(wanted), "layers": {layer.name: _sha256(layer) for layer in layers}},
         pixels=_pixels(of),
     )
 
 
-def _write_polygons(of: Scanned, wanted: Wanted, layers: Sequence[UserLayer], path: Path) -> None:
+def _write_polygons(of: Scanned, wanted: Wanted, layers: Sequence[UserLayer], dem: DemConfig | None, path: Path) -> str:
+    """The polygons; what they lack of elevations."""
     left_out: dict[str, Mapping[str, Any]] = {}
-    said = {
+    elevations = Elevations(of, dem)
+    said: dict[str, Any] = {
         **asdict(wanted),
         "left_out": left_out,
         "units_missing": len(of.missing),
         "layers": {layer.name: layer.said for layer in layers},
+        **({"flat": FLAT_RULE} if elevations.wanted else {}),
     }
 
     def found() -> Iterator[Landslide]:
         for layer, window in enumerate(of.windows):
-            of_layer = landslides(of, layer, wanted)
+            of_layer = landslides(of, layer, wanted, elevations if elevations.wanted else None)
             yield from of_layer
             left_out[window.days] = asdict(of_layer.left_out)
+        if elevations.wanted:
+            said["elevations"] = elevations.lacking or "of the run's own elevation model"
 
     write_geoparquet(touching(found(), layers), path, said)
+    return elevations.lacking
 
 
 def _from_polygons(of: Scanned, target: RunDirectory) -> list[Product]:

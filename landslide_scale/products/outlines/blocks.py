@@ -15,10 +15,12 @@ from landslide_scale.bands import Reason
 from landslide_scale.grid import Block, Lattice, PixelBox
 from landslide_scale.imagery.mask import near
 from landslide_scale.products.bits import SNOW_NEAR_M
+from landslide_scale.products.outlines.relief import on_relief
 from landslide_scale.products.outlines.runs import runs_by_number
 from landslide_scale.products.outlines.sweep import BlockRows, Component, Piece
 from landslide_scale.products.outlines.tally import NOT_ALL, Seen, landslide, stable_days, tallies
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.products.terrain import Elevations
 from landslide_scale.scan.plan import Place
 
 PIXELS_AT_ONCE = 2048 * 2048
@@ -36,12 +38,14 @@ class ZoneLayer:
         lattice: The zone.
         layer: Index of the window.
         step: From which stored probability on a pixel is landslide.
+        elevations: Of the run; None of one without.
     """
 
     of: Scanned
     lattice: Lattice
     layer: int
     step: int
+    elevations: Elevations | None = None
 
     @cached_property
     def earlier(self) -> tuple[int, ...]:
@@ -81,7 +85,14 @@ class ZoneLayer:
             return None
         numbers = found.astype(np.int32, copy=False)
         before = [self._before(index, strip, box) for index in self.earlier]
-        seen = Seen(layer=layer, snow_near=self._snow_near(box), water=self._water(box), before=before, units=units)
+        seen = Seen(
+            layer=layer,
+            snow_near=self._snow_near(box),
+            water=self._water(box),
+            before=before,
+            units=units,
+            relief=on_relief(self.elevations, self.lattice, box, numbers, count),
+        )
         runs, said = runs_by_number(numbers, count, box), tallies(seen, numbers, count)
         parts = [Component(runs=(where,), tally=tally) for where, tally in zip(runs, said, strict=True)]
         return Piece(box=box, numbers=numbers, parts=tuple(parts))

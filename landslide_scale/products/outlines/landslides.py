@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, reduce
-from operator import add
+from operator import add, or_
 from typing import Any
 
 from shapely import MultiPolygon
@@ -22,6 +22,7 @@ from landslide_scale.products.outlines.sweep import connected
 from landslide_scale.products.outlines.tally import Tally
 from landslide_scale.products.outlines.wanted import STEPS, LeftOut, Wanted
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.products.terrain import Elevations
 from landslide_scale.stac.filters import sun_elevation
 from landslide_scale.stac.frozen import SCENES, load_items
 from landslide_scale.stac.radiometry import INCONCLUSIVE
@@ -38,7 +39,7 @@ _RUN_ID = 12
 _EPOCH = date(1970, 1, 1)
 
 
-def landslides(of: Scanned, layer: int, wanted: Wanted) -> Landslides:
+def landslides(of: Scanned, layer: int, wanted: Wanted, elevations: Elevations | None = None) -> Landslides:
     """The landslides of a layer, in an order that depends on the map alone.
 
     Landslide is what was observed with a stored probability of at least `wanted.step`; pixels that touch by a side or a
@@ -50,8 +51,9 @@ def landslides(of: Scanned, layer: int, wanted: Wanted) -> Landslides:
         of: The scan.
         layer: Index of the window.
         wanted: What makes a landslide, and how small it may be.
+        elevations: Of the run; without, nothing is known of elevation, slope, aspect and flat ground.
     """
-    return Landslides(of, layer, wanted)
+    return Landslides(of, layer, wanted, elevations)
 
 
 class Landslides(Iterator[Landslide]):
@@ -61,8 +63,9 @@ class Landslides(Iterator[Landslide]):
         left_out: What was smaller than the least area, so far: of the whole layer once all were given.
     """
 
-    def __init__(self, of: Scanned, layer: int, wanted: Wanted) -> None:
+    def __init__(self, of: Scanned, layer: int, wanted: Wanted, elevations: Elevations | None) -> None:
         self.left_out = LeftOut()
+        self._elevations = elevations
         self._facts = _Facts(of=of, layer=layer)
         self._wanted = wanted
         self._given = self._all()
@@ -73,7 +76,13 @@ class Landslides(Iterator[Landslide]):
     def _all(self) -> Iterator[Landslide]:
         of, held = self._facts.of, list[Part]()
         for lattice in sorted(of.extents, key=lambda one: one.zone):
-            zone = ZoneLayer(of=of, lattice=lattice, layer=self._facts.layer, step=self._wanted.step)
+            zone = ZoneLayer(
+                of=of,
+                lattice=lattice,
+                layer=self._facts.layer,
+                step=self._wanted.step,
+                elevations=self._elevations,
+            )
             for component in connected(zone.rows(), of.extents[lattice]):
                 part = Part.of(lattice, component)
                 if len(of.extents) > 1 and part.near_border:
@@ -132,6 +141,9 @@ class _Facts:
             looks=looks,
             date_min=_last_clear_day_before(tally),
             date_max=_day(tally.newest),
+            elevation_m=tally.relief.elevation_m,
+            slope_deg=tally.relief.slope_deg,
+            aspect_deg=tally.relief.aspect_deg,
             exclusion=int(_excluded(tally)),
             advisory=int(_advised(looks, scenes, self.low_sun)),
             scene_ids=",".join(sorted(scenes)),
@@ -154,8 +166,12 @@ def confidence(probability: float, looks: int) -> str:
 
 
 def _excluded(tally: Tally) -> Exclusion:
-    found = Exclusion.SNOW_NEAR if tally.snow_near else Exclusion(0)
-    return found | Exclusion.WATER if 2 * tally.water >= tally.pixels else found
+    told = {
+        Exclusion.SNOW_NEAR: tally.snow_near,
+        Exclusion.WATER: 2 * tally.water >= tally.pixels,
+        Exclusion.FLAT: tally.relief.is_flat(tally.pixels),
+    }
+    return reduce(or_, [bit for bit, holds in told.items() if holds], Exclusion(0))
 
 
 def _advised(looks: int, scenes: dict[str, str], low_sun: frozenset[str]) -> Advisory:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from landslide_scale.bands import NEVER, Reason
 from landslide_scale.cube.arrays import Layer
+from landslide_scale.products.outlines.relief import OnRelief
 
 NOT_ALL = -1
 """Instead of a day: not every pixel was seen."""
@@ -29,6 +30,7 @@ class Tally:
         water: How many look like water.
         before: Of each earlier window, the oldest of the days on which its pixels were seen clear, days since 1970;
             `NOT_ALL` unless every pixel was observed there, and none was landslide.
+        relief: What the elevation model says of them.
         units: Ids of the units they are of.
     """
 
@@ -40,6 +42,7 @@ class Tally:
     snow_near: bool
     water: int
     before: tuple[int, ...]
+    relief: OnRelief
     units: frozenset[str]
 
     def __add__(self, other: Tally) -> Tally:
@@ -52,6 +55,7 @@ class Tally:
             snow_near=self.snow_near or other.snow_near,
             water=self.water + other.water,
             before=tuple(map(min, self.before, other.before)),
+            relief=self.relief + other.relief,
             units=self.units | other.units,
         )
 
@@ -77,6 +81,7 @@ class Seen:
         before: (H, W) of each earlier window, the day on which a pixel was seen clear and no landslide, days since
             1970; `NOT_ALL` elsewhere.
         units: Ids of their units from west to east, all as wide.
+        relief: Of each part, by number, what the elevation model says of it.
     """
 
     layer: Layer
@@ -84,6 +89,7 @@ class Seen:
     water: NDArray[np.bool_] | None
     before: Sequence[NDArray[np.int64]]
     units: Sequence[str]
+    relief: Sequence[OnRelief]
 
 
 def landslide(layer: Layer, step: int) -> NDArray[np.bool_]:
@@ -132,6 +138,7 @@ def tallies(seen: Seen, numbers: NDArray[np.int32], count: int) -> list[Tally]:
             snow_near=bool(snow[number]),
             water=int(water[number]),
             before=tuple(int(days[number]) for days in before),
+            relief=seen.relief[number],
             units=units[number],
         )
         for number in range(count)
