@@ -50,7 +50,5 @@ FLAT_DEG = 5.0
 FLAT_WITHIN_M = 100
 """To every side along the rows and columns of the zone, to the centres of pixels, closed: a square."""
 
-FLAT_RULE = (
-    f"at least half of its pixels where the mean slope within {FLAT_WITHIN_M} m is less than {FLAT_DEG:g} degrees"
-)
+FLAT_RULE = f"half of its pixels or more where the mean slope within {FLAT_WITHIN_M} m is below {FLAT_DEG:g} degrees"
 """What makes a landslide flat, for files to say."""
