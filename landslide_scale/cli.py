@@ -119,6 +119,10 @@ def export(  # noqa: PLR0917 options, each by its name
     earlier: Annotated[
         str | None, typer.Option(metavar="URL", help="With --change: products of the version before, for first days.")
     ] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Of the scan: says where an elevation model of your own may be read from."),
+    ] = None,
     *,
     finished: Annotated[bool, typer.Option("--finished", help="With --change: the event has ended.")] = False,
 ) -> None:
@@ -133,6 +137,7 @@ def export(  # noqa: PLR0917 options, each by its name
                 min_area=min_area,
                 layers=layer or [],
                 change=_commands().change_told(change, loss, least_slope, earlier, finished=finished),
+                config=config,
             ),
             kept="finished products are",
             by="the same command",

@@ -212,6 +212,7 @@ def export(
     min_area: float | None,
     layers: Sequence[str],
     change: Change | None = None,
+    config: str | None = None,
 ) -> int:
     """Make the products of a scan; exit code 3 where units of it are missing."""
     told = {name: _given(file, input_place, "--layer") for name, file in layers_told(layers).items()}
@@ -223,6 +224,7 @@ def export(
         min_area_m2=LEAST_AREA_M2 if min_area is None else min_area,
         layers=told,
         change=change,
+        dem=None if config is None else load(ScanConfig, config).dem,
     )
     run = RunDirectory(_given(url, expanded if to else output_place, RUN_DIR))
     # A job is begun where there is a cluster; for anything else one would have to be started.

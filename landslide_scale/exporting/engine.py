@@ -53,6 +53,7 @@ class Outcome:
         kept: There as they would have been made.
         removed: Made by an earlier plan or version, and no longer to be made.
         left_out: Why there is none of this scan.
+        lacking: What could not be put into one that is there.
         files: All that are there now, with size and hash.
     """
 
@@ -60,6 +61,7 @@ class Outcome:
     kept: tuple[str, ...]
     removed: tuple[str, ...]
     left_out: Mapping[str, str]
+    lacking: Mapping[str, str]
     files: Files
 
 
@@ -119,6 +121,7 @@ def carry_out(
         kept=tuple(product.name for product in wanted if product.name not in new),
         removed=removed,
         left_out={name: one.left_out for name, one in shelf.manifest.entries.items() if one.left_out},
+        lacking={name: one.lacking for name, one in shelf.manifest.entries.items() if one.lacking},
         files=shelf.manifest.files,
     )
 
@@ -166,14 +169,14 @@ def _made(product: Product, *, target: RunDirectory, folder: Path) -> Made:
     with storing(str(folder)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # on another machine than the one that began
         own = Path(mkdtemp(dir=folder))
-        left_out = product.make(own)
+        said = product.make(own)
         paths = {str(path.relative_to(own)): path for path in sorted(own.rglob("*")) if path.is_file()}
         files = {name: Stored(bytes=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
-    assert bool(files) != bool(left_out), f"{product.name}: {left_out or 'no file'}"  # noqa: S101 our own invariant
+    assert files or said, f"{product.name}: no file"  # noqa: S101 our own invariant
     for name, path in paths.items():
         put_whole(target.at(name), path)  # which looks first whether the folder is still ours
     shutil.rmtree(own, ignore_errors=True)
-    return Made(files=files, left_out=left_out)
+    return Made(files=files, lacking=said) if files else Made(files=files, left_out=said)
 
 
 @contextmanager

@@ -29,10 +29,11 @@ Files = Mapping[str, Stored]
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What came of making a product: its files, or why there is none of this scan."""
+    """What came of making a product: its files and what they lack, or why there is none of this scan."""
 
     files: Files
     left_out: str = ""
+    lacking: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,7 @@ class Entry:
         units, units_missing: Planned ones of the run, and how many of them the cube did not hold.
         files: What it consists of.
         left_out: Why there is none of this scan; empty where there are files.
+        lacking: What could not be put into these, and may be another time; empty where all could.
     """
 
     kind: str
@@ -86,6 +88,7 @@ class Entry:
     units_missing: int
     files: Files
     left_out: str = ""
+    lacking: str = ""
 
     @property
     def is_void(self) -> bool:
@@ -98,7 +101,8 @@ class Entry:
 
     def is_current(self, origin: Origin, sizes: Mapping[str, int]) -> bool:
         """Whether making it again would give the same, as far as the sizes of what is there tell."""
-        return self.origin == origin and all(sizes.get(name) == known.bytes for name, known in self.files.items())
+        whole = all(sizes.get(name) == known.bytes for name, known in self.files.items())
+        return whole and self.origin == origin and not self.lacking
 
 
 @dataclass(frozen=True, kw_only=True)

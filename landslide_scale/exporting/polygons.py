@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,18 @@ from landslide_scale.exporting.inheriting import Inheriting
 from landslide_scale.exporting.product import Product, single
 from landslide_scale.exporting.shown import Shown
 from landslide_scale.products import names
+from landslide_scale.products.bits import FLAT_RULE
 from landslide_scale.products.landslide import Landslide
 from landslide_scale.products.outlines.landslides import landslides
 from landslide_scale.products.outlines.wanted import Wanted
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.products.terrain import Elevations
 from landslide_scale.products.vectors.geojson import write_geojson
 from landslide_scale.products.vectors.geopackage import write_geopackage
 from landslide_scale.products.vectors.geoparquet import write_geoparquet
 from landslide_scale.products.vectors.touching import touching
 from landslide_scale.products.vectors.userlayers import UserLayer
+from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.rundir import RunDirectory
 
 
@@ -38,6 +41,7 @@ class Polygons:
         layers: Ground of the user's, which they may touch.
         shown: Two layers that are compared; None where each is drawn by itself.
         inheriting: Whose ids and verdicts they have; None of a map that stands alone.
+        dem: Where the run's elevation model may be read from, beside what its profile says.
     """
 
     of: Scanned
@@ -45,6 +49,7 @@ class Polygons:
     layers: Sequence[UserLayer]
     shown: Shown | None
     inheriting: Inheriting | None
+    dem: DemConfig | None
 
     @property
     def product(self) -> Product:
@@ -62,32 +67,36 @@ class Polygons:
             pixels=self.of.pixels,
         )
 
-    def write(self, path: Path) -> None:
-        """Draw them, and write them as GeoParquet."""
-        left_out: dict[str, Mapping[str, Any]] = {}
-        said = {
+    def write(self, path: Path) -> str:
+        """Draw them, and write them as GeoParquet; what they lack of elevations."""
+        elevations = Elevations(self.of, self.dem)
+        said: dict[str, Any] = {
+            **({"flat": FLAT_RULE} if elevations.wanted else {}),
             **asdict(self.wanted),
-            "left_out": left_out,
+            "left_out": {},
             "units_missing": len(self.of.missing),
             "layers": {layer.name: layer.said for layer in self.layers},
             **({} if self.shown is None else self.shown.said),
         }
-        them = touching(self._found(left_out), self.layers)
+        them = touching(self._found(elevations, said), self.layers)
         if self.inheriting is None:
             write_geoparquet(them, path, said)
-            return
+            return elevations.lacking
+        said["known_again"] = self.inheriting.words
         with at_hand(self.inheriting.target, names.POLYGONS, path.parent) as earlier:
-            words = {"known_again": self.inheriting.words}
-            write_geoparquet(them, path, said | words, self.inheriting.revision(earlier))
+            write_geoparquet(them, path, said, self.inheriting.revision(earlier))
+        return elevations.lacking
 
-    def _found(self, left_out: dict[str, Mapping[str, Any]]) -> Iterator[Landslide]:
-        """All of them; of each layer what was left out."""
+    def _found(self, elevations: Elevations, said: dict[str, Any]) -> Iterator[Landslide]:
+        """All of them; what was left out of each layer, and what is lacking of elevations, is said with the last."""
         marks = None if self.shown is None else self.shown.compared
         asked = range(len(self.of.windows)) if self.shown is None else [self.shown.compared.how.after]
         for layer in asked:
-            of_layer = landslides(self.of, layer, self.wanted, marks)
+            of_layer = landslides(self.of, layer, self.wanted, marks, elevations if elevations.wanted else None)
             yield from of_layer
-            left_out[self.of.windows[layer].days] = asdict(of_layer.left_out)
+            said["left_out"][self.of.windows[layer].days] = asdict(of_layer.left_out)
+        if elevations.wanted:
+            said["elevations"] = elevations.lacking or "of the run's own elevation model"
 
 
 def from_polygons(of: Scanned, target: RunDirectory) -> list[Product]:

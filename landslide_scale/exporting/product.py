@@ -10,8 +10,8 @@ from typing import Any
 from landslide_scale.products import names
 
 Make = Callable[[Path], str]
-"""Fills an empty folder with finished files, which are called there as below the folder of the products; or says why
-there is none of this scan, in one line."""
+"""Fills an empty folder with finished files, which are called there as below the folder of the products, and says in
+one line what they lack; or says why there is none of this scan."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +41,18 @@ class Product:
         assert is_inside(self.name), self.name  # noqa: S101 as above
 
 
-def single(name: str, make: Callable[[Path], None]) -> Make:
+def single(name: str, make: Callable[[Path], str | None]) -> Make:
     """What makes a product of one file.
 
     Args:
         name: Of the file, below the folder of the products.
-        make: Writes it to the path it is given; the folder is there.
+        make: Writes it to the path it is given; the folder is there. It may say what the file lacks.
     """
 
     def fill(folder: Path) -> str:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        make(path)
-        return ""
+        return make(path) or ""
 
     return fill
 

@@ -11,6 +11,7 @@ from landslide_scale.products import names
 from landslide_scale.products.change.settings import Change
 from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
 from landslide_scale.products.tracking.heritage import Judgement, Rules
+from landslide_scale.stac.settings import DemConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,8 @@ class ExportSettings:
         heritage: Whose ids and verdicts landslides have; None of a map that stands alone.
         change: Two layers to compare: polygons are then of what is new in the second, and rasters say more of it; None
             for all layers alike.
+        dem: Where the elevation model of the run may be read from, beside what its profile says; the rest of it is
+            the run's own.
     """
 
     to: str | None = None
@@ -50,6 +53,7 @@ class ExportSettings:
     layers: Mapping[str, str] = field(default_factory=dict)
     heritage: Heritage | None = None
     change: Change | None = None
+    dem: DemConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is out of range.

@@ -47,6 +47,7 @@ class Shelf:
             units_missing=len(self._source.missing),
             files=made.files,
             left_out=made.left_out,
+            lacking=made.lacking,
         )
         self._keep(self.manifest.with_entry(product.name, entry), () if before is None else before.files)
         self._sizes.update({name: known.bytes for name, known in made.files.items()})

@@ -17,6 +17,20 @@ from landslide_scale.products.outlines.wanted import Wanted
 from landslide_scale.products.page.comparison import Comparison
 from landslide_scale.products.plane import Plane
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.products.terrain import relief
+from landslide_scale.stac.settings import DemConfig
+
+
+def slopes_of(of: Scanned, places: DemConfig | None) -> Terrain | None:
+    """The slopes that candidates are asked for, by the run's own elevation model; None of a run without one.
+
+    A run with a network asks for none.
+
+    Raises:
+        InvalidInputError, AwayError: As of :func:`relief`.
+    """
+    found = None if of.learned else relief(of, places)
+    return None if found is None else lambda _, lattice, box: found.over(lattice, box)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,11 +17,10 @@ from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.polygons import Polygons, from_polygons
 from landslide_scale.exporting.product import Product, given, single
 from landslide_scale.exporting.settings import ExportSettings
-from landslide_scale.exporting.shown import Shown
+from landslide_scale.exporting.shown import Shown, slopes_of
 from landslide_scale.grid import Lattice
 from landslide_scale.products import names
 from landslide_scale.products.catalogue.written import catalogue
-from landslide_scale.products.change.compared import Terrain
 from landslide_scale.products.landslide import GEOMETRY
 from landslide_scale.products.outlines.wanted import Wanted
 from landslide_scale.products.page.report import report
@@ -38,14 +37,13 @@ _PROBABILITY = "probability"
 _NO_NETWORK = "the scan was made without a network (model: none)"
 
 
-def steps(of: Scanned, settings: ExportSettings, target: RunDirectory, terrain: Terrain | None = None) -> list[Product]:
+def steps(of: Scanned, settings: ExportSettings, target: RunDirectory) -> list[Product]:
     """All products, each after those it reads.
 
     Args:
         of: The scan.
         settings: What they depend on.
         target: Where those lie that others read.
-        terrain: Slopes of its ground, for candidates; None where it has no elevation model.
 
     Raises:
         InvalidInputError: A layer of the user's has no such name, or cannot be read; layers cannot be compared.
@@ -55,13 +53,14 @@ def steps(of: Scanned, settings: ExportSettings, target: RunDirectory, terrain: 
     if threshold is None and settings.change is None:
         return _without_network(of, target)
     wanted = Wanted(threshold=threshold, least_area_m2=settings.min_area_m2)
-    shown = None if settings.change is None else Shown.of(of, settings.change, wanted, terrain)
+    shown = None if settings.change is None else Shown.of(of, settings.change, wanted, slopes_of(of, settings.dem))
     drawn = Polygons(
         of=of,
         wanted=wanted,
         layers=user_layers(parse(UserLayersConfig, {name: {"file": file} for name, file in settings.layers.items()})),
         shown=shown,
         inheriting=None if settings.heritage is None else Inheriting.of(settings.heritage),
+        dem=settings.dem,
     )
     more = [] if shown is None else shown.products
     of_map = [*_rasters(of), *more, drawn.product, *from_polygons(of, target)]

@@ -39,6 +39,7 @@ def export_report(summary: ExportSummary) -> str:
         f"{len(outcome.made)} products made, {len(outcome.kept)} kept as they were; {size / 1e6:,.1f} MB in all",
         *(f"removed, for it is no longer made: {name}" for name in outcome.removed[:NAMED_FINDINGS]),
         *(f"not made: {why}" for why in outcome.left_out.values()),
+        *(f"{name}: {what}; the same command tries again" for name, what in outcome.lacking.items()),
         *([_missing(summary.missing, summary.units)] if summary.missing else []),
         f"products: {summary.place}",
     ]

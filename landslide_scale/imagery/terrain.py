@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -66,16 +66,23 @@ def terrain(
     box: PixelBox,
     interpolation: Interpolation = "cubic",
 ) -> dict[str, NDArray[np.float32]]:
-    """``elevation`` (metres) and ``slope`` (degrees) of `box`, those asked for: (H, W), NaN where there is no data.
+    """``elevation`` (metres), ``slope`` and ``aspect`` (degrees) of `box`, those asked for.
+
+    Returns:
+        By name, (H, W), NaN where there is no data.
 
     Raises:
         ReadError: A tile cannot be read; the error names it.
     """
-    if "slope" not in bands:
+    if not {"slope", "aspect"} & set(bands):
         return {"elevation": read_elevation(tiles, lattice, box, interpolation).astype(np.float32)}
     around = read_elevation(tiles, lattice, box.pad(1), interpolation)
-    found = {"elevation": around[1:-1, 1:-1], "slope": slope(around, lattice.resolution)}
-    return {band: found[band].astype(np.float32) for band in bands}
+    made: dict[str, Callable[[], NDArray[np.float64]]] = {
+        "elevation": lambda: around[1:-1, 1:-1],
+        "slope": lambda: slope(around, lattice.resolution),
+        "aspect": lambda: aspect(around),
+    }
+    return {band: made[band]().astype(np.float32) for band in bands}
 
 
 def slope(elevation: NDArray[np.float64], resolution: float) -> NDArray[np.float64]:
@@ -91,8 +98,29 @@ def slope(elevation: NDArray[np.float64], resolution: float) -> NDArray[np.float
     Returns:
         (H, W) degrees, 0 to 90, of the inner pixels; NaN where one of the nine has no elevation.
     """
-    z = elevation
+    down, right = _rises(elevation)
+    steepness = np.degrees(np.arctan(np.hypot(down, right) / (8 * resolution)))
+    return np.where(np.isnan(elevation[1:-1, 1:-1]), np.nan, steepness)
+
+
+def aspect(elevation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Which way ground falls, by the weights of :func:`slope`.
+
+    Args:
+        elevation: (H + 2, W + 2) metres, NaN where there is none.
+
+    Returns:
+        (H, W) degrees clockwise from the north of the grid, 0 to 360, of the inner pixels; NaN where one of the nine
+        has no elevation, or where the ground is level.
+    """
+    down, right = _rises(elevation)
+    faces = np.degrees(np.arctan2(-right, down)) % 360.0
+    unknown = np.isnan(elevation[1:-1, 1:-1]) | ((down == 0) & (right == 0))
+    return np.where(unknown, np.nan, faces)
+
+
+def _rises(z: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """By how much elevation rises down the rows and along them, over eight pixels' sides."""
     down = z[2:, :-2] + 2 * z[2:, 1:-1] + z[2:, 2:] - z[:-2, :-2] - 2 * z[:-2, 1:-1] - z[:-2, 2:]
     right = z[:-2, 2:] + 2 * z[1:-1, 2:] + z[2:, 2:] - z[:-2, :-2] - 2 * z[1:-1, :-2] - z[2:, :-2]
-    steepness = np.degrees(np.arctan(np.hypot(down, right) / (8 * resolution)))
-    return np.where(np.isnan(z[1:-1, 1:-1]), np.nan, steepness)
+    return down, right

@@ -13,7 +13,8 @@ class Exclusion(IntFlag):
 
     ``SNOW_NEAR``: a pixel that was not observed for being snow or ice lies within :data:`SNOW_NEAR_M` of one of the
     landslide's. ``WATER``: at least half of its pixels look like water in the composite, where the cube keeps green and
-    near infrared. The others are set where a product knows of such ground: from an elevation model or a user's layers.
+    near infrared. ``FLAT``: at least half of its pixels lie on flat ground, where the run used an elevation model: the
+    mean slope within :data:`FLAT_WITHIN_M` is less than :data:`FLAT_DEG`. The others are set from a user's layers.
     """
 
     SNOW_NEAR = 1
@@ -42,3 +43,12 @@ SNOW_NEAR_M = 200
 
 LOW_SUN_DEG = 20.0
 """Above the horizon, open."""
+
+FLAT_DEG = 5.0
+"""Mean slope, open."""
+
+FLAT_WITHIN_M = 100
+"""To every side along the rows and columns of the zone, to the centres of pixels, closed: a square."""
+
+FLAT_RULE = f"half of its pixels or more where the mean slope within {FLAT_WITHIN_M} m is below {FLAT_DEG:g} degrees"
+"""What makes a landslide flat, for files to say."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.rapid.windows import last_before, season_before, since
+from landslide_scale.rapid.windows import since
 from landslide_scale.scan.survey import find
 from landslide_scale.scene import Window
 from landslide_scale.stac.items import sensed_if_said
@@ -41,9 +41,7 @@ def looked_for(
     origin: datetime,
     *,
     until: datetime,
-    season_days: int,
-    last_days: int,
-    before: Window | None,
+    before: Sequence[Window],
 ) -> Acquisitions:
     """What the catalogue has around an event, sensed before `until`.
 
@@ -52,14 +50,12 @@ def looked_for(
         ground: Degrees.
         origin: Of the event, UTC.
         until: UTC.
-        season_days: Length of the window a year before.
-        last_days: Length of the window right before the event, where the catalogue has nothing of a year before.
-        before: The window before, where it was settled already.
+        before: Windows to compare with, in the order they are asked for; one alone is settled.
 
     Raises:
         CatalogAwayError, InvalidCatalogError: The catalogue does not answer.
     """
-    settled, earlier = _before(catalog, ground, origin, season_days, last_days, before)
+    settled, earlier = _before(catalog, ground, before)
     new: list[Item] = []
     if until > origin:
         wanted = Window(start=origin + timedelta(microseconds=1), end=until)
@@ -84,24 +80,14 @@ def sensed_in(catalog: CatalogConfig, ground: BaseGeometry, window: Window) -> l
 
 
 def _before(
-    catalog: CatalogConfig,
-    ground: BaseGeometry,
-    origin: datetime,
-    season_days: int,
-    last_days: int,
-    settled: Window | None,
+    catalog: CatalogConfig, ground: BaseGeometry, windows: Sequence[Window]
 ) -> tuple[Window | None, Sequence[Item]]:
-    """The window before and its Items: the season a year before, else the last days."""
-    for window in [settled] if settled is not None else _candidates(origin, season_days, last_days):
+    """The first window of which the catalogue has anything, and its Items."""
+    for window in windows:
         items = [item for item in find(catalog, ground, [window]) if _is_in(item, window)]
-        if items or settled is not None:
+        if items:
             return window, items
-    return None, ()
-
-
-def _candidates(origin: datetime, season_days: int, last_days: int) -> Iterator[Window]:
-    yield season_before(origin, season_days)
-    yield last_before(origin, last_days)
+    return (windows[0] if len(windows) == 1 else None), ()
 
 
 def _is_in(item: Item, window: Window) -> bool:

@@ -30,12 +30,16 @@ from landslide_scale.rapid.known import Asked, Followed, State, keep, load
 from landslide_scale.rapid.looking import Sight, failure_model, looked_up
 from landslide_scale.rapid.mapping import Seen, Workers, area_sha256, carry_out, keep_ground, seen
 from landslide_scale.rapid.releasing import Ground, release, release_first
-from landslide_scale.rapid.windows import last_before
+from landslide_scale.rapid.windows import last_before, season_before
 from landslide_scale.scan.driver import Rank
+from landslide_scale.scene import Window
 from landslide_scale.stac.revisit import REPEAT_DAYS
 from landslide_scale.storage.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
+
+LAST_DAY = 1
+"""Days before an event, of which the catalogue has nothing: a layer in which all is hidden."""
 
 Look = Callable[[Followed], Sight | None]
 """What was published of an event by now; None of one that a person gave."""
@@ -148,10 +152,13 @@ def _found(cycle: Cycle, known: Followed) -> Acquisitions:
         known.area.ground,
         known.event.origin,
         until=min(cycle.sensed_until or cycle.now, known.event.origin + timedelta(days=config.ends.days)),
-        season_days=config.before.season_days,
-        last_days=config.before.last_days,
-        before=known.asked.windows[0] if known.asked else None,
+        before=[known.asked.windows[0]] if known.asked else _candidates(config, known.event.origin),
     )
+
+
+def _candidates(config: RapidConfig, origin: datetime) -> list[Window]:
+    """What to compare with: the season of the year before, else the last days before the event."""
+    return [season_before(origin, config.before.season_days), last_before(origin, config.before.last_days)]
 
 
 def _asked(known: Followed, found: Acquisitions) -> Asked:
@@ -163,7 +170,7 @@ def _asked(known: Followed, found: Acquisitions) -> Asked:
         return before
     return Asked(
         number=1 if before is None else before.number + 1,
-        windows=(found.before or last_before(known.event.origin, 1), found.after),
+        windows=(found.before or last_before(known.event.origin, LAST_DAY), found.after),
         scenes=found.scenes,
         area_sha256=sha256,
     )

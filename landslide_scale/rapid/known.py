@@ -34,8 +34,8 @@ State = Literal[
     "merged",
     "failed",
 ]
-"""What an event is at. ``waiting``: something is not known yet that the gates ask. ``refused``: by a gate. ``no scene``:
-none was sensed since. ``incomplete``: units of its newest map failed, and are tried again. ``ended``: nothing more is
+"""What an event is at. ``waiting``: something that the gates ask is not known yet. ``refused``: by a gate.
+``no scene``: none was sensed since. ``incomplete``: units of its newest map failed, and are tried again. ``ended``: nothing more is
 looked for. ``deleted``: its feed says that it was none. ``merged``: it is known by another id now."""
 
 OVER: tuple[State, ...] = ("ended", "deleted", "merged")
@@ -115,7 +115,7 @@ class Followed:
 
     def decided(self, instant: datetime, decision: str, kind: str) -> Followed:
         """The same with a decision noted, where it is another than the last."""
-        if self.decisions and self.decisions[-1][1].split(" (")[0] == decision.split(" (")[0]:
+        if self.decisions and self.decisions[-1][1].split(" (")[0] == decision.split(" (", maxsplit=1)[0]:
             return self
         told = (instant.isoformat(timespec="seconds"), f"{kind}{decision}")
         return replace(self, decisions=(*self.decisions, told)[-_MOST_DECISIONS:])

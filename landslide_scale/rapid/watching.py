@@ -72,9 +72,7 @@ def once(config: RapidConfig, workers: Workers, *, clock: Clock = now_utc) -> At
         return _cycle(config, root, workers, clock, lease)
 
 
-def watch(
-    config: RapidConfig, workers: Workers, *, report: Callable[[Attended], None], clock: Clock = now_utc
-) -> None:
+def watch(config: RapidConfig, workers: Workers, *, report: Callable[[Attended], None], clock: Clock = now_utc) -> None:
     """Cycles until it is stopped, one every so often; arguments and errors are those of :func:`once`."""
     root = RunDirectory(config.output.run)
     with held(root) as lease:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from landslide_scale.scene import Access
 from landslide_scale.stac.dem import DemTile
+from landslide_scale.stac.frozen import DEM, freeze
+from landslide_scale.storage.rundir import RunDirectory
 
 Field = NDArray[np.float64]
 Surface = Callable[[Field, Field], Field]
@@ -112,3 +114,12 @@ def item(tile: DemTile, **properties: object) -> dict[str, Any]:
         "assets": {"data": {"href": tile.href, "roles": ["data"]}},
         "links": [],
     }
+
+
+def kept(run: RunDirectory, tiles: Iterable[DemTile]) -> None:
+    """Freeze the tiles in a run, as a scan that reads them does."""
+    freeze(run, [item(tile) for tile in tiles], DEM)
+
+
+RECORDED = {"dem": {"profile": "earth-search", "collection": None, "asset": None, "interpolation": "cubic"}}
+"""What a run that was begun with an elevation model has among its settings."""

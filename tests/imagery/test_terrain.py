@@ -18,7 +18,7 @@ from landslide_scale.bands import NEVER, Reason
 from landslide_scale.errors import PermanentReadError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.imagery.composite import Image
-from landslide_scale.imagery.terrain import slope, terrain, with_terrain
+from landslide_scale.imagery.terrain import aspect, slope, terrain, with_terrain
 from landslide_scale.scene import Access
 from landslide_scale.stac.dem import DemTile
 
@@ -67,6 +67,25 @@ def test_a_plane_has_its_own_slope_whichever_way_it_faces(steepness: float, faci
     z = 100 + rise * (math.cos(math.radians(facing)) * cols + math.sin(math.radians(facing)) * rows)
     assert np.allclose(slope(np.rot90(z, turn), resolution), steepness, rtol=0, atol=1e-9)
     assert slope(np.zeros((3, 3)), resolution) == 0
+
+
+@settings(max_examples=30)
+@given(steepness=st.floats(0.1, 89), facing=st.floats(0, 360, exclude_max=True))
+def test_a_plane_faces_where_it_falls_clockwise_from_north(steepness: float, facing: float):
+    rows, cols = np.mgrid[:4, :5] * 10.0
+    fall = math.tan(math.radians(steepness))
+    z = 900 - fall * (math.sin(math.radians(facing)) * cols - math.cos(math.radians(facing)) * rows)
+    found = aspect(z)
+    assert ((found >= 0) & (found <= 360)).all()
+    assert np.abs((found - facing + 180) % 360 - 180).max() < 1e-6
+
+
+def test_level_ground_and_ground_beside_none_face_nowhere():
+    z = np.zeros((4, 6))
+    z[:, 4:] = 5.0
+    z[0, 0] = np.nan
+    assert np.isnan(aspect(z)).tolist() == [[True, True, False, False], [True, True, False, False]]
+    assert aspect(z)[1, 2] == 270  # it rises to the east
 
 
 def test_a_plane_that_went_through_a_raster_in_degrees_keeps_its_slope(tmp_path: Path):

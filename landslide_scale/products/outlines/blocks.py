@@ -14,10 +14,12 @@ from scipy import ndimage
 from landslide_scale.grid import Block, Lattice, PixelBox
 from landslide_scale.products.ground import snow_near, water
 from landslide_scale.products.marks import Marks
+from landslide_scale.products.outlines.relief import on_relief
 from landslide_scale.products.outlines.runs import runs_by_number
 from landslide_scale.products.outlines.sweep import BlockRows, Component, Piece
 from landslide_scale.products.outlines.tally import NOT_ALL, Seen, landslide, stable_days, tallies
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.products.terrain import Elevations
 from landslide_scale.scan.plan import Place
 
 PIXELS_AT_ONCE = 2048 * 2048
@@ -36,6 +38,7 @@ class ZoneLayer:
         layer: Index of the window.
         step: From which stored probability on a pixel is landslide.
         marks: What says instead of `step` which pixels are of polygons.
+        elevations: Of the run; None of one without.
     """
 
     of: Scanned
@@ -43,6 +46,7 @@ class ZoneLayer:
     layer: int
     step: int
     marks: Marks | None = None
+    elevations: Elevations | None = None
 
     @cached_property
     def earlier(self) -> tuple[int, ...]:
@@ -91,6 +95,7 @@ class ZoneLayer:
             before=before,
             units=units,
             marked=marked,
+            relief=on_relief(self.elevations, self.lattice, box, numbers, count),
         )
         runs, said = runs_by_number(numbers, count, box), tallies(seen, numbers, count)
         parts = [Component(runs=(where,), tally=tally) for where, tally in zip(runs, said, strict=True)]

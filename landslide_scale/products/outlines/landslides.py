@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, reduce
-from operator import add
+from operator import add, or_
 
 from shapely import MultiPolygon
 
@@ -24,6 +24,7 @@ from landslide_scale.products.outlines.sweep import connected
 from landslide_scale.products.outlines.tally import Tally, median
 from landslide_scale.products.outlines.wanted import STEPS, LeftOut, Wanted
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.products.terrain import Elevations
 
 HIGH_PROBABILITY, HIGH_LOOKS = 0.8, 3
 """Confidence is ``high`` from this mean probability and this median of clear observations on, both closed."""
@@ -37,7 +38,9 @@ _RUN_ID = 12
 _EPOCH = date(1970, 1, 1)
 
 
-def landslides(of: Scanned, layer: int, wanted: Wanted, marks: Marks | None = None) -> Landslides:
+def landslides(
+    of: Scanned, layer: int, wanted: Wanted, marks: Marks | None = None, elevations: Elevations | None = None
+) -> Landslides:
     """The landslides of a layer, in an order that depends on the map alone.
 
     Landslide is what was observed with a stored probability of at least `wanted.step`; pixels that touch by a side or a
@@ -50,8 +53,9 @@ def landslides(of: Scanned, layer: int, wanted: Wanted, marks: Marks | None = No
         layer: Index of the window.
         wanted: What makes a landslide, and how small it may be.
         marks: What makes one instead, and what is said of it then; by default a probability of `wanted.step` alone.
+        elevations: Of the run; without, nothing is known of elevation, slope, aspect and flat ground.
     """
-    return Landslides(of, layer, wanted, marks)
+    return Landslides(of, layer, wanted, marks, elevations)
 
 
 class Landslides(Iterator[Landslide]):
@@ -61,10 +65,12 @@ class Landslides(Iterator[Landslide]):
         left_out: What was smaller than the least area, so far: of the whole layer once all were given.
     """
 
-    def __init__(self, of: Scanned, layer: int, wanted: Wanted, marks: Marks | None = None) -> None:
+    def __init__(
+        self, of: Scanned, layer: int, wanted: Wanted, marks: Marks | None, elevations: Elevations | None
+    ) -> None:
         self.left_out = LeftOut()
         self._facts = _Facts(of=of, layer=layer, learned=marks is None or marks.learned)
-        self._wanted, self._marks = wanted, marks
+        self._wanted, self._marks, self._elevations = wanted, marks, elevations
         self._given = self._all()
 
     def __next__(self) -> Landslide:
@@ -73,7 +79,14 @@ class Landslides(Iterator[Landslide]):
     def _all(self) -> Iterator[Landslide]:
         of, held = self._facts.of, list[Part]()
         for lattice in sorted(of.extents, key=lambda one: one.zone):
-            zone = ZoneLayer(of=of, lattice=lattice, layer=self._facts.layer, step=self._wanted.step, marks=self._marks)
+            zone = ZoneLayer(
+                of=of,
+                lattice=lattice,
+                layer=self._facts.layer,
+                step=self._wanted.step,
+                marks=self._marks,
+                elevations=self._elevations,
+            )
             for component in connected(zone.rows(), of.extents[lattice]):
                 part = Part.of(lattice, component)
                 if len(of.extents) > 1 and part.near_border:
@@ -137,6 +150,9 @@ class _Facts:
             witnesses=witnesses,
             date_min=_last_clear_day_before(tally),
             date_max=_day(tally.newest),
+            elevation_m=tally.relief.elevation_m,
+            slope_deg=tally.relief.slope_deg,
+            aspect_deg=tally.relief.aspect_deg,
             exclusion=int(_excluded(tally)),
             advisory=int(_advised(looks, scenes, self.low_sun)),
             scene_ids=",".join(sorted(scenes)),
@@ -159,8 +175,12 @@ def confidence(probability: float | None, looks: int) -> str:
 
 
 def _excluded(tally: Tally) -> Exclusion:
-    found = Exclusion.SNOW_NEAR if tally.snow_near else Exclusion(0)
-    return found | Exclusion.WATER if 2 * tally.water >= tally.pixels else found
+    told = {
+        Exclusion.SNOW_NEAR: tally.snow_near,
+        Exclusion.WATER: 2 * tally.water >= tally.pixels,
+        Exclusion.FLAT: tally.relief.is_flat(tally.pixels),
+    }
+    return reduce(or_, [bit for bit, holds in told.items() if holds], Exclusion(0))
 
 
 def _advised(looks: int, scenes: dict[str, str], low: frozenset[str]) -> Advisory:

@@ -13,6 +13,7 @@ from landslide_scale.bands import NEVER, Reason
 from landslide_scale.change.rdndvi import FILL
 from landslide_scale.cube.arrays import Layer
 from landslide_scale.products.marks import Marked
+from landslide_scale.products.outlines.relief import OnRelief
 
 NOT_ALL = -1
 """Instead of a day: not every pixel was seen."""
@@ -49,6 +50,7 @@ class Tally:
         water: How many look like water.
         before: Of each earlier window, the oldest of the days on which its pixels were seen clear, days since 1970;
             `NOT_ALL` unless every pixel was observed there, and none was landslide.
+        relief: What the elevation model says of them.
         units: Ids of the units they are of.
         change: What they say of the time before, where that was asked.
     """
@@ -61,6 +63,7 @@ class Tally:
     snow_near: bool
     water: int
     before: tuple[int, ...]
+    relief: OnRelief
     units: frozenset[str]
     change: ChangeTally | None = None
 
@@ -74,6 +77,7 @@ class Tally:
             snow_near=self.snow_near or other.snow_near,
             water=self.water + other.water,
             before=tuple(map(min, self.before, other.before)),
+            relief=self.relief + other.relief,
             units=self.units | other.units,
             change=None if self.change is None or other.change is None else self.change + other.change,
         )
@@ -106,6 +110,7 @@ class Seen:
             1970; `NOT_ALL` elsewhere.
         units: Ids of their units from west to east, all as wide.
         marked: What their pixels say of the time before, where that was asked.
+        relief: Of each part, by number, what the elevation model says of it.
     """
 
     layer: Layer
@@ -114,6 +119,7 @@ class Seen:
     before: Sequence[NDArray[np.int64]]
     units: Sequence[str]
     marked: Marked | None = None
+    relief: Sequence[OnRelief]
 
 
 def landslide(layer: Layer, step: int) -> NDArray[np.bool_]:
@@ -170,6 +176,7 @@ def tallies(seen: Seen, numbers: NDArray[np.int32], count: int) -> list[Tally]:
             snow_near=bool(snow[number]),
             water=int(water[number]),
             before=tuple(int(days[number]) for days in before),
+            relief=seen.relief[number],
             units=units[number],
             change=changes[number],
         )

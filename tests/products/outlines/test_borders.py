@@ -18,6 +18,7 @@ from landslide_scale.grid import Lattice, PixelBox, transformer
 from landslide_scale.products.outlines.borders import grouped, on_own_ground
 from landslide_scale.products.outlines.degrees import as_published, near_turn
 from landslide_scale.products.outlines.part import Part
+from landslide_scale.products.outlines.relief import OnRelief
 from landslide_scale.products.outlines.runs import canonical, runs_by_number
 from landslide_scale.products.outlines.tally import Tally
 
@@ -61,7 +62,7 @@ def some(runs: NDArray[np.int64]) -> Tally:
     pixels = int((runs[:, 2] - runs[:, 1]).sum())
     return Tally(
         pixels=pixels, steps=0, highest=0, newest=0, looks=Counter({1: pixels}), snow_near=False, water=0, before=(),
-        units=frozenset(),
+        units=frozenset(), relief=OnRelief(),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from scipy import ndimage
 from landslide_scale.bands import Reason
 from landslide_scale.cube.arrays import Layer
 from landslide_scale.grid import PixelBox
+from landslide_scale.products.outlines.relief import OnRelief
 from landslide_scale.products.outlines.runs import canonical, pixels_of, runs_by_number
 from landslide_scale.products.outlines.sweep import Component, Piece, connected
 from landslide_scale.products.outlines.tally import NOT_ALL, Seen, landslide, stable_days, tallies
@@ -55,7 +56,8 @@ def blocks(layer: Layer, earlier: Layer, height: int, width: int) -> Iterator[tu
             if count:
                 numbers = numbers.astype(np.int32)
                 before = [stable_days(cut(earlier, box), STEP)]
-                seen = Seen(layer=seen_now, snow_near=None, water=None, before=before, units=[f"r{row}-c{col}"])
+                seen = Seen(layer=seen_now, snow_near=None, water=None, before=before, units=[f"r{row}-c{col}"],
+                            relief=[OnRelief(known=1)] * count)  # fmt: skip
                 runs, said = runs_by_number(numbers, count, box), tallies(seen, numbers, count)
                 parts = [Component(runs=(one,), tally=tally) for one, tally in zip(runs, said, strict=True)]
                 yield Piece(box=box, numbers=numbers, parts=tuple(parts))
@@ -108,5 +110,5 @@ def test_blocks_side_by_side_tell_their_units_apart():
     layer.reason[:] = Reason.OBSERVED
     layer.reason[:, 3] = Reason.CLOUD
     numbers, count = ndimage.label(landslide(layer, STEP), structure=EIGHT)
-    seen = Seen(layer=layer, snow_near=None, water=None, before=[], units=["a", "b"])
+    seen = Seen(layer=layer, snow_near=None, water=None, before=[], units=["a", "b"], relief=[OnRelief()] * count)
     assert [set(one.units) for one in tallies(seen, numbers.astype(np.int32), count)] == [{"a"}, {"b"}]
