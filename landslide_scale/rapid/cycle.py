@@ -29,7 +29,7 @@ from landslide_scale.rapid.configuration import RapidConfig
 from landslide_scale.rapid.known import Asked, Followed, State, keep, load
 from landslide_scale.rapid.looking import Sight, failure_model, looked_up
 from landslide_scale.rapid.mapping import Seen, Workers, area_sha256, carry_out, keep_ground, seen
-from landslide_scale.rapid.releasing import Ground, release, release_first
+from landslide_scale.rapid.releasing import Publisher, release, release_first
 from landslide_scale.rapid.windows import last_before, season_before
 from landslide_scale.scan.driver import Rank
 from landslide_scale.scene import Window
@@ -120,8 +120,8 @@ def _attended(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
         return known
     found = _found(cycle, known)
     known = replace(known, next_pass=_next_pass(found, known, cycle.now.date()))
-    ground = Ground(known=known, failure=failure_model(sight), items=found.items)
-    release_first(folder, config, ground, cycle.now)
+    by = Publisher(folder=folder, config=config, known=known, failure=failure_model(sight), items=found.items)
+    release_first(by, cycle.now)
     if found.after is None and known.asked is None:
         return known.at("no scene", "none was sensed since the event")
     asked = _asked(known, found)
@@ -130,11 +130,11 @@ def _attended(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
         keep_ground(folder, asked, known.area)
         known = replace(known, asked=asked)
         keep(folder, known)  # before it is begun: a cycle that is killed is gone on with by it
-    summary = carry_out(cycle.workers, config, folder, asked, cycle.rank(ground.failure))
+    summary = carry_out(cycle.workers, config, folder, asked, cycle.rank(by.failure))
     how_much = seen(RunDirectory(folder.at(asked.folder)), config.ends.looks)
     ended = _has_ended(config, known, how_much, cycle.now)
     state: State = "ended" if ended else "mapped" if summary.complete else "incomplete"
-    release(folder, config, cycle.workers, replace(ground, known=known), how_much, now=cycle.now, state=state)
+    release(replace(by, known=known), cycle.workers.export, how_much, now=cycle.now, state=state)
     why = "" if summary.complete else f"{summary.failed} of {summary.units} units have failed; they are tried again"
     return known.at(state, why)
 

@@ -35,8 +35,8 @@ State = Literal[
     "failed",
 ]
 """What an event is at. ``waiting``: something that the gates ask is not known yet. ``refused``: by a gate.
-``no scene``: none was sensed since. ``incomplete``: units of its newest map failed, and are tried again. ``ended``: nothing more is
-looked for. ``deleted``: its feed says that it was none. ``merged``: it is known by another id now."""
+``no scene``: none was sensed since. ``incomplete``: units of its newest map failed, and are tried again. ``ended``:
+nothing more is looked for. ``deleted``: its feed says that it was none. ``merged``: it is known by another id now."""
 
 OVER: tuple[State, ...] = ("ended", "deleted", "merged")
 

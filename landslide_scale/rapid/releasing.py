@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from landslide_scale.events.area import Area
 from landslide_scale.exporting.bench import at_hand
 from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.settings import ExportSettings, Heritage
@@ -24,9 +25,9 @@ from landslide_scale.rapid.configuration import RapidConfig
 from landslide_scale.rapid.emsnames import Kind, copy, ems_names
 from landslide_scale.rapid.history import write_history
 from landslide_scale.rapid.known import Followed, State
-from landslide_scale.rapid.mapping import AFTER, BEFORE, Seen, Workers, area_sha256, asked_sha256
+from landslide_scale.rapid.mapping import AFTER, BEFORE, Export, Seen, area_sha256, asked_sha256
 from landslide_scale.rapid.overview import overview
-from landslide_scale.rapid.publishing import Begun, Said, Step, begin, publish
+from landslide_scale.rapid.publishing import Begun, Said, Step, begin, publish, restate
 from landslide_scale.rapid.version import (
     Difference,
     Figures,
@@ -49,24 +50,33 @@ _REJECTED = "rejected"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
-    """What a version says besides its map.
+class Publisher:
+    """Publishes versions of one event.
 
     Attributes:
+        folder: The event's; nobody else works there.
+        config: Who publishes, and how before and after are compared.
         known: The event.
         failure: Its landslide model, as published; None without one.
         items: Of scenes around it, by which passes are foreseen.
     """
 
+    folder: RunDirectory
+    config: RapidConfig
     known: Followed
     failure: Mapping[str, Any] | None
     items: Sequence[Item] = ()
 
     @property
+    def area(self) -> Area:
+        """Ground to be looked at."""
+        assert self.known.area is not None  # noqa: S101 a version is of some ground
+        return self.known.area
+
+    @property
     def subject(self) -> monty.Subject:
         """The event as Items tell it."""
-        event, area = self.known.event, self.known.area
-        assert area is not None  # noqa: S101 a version is of some ground
+        event, area = self.known.event, self.area
         version, address = self.known.shakemap
         return monty.Subject(
             id=event.id,
@@ -84,121 +94,94 @@ class Ground:
         )
 
 
-def release_first(folder: RunDirectory, config: RapidConfig, ground: Ground, now: datetime) -> None:
+def release_first(by: Publisher, now: datetime) -> None:
     """Publish what is known before any scene: where to look, what clouds still hide (all of it), and when to see it.
 
     Args:
-        folder: The event's.
-        config: Who publishes.
-        ground: What is known.
+        by: The publisher.
         now: The instant that it will say.
     """
-    if read_latest(folder) is not None:
+    if read_latest(by.folder) is not None:
         return
-    area = ground.known.area
-    assert area is not None  # noqa: S101 a version is of some ground
-    begun = begin(folder, ground.known.event.id, MadeOf(run="", cube_sha256="", area_sha256=area_sha256(area)), now)
+    made_of = MadeOf(run="", cube_sha256="", area_sha256=area_sha256(by.area))
+    begun = begin(by.folder, by.known.event.id, made_of, now)
     if begun is None:
         return
-    figures = Figures(asked_km2=area.km2, observed_km2=0.0, hidden_km2=area.km2)
-    page = overview(ground.known, ground.failure, figures, begun.published)
-    steps = [*_of_ground(ground), Step(name=names.REPORT, do=lambda target: target.write(names.REPORT, page))]
-    _published(folder, config, ground, begun, steps, lambda _: Said(figures=figures), state="no scene")
+    figures = Figures(asked_km2=by.area.km2, observed_km2=0.0, hidden_km2=by.area.km2)
+    page = overview(by.known, by.failure, figures, begun.published)
+    steps = [*_of_ground(by), Step(name=names.REPORT, do=lambda target: target.write(names.REPORT, page))]
+    _publish(by, begun, steps, lambda _: Said(figures=figures), state="no scene")
 
 
-def release(
-    folder: RunDirectory,
-    config: RapidConfig,
-    workers: Workers,
-    ground: Ground,
-    how_much: Seen,
-    *,
-    now: datetime,
-    state: State,
-) -> None:
+def release(by: Publisher, export: Export, how_much: Seen, *, now: datetime, state: State) -> None:
     """Publish the newest scan of an event, unless nothing of it is new.
 
     Args:
-        folder: The event's.
-        config: Who publishes, and how before and after are compared.
-        workers: What exports.
-        ground: What is known.
-        how_much: Of it was seen.
+        by: The publisher.
+        export: Makes the products.
+        how_much: Of the ground was seen.
         now: The instant that a new version will say.
         state: What the event is at.
     """
-    known = ground.known
-    assert known.area is not None and known.asked is not None  # noqa: S101, PT018 there is a scan
-    run = RunDirectory(folder.at(known.asked.folder))
-    compared: dict[str, Any] = {**config.comparison.model_dump(), "finished": state == "ended"}
+    asked = by.known.asked
+    assert asked is not None  # noqa: S101 there is a scan
+    run = RunDirectory(by.folder.at(asked.folder))
+    compared: dict[str, Any] = {**by.config.comparison.model_dump(), "finished": state == "ended"}
+    cube = scanned(run).cube_sha256
     made_of = MadeOf(
-        run=known.asked.folder,
-        cube_sha256=(cube := scanned(run).cube_sha256),
-        area_sha256=known.asked.area_sha256,
+        run=asked.folder,
+        cube_sha256=cube,
+        area_sha256=asked.area_sha256,
         asked_sha256=asked_sha256(compared),
-        verdicts=verdicts.newest(folder),
-        confirmed_by=verdicts.confirmed_by(folder, cube, known.asked.area_sha256),
+        verdicts=verdicts.newest(by.folder),
+        confirmed_by=verdicts.confirmed_by(by.folder, cube, asked.area_sha256),
     )
-    begun = begin(folder, known.event.id, made_of, now)
+    begun = begin(by.folder, by.known.event.id, made_of, now)
     if begun is None:
+        restate(by.folder, state)
         return
-    export = partial(_export, folder, config, workers, run, begun, compared)
-    steps = [Step(name="products", do=export), *_of_ground(ground), *_ems(folder, config, begun)]
-    _published(folder, config, ground, begun, steps, partial(_said, folder, begun, how_much, config), state=state)
+
+    def products(target: RunDirectory) -> None:
+        export(run, _export_settings(by, begun, compared, target))
+
+    steps = [Step(name="products", do=products), *_of_ground(by), *_ems(by, begun)]
+    _publish(by, begun, steps, partial(_said, by, begun, how_much), state=state)
 
 
-def _published(
-    folder: RunDirectory,
-    config: RapidConfig,
-    ground: Ground,
-    begun: Begun,
-    steps: Sequence[Step],
-    said: Any,  # noqa: ANN401
-    *,
-    state: State,
+def _publish(
+    by: Publisher, begun: Begun, steps: Sequence[Step], said: Callable[[RunDirectory], Said], *, state: State
 ) -> None:
-    def items(version: Version) -> dict[str, bytes]:
-        stage = monty.Stage(observed_before=_observed_before(folder, begun.number), ended=state == "ended")
-        return monty.items(
-            version, ground.subject, config.publish.producer.told, stage, derived_from=_scenes(folder, begun)
-        )
+    def items(version: Version) -> Mapping[str, bytes]:
+        stage = monty.Stage(observed_before=_observed_before(by.folder, begun.number), ended=state == "ended")
+        producer = by.config.publish.producer.told
+        return monty.items(version, by.subject, producer, stage, derived_from=_scenes(by.folder, begun))
 
-    publish(folder, begun, steps=steps, said=said, items=items, event_state=state)
-    write_history(folder)
+    publish(by.folder, begun, steps=steps, said=said, items=items, event_state=state)
+    write_history(by.folder)
 
 
-def _of_ground(ground: Ground) -> list[Step]:
+def _of_ground(by: Publisher) -> list[Step]:
     """What is put beside a map: the ground, what its landslide model says, and when hidden ground is seen again."""
-    area = ground.known.area
-    assert area is not None  # noqa: S101 a version is of some ground
-    feature = (json.dumps(area.as_feature(), indent=1) + "\n").encode()
-    steps = [Step(name=AREA, do=lambda target: target.write(AREA, feature))]
-    if ground.failure is not None:
-        said = (json.dumps(ground.failure, indent=1, sort_keys=True) + "\n").encode()
-        steps.append(Step(name=FAILURE, do=lambda target: target.write(FAILURE, said)))
-    if ground.items:
-        passes = hidden_geojson(hidden_tiles_of(ground.items, area.ground))
-        steps.append(Step(name=PASSES, do=lambda target: target.write(PASSES, passes)))
-    return steps
+    contents = {AREA: (json.dumps(by.area.as_feature(), indent=1) + "\n").encode()}
+    if by.failure is not None:
+        contents[FAILURE] = (json.dumps(by.failure, indent=1, sort_keys=True) + "\n").encode()
+    if by.items:
+        contents[PASSES] = hidden_geojson(hidden_tiles_of(map(dict, by.items), by.area.ground))
+    return [Step(name=name, do=partial(_write, name, content)) for name, content in contents.items()]
 
 
-def _export(
-    folder: RunDirectory,
-    config: RapidConfig,
-    workers: Workers,
-    run: RunDirectory,
-    begun: Begun,
-    compared: Mapping[str, Any],
-    target: RunDirectory,
-) -> None:
-    earlier = _mapped_before(folder, begun)
-    heritage = None
+def _write(name: str, content: bytes, target: RunDirectory) -> None:
+    target.write(name, content)
+
+
+def _export_settings(by: Publisher, begun: Begun, compared: Mapping[str, Any], target: RunDirectory) -> ExportSettings:
+    earlier, heritage = _mapped_before(by.folder, begun), None
     if earlier is not None:
-        applied = read_version(folder, begun.number - 1).made_of.verdicts
-        judgements = verdicts.judgements_of(folder, applied=applied, until=begun.made_of.verdicts)
-        heritage = Heritage(earlier=earlier, judgements=judgements, rules=config.publish.tracking.rules)
+        applied = read_version(by.folder, begun.number - 1).made_of.verdicts
+        judgements = verdicts.judgements_of(by.folder, applied=applied, until=begun.made_of.verdicts)
+        heritage = Heritage(earlier=earlier, judgements=judgements, rules=by.config.publish.tracking.rules)
     change = Change(before=BEFORE, after=AFTER, earlier=earlier, **compared)
-    workers.export(run, ExportSettings(to=target.url, change=change, heritage=heritage))
+    return ExportSettings(to=target.url, change=change, heritage=heritage, dem=by.config.dem)
 
 
 def _mapped_before(folder: RunDirectory, begun: Begun) -> str | None:
@@ -208,11 +191,11 @@ def _mapped_before(folder: RunDirectory, begun: Begun) -> str | None:
     return folder.at(folder_of(begun.earlier))
 
 
-def _ems(folder: RunDirectory, config: RapidConfig, begun: Begun) -> list[Step]:
-    wanted = config.publish.ems_names
+def _ems(by: Publisher, begun: Begun) -> list[Step]:
+    wanted = by.config.publish.ems_names
     if wanted is None:
         return []
-    before = _observed_before(folder, begun.number)
+    before = _observed_before(by.folder, begun.number)
     kind = Kind(
         response="eo-mon" if before else "eo-fep",
         monitoring=before or None,
@@ -222,18 +205,16 @@ def _ems(folder: RunDirectory, config: RapidConfig, begun: Begun) -> list[Step]:
     return [Step(name="names of Copernicus EMS", do=lambda target: copy(target, ems_names(kind, wanted)))]
 
 
-def _said(folder: RunDirectory, begun: Begun, how_much: Seen, config: RapidConfig, target: RunDirectory) -> Said:
+def _said(by: Publisher, begun: Begun, how_much: Seen, target: RunDirectory) -> Said:
     now, rejected = _landslides(target)
-    earlier = _mapped_before(folder, begun)
-    before = None if begun.earlier is None else read_version(folder, begun.earlier)
     change: Difference | None = None
-    if before is not None:
+    if begun.earlier is not None:
+        earlier, before = _mapped_before(by.folder, begun), read_version(by.folder, begun.earlier)
         known, _ = _landslides(RunDirectory(earlier)) if earlier is not None else ({}, set())
         newly = max(0.0, how_much.observed_km2 - before.figures.observed_km2)
-        share = config.publish.tracking.grown
-        change = difference(known, now, newly_observed_km2=newly, share=share)
+        change = difference(known, now, newly_observed_km2=newly, share=by.config.publish.tracking.grown)
     standing = [one.area_m2 / 1e6 for name, one in now.items() if name not in rejected]
-    judgements = verdicts.judgements_of(folder, until=begun.made_of.verdicts)
+    judgements = verdicts.judgements_of(by.folder, until=begun.made_of.verdicts)
     return Said(
         figures=Figures(
             asked_km2=how_much.asked_km2,
