@@ -146,7 +146,7 @@ def export(  # noqa: PLR0917 options, each by its name
 
 
 @app.command()
-def rapid(  # noqa: PLR0913, PLR0917 options, each by its name
+def rapid(  # noqa: PLR0917 options, each by its name
     config: ConfigFile,
     event: Annotated[str, typer.Option(metavar="ID", help="One event, one cycle; or whose verdicts.")] = "",
     replay: Annotated[str, typer.Option(metavar="ID", help="An old event as it would have unfolded.")] = "",
@@ -167,21 +167,23 @@ def rapid(  # noqa: PLR0913, PLR0917 options, each by its name
     status: Annotated[bool, typer.Option("--status", help="Every event: state, ground, version, next pass.")] = False,
 ) -> None:
     """From an earthquake to a landslide map, and a better one with every pass of a satellite."""
-    asked = _commands().RapidAsked(
-        once=once,
-        watch=watch,
-        status=status,
-        event=event,
-        replay=replay,
-        until=until,
-        latency_h=latency,
-        verdicts=verdicts,
-        confirm=confirm,
-        by=by,
-    )
-    sys.exit(
-        run_guarded(lambda: _commands().rapid(config, asked), kept="published versions are", by="the same command")
-    )
+
+    def run() -> int:
+        asked = _commands().RapidAsked(
+            once=once,
+            watch=watch,
+            status=status,
+            event=event,
+            replay=replay,
+            until=until,
+            latency_h=latency,
+            verdicts=verdicts,
+            confirm=confirm,
+            by=by,
+        )
+        return _commands().rapid(config, asked)
+
+    sys.exit(run_guarded(run, kept="published versions are", by="the same command"))
 
 
 @app.command()
