@@ -69,7 +69,9 @@ SignerAddress = Annotated[
 
 
 def _window(value: object) -> object:
-    """Dates as people write them (``2023-08-01`` is midnight UTC) to aware instants."""
+    """Dates as people write them (``2023-08-01`` is midnight UTC) to aware instants; a window as it is."""
+    if isinstance(value, Window):
+        return value
     if not isinstance(value, dict) or not {"start", "end"} <= set(value) <= {"start", "end", "years"}:
         raise InvalidConfigError(
             f"{value!r}",
