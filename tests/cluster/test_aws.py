@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -129,7 +128,8 @@ def test_both_roles_write_the_bucket_and_no_other(account: dict[str, str]):
 @pytest.mark.usefixtures("account")
 def test_the_head_may_start_workers_with_their_role_and_end_none_but_its_own():
     iam = boto3.client("iam")
-    document = json.loads(iam.get_role_policy(RoleName="landslide-scale-head", PolicyName="workers")["PolicyDocument"])
+    told = iam.get_role_policy(RoleName="landslide-scale-head", PolicyName="workers")["PolicyDocument"]
+    document = yaml.safe_load(str(told))  # moto's is Python's way of writing it
     worker = iam.get_role(RoleName="landslide-scale-worker")["Role"]["Arn"]
     by_action = {
         action: statement
