@@ -80,6 +80,7 @@ def test_the_image_is_that_of_the_pods():
     assert config()["docker"]["image"] == container["image"]
 
 
+@pytest.mark.slow
 def test_the_account_has_no_fault_that_a_linter_of_such_templates_knows():
     linter = Path(sys.executable).parent / "cfn-lint"
     told = subprocess.run([linter, ACCOUNT], capture_output=True, text=True, check=False, timeout=120)
@@ -102,6 +103,7 @@ def account() -> Iterator[dict[str, str]]:
         yield {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("account")
 def test_the_stack_makes_the_profiles_that_machines_are_given():
     iam = boto3.client("iam")
@@ -110,6 +112,7 @@ def test_the_stack_makes_the_profiles_that_machines_are_given():
     assert all(len(roles) == 1 for roles in made.values())
 
 
+@pytest.mark.slow
 def test_both_roles_write_the_bucket_and_no_other(account: dict[str, str]):
     assert boto3.client("s3", region_name=REGION).list_buckets()["Buckets"][0]["Name"] == "made-bucket"
     roles = [each["Properties"] for each in template()["Resources"].values() if each["Type"] == "AWS::IAM::Role"]
@@ -125,6 +128,7 @@ def test_both_roles_write_the_bucket_and_no_other(account: dict[str, str]):
     assert not any("*" in action for action in actions)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("account")
 def test_the_head_may_start_workers_with_their_role_and_end_none_but_its_own():
     iam = boto3.client("iam")

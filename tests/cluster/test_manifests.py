@@ -1,10 +1,9 @@
-"""Documents for Kubernetes: against the fields there are, and against rules that the operator and others have beside."""
+"""Documents for Kubernetes: against the fields there are, and against rules that an operator has beside them."""
 
 from __future__ import annotations
 
 import copy
 import json
-import os
 import re
 from collections.abc import Callable
 from importlib.metadata import version
@@ -79,7 +78,9 @@ def test_a_field_that_there_is_not_or_of_another_type_is_found(name: str, change
     assert mutated(name, change)
 
 
-@pytest.mark.parametrize("document", [d for _, d in ALL if d["apiVersion"] == "ray.io/v1"], ids=lambda d: str(d["kind"]))
+@pytest.mark.parametrize(
+    "document", [d for _, d in ALL if d["apiVersion"] == "ray.io/v1"], ids=lambda d: str(d["kind"])
+)
 def test_a_document_holds_against_the_operators_own_definition_where_that_is_at_hand(document: Node, shared_data: Path):
     file = shared_data / CRDS / f"ray.io_{document['kind'].lower()}s.yaml"
     if not file.is_file():
@@ -91,7 +92,7 @@ def test_a_document_holds_against_the_operators_own_definition_where_that_is_at_
     assert [error.message[:300] for error in Draft202012Validator(schema).iter_errors(document)] == []
 
 
-def refusing(node: Any) -> Any:
+def refusing(node: Any) -> Any:  # noqa: ANN401 any part of a schema
     """A schema that refuses what it does not name."""
     if isinstance(node, list):
         return [refusing(each) for each in node]
@@ -146,7 +147,9 @@ def test_the_standing_cluster_outlives_its_head():
     (cluster,) = of_kind("RayCluster").values()
     kept = cluster["spec"]["gcsFaultToleranceOptions"]
     services = {
-        f"{each['metadata']['name']}:{port['port']}" for each in of_kind("Service").values() for port in each["spec"]["ports"]
+        f"{service['metadata']['name']}:{port['port']}"
+        for service in of_kind("Service").values()
+        for port in service["spec"]["ports"]
     }
     assert kept["redisAddress"] in services
     (store,) = of_kind("StatefulSet").values()
@@ -210,6 +213,6 @@ def test_a_document_says_no_secret():
 
 
 def test_every_job_starts_a_script_that_is_there_or_is_to_come():
-    known = set(os.listdir(CLUSTER.parent / "jobs")) | {"rapid_map.py"}
+    known = {path.name for path in (CLUSTER.parent / "jobs").iterdir()} | {"rapid_map.py"}
     named = {name for path in MANIFESTS for name in re.findall(r"/jobs/(\w+\.py)", path.read_text())}
     assert {"scan_region.py", "finetune.py", "export.py", "rapid_map.py"} == named <= known

@@ -58,7 +58,9 @@ def test_a_pod_that_is_not_restricted_is_found():
         where="made",
         spec={
             "hostNetwork": True,
-            "containers": [{"name": "a", "ports": [{"hostPort": 1}], "securityContext": {"capabilities": {"drop": []}}}],
+            "containers": [
+                {"name": "a", "ports": [{"hostPort": 1}], "securityContext": {"capabilities": {"drop": []}}}
+            ],
             "volumes": [{"name": "b", "hostPath": {"path": "/"}}],
         },
     )

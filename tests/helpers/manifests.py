@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ MANIFESTS = tuple(sorted(path for path in CLUSTER.glob("*.yaml") if not path.nam
 """All but what is AWS's own."""
 
 Node = Mapping[str, Any]
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "": 1}
 
@@ -33,8 +36,10 @@ class Pod:
         return found
 
 
-def documents(path: Path) -> list[Node]:
-    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+@cache
+def documents(path: Path) -> tuple[Node, ...]:
+    """Those of a file; read once, so copy what is to be changed."""
+    return tuple(yaml.load_all(path.read_text(encoding="utf-8"), _Loader))  # noqa: S506 a safe one
 
 
 def of_kind(kind: str) -> dict[str, Node]:
