@@ -39,7 +39,7 @@ class Pod:
 @cache
 def documents(path: Path) -> tuple[Node, ...]:
     """Those of a file; read once, so copy what is to be changed."""
-    return tuple(yaml.load_all(path.read_text(encoding="utf-8"), _Loader))  # noqa: S506 a safe one
+    return tuple(yaml.load_all(path.read_text(encoding="utf-8"), _Loader))
 
 
 def of_kind(kind: str) -> dict[str, Node]:
