@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.rapid import verdicts
@@ -18,7 +19,8 @@ from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
 
 UNATTENDED = 1
-"""Exit code where the feed could not be read, or an event could not be attended to: the same command may later."""
+"""Exit code where the feed could not be read, or the one event that was asked for could not be attended to: the same
+command may later. What an event among others is at does not end a scheduled cycle in failure: the next one goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,22 +106,22 @@ def tell_status(config: RapidConfig) -> int:
 
 def run_once(config: RapidConfig, workers: Workers) -> int:
     """One cycle."""
-    return _told(config, once(config, workers))
+    found = once(config, workers)
+    _tell(config, found)
+    return UNATTENDED if found.feed else 0
 
 
 def run_watch(config: RapidConfig, workers: Workers) -> int:
     """Cycles until it is stopped."""
-    watch(config, workers, report=lambda found: void(_told(config, found)))
+    watch(config, workers, report=partial(_tell, config))
     return 0
-
-
-def void(_: object) -> None:
-    """Nothing more is done with it."""
 
 
 def run_event(config: RapidConfig, workers: Workers, name: str) -> int:
     """One cycle of one event."""
-    return _told(config, one_event(config, workers, name))
+    found = one_event(config, workers, name)
+    _tell(config, found)
+    return UNATTENDED if any(known.state in _TROUBLE for known in found.events) else 0
 
 
 def run_replay(config: RapidConfig, workers: Workers, name: str, until: str, latency_h: float) -> int:
@@ -166,8 +168,8 @@ def _folder(config: RapidConfig, name: str) -> RunDirectory:
     raise InvalidConfigError(f"no event {name} is followed", expected="one that --status lists", key="--event")
 
 
-def _told(config: RapidConfig, found: Attended) -> int:
-    stamp: datetime = now_utc()
+def _tell(config: RapidConfig, found: Attended) -> None:
+    stamp = now_utc()
     if found.feed:
         say(f"{stamp:%Y-%m-%d %H:%M:%S} UTC: the feed could not be read: {found.feed}")
     for known in found.events:
@@ -175,8 +177,6 @@ def _told(config: RapidConfig, found: Attended) -> int:
             say(f"{stamp:%Y-%m-%d %H:%M:%S} UTC: {_short(config, known)}")
     if not found.events:
         say(f"{stamp:%Y-%m-%d %H:%M:%S} UTC: no event is followed ({found.declined} of the feed declined)")
-    trouble = bool(found.feed) or any(known.state in _TROUBLE for known in found.events)
-    return UNATTENDED if trouble else 0
 
 
 def _short(config: RapidConfig, known: Followed) -> str:
