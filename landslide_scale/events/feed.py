@@ -299,8 +299,9 @@ def _ids(text: object, name: str) -> tuple[str, ...]:
 
 
 def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < _LARGEST else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < _LARGEST else None
 
 
 def _text(value: object) -> str:

@@ -64,7 +64,8 @@ class CoarseLand:
         rows, cols = self.cells.shape
         row = np.clip(np.floor((90.0 - lat) / CELL).astype(np.int64), 0, rows - 1)
         col = np.floor((lon + 180.0) / CELL).astype(np.int64) % cols
-        return (self.cells[row, col] / np.float32(255)).astype(np.float32)
+        found: NDArray[np.float32] = self.cells[row, col] / np.float32(255)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import InvalidInputError
@@ -69,10 +70,10 @@ def around(rupture: BaseGeometry, km2: float) -> BaseGeometry:
         )
     steps = max(1, math.ceil(length / _APART_KM))
     centres = [rupture.interpolate(step / steps, normalized=True) for step in range(steps + 1)] if length else [rupture]
-    return shapely.union_all([_circle(point.x, point.y, angle) for point in centres])
+    return shapely.union_all([_circle(float(lon), float(lat), angle) for lon, lat in shapely.get_coordinates(centres)])
 
 
-def _distance_km(one: np.ndarray, other: np.ndarray) -> float:
+def _distance_km(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     (lon, lat), (lon_2, lat_2) = np.radians(one), np.radians(other)
     half = math.sin((lat_2 - lat) / 2) ** 2 + math.cos(lat) * math.cos(lat_2) * math.sin((lon_2 - lon) / 2) ** 2
     return 2 * EARTH_KM * math.asin(math.sqrt(half))
@@ -89,4 +90,4 @@ def _circle(lon: float, lat: float, angle: float) -> BaseGeometry:
         np.sin(azimuth) * math.sin(angle) * math.cos(math.radians(lat)),
         math.cos(angle) - math.sin(math.radians(lat)) * np.sin(lats),
     )
-    return shapely.polygons(np.stack([lon + np.degrees(lons), np.degrees(lats)], axis=-1))
+    return shapely.Polygon(np.stack([lon + np.degrees(lons), np.degrees(lats)], axis=-1))

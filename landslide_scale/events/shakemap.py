@@ -65,12 +65,12 @@ class ShakingGrid:
     @property
     def lon(self) -> NDArray[np.float64]:
         """Of the nodes, (W,)."""
-        return self.west + self.dx * np.arange(self.mmi.shape[1])
+        return np.asarray(self.west + self.dx * np.arange(self.mmi.shape[1]), np.float64)
 
     @property
     def lat(self) -> NDArray[np.float64]:
         """Of the nodes, (H,)."""
-        return self.north - self.dy * np.arange(self.mmi.shape[0])
+        return np.asarray(self.north - self.dy * np.arange(self.mmi.shape[0]), np.float64)
 
     @property
     def max_mmi(self) -> float:

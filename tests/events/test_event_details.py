@@ -20,7 +20,7 @@ REAL = {
     "us2000h8ty": ("events/fdsn_detail_us2000h8ty.json", "atlas 1", "us2000h8ty", "8.541", "jessee_2017"),
     "us10004u1y": ("events/us10004u1y_details.json", "us 4", "us10004u1y", "3.07", None),
 }
-"""Of each event its file, the ShakeMap that counts (source and version, code, strongest shaking), its landslide model."""
+"""Of each event its file, the ShakeMap that counts (version, code, strongest shaking), its landslide model."""
 
 HOKKAIDO = (
     ("2018-09-05T18:00", None, None),

@@ -95,7 +95,7 @@ def test_ground_over_the_antimeridian_is_split_there_and_keeps_its_area(east: fl
     )
     plain = area_of(here.ground(6.0), source="shakemap grid", land=ALL_LAND)
     split = area_of(there.ground(6.0), source="shakemap grid", land=ALL_LAND)
-    assert split.km2 == pytest.approx(plain.km2, rel=1e-9)
+    assert split.km2 == pytest.approx(plain.km2, rel=1e-8)
     assert [part.bounds[::2] for part in sorted(split.ground.geoms, key=lambda one: one.bounds)] == [
         (-180.0, pytest.approx(179.5 + 0.75 - 360, abs=0.8)), (pytest.approx(179.5 - 0.75, abs=0.8), 180.0),
     ]  # fmt: skip
@@ -203,7 +203,7 @@ BROKEN = {
     "nothing": "",
     "a number too few": WHOLE.replace("14.0000 47.0000 ", "14.0000 ", 1),
     "a word": WHOLE.replace("14.0000 47.0000", "14.0000 north", 1),
-    "another order": WHOLE.replace('name="LON"', 'name="X"').replace('name="LAT"', 'name="LON"').replace('name="X"', 'name="LAT"'),
+    "another order": WHOLE.replace('"LON"', '"X"').replace('"LAT"', '"LON"').replace('"X"', '"LAT"'),
     "no intensity": WHOLE.replace('name="MMI"', 'name="PGV"'),
     "no specification": WHOLE.replace("grid_specification", "other"),
     "another place": WHOLE.replace('lon_min="14', 'lon_min="13'),
@@ -237,7 +237,7 @@ def test_a_grid_with_one_other_letter_is_read_or_refused(at: int, letter: str):
 @given(st.recursive(
     st.none() | st.floats() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from(["domain", "axes", "x", "y", "start", "stop", "num", "values", "ranges", "MMI", "axisNames"]), inner
+        st.sampled_from(["domain", "axes", "x", "y", "start", "stop", "num", "values", "ranges", "MMI"]), inner
     ), max_leaves=20,
 ))  # fmt: skip
 def test_any_coverage_is_read_or_refused(content: object):
