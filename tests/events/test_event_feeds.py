@@ -70,6 +70,14 @@ def test_one_feature_that_makes_no_sense_costs_none_of_the_others():
     assert found.unread[0].problem == "no location"
 
 
+def test_texts_of_a_feed_are_fit_to_be_shown_and_written():
+    made = feature(place="a\nb\ud800", type="x\x1b[0m", detail="https://example.com/\nnext")
+    one = parse_event(made, detail="https://example.com/{id}")
+    assert (one.place, one.kind, one.url) == (r"a\nb\ud800", r"x\x1b[0m", "https://example.com/us1")
+    found = parse_feed(collection(feature("a\nb")))
+    assert [one.id for one in found.unread] == [r"a\nb"]
+
+
 def test_deleted_events_are_told():
     found = parse_feed(collection(feature("a", status="deleted"), feature("b", status="reviewed")))
     assert (found.deleted, [one.id for one in found.events]) == (("a",), ["b"])
