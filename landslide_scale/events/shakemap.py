@@ -186,8 +186,8 @@ def _check_places(grid: ShakingGrid, lon: NDArray[np.float64], lat: NDArray[np.f
 def parse_coverage(content: bytes) -> ShakingGrid:
     """The intensities of a ``coverage_mmi_*.covjson`` (CoverageJSON, a Grid of x and y).
 
-    The USGS writes rows from the south on, and rounds to tenths (shakemap, ``coremods/coverage.py``): ground of 6 is then
-    that of 5.95, a little more than the grid's.
+    The USGS writes rows from the south on, and rounds to tenths (shakemap, ``coremods/coverage.py``): ground of 6 is
+    then that of 5.95, a little more than the grid's.
 
     Raises:
         InvalidFeedError: It is none.
