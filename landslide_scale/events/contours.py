@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
@@ -93,15 +94,15 @@ class Contours:
             return line
         ends = [self._on_edge(points[0]), self._on_edge(points[-1])]
         if None not in ends:
-            return shapely.linestrings(np.concatenate([ends[:1], points, ends[1:]]))
+            return shapely.LineString(np.concatenate([ends[:1], points, ends[1:]]))
         if np.abs(points[0] - points[-1]).max() <= AT_THE_EDGE:
-            return shapely.linestrings(np.concatenate([points, points[:1]]))
+            return shapely.LineString(np.concatenate([points, points[:1]]))
         raise InvalidFeedError(
             f"a contour that ends within the map, at {points[0].tolist()} and {points[-1].tolist()}",
             expected="contours that are closed, or open at the edge of the map",
         )
 
-    def _on_edge(self, point: np.ndarray) -> tuple[float, float] | None:
+    def _on_edge(self, point: NDArray[np.float64]) -> tuple[float, float] | None:
         """The point of the edge beside a point; None where it is not near."""
         west, south, east, north = self.frame
         x, y = (float(value) for value in point)
@@ -147,7 +148,7 @@ def _neighbours(pieces: Sequence[BaseGeometry]) -> Mapping[int, list[int]]:
     """Pieces that share an edge of a contour; they are cut from one drawing, so that its segments are the same."""
     edges: dict[tuple[tuple[float, float], ...], list[int]] = defaultdict(list)
     for number, piece in enumerate(pieces):
-        for ring in [piece.exterior, *piece.interiors]:
+        for ring in shapely.get_rings(piece):
             for start, end in pairwise(map(tuple, shapely.get_coordinates(ring))):
                 edges[tuple(sorted((start, end)))].append(number)
     found: dict[int, list[int]] = defaultdict(list)

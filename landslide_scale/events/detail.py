@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 
 from landslide_scale.errors import InvalidFeedError
 from landslide_scale.events.event import Event, from_milliseconds
-from landslide_scale.events.feed import DELETED, ask, parse_event
+from landslide_scale.events.feed import DELETED, address_of, ask, parse_event, text_of
 from landslide_scale.events.settings import USGS_DETAIL, EventsConfig
 
 SHAKEMAP = "shakemap"
@@ -223,16 +223,18 @@ def _product(kind: str, content: object, address: str, event: str) -> Product:
         raise InvalidFeedError(f"a {kind} whose updateTime {error}", expected="an instant", event=event) from None
     return Product(
         kind=kind,
-        code=str(content.get("code")),
-        source=str(content.get("source")),
-        status=str(content.get("status") or ""),
+        code=text_of(content.get("code")),
+        source=text_of(content.get("source")),
+        status=text_of(content.get("status")),
         updated=updated,
         weight=float(weight) if isinstance(weight, int | float) and abs(weight) < _HEAVIEST else 0.0,
-        properties={key: value for key, value in _dict(content.get("properties")).items() if isinstance(value, str)},
+        properties={
+            key: text_of(value) for key, value in _dict(content.get("properties")).items() if isinstance(value, str)
+        },
         contents={
             str(name): _joined(address, value["url"])
             for name, value in _dict(content.get("contents")).items()
-            if isinstance(value, dict) and isinstance(value.get("url"), str)
+            if isinstance(value, dict) and address_of(value.get("url"))
         },
     )
 

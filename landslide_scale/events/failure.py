@@ -8,7 +8,27 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.reading.geographic import Geographic
+from landslide_scale.events.detail import LandslideModel
+from landslide_scale.events.feed import failures_named
+from landslide_scale.reading.asking import fetched
+from landslide_scale.reading.geographic import Geographic, parse_grd, read_geographic
+from landslide_scale.scene import Access
+
+MOST_BYTES = 256 * 2**20
+"""Of a grid of GMT, which is fetched whole."""
+
+
+def read_model(model: LandslideModel, access: Access) -> Geographic:
+    """The probabilities of an event's landslide model.
+
+    Raises:
+        FeedAwayError: Its file cannot be had now.
+        InvalidFeedError: Its file is none of probabilities in degrees.
+    """
+    with failures_named(model.address):
+        if model.file.endswith(".grd"):
+            return parse_grd(fetched(model.address, access, most_bytes=MOST_BYTES))
+        return read_geographic(model.address, access)
 
 
 def mean_probability(ground: BaseGeometry, grid: Geographic) -> float:

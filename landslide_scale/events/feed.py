@@ -21,7 +21,7 @@ from landslide_scale.errors import FeedAwayError, InvalidFeedError, ReadError, T
 from landslide_scale.events.event import EARTHQUAKE, Event, from_milliseconds
 from landslide_scale.events.settings import USGS_DETAIL, EventsConfig
 from landslide_scale.reading.asking import ATTEMPTS, fetched
-from landslide_scale.redaction import redacted
+from landslide_scale.redaction import redacted, sayable
 from landslide_scale.scene import Access
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,9 @@ MOST_BYTES = 64 * 2**20
 PER_PAGE = 1000
 MOST_EVENTS = 20_000
 """Of one query; as many as the USGS gives in a page at most."""
+
+LONGEST_ADDRESS = 2000
+"""Characters."""
 
 DELETED = "deleted"
 _NOTHING: dict[str, Any] = {"type": "FeatureCollection", "features": []}
@@ -84,7 +87,9 @@ def read_feed(config: EventsConfig, now: datetime) -> Feed:
     if config.service == "feed":
         return parse_feed(ask(config.url, config.access), since=since, detail=config.detail)
     pages = [parse_feed(page, since=since, detail=config.detail) for page in _pages(config, since)]
-    events = {event.id: event for page in pages for event in page.events}
+    events: dict[str, Event] = {}
+    for event in (one for page in pages for one in page.events):
+        events[event.id] = events.get(event.id, event).told(event)
     return Feed(
         events=tuple(events[name] for name in sorted(events)),
         deleted=tuple(sorted({name for page in pages for name in page.deleted})),
@@ -241,7 +246,7 @@ def _deleted(feature: object) -> str | None:
 
 def _name(feature: object, number: int) -> str:
     name = feature.get("id") if isinstance(feature, dict) else None
-    return name[:80] if isinstance(name, str) and name else f"feature {number}"
+    return sayable(name[:80]) if isinstance(name, str) and name else f"feature {number}"
 
 
 def parse_event(feature: object, *, detail: str = USGS_DETAIL) -> Event:
@@ -269,14 +274,14 @@ def parse_event(feature: object, *, detail: str = USGS_DETAIL) -> Event:
         id=name,
         ids=_ids(properties.get("ids"), name),
         origin=origin,
-        place=_text(properties.get("place")),
+        place=text_of(properties.get("place")),
         lon=lon,
         lat=lat,
         depth_km=depth,
         magnitude=_number(properties.get("mag")),
-        kind=_text(properties.get("type")) or EARTHQUAKE,
+        kind=text_of(properties.get("type")) or EARTHQUAKE,
         updated=updated,
-        url=_text(properties.get("detail")) or detail.replace("{id}", name),
+        url=address_of(properties.get("detail")) or detail.replace("{id}", name),
     )
 
 
@@ -299,9 +304,17 @@ def _ids(text: object, name: str) -> tuple[str, ...]:
 
 
 def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < _LARGEST else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < _LARGEST else None
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def text_of(value: object) -> str:
+    """A text of a feed, fit for one line; empty where it is none."""
+    return sayable(value) if isinstance(value, str) else ""
+
+
+def address_of(value: object) -> str:
+    """An address of a feed; empty where it is none."""
+    fits = isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= LONGEST_ADDRESS
+    return str(value) if fits else ""

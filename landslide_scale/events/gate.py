@@ -96,10 +96,9 @@ def _of_shaking(
     event: Event, gates: GateConfig, now: datetime, shaking: Shaking | None, ground: Area | None
 ) -> Iterator[tuple[Verdict, str]]:
     """Shaking over land; where there is no ShakeMap it is waited for, and then the ground alone decides."""
-    if shaking is None and ground is None:
-        hours = (now - event.origin).total_seconds() / _HOUR
-        waited = f"no ShakeMap {hours:.1f} h after the origin"
-        yield "waiting", waited if hours < gates.wait_for_shakemap_h else f"{waited}, and no ground by its magnitude"
+    hours = (now - event.origin).total_seconds() / _HOUR
+    if shaking is None and (ground is None or hours < gates.wait_for_shakemap_h):
+        yield "waiting", f"no ShakeMap {hours:.1f} h after the origin"
         return
     if shaking is not None and shaking.max_mmi_on_land < gates.least_mmi:
         sea = " (over sea it is stronger)" if shaking.max_mmi >= gates.least_mmi else ""
@@ -110,11 +109,9 @@ def _of_shaking(
 
 def _of_extent(ground: Area | None, gates: GateConfig) -> Iterator[tuple[Verdict, str]]:
     if ground is not None and ground.land_km2 > gates.greatest_land_km2:
-        yield (
-            "refused",
-            f"{ground.land_km2:,.0f} km2 of land, more than {gates.greatest_land_km2:,.0f} km2 "
-            "(raise events.gates.greatest_land_km2 or least_mmi, or give the ground by hand)",
-        )
+        cure = "raise events.gates.greatest_land_km2 or least_mmi, or give the ground by hand"
+        said = f"{ground.land_km2:,.0f} km2 of land, more than {gates.greatest_land_km2:,.0f} km2 ({cure})"
+        yield "refused", said
 
 
 def _said(value: float | str | None) -> str:

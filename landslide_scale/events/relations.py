@@ -1,9 +1,9 @@
 """Where to look before there is a ShakeMap: ground that landslides were found on after earthquakes of a magnitude.
 
 Keefer, D. K. and Wilson, R. C. (1989), Predicting earthquake-induced landslides, with emphasis on arid and semi-arid
-environments: the area affected, A in km2, goes on average as log10 A = M - 3.46, for M from 5.5 to 9.2 (as given by
-Keefer, D. K. (2002), Investigating landslides caused by earthquakes, Surveys in Geophysics 23, 473-510). Single
-earthquakes differ from it by a factor of three (a standard deviation of 0.47).
+environments: the area affected, A in km2, goes on average as log10 A = M - 3.46, for M from 5.5 to 9.2 (in Keefer, D.
+K. (2002), Investigating landslides caused by earthquakes, Surveys in Geophysics 23, 473-510). Of single earthquakes the
+logarithm differs from it by 0.47: they may affect a third of that, or three times as much.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from itertools import pairwise
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import InvalidInputError
+from landslide_scale.events.area import Area, area_of
+from landslide_scale.events.event import Event
+from landslide_scale.events.land import Land
 
 MAGNITUDES = (5.5, 9.2)
 """Of the earthquakes it was found by, closed."""
@@ -31,6 +35,14 @@ _FARTHEST = 89.0
 def affected_km2(magnitude: float) -> float:
     """Area affected by landslides, km2; below magnitude 5.5 as for 5.5, above 9.2 as for 9.2."""
     return float(10 ** (min(max(magnitude, MAGNITUDES[0]), MAGNITUDES[1]) - 3.46))
+
+
+def area_by_magnitude(event: Event, land: Land) -> Area | None:
+    """Ground around an epicentre by its magnitude; None where that is not known yet."""
+    if event.magnitude is None:
+        return None
+    ground = around(shapely.Point(event.lon, event.lat), affected_km2(event.magnitude))
+    return area_of(ground, source="magnitude-area relation", land=land)
 
 
 def around(rupture: BaseGeometry, km2: float) -> BaseGeometry:
@@ -58,10 +70,10 @@ def around(rupture: BaseGeometry, km2: float) -> BaseGeometry:
         )
     steps = max(1, math.ceil(length / _APART_KM))
     centres = [rupture.interpolate(step / steps, normalized=True) for step in range(steps + 1)] if length else [rupture]
-    return shapely.union_all([_circle(point.x, point.y, angle) for point in centres])
+    return shapely.union_all([_circle(float(lon), float(lat), angle) for lon, lat in shapely.get_coordinates(centres)])
 
 
-def _distance_km(one: np.ndarray, other: np.ndarray) -> float:
+def _distance_km(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     (lon, lat), (lon_2, lat_2) = np.radians(one), np.radians(other)
     half = math.sin((lat_2 - lat) / 2) ** 2 + math.cos(lat) * math.cos(lat_2) * math.sin((lon_2 - lon) / 2) ** 2
     return 2 * EARTH_KM * math.asin(math.sqrt(half))
@@ -78,4 +90,4 @@ def _circle(lon: float, lat: float, angle: float) -> BaseGeometry:
         np.sin(azimuth) * math.sin(angle) * math.cos(math.radians(lat)),
         math.cos(angle) - math.sin(math.radians(lat)) * np.sin(lats),
     )
-    return shapely.polygons(np.stack([lon + np.degrees(lons), np.degrees(lats)], axis=-1))
+    return shapely.Polygon(np.stack([lon + np.degrees(lons), np.degrees(lats)], axis=-1))

@@ -65,12 +65,12 @@ class ShakingGrid:
     @property
     def lon(self) -> NDArray[np.float64]:
         """Of the nodes, (W,)."""
-        return self.west + self.dx * np.arange(self.mmi.shape[1])
+        return np.asarray(self.west + self.dx * np.arange(self.mmi.shape[1]), np.float64)
 
     @property
     def lat(self) -> NDArray[np.float64]:
         """Of the nodes, (H,)."""
-        return self.north - self.dy * np.arange(self.mmi.shape[0])
+        return np.asarray(self.north - self.dy * np.arange(self.mmi.shape[0]), np.float64)
 
     @property
     def max_mmi(self) -> float:
@@ -185,6 +185,9 @@ def _check_places(grid: ShakingGrid, lon: NDArray[np.float64], lat: NDArray[np.f
 
 def parse_coverage(content: bytes) -> ShakingGrid:
     """The intensities of a ``coverage_mmi_*.covjson`` (CoverageJSON, a Grid of x and y).
+
+    The USGS writes rows from the south on, and rounds to tenths (shakemap, ``coremods/coverage.py``): ground of 6 is
+    then that of 5.95, a little more than the grid's.
 
     Raises:
         InvalidFeedError: It is none.

@@ -53,12 +53,12 @@ class Geographic:
     @property
     def south(self) -> float:
         """Outer edge of the last row."""
-        return self.north - self.dy * self.values.shape[0]
+        return float(self.north - self.dy * self.values.shape[0])
 
     @property
     def east(self) -> float:
         """Outer edge of the last column."""
-        return self.west + self.dx * self.values.shape[1]
+        return float(self.west + self.dx * self.values.shape[1])
 
 
 def read_geographic(href: str, access: Access) -> Geographic:
