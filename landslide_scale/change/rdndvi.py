@@ -41,7 +41,9 @@ def ndvi(red: Reals, nir: Reals) -> Reals:
     """
     total = nir + red
     known = (red >= 0) & (nir >= 0) & (total > 0)
-    return np.divide(nir - red, total, out=np.full(red.shape, np.nan, np.float32), where=known)
+    found: Reals = np.full(red.shape, np.nan, np.float32)
+    np.divide(nir - red, total, out=found, where=known)
+    return found
 
 
 def rdndvi(before: Reals, after: Reals) -> Reals:

@@ -76,3 +76,19 @@ def cut(layer: Layer, part: tuple[slice, slice]) -> Layer:
     bands = {name: values[part] for name, values in layer.bands.items()}
     held = {name: values[part] for name, values in layer.arrays.items() if name not in bands}
     return Layer(**held, bands=bands)
+
+
+LATTICE = TWO.lattice(33)
+BOX = PixelBox(row_start=-510_000, row_stop=-509_952, col_start=48_000, col_stop=48_048)
+
+
+def pair(seed: int = 0) -> tuple[Ground, Ground]:
+    """Noise of all kinds on both sides."""
+    rng = np.random.default_rng(seed)
+    sides = []
+    for _ in range(2):
+        probability = rng.uniform(0, 1, BOX.shape) ** 2
+        probability[rng.random(BOX.shape) < 0.2] = np.nan
+        looks = rng.integers(1, 6, BOX.shape).astype(np.uint8)
+        sides.append(Ground(probability=probability, ndvi=rng.uniform(-0.2, 0.9, BOX.shape), looks=looks))
+    return sides[0], sides[1]

@@ -144,7 +144,10 @@ class _Planes:
     def exclusion(self) -> Plane:
         """Bits of `Exclusion` that hold of a pixel by itself."""
         of, layer = self.compared.of, self.compared.how.after
-        words = {Exclusion.SNOW_NEAR: f"snow or ice within {SNOW_NEAR_M} m", Exclusion.WATER: "looks like water"}
+        words: Mapping[int, str] = {
+            Exclusion.SNOW_NEAR: f"snow or ice within {SNOW_NEAR_M} m",
+            Exclusion.WATER: "looks like water",
+        }
 
         def read(lattice: Lattice, box: PixelBox) -> NDArray[Any]:
             found = np.zeros(box.shape, np.uint8)
@@ -160,7 +163,7 @@ class _Planes:
     @property
     def advisory(self) -> Plane:
         """Bits of `Advisory`."""
-        words = {
+        words: Mapping[int, str] = {
             Advisory.ONE_LOOK: "seen clear once",
             Advisory.OFFSET_INCONCLUSIVE: "a scene's offset is not certain",
             Advisory.LOW_SUN: "a scene with a low sun",

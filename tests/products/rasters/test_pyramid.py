@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from landslide_scale.products.rasters.pyramid import largest, most_frequent, shapes
+from landslide_scale.products.rasters.pyramid import largest, most_frequent, shapes, smallest
 
 NODATA = 8
 SMALL = npst.arrays(np.uint8, st.tuples(st.integers(1, 7), st.integers(1, 7)), elements=st.integers(5, 9))
@@ -33,6 +33,16 @@ def test_the_largest_of_what_there_is_is_kept(values: NDArray[np.uint8]):
     assert found.dtype == values.dtype
     assert {place: int(found[place]) for place in np.ndindex(*found.shape)} == {
         place: max(four, default=NODATA) for place, four in fours(values).items()
+    }
+
+
+@given(SMALL.map(lambda values: values.astype(np.int16) - NODATA - 1))
+def test_the_smallest_of_what_there_is_is_kept_of_signed_numbers_too(values: NDArray[np.int16]):
+    found = smallest(values, -1)
+    assert found.dtype == values.dtype
+    four = fours(values + NODATA + 1)
+    assert {place: int(found[place]) + NODATA + 1 for place in np.ndindex(*found.shape)} == {
+        place: min(known, default=NODATA) for place, known in four.items()
     }
 
 
