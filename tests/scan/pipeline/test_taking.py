@@ -31,7 +31,7 @@ from landslide_scale.strictyaml import parse
 Settings = dict[str, Any]
 
 SMALL = [17.992, 46.010, 18.008, 46.015]
-LARGE = [17.975, 46.006, 18.008, 46.020]
+LARGE = [17.975, 46.010, 18.008, 46.026]
 """Further west and north too: what is in both has other indexes in its cube."""
 
 FIRST = {"start": "2023-08-01", "end": "2023-08-05"}
