@@ -11,7 +11,7 @@ from typing import Any
 
 import shapely
 
-from landslide_scale.errors import InvalidInputError
+from landslide_scale.errors import InvalidConfigError, InvalidInputError
 from landslide_scale.exporting.bench import at_hand
 from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.product import Product, given, single
@@ -48,12 +48,22 @@ def steps(of: Scanned, settings: ExportSettings, target: RunDirectory) -> list[P
         InvalidInputError: A layer of the user's has no such name, or cannot be read.
     """
     if not of.predicted:
+        _check_asked(settings)
         return _without_network(of, target)
     threshold = of.threshold if settings.threshold is None else settings.threshold
     wanted = Wanted(threshold=threshold, least_area_m2=settings.min_area_m2)
     layers = user_layers(parse(UserLayersConfig, {name: {"file": file} for name, file in settings.layers.items()}))
     of_map = [*_rasters(of), _polygons(of, wanted, layers), *_from_polygons(of, target)]
     return [*of_map, _listed(of, target, of_map), _report(of, target, threshold)]
+
+
+def _check_asked(settings: ExportSettings) -> None:
+    if settings.threshold is not None or settings.layers:
+        raise InvalidConfigError(
+            f"{'a threshold' if settings.threshold is not None else 'a layer'}, and {_NO_NETWORK}",
+            expected="a scan with a checkpoint: there are no probabilities, and no polygons of them",
+            key="--threshold" if settings.threshold is not None else "--layer",
+        )
 
 
 def _listed(of: Scanned, target: RunDirectory, of_map: Sequence[Product]) -> Product:
