@@ -158,7 +158,8 @@ class CountProgress:
 
 def _line(progress: Progress) -> str:
     here = progress.done - progress.before
-    left = (progress.total - progress.done) * progress.seconds / here
+    scanned = here - progress.taken or here  # what is left will not be copied
+    left = (progress.total - progress.done) * progress.seconds / scanned
     rate = here / max(progress.seconds, 1e-9) * 60
     again = f"; tries made again: {progress.again}" if progress.again else ""
     waited = f"; {progress.waited:,.0f} s waited for servers" if round(progress.waited) else ""
