@@ -138,7 +138,7 @@ def asked(config: ScanConfig, bands: tuple[str, ...], patches: PatchLattice) -> 
     Raises:
         InvalidInputError: The bands do not fit ``dem`` or ``output.keep``, or the region cannot be read.
     """
-    if isinstance(config.model, CheckpointConfig):  # without a network, what is kept is what is read, and elevation is for the products
+    if isinstance(config.model, CheckpointConfig):  # else what is kept is what is read, and elevation is for products
         _check_kept(config.output.keep, scene_bands(bands))
         try:
             check_terrain(bands, config.dem)
