@@ -66,7 +66,7 @@ from landslide_scale.runtime.session import session
 from landslide_scale.scan.pipeline.engine import append as append_windows
 from landslide_scale.scan.pipeline.engine import scan as run_scan
 from landslide_scale.scan.prepared import foresee, prepare
-from landslide_scale.scan.settings import NONE, ScanConfig
+from landslide_scale.scan.settings import CheckpointConfig, ScanConfig
 from landslide_scale.scan.verify import verify as verify_run
 from landslide_scale.storage.files import write_whole
 from landslide_scale.storage.rundir import RunDirectory
@@ -113,7 +113,7 @@ def plan(path: str, bands: tuple[str, ...] = ()) -> int:
 
 def _scan_lines(path: str, bands: tuple[str, ...]) -> list[str]:
     wanted = load(ScanConfig, path)
-    if wanted.model == NONE:
+    if not isinstance(wanted.model, CheckpointConfig):
         if bands:
             raise InvalidConfigError("bands, and model none", expected="output.keep, which says them", key="--bands")
         return plan_lines(prepare(wanted))

@@ -12,6 +12,7 @@ from landslide_scale.bands import scene_bands
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_line
 from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
+from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import counted
 from landslide_scale.runtime.progress import Line, duration
 from landslide_scale.scan.model import NoModel
@@ -44,8 +45,13 @@ def plan_lines(prepared: Prepared | Foreseen) -> list[str]:
         *_kept_lines(prepared.config.output.keep, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
         *_not_used([f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined]),
+        *_base_lines(prepared.config.output.base),
         *_model_lines(prepared),
     ]
+
+
+def _base_lines(base: str | None) -> list[str]:
+    return [] if base is None else [f"copied from {redacted(base)} where it is made of the same, and not scanned"]
 
 
 def _model_lines(prepared: Prepared | Foreseen) -> list[str]:
@@ -152,7 +158,8 @@ class CountProgress:
 
 def _line(progress: Progress) -> str:
     here = progress.done - progress.before
-    left = (progress.total - progress.done) * progress.seconds / here
+    scanned = here - progress.taken or here  # what is left will not be copied
+    left = (progress.total - progress.done) * progress.seconds / scanned
     rate = here / max(progress.seconds, 1e-9) * 60
     again = f"; tries made again: {progress.again}" if progress.again else ""
     waited = f"; {progress.waited:,.0f} s waited for servers" if round(progress.waited) else ""

@@ -51,6 +51,7 @@ def steps(of: Scanned, settings: ExportSettings, target: RunDirectory) -> list[P
     """
     threshold = _threshold(of, settings)
     if threshold is None and settings.change is None:
+        _check_layers(settings)
         return _without_network(of, target)
     wanted = Wanted(threshold=threshold, least_area_m2=settings.min_area_m2)
     shown = None if settings.change is None else Shown.of(of, settings.change, wanted, slopes_of(of, settings.dem))
@@ -80,6 +81,15 @@ def _threshold(of: Scanned, settings: ExportSettings) -> float | None:
             f"{settings.threshold:g} for a scan without a network", expected="no threshold", key="--threshold"
         )
     return None
+
+
+def _check_layers(settings: ExportSettings) -> None:
+    if settings.layers:
+        raise InvalidConfigError(
+            f"a layer, and {_NO_NETWORK}",
+            expected="polygons that it could be told of: --change BEFORE,AFTER compares two layers",
+            key="--layer",
+        )
 
 
 def _without_network(of: Scanned, target: RunDirectory) -> list[Product]:

@@ -13,6 +13,7 @@ from landslide_scale.metrics import AreaRatio, assumption
 from landslide_scale.runtime.capacity import counted
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import Layout
+from landslide_scale.scan.settings import NONE
 from landslide_scale.storage.holder import Holder
 from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory
@@ -97,14 +98,18 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
     laid, records, facts = layout.load(run), Ledger(run).records(), run.read_json("run.json")
     held = list(records.values())
     done = [record for record in held if record.done]
-    rows = [_row(window.days, ids, records) for window, ids in zip(laid.windows, _by_layer(laid), strict=True)]
+    predicted = facts["settings"].get("model") != NONE
+    rows = [
+        _row(window.days, ids, records, predicted=predicted)
+        for window, ids in zip(laid.windows, _by_layer(laid), strict=True)
+    ]
     found = Status(
         run=str(run),
         state=run.claimed()["state"],
         worker=holder(run),
         area=AreaRatio(**facts["area"]) if facts.get("area") else None,
         fair_share=facts.get("trained_on", {}).get("fair_share"),
-        rows=(*rows, _row("all", [place.id for place in laid.places], records)),
+        rows=(*rows, _row("all", [place.id for place in laid.places], records, predicted=predicted)),
         errors=tuple(Counter(record.error.partition(":")[0] for record in held if not record.done).most_common()),
         seconds=tuple(
             stage for name in ("read", "wait", "predict", "write", "take") if (stage := _stage(name, done))[1] > 0
@@ -129,7 +134,7 @@ def _by_layer(laid: Layout) -> list[list[str]]:
     return found
 
 
-def _row(name: str, ids: Sequence[str], records: dict[str, Record]) -> Row:
+def _row(name: str, ids: Sequence[str], records: dict[str, Record], *, predicted: bool) -> Row:
     held = [records[one] for one in ids if one in records]
     states = Counter(record.state for record in held)
     return Row(
@@ -138,7 +143,7 @@ def _row(name: str, ids: Sequence[str], records: dict[str, Record]) -> Row:
         states=tuple(states[state] for state in STATES),
         km2=sum(record.km2 for record in held),
         observed_km2=sum(record.km2 * record.clear_fraction for record in held),
-        landslide_km2=expected_km2(held),
+        landslide_km2=expected_km2(held) if predicted else None,
     )
 
 

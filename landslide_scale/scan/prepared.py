@@ -19,7 +19,7 @@ from landslide_scale.scan.model import (
     observed_as,
     with_instead,
 )
-from landslide_scale.scan.settings import NONE, ScanConfig
+from landslide_scale.scan.settings import CheckpointConfig, ScanConfig
 from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
 from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.stac.settings import check_terrain
@@ -127,7 +127,7 @@ def _begun(run: RunDirectory) -> object | None:
 
 def fitting(config: ScanConfig) -> ScanModel | NoModel:
     """The checkpoint, which fits what it will be shown; or what a scan without one has."""
-    if config.model == NONE:
+    if not isinstance(config.model, CheckpointConfig):
         return no_model(config.output.keep, config.grid)
     return fitting_model(config.model, config.predict, observed_as(config.grid, config.composite, config.dem))
 
@@ -138,7 +138,7 @@ def asked(config: ScanConfig, bands: tuple[str, ...], patches: PatchLattice) -> 
     Raises:
         InvalidInputError: The bands do not fit ``dem`` or ``output.keep``, or the region cannot be read.
     """
-    if config.model != NONE:  # without a network, what is kept is what is read, and elevation is for the products
+    if isinstance(config.model, CheckpointConfig):  # else what is kept is what is read, and elevation is for products
         _check_kept(config.output.keep, scene_bands(bands))
         try:
             check_terrain(bands, config.dem)

@@ -8,6 +8,7 @@ from typing import Any
 
 from landslide_scale.cube.ledger import Record, expected_km2
 from landslide_scale.metrics import AreaRatio, area_line, assumption
+from landslide_scale.scan.model import NoModel
 from landslide_scale.scan.prepared import Prepared
 
 
@@ -89,7 +90,7 @@ def summary_of(prepared: Prepared, records: Mapping[str, Record], lacking: str) 
         failed=len(plan.units) - states.count("written") - states.count("empty"),
         km2=sum(record.km2 for record in of_units),
         observed_km2=sum(record.km2 * record.clear_fraction for record in of_units),
-        landslide_km2=expected_km2(of_units),
+        landslide_km2=None if isinstance(prepared.model, NoModel) else expected_km2(of_units),
         errors=tuple(f"{record.unit}: {record.error}" for record in of_units if not record.done),
         caveat=prepared.model.caveat,
         quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),

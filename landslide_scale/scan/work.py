@@ -246,6 +246,7 @@ def _failed(row: Row, unit: WorkUnit, attempt: int) -> Record:
         attempts=attempt,
         scenes=made_of(unit, json.loads(row["resampled"]), json.loads(row["filled"])),
         dem=tuple(tile.id for tile in unit.dem),
+        landslide_km2=0.0 if "probability" in row else None,
         error=str(row["error"]),
         retry=bool(row["retry"]),
         unreadable=json.loads(row["unreadable"]),

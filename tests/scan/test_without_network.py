@@ -158,3 +158,6 @@ def test_an_export_leaves_out_what_is_made_of_probabilities_and_says_so(run: Pat
     assert not any("landslide_scale:threshold" in text or "trained network" in text for text in texts)
     again = export(folder, ExportSettings(to=str(tmp_path / "products")), progress=lambda _: None)
     assert again.outcome.made == ()
+    for asked in (ExportSettings(threshold=0.5), ExportSettings(layers={"roads": "roads.gpkg"})):
+        with pytest.raises(InvalidConfigError, match="without a network"):
+            export(folder, asked, progress=lambda _: None)

@@ -84,7 +84,7 @@ def append(
 
 
 def _engine(config: ScanConfig, load: Restore) -> Engine:
-    loading = None if config.model == NONE else _loading(config.model, load)
+    loading = _loading(config.model, load) if isinstance(config.model, CheckpointConfig) else None
     how = Prediction(load=loading, settings=config.predict, compute=config.compute)
     return taking(config.output.base, config.catalog, partial(_on_ray, how=how, output=config.output.run))
 

@@ -130,7 +130,7 @@ def opened(base: RunDirectory, task: Task, catalog: CatalogConfig) -> Base:
         records=records,
         scenes=_scenes(base, laid.windows, task, catalog),
         region=shapely.from_geojson(base.read(REGION)) if base.exists(REGION) else None,
-        as_asked=settings["region_sha256"] == own["region_sha256"],
+        as_asked=settings.get("region_sha256") == own["region_sha256"],
         layers=[_in_order(Window.recorded(window), laid.windows) for window in own["windows"]],
         bare=_bare(laid, records, settings),
     )

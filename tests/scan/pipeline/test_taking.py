@@ -31,7 +31,7 @@ from landslide_scale.strictyaml import parse
 Settings = dict[str, Any]
 
 SMALL = [17.992, 46.010, 18.008, 46.015]
-LARGE = [17.975, 46.006, 18.008, 46.020]
+LARGE = [17.975, 46.010, 18.008, 46.026]
 """Further west and north too: what is in both has other indexes in its cube."""
 
 FIRST = {"start": "2023-08-01", "end": "2023-08-05"}
@@ -253,6 +253,22 @@ def test_further_windows_may_be_taken_over(settings: Settings, tmp_path: Path):
     summary = plain_append(of(settings, run, [FIRST, later], SMALL, other))
     assert summary.complete
     assert summary.taken == len(records(other))
+
+
+def test_units_whose_scene_cannot_be_read_are_copied_once_it_is_set_aside(settings: Settings, tmp_path: Path):
+    scenes = tmp_path / "scenes"
+    scenes.mkdir()
+    with served(scenes) as url:
+        (scenes / "d-red.tif").write_bytes(b"no GeoTIFF")
+        catalog = settings["catalog"] | {"url": url, "allowed_roots": [str(scenes)]}
+        wanted = settings | {"catalog": catalog}
+        august = {"start": "2023-08-01", "end": "2023-09-01"}
+        for name, base in (("base", None), ("run", tmp_path / "base")):
+            summary = plain_scan(of(wanted, tmp_path / name, [august], SMALL, base))
+            assert summary.complete
+            assert len(summary.quarantined) == 1
+    assert summary.taken == summary.units
+    assert_as_without(tmp_path / "run", tmp_path / "base")
 
 
 def test_a_rank_is_the_order_of_work_and_changes_no_byte(settings: Settings, small: Path, tmp_path: Path):

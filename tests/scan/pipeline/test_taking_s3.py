@@ -15,7 +15,7 @@ from landslide_scale.scan.verify import verify
 from landslide_scale.storage.rundir import RunDirectory
 
 WINDOW = {"start": "2023-08-01", "end": "2023-08-05"}
-SMALL, LARGE = [17.992, 46.010, 18.008, 46.015], [17.975, 46.006, 18.008, 46.020]
+SMALL, LARGE = [17.992, 46.010, 18.008, 46.015], [17.975, 46.010, 18.008, 46.026]
 
 
 @pytest.fixture(scope="module")
