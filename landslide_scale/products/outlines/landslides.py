@@ -145,7 +145,7 @@ class _Facts:
             slope_deg=tally.relief.slope_deg,
             aspect_deg=tally.relief.aspect_deg,
             exclusion=int(_excluded(tally)),
-            advisory=int(_advised(looks, scenes, self.low_sun)),
+            advisory=int(_advised(tally, scenes, self.low_sun)),
             scene_ids=",".join(sorted(scenes)),
             model_sha256=str(self.of.facts["settings"]["checkpoint_sha256"]),
             run_id=self.of.cube_sha256[:_RUN_ID],
@@ -174,15 +174,14 @@ def _excluded(tally: Tally) -> Exclusion:
     return reduce(or_, [bit for bit, holds in told.items() if holds], Exclusion(0))
 
 
-def _advised(looks: int, scenes: dict[str, str], low_sun: frozenset[str]) -> Advisory:
-    found = Advisory(0)
-    if looks <= 1:
-        found |= Advisory.ONE_LOOK
-    if any(INCONCLUSIVE in rule for rule in scenes.values()):
-        found |= Advisory.OFFSET_INCONCLUSIVE
-    if not low_sun.isdisjoint(scenes):
-        found |= Advisory.LOW_SUN
-    return found
+def _advised(tally: Tally, scenes: dict[str, str], low_sun: frozenset[str]) -> Advisory:
+    told = {
+        Advisory.ONE_LOOK: tally.median_looks <= 1,
+        Advisory.OFFSET_INCONCLUSIVE: any(INCONCLUSIVE in rule for rule in scenes.values()),
+        Advisory.LOW_SUN: not low_sun.isdisjoint(scenes),
+        Advisory.DATES_DISAGREE: any(2 * gone >= tally.pixels for gone in tally.after),
+    }
+    return reduce(or_, [bit for bit, holds in told.items() if holds], Advisory(0))
 
 
 def _sun(item: Mapping[str, Any]) -> float | None:
