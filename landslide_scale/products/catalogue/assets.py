@@ -75,10 +75,15 @@ def extensions(known: Mapping[str, Asset]) -> list[str]:
     return [uri for prefix, uri in _EXTENSIONS.items() if any(field.startswith(prefix) for field in fields)]
 
 
+def sha256_multihash(sha256: str) -> str:
+    """A hash, hexadecimal, as ``file:checksum`` has it."""
+    return _SHA256 + sha256
+
+
 def _asset(name: str, file: File) -> Asset:
     path = PurePosixPath(name)
     kind, variable = _KINDS.get(path.suffix, _OTHER), _RASTERS.get(path.stem)
-    said = {"file:size": file.bytes, "file:checksum": _SHA256 + file.sha256}
+    said = {"file:size": file.bytes, "file:checksum": sha256_multihash(file.sha256)}
     if path.suffix == ".tif" and variable is not None:
         said |= _numbers(variable)
     title = None if variable is None else str(variable.attributes["long_name"])
