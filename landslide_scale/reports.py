@@ -11,7 +11,16 @@ from typing import TextIO
 from landslide_scale.bands import scene_bands
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_line
-from landslide_scale.metrics import LEAST, Confusion, MapScores, Matches, ObjectMatches, Reliability, SizeClass
+from landslide_scale.metrics import (
+    LEAST,
+    Confusion,
+    LeastArea,
+    MapScores,
+    Matches,
+    ObjectMatches,
+    Reliability,
+    SizeClass,
+)
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import counted
 from landslide_scale.runtime.progress import Line, duration
@@ -188,6 +197,7 @@ def map_lines(maps: MapScores) -> str:
             _match_line(f"borders {within}", maps.boundary),
             f"{_match_line('objects', maps.objects.matches)}; {_objects(maps.objects)}",
             *_size_lines(maps.sizes),
+            *(_least_line(each) for each in maps.least_areas or ()),
             *_calibration_lines(maps.reliability),
         )
     )
@@ -214,6 +224,12 @@ def _size_lines(sizes: tuple[SizeClass, ...] | None) -> list[str]:
         f"{each.objects.correct} of {each.objects.predicted} correct"
         for each in sizes
     ]
+
+
+def _least_line(each: LeastArea) -> str:
+    """Objects, once those smaller than what an export may be told by ``--min-area`` are left out."""
+    kept = _match_line(f"{each.least_m2:g} m2 and more kept", each.objects)
+    return f"{kept}; {each.objects.found} of {each.objects.truth} found, pixel F1 {each.pixels.scores.f1:.4f}"
 
 
 def _area(each: SizeClass) -> str:

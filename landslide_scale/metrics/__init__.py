@@ -11,6 +11,7 @@ from landslide_scale.metrics.areas import AreaRatio, area_line, assumption
 from landslide_scale.metrics.boundary import boundary, match_boundaries, match_pixels
 from landslide_scale.metrics.components import Components
 from landslide_scale.metrics.confusion import Confusion, Scores
+from landslide_scale.metrics.least import LeastArea, by_least_area
 from landslide_scale.metrics.logistic import fit_logistic
 from landslide_scale.metrics.logits import LogitHistogram
 from landslide_scale.metrics.maps import LEAST, LabelledMap, MapScores, judge
@@ -26,6 +27,7 @@ __all__ = [
     "Components",
     "Confusion",
     "LabelledMap",
+    "LeastArea",
     "LogitHistogram",
     "MapScores",
     "Matches",
@@ -37,6 +39,7 @@ __all__ = [
     "area_line",
     "assumption",
     "boundary",
+    "by_least_area",
     "by_size",
     "fit_logistic",
     "judge",

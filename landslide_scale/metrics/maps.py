@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics.boundary import match_boundaries, match_pixels
 from landslide_scale.metrics.components import Components
 from landslide_scale.metrics.confusion import Confusion
+from landslide_scale.metrics.least import LeastArea, by_least_area
 from landslide_scale.metrics.objects import ObjectMatches
 from landslide_scale.metrics.plain import nan_as_null
 from landslide_scale.metrics.reliability import Reliability
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from landslide_scale.metrics.matches import Matches
+
+T = TypeVar("T", SizeClass, LeastArea)
 
 LEAST = 0.05
 """The probability from which on calibration is also judged: below it lies nearly all ground, and it says nothing."""
@@ -58,6 +61,7 @@ class MapScores:
         boundary: Border pixels, with tolerance (see :func:`match_boundaries`).
         objects: Landslides, merges and splits.
         sizes: The same pixels and objects by size class; None where the area of a pixel is not known of every image.
+        least_areas: Both once small objects are left out; None likewise.
         reliability: Pixels by probability.
     """
 
@@ -69,6 +73,7 @@ class MapScores:
     boundary: Matches
     objects: ObjectMatches
     sizes: tuple[SizeClass, ...] | None
+    least_areas: tuple[LeastArea, ...] | None
     reliability: Reliability
 
     @classmethod
@@ -86,6 +91,7 @@ class MapScores:
             boundary=match_boundaries(predicted, label, tolerance),
             objects=ObjectMatches.of(components),
             sizes=None if image.pixel_m2 is None else by_size(components, image.pixel_m2),
+            least_areas=None if image.pixel_m2 is None else by_least_area(components, image.pixel_m2),
             reliability=Reliability.of(image.probability, label),
         )
 
@@ -100,6 +106,7 @@ class MapScores:
             boundary=self.boundary + other.boundary,
             objects=self.objects + other.objects,
             sizes=_added(self.sizes, other.sizes),
+            least_areas=_added(self.least_areas, other.least_areas),
             reliability=self.reliability + other.reliability,
         )
 
@@ -118,6 +125,7 @@ class MapScores:
                 "boundary": _matches(self.boundary),
                 "objects": objects,
                 "sizes": None if self.sizes is None else [_size(each) for each in self.sizes],
+                "least_areas": None if self.least_areas is None else [_least(each) for each in self.least_areas],
                 "calibration": _calibration(self.reliability),
             }
         )
@@ -135,7 +143,7 @@ def judge(images: Iterable[LabelledMap], *, threshold: float, tolerance: float =
     return reduce(add, (MapScores.of(image, threshold=threshold, tolerance=tolerance) for image in images))
 
 
-def _added(a: tuple[SizeClass, ...] | None, b: tuple[SizeClass, ...] | None) -> tuple[SizeClass, ...] | None:
+def _added(a: tuple[T, ...] | None, b: tuple[T, ...] | None) -> tuple[T, ...] | None:
     return None if a is None or b is None else tuple(x + y for x, y in zip(a, b, strict=True))
 
 
@@ -150,6 +158,10 @@ def _size(each: SizeClass) -> dict[str, Any]:
         "pixels": _matches(each.pixels),
         "objects": _matches(each.objects),
     }
+
+
+def _least(each: LeastArea) -> dict[str, Any]:
+    return {"least_m2": each.least_m2, "pixels": _matches(each.pixels), "objects": _matches(each.objects)}
 
 
 def _calibration(reliability: Reliability) -> dict[str, Any]:

@@ -30,12 +30,16 @@ class Advisory(IntFlag):
 
     ``ONE_LOOK``: its pixels were seen clear once, by the median. ``OFFSET_INCONCLUSIVE``: of a scene that its blocks
     were made of, the pixels were asked about the radiometric offset and did not tell. ``LOW_SUN``: one of these scenes
-    says that the sun stood lower than :data:`LOW_SUN_DEG`, so that shadows are long.
+    says that the sun stood lower than :data:`LOW_SUN_DEG`, so that shadows are long. ``DATES_DISAGREE``: in another
+    window of the cube, which begins after this one's end and within :data:`DISAGREE_DAYS` of it, at least half of its
+    pixels were observed and are no landslide. What single dates within a window were classified as, a cube does not
+    hold.
     """
 
     ONE_LOOK = 1
     OFFSET_INCONCLUSIVE = 2
     LOW_SUN = 4
+    DATES_DISAGREE = 8
 
 
 SNOW_NEAR_M = 200
@@ -43,6 +47,9 @@ SNOW_NEAR_M = 200
 
 LOW_SUN_DEG = 20.0
 """Above the horizon, open."""
+
+DISAGREE_DAYS = 366
+"""Later, a scar may well be overgrown. Closed."""
 
 FLAT_DEG = 5.0
 """Mean slope, open."""

@@ -90,7 +90,13 @@ class ScanModel:
         """What a run says of it."""
         card = self.card
         area = None if card.area is None else asdict(card.area)
-        return {"caveat": self.caveat, "unknown": self.unknown, "trained_on": card.trained_on.known, "area": area}
+        return {
+            "caveat": self.caveat,
+            "unknown": self.unknown,
+            "trained_on": card.trained_on.known,
+            "area": area,
+            "network": {"name": card.model.name, "bands": list(card.model.bands), "patch": self.patches.patch},
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ from landslide_scale.cube.arrays import Layer
 from landslide_scale.exporting.engine import Each, Ended, Outcome, Progress, Work, carry_out, in_order
 from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.product import Product, given, single
-from landslide_scale.exporting.run import source_of
+from landslide_scale.exporting.run import export, source_of
+from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.grid import Block
 from landslide_scale.products import names
 from landslide_scale.products.scanned import Scanned, scanned
@@ -133,5 +134,21 @@ def in_a_process(run: str, target: str, log: Path, kill_at: int | None, threshol
     process = FORKS.Process(target=watched, args=(run, target, str(log), kill_at, threshold))
     process.start()
     process.join(300)
+    assert process.exitcode in ({0} if kill_at is None else {0, -signal.SIGKILL}), process.exitcode
+    return steps(log)[before:]
+
+
+def watched_for_real(run: str, target: str, log: str, kill_at: int | None) -> None:
+    """The same of the real products."""
+    Watch(folder=target, log=log, kill_at=kill_at)
+    export(RunDirectory(run), ExportSettings(to=target), progress=lambda _: None)
+
+
+def for_real_in_a_process(run: str, target: str, log: Path, kill_at: int | None) -> list[Step]:
+    """As :func:`in_a_process`, of the real products."""
+    before = len(steps(log))
+    process = FORKS.Process(target=watched_for_real, args=(run, target, str(log), kill_at))
+    process.start()
+    process.join(600)
     assert process.exitcode in ({0} if kill_at is None else {0, -signal.SIGKILL}), process.exitcode
     return steps(log)[before:]

@@ -86,10 +86,15 @@ def extensions(known: Mapping[str, Asset]) -> list[str]:
     return [uri for prefix, uri in _EXTENSIONS.items() if any(field.startswith(prefix) for field in fields)]
 
 
+def sha256_multihash(sha256: str) -> str:
+    """A hash, hexadecimal, as ``file:checksum`` has it."""
+    return _SHA256 + sha256
+
+
 def _asset(name: str, file: File, known: Mapping[str, _Raster]) -> Asset:
     path = PurePosixPath(name)
     kind, raster = _KINDS.get(path.suffix, _OTHER), known.get(path.stem)
-    said = {"file:size": file.bytes, "file:checksum": _SHA256 + file.sha256}
+    said = {"file:size": file.bytes, "file:checksum": sha256_multihash(file.sha256)}
     if path.suffix == ".tif" and raster is not None:
         said |= _numbers(raster)
     title = None if raster is None else str(raster.variable.attributes["long_name"])

@@ -16,6 +16,7 @@ from pystac.extensions.version import ItemVersionExtension
 from landslide_scale.products import names
 from landslide_scale.products.catalogue.assets import File, assets, extensions
 from landslide_scale.products.catalogue.items import OURS, item, item_name
+from landslide_scale.products.catalogue.network import NETWORK, network
 from landslide_scale.products.plane import Plane
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.scene import utc
@@ -42,7 +43,8 @@ def catalogue(
     """The STAC catalogue (version 1.1.0) of a run's products: JSON by name below the folder of the products.
 
     A Collection there has the files that are of all zones and windows, and an Item beside the rasters of each zone and
-    window has those. All addresses of products are relative. Nothing depends on when or where it is written.
+    window has those; another Item is the network, where the scan wrote down what it was. All addresses of products are
+    relative. Nothing depends on when or where it is written.
 
     Args:
         of: The scan.
@@ -60,14 +62,19 @@ def catalogue(
         for lattice in of.extents
         for layer in range(len(of.windows))
     }
+    by = network(of)
     for name, one in items.items():
         _say(one, of, published)
         _say_change(one, planes)
+        if by is not None:
+            one.add_link(_to_network(by, _up(name)))
+    listed = items if by is None else {**items, NETWORK: by}
+    for name, one in listed.items():
         _link(one, name, _id(of))
     whole = _collection(of, list(items.values()), _of_all(products))
-    for name, one in items.items():
+    for name, one in listed.items():
         whole.add_link(Link("item", f"./{name}", media_type="application/geo+json", title=one.properties["title"]))
-    known: dict[str, STACObject] = {names.CATALOGUE: whole, **items}
+    known: dict[str, STACObject] = {names.CATALOGUE: whole, **listed}
     return {name: _json(one) for name, one in known.items()}
 
 
@@ -93,7 +100,7 @@ def _addresses(of: Scanned) -> dict[str, str]:
 
 def _of_all(products: Mapping[str, File]) -> dict[str, File]:
     """What is of no single zone and window, and not about the products."""
-    own = {names.MANIFEST, names.CATALOGUE}
+    own = {names.MANIFEST, names.CATALOGUE, NETWORK}
     return {name: file for name, file in products.items() if not name.startswith("cog/") and name not in own}
 
 
@@ -136,9 +143,20 @@ def _software(of: Scanned) -> dict[str, str]:
 
 def _link(one: Item, name: str, collection: str) -> None:
     one.collection_id = collection
-    up = "../" * (len(PurePosixPath(name).parts) - 1) + names.CATALOGUE
     for relation in ("root", "parent", "collection"):
-        one.add_link(Link(relation, up, media_type="application/json"))
+        one.add_link(Link(relation, _up(name) + names.CATALOGUE, media_type="application/json"))
+
+
+def _to_network(by: Item, up: str) -> Link:
+    name = by.properties["mlm:name"]
+    link = Link("derived_from", up + NETWORK, media_type="application/geo+json", title=name)
+    link.extra_fields["mlm:name"] = name
+    return link
+
+
+def _up(name: str) -> str:
+    """From the folder of a file to that of the products."""
+    return "../" * (len(PurePosixPath(name).parts) - 1) or "./"
 
 
 def _collection(of: Scanned, items: list[Item], products: Mapping[str, File]) -> Collection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cached_property
 from itertools import groupby
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from landslide_scale.grid import Block, Lattice, PixelBox
+from landslide_scale.products.bits import DISAGREE_DAYS
 from landslide_scale.products.ground import snow_near, water
 from landslide_scale.products.marks import Marks
 from landslide_scale.products.outlines.relief import on_relief
@@ -56,6 +58,14 @@ class ZoneLayer:
         return tuple(sorted(before, key=lambda index: (windows[index].until, index), reverse=True))
 
     @cached_property
+    def later(self) -> tuple[int, ...]:
+        """Indexes of the windows in which a landslide of this one is still to be seen, the first first."""
+        windows, until = self.of.windows, self.of.windows[self.layer].until
+        last = until + timedelta(days=DISAGREE_DAYS)
+        after = [index for index, one in enumerate(windows) if until <= one.start <= last]
+        return tuple(sorted(after, key=lambda index: (windows[index].start, index)))
+
+    @cached_property
     def _done(self) -> Mapping[tuple[int, Block], Place]:
         return {(place.layer, place.block): place for place in self.of.done if place.lattice == self.lattice}
 
@@ -87,7 +97,7 @@ class ZoneLayer:
         if not count:
             return None
         numbers = found.astype(np.int32, copy=False)
-        before = [self._before(index, strip, box) for index in self.earlier]
+        before = [self._stable(index, strip, box) for index in self.earlier]
         seen = Seen(
             layer=layer,
             snow_near=snow_near(self.of, self.lattice, box, self.layer),
@@ -96,13 +106,14 @@ class ZoneLayer:
             units=units,
             marked=marked,
             relief=on_relief(self.elevations, self.lattice, box, numbers, count),
+            after=[self._stable(index, strip, box) != NOT_ALL for index in self.later],
         )
         runs, said = runs_by_number(numbers, count, box), tallies(seen, numbers, count)
         parts = [Component(runs=(where,), tally=tally) for where, tally in zip(runs, said, strict=True)]
         return Piece(box=box, numbers=numbers, parts=tuple(parts))
 
-    def _before(self, layer: int, strip: Sequence[Block], box: PixelBox) -> NDArray[np.int64]:
-        """(H, W) day on which a pixel was seen clear and no landslide in an earlier window, as :class:`Seen` says."""
+    def _stable(self, layer: int, strip: Sequence[Block], box: PixelBox) -> NDArray[np.int64]:
+        """(H, W) day on which a pixel was seen clear and no landslide in another window, as :class:`Seen` says."""
         days = stable_days(self.of.read(self.lattice, box, layer), self.step)
         known = np.repeat([(layer, block) in self._done for block in strip], self.lattice.block)
         return np.where(known, days, NOT_ALL)

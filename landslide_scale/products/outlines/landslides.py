@@ -154,7 +154,7 @@ class _Facts:
             slope_deg=tally.relief.slope_deg,
             aspect_deg=tally.relief.aspect_deg,
             exclusion=int(_excluded(tally)),
-            advisory=int(_advised(looks, scenes, self.low_sun)),
+            advisory=int(_advised(tally, scenes, self.low_sun)),
             scene_ids=",".join(sorted(scenes)),
             model_sha256=str(self.of.facts["settings"]["checkpoint_sha256"]) if self.learned else "",
             run_id=self.of.cube_sha256[:_RUN_ID],
@@ -183,9 +183,12 @@ def _excluded(tally: Tally) -> Exclusion:
     return reduce(or_, [bit for bit, holds in told.items() if holds], Exclusion(0))
 
 
-def _advised(looks: int, scenes: dict[str, str], low: frozenset[str]) -> Advisory:
-    found = advised(scenes, low)
-    return found | Advisory.ONE_LOOK if looks <= 1 else found
+def _advised(tally: Tally, scenes: dict[str, str], low_sun: frozenset[str]) -> Advisory:
+    told = {
+        Advisory.ONE_LOOK: tally.median_looks <= 1,
+        Advisory.DATES_DISAGREE: any(2 * gone >= tally.pixels for gone in tally.after),
+    }
+    return reduce(or_, [bit for bit, holds in told.items() if holds], advised(scenes, low_sun))
 
 
 def _changed(tally: Tally, *, learned: bool) -> tuple[str | None, str | None]:

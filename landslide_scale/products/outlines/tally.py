@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,7 @@ class Tally:
         water: How many look like water.
         before: Of each earlier window, the oldest of the days on which its pixels were seen clear, days since 1970;
             `NOT_ALL` unless every pixel was observed there, and none was landslide.
+        after: Of each later window, how many of its pixels were observed there and no landslide.
         relief: What the elevation model says of them.
         units: Ids of the units they are of.
         change: What they say of the time before, where that was asked.
@@ -63,6 +65,7 @@ class Tally:
     snow_near: bool
     water: int
     before: tuple[int, ...]
+    after: tuple[int, ...]
     relief: OnRelief
     units: frozenset[str]
     change: ChangeTally | None = None
@@ -77,6 +80,7 @@ class Tally:
             snow_near=self.snow_near or other.snow_near,
             water=self.water + other.water,
             before=tuple(map(min, self.before, other.before)),
+            after=tuple(map(add, self.after, other.after)),
             relief=self.relief + other.relief,
             units=self.units | other.units,
             change=None if self.change is None or other.change is None else self.change + other.change,
@@ -108,6 +112,7 @@ class Seen:
         water: (H, W) what looks like water; None where nothing is known of it.
         before: (H, W) of each earlier window, the day on which a pixel was seen clear and no landslide, days since
             1970; `NOT_ALL` elsewhere.
+        after: (H, W) of each later window, where a pixel was observed and is no landslide.
         units: Ids of their units from west to east, all as wide.
         marked: What their pixels say of the time before, where that was asked.
         relief: Of each part, by number, what the elevation model says of it.
@@ -117,6 +122,7 @@ class Seen:
     snow_near: NDArray[np.bool_] | None
     water: NDArray[np.bool_] | None
     before: Sequence[NDArray[np.int64]]
+    after: Sequence[NDArray[np.bool_]]
     units: Sequence[str]
     marked: Marked | None = None
     relief: Sequence[OnRelief]
@@ -154,6 +160,7 @@ def tallies(seen: Seen, numbers: NDArray[np.int32], count: int) -> list[Tally]:
     if seen.water is not None:
         water = np.add.reduceat(sorted_by_part(seen.water), starts)
     before = [np.minimum.reduceat(sorted_by_part(days), starts) for days in seen.before]
+    after = [np.add.reduceat(sorted_by_part(gone), starts) for gone in seen.after]
     columns = np.nonzero(inside)[1][order] // (numbers.shape[1] // len(seen.units))
     units = [frozenset(seen.units[place] for place in np.unique(some)) for some in np.split(columns, starts[1:])]
     changes: list[ChangeTally | None] = [None] * count
@@ -176,6 +183,7 @@ def tallies(seen: Seen, numbers: NDArray[np.int32], count: int) -> list[Tally]:
             snow_near=bool(snow[number]),
             water=int(water[number]),
             before=tuple(int(days[number]) for days in before),
+            after=tuple(int(gone[number]) for gone in after),
             relief=seen.relief[number],
             units=units[number],
             change=changes[number],

@@ -25,6 +25,7 @@ _ADVISORIES: Mapping[int, str] = {
     Advisory.ONE_LOOK: "seen clear once",
     Advisory.OFFSET_INCONCLUSIVE: "a scene's offset is not certain",
     Advisory.LOW_SUN: f"a scene with the sun lower than {LOW_SUN_DEG:g} degrees",
+    Advisory.DATES_DISAGREE: "a later window did not see it",
 }
 _WINDS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
 

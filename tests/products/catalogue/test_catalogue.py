@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ def cube(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     run = made(tmp_path_factory.mktemp("made") / "run", HOW.places(extents), painted, HOW)
     scene = item("linked") | {"links": [{"rel": "self", "href": f"{LINK}?sig=secret"}, {"rel": "root", "href": "/"}]}
     freeze(run, [scene, item("elsewhere")])
+    run.note(network={"name": "unet", "bands": ["red", "green", "elevation"], "patch": 448})
     return scanned(run)
 
 
@@ -101,11 +102,11 @@ def test_it_is_valid_stac_in_core_and_every_extension(written: dict[str, Any]):
             problems = list(Draft7Validator(schemas[uri], registry=registry).iter_errors(content))
             assert not problems, (content["id"], uri, problems[0].message)
             used.add(uri)
-    assert len(used) == 2 + 6
+    assert len(used) == 2 + 8
 
 
 def test_items_are_of_one_zone_and_window_each_and_say_where_anything_was_observed(written: dict[str, Any]):
-    items = {content["id"]: content for content in written.values() if content["type"] == "Feature"}
+    items = {content["id"]: content for name, content in written.items() if name.endswith("item.json")}
     footprints = {name: content["geometry"] for name, content in items.items()}
     assert footprints["EPSG_32633_20230601_20230701"] is None  # a cloud
     assert footprints["EPSG_32634_20230601_20230701"] is None  # failed
@@ -133,7 +134,9 @@ def test_a_window_is_its_interval_and_no_time_is_made_up(cube: Scanned, written:
 
 def test_scenes_used_are_linked_as_far_as_their_items_have_an_address(written: dict[str, Any]):
     one = written["cog/EPSG_32633/20230701_20230801/item.json"]
-    assert [link["href"] for link in one["links"] if link["rel"] == "derived_from"] == [LINK]  # without its key
+    links = [link for link in one["links"] if link["rel"] == "derived_from"]
+    assert [link["href"] for link in links] == [LINK, "../../../model.json"]  # without its key
+    assert links[1]["mlm:name"] == written["model.json"]["properties"]["mlm:name"]
     assert one["properties"]["landslide_scale:scenes"] == 2
     assert one["properties"]["landslide_scale:scenes_without_link"] == 1
     assert written["cog/EPSG_32634/20230601_20230701/item.json"]["properties"]["landslide_scale:units_missing"] > 0
@@ -144,8 +147,9 @@ def test_every_address_leads_to_its_file_wherever_the_products_lie(cube: Scanned
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
     whole = pystac.Collection.from_file(str(tmp_path / "collection.json"))
-    items = list(whole.get_items())
+    items = [one for one in whole.get_items() if "mlm:name" not in one.properties]
     assert len(items) == 4
+    assert len(list(whole.get_items())) == 5
     found = {}
     for owner in (whole, *items):
         assert owner.get_root().id == whole.id
@@ -162,6 +166,19 @@ def test_every_address_leads_to_its_file_wherever_the_products_lie(cube: Scanned
     assert probability.extra_fields["nodata"] == 255
     classes = found["cog/EPSG_32634/20230701_20230801/reason.tif"].extra_fields["classification:classes"]
     assert {one["value"]: one["name"] for one in classes} == {int(code): code.name.lower() for code in Reason}
+
+
+def test_the_network_is_an_item_that_names_its_checkpoint_by_hash(cube: Scanned, written: dict[str, Any]):
+    said = written["model.json"]["properties"]
+    assert said["mlm:name"] == "unet 000000000000"
+    assert said["mlm:input"][0]["bands"] == ["red", "green", "elevation"]
+    assert said["mlm:input"][0]["input"]["shape"] == [-1, 3, 448, 448]
+    assert said["mlm:hyperparameters"] == {"threshold": 0.5}
+    (checkpoint,) = written["model.json"]["assets"].values()
+    assert checkpoint["href"] == "ni:///sha-256;" + 43 * "A"
+    assert checkpoint["file:checksum"] == "1220" + 64 * "0"
+    untold = replace(cube, facts={key: value for key, value in cube.facts.items() if key != "network"})
+    assert set(catalogue(cube, {})) - catalogue(untold, {}).keys() == {"model.json"}
 
 
 def test_the_same_run_gives_the_same_bytes_and_a_time_only_where_one_is_given(cube: Scanned):

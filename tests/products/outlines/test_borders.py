@@ -62,7 +62,7 @@ def some(runs: NDArray[np.int64]) -> Tally:
     pixels = int((runs[:, 2] - runs[:, 1]).sum())
     return Tally(
         pixels=pixels, steps=0, highest=0, newest=0, looks=Counter({1: pixels}), snow_near=False, water=0, before=(),
-        units=frozenset(), relief=OnRelief(),
+        units=frozenset(), relief=OnRelief(), after=(),
     )  # fmt: skip
 
 

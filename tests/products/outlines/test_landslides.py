@@ -26,6 +26,7 @@ from landslide_scale.products.outlines import blocks
 from landslide_scale.products.outlines.landslides import confidence, landslides
 from landslide_scale.products.outlines.wanted import LeftOut, Wanted
 from landslide_scale.products.scanned import Scanned, scanned
+from landslide_scale.scene import Window, utc
 from landslide_scale.stac.frozen import freeze
 
 GEOD = pyproj.Geod(ellps="WGS84")
@@ -309,6 +310,23 @@ def test_the_last_clear_day_before_is_of_an_earlier_window_that_saw_all_of_it(tm
     found = list(landslides(scanned(run), 1, ALL))
     assert [one.date_min for one in found] == [date(2023, 6, 17), None, None]
     assert [one.date_min for one in landslides(scanned(run), 0, ALL)] == [None]
+
+
+def test_dates_disagree_where_a_window_soon_after_saw_half_of_it_and_no_landslide(tmp_path: Path):
+    later = [Window(start=utc(f"{year}-09-01"), end=utc(f"{year}-10-01")) for year in (2023, 2024)]
+    how = replace(FEW, windows=(AFTER, *later))
+    fields = [(slice(row, row + 4), slice(10, 14)) for row in (0, 30, 60)]
+    _, hidden, back = fields
+    soon, years_on = field(back), field()
+    soon[hidden] = np.nan
+    soon[33, 10:14] = 0.1  # one row of four is left to say so
+    layers = {0: layer_of(field(*fields)), 1: layer_of(soon), 2: layer_of(years_on)}
+    places = how.places({replace_block(LATTICE, how): BOX})
+    run = made(tmp_path / "run", places, lambda p: from_arrays({p.lattice: (BOX, layers[p.layer])})(p), how)
+    of = scanned(run)
+    found = [one.advisory for one in landslides(of, 0, ALL)]
+    assert found == [Advisory.DATES_DISAGREE, 0, 0]
+    assert [one.advisory for one in landslides(of, 1, ALL)] == [Advisory.DATES_DISAGREE]
 
 
 def test_bits_say_what_to_look_out_for(tmp_path: Path):

@@ -57,7 +57,7 @@ def blocks(layer: Layer, earlier: Layer, height: int, width: int) -> Iterator[tu
                 numbers = numbers.astype(np.int32)
                 before = [stable_days(cut(earlier, box), STEP)]
                 seen = Seen(layer=seen_now, snow_near=None, water=None, before=before, units=[f"r{row}-c{col}"],
-                            relief=[OnRelief(known=1)] * count)  # fmt: skip
+                            relief=[OnRelief(known=1)] * count, after=[before[0] != NOT_ALL])  # fmt: skip
                 runs, said = runs_by_number(numbers, count, box), tallies(seen, numbers, count)
                 parts = [Component(runs=(one,), tally=tally) for one, tally in zip(runs, said, strict=True)]
                 yield Piece(box=box, numbers=numbers, parts=tuple(parts))
@@ -93,6 +93,8 @@ def test_swept_blocks_give_what_one_big_array_gives(
         assert tally.median_looks == middle
         was = (earlier.reason[rows, cols] == 0) & (earlier.probability[rows, cols] < STEP)
         assert tally.before == ((int(earlier.observed_on[rows, cols].min()) if was.all() else NOT_ALL),)
+        assert tally.after == (int(was.sum()),)
+        assert tally.relief.known >= 1
         assert tally.units == {f"r{row // height * height}-c{col // width * width}" for row, col in pixels.tolist()}
 
 
@@ -110,5 +112,6 @@ def test_blocks_side_by_side_tell_their_units_apart():
     layer.reason[:] = Reason.OBSERVED
     layer.reason[:, 3] = Reason.CLOUD
     numbers, count = ndimage.label(landslide(layer, STEP), structure=EIGHT)
-    seen = Seen(layer=layer, snow_near=None, water=None, before=[], units=["a", "b"], relief=[OnRelief()] * count)
+    known = {"snow_near": None, "water": None, "before": [], "after": [], "relief": [OnRelief()] * count}
+    seen = Seen(layer=layer, units=["a", "b"], **known)  # type: ignore[arg-type]
     assert [set(one.units) for one in tallies(seen, numbers.astype(np.int32), count)] == [{"a"}, {"b"}]
