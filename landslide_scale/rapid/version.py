@@ -101,46 +101,6 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mapped:
-    """A landslide of a version, as far as two versions are told apart by it.
-
-    Attributes:
-        area_m2: Of its pixels.
-        merged: Ids of earlier ones that it took in.
-    """
-
-    area_m2: float
-    merged: tuple[str, ...] = ()
-
-
-def difference(
-    earlier: Mapping[str, Mapped], now: Mapping[str, Mapped], *, newly_observed_km2: float, share: float
-) -> Difference:
-    """What became of the landslides of one layer.
-
-    Args:
-        earlier: By id, which is the same for the same ground.
-        now: The same of the version in question.
-        newly_observed_km2: Ground that was hidden then.
-        share: Of its area, open, by which one must change to be called grown or shrunk.
-    """
-    taken = {name for one in now.values() for name in one.merged}
-    known = sorted(earlier.keys() & now.keys())
-    grown = [name for name in known if now[name].area_m2 > earlier[name].area_m2 * (1 + share)]
-    shrunk = [name for name in known if now[name].area_m2 < earlier[name].area_m2 * (1 - share)]
-    left = sorted(earlier.keys() - now.keys())
-    return Difference(
-        newly_observed_km2=newly_observed_km2,
-        new=tuple(sorted(now.keys() - earlier.keys())),
-        grown=tuple(grown),
-        shrunk=tuple(shrunk),
-        same=tuple(name for name in known if name not in {*grown, *shrunk}),
-        merged=tuple(name for name in left if name in taken),
-        gone=tuple(name for name in left if name not in taken),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Version:
     """What was published. It is never changed.
 

@@ -17,7 +17,8 @@ from helpers.watching import Watch, steps
 
 from landslide_scale.products.scanned import scanned
 from landslide_scale.rapid.monty import Producer, Stage, Subject, items
-from landslide_scale.rapid.publishing import Begun, Said, Step, begin, publish, unfinished
+from landslide_scale.rapid.publishing import Begun, Step, begin, publish, unfinished
+from landslide_scale.rapid.summing import Said
 from landslide_scale.rapid.version import Difference, Figures, MadeOf, Version
 from landslide_scale.storage.rundir import RunDirectory
 
