@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -172,4 +173,7 @@ def _parquet(content: bytes) -> pa.Table:
 
 def _vector(content: bytes, ending: str) -> pa.Table:
     layer = LAYER if ending == ".gpkg" else 0
-    return pyogrio.read_arrow(content, layer=layer, read_geometry=False)[1]
+    with TemporaryDirectory() as folder:  # SQLite may write beside a file that it reads, and GDAL asks for its ending
+        path = Path(folder) / f"copy{ending}"
+        path.write_bytes(content)
+        return pyogrio.read_arrow(path, layer=layer, read_geometry=False)[1]

@@ -216,24 +216,25 @@ def read_version(folder: RunDirectory, number: int) -> Version:
 
 
 def _version(said: dict[str, Any]) -> Version:
-    known = {name: value for name, value in said.items() if name != "state"}
-    change = said["difference"]
-    lists = None if change is None else {name: tuple(v) if isinstance(v, list) else v for name, v in change.items()}
+    change: dict[str, Any] | None = said["difference"]
     files = {name: Stored(**one) for name, one in said["files"].items()}
     for name in files:
         if not is_inside(name):
             raise ValueError(f"file {name!r}")
-    return Version(
-        **known
-        | {
-            "published": utc(said["published"]),
-            "made_of": MadeOf(**said["made_of"]),
-            "figures": _figures(said["figures"]),
-            "difference": None if lists is None else Difference(**lists),
-            "files": files,
-            "unapplied": tuple(said["unapplied"]),
-        }
-    )
+    known: dict[str, Any] = said | {
+        "published": utc(said["published"]),
+        "made_of": MadeOf(**said["made_of"]),
+        "figures": _figures(said["figures"]),
+        "difference": None if change is None else Difference(**_tuples(change)),
+        "files": files,
+        "unapplied": tuple(said["unapplied"]),
+    }
+    del known["state"]
+    return Version(**known)
+
+
+def _tuples(said: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
 
 
 def _figures(said: dict[str, Any]) -> Figures:

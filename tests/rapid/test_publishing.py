@@ -192,6 +192,7 @@ def store(patch: pytest.MonkeyPatch) -> Iterator[Proxy]:
         yield proxy
 
 
+@pytest.mark.slow
 def test_killed_at_each_request_to_an_object_store_it_is_finished_to_the_same_bytes(
     store: Proxy, whole: tuple[dict[str, bytes], int]
 ):
