@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -23,7 +24,7 @@ def _address(written: str) -> str:
         found = expanded(written)
     except InvalidConfigError as error:
         raise PydanticCustomError("place", "{said}", {"said": error.expected}) from None
-    if not found.startswith(("http://", "https://")):
+    if not re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[^/?#\s@:\[\]]+)(:\d{1,5})?([/?#]\S*)?", found):
         raise PydanticCustomError("place", "{said}", {"said": "an address by http(s), as https://example.com/hook"})
     return written
 

@@ -194,7 +194,7 @@ def test_an_address_may_come_from_the_environment_and_is_one_by_http(monkeypatch
     assert config.webhook is not None
     assert config.webhook.address == f"https://hooks.example/{SECRET}"
     assert SECRET not in config.model_dump_json()
-    for wrong in ("ftp://example.com", "$NOT_SET_ANYWHERE", "/a/file"):
+    for wrong in ("ftp://example.com", "$NOT_SET_ANYWHERE", "/a/file", "https://", "https://a:b", "https://me@a/b"):
         with pytest.raises(InvalidConfigError, match=r"webhook\.url"):
             parse(PublishConfig, {"webhook": {"url": wrong}})
     with pytest.raises(InvalidConfigError, match="argv"):
