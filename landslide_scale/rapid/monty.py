@@ -247,8 +247,8 @@ def kind(stage: Stage, *, seen: bool, confirmed: bool) -> tuple[str, int | None]
     """What kind of response a version is, and the number of the monitoring update; None of what is none.
 
     Before any ground was seen it is a situational report (``eo-sr``). The first release with observed ground, with its
-    corrections, is a first estimate (``eo-fep``); later ones are monitoring updates (``eo-mon``), counted from 1; one of
-    an event that has ended, or that an analyst stands for, is a delineation (``eo-del``).
+    corrections, is a first estimate (``eo-fep``); later ones are monitoring updates (``eo-mon``), counted from 1; that
+    of an event that has ended, or that an analyst stands for, is a delineation (``eo-del``).
 
     Args:
         stage: How far the response is.
