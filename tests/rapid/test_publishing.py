@@ -146,6 +146,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], i
     return local(folder), len(taken)
 
 
+@pytest.mark.slow  # a process each
 def test_killed_before_each_step_it_is_finished_to_the_same_bytes(whole: tuple[dict[str, bytes], int], tmp_path: Path):
     expected, count = whole
     assert count >= 30
