@@ -20,6 +20,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import requests
 
@@ -27,7 +28,7 @@ from landslide_scale.errors import LandslideScaleError, TryAgainError
 from landslide_scale.rapid.settings import CommandConfig, WebhookConfig
 from landslide_scale.rapid.version import RESPONSE, folder_of, read_latest
 from landslide_scale.reading.attempts import bounded, may_pass
-from landslide_scale.redaction import keep_log_clean, redacted, sayable
+from landslide_scale.redaction import keep_log_clean, sayable
 from landslide_scale.storage.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Webhook:
 
     def tell(self, item: bytes, version: str) -> str:
         """Send it until it is taken, or refused for good."""
-        attempts, place = self.config.attempts, redacted(self.config.url)
+        attempts, place = self.config.attempts, _server(self.config.address)
         for number in range(1, attempts + 1):
             why, again = self._post(item, version)
             if not why:
@@ -123,7 +124,7 @@ class Webhook:
     def _status(self, item: bytes, version: str) -> int:
         headers = {"Content-Type": "application/geo+json", "Idempotency-Key": version}
         with requests.post(
-            self.config.url,
+            self.config.address,
             data=item,
             headers=headers,
             timeout=self.config.timeout_s,
@@ -171,6 +172,12 @@ class Command:
                 return f"{program}: not ended after {self.config.timeout_s:g} s"
         last = said[-_MOST_OF_ANSWER:].decode(errors="replace").strip().rpartition("\n")[2]
         return f"{program}: exit code {process.returncode} ({last or 'nothing said'})" if process.returncode else ""
+
+
+def _server(address: str) -> str:
+    """The part of an address that may be said: many hooks have their secret in the path."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

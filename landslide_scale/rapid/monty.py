@@ -243,31 +243,48 @@ def _response(
     return made
 
 
-def detail(version: Version, producer: Producer, stage: Stage) -> dict[str, Any]:
-    """What kind of response a version is.
+def kind(stage: Stage, *, seen: bool, confirmed: bool) -> tuple[str, int | None]:
+    """What kind of response a version is, and the number of the monitoring update; None of what is none.
 
-    Before any ground was seen it is a situational report (``eo-sr``), modelled. The first release with observed ground,
-    with its corrections, is a first estimate (``eo-fep``); later ones are monitoring updates (``eo-mon``), counted from
-    1; one of an event that has ended, or that an analyst stands for, is a delineation (``eo-del``).
+    Before any ground was seen it is a situational report (``eo-sr``). The first release with observed ground, with its
+    corrections, is a first estimate (``eo-fep``); later ones are monitoring updates (``eo-mon``), counted from 1; that
+    of an event that has ended, or that an analyst stands for, is a delineation (``eo-del``).
+
+    Args:
+        stage: How far the response is.
+        seen: Whether any ground was seen clear since the event.
+        confirmed: Whether an analyst stands for it.
+    """
+    if not seen:
+        return "eo-sr", None
+    number = stage.observed_before or None
+    if stage.ended or confirmed:
+        return "eo-del", number
+    return ("eo-mon" if number else "eo-fep"), number
+
+
+def detail(version: Version, producer: Producer, stage: Stage) -> dict[str, Any]:
+    """What a response says of itself; `methodology` is ``modelled`` of what saw no ground.
 
     Args:
         version: Of the event.
         producer: Who publishes it.
         stage: How far the response is.
     """
-    seen = version.figures.observed_km2 > 0
-    judged = bool(version.made_of.verdicts or version.made_of.confirmed_by)
-    kind = "eo-mon" if stage.observed_before else "eo-fep"
-    if stage.ended or version.made_of.confirmed_by:
-        kind = "eo-del"
+    seen, confirmed = version.figures.observed_km2 > 0, bool(version.made_of.confirmed_by)
+    response, number = kind(stage, seen=seen, confirmed=confirmed)
+    observed = "semi_automated" if confirmed or version.made_of.verdicts else "automated"
     found = {
-        "type": kind if seen else "eo-sr",
+        "type": response,
         "source_id": f"{version.event}-v{version.number:04d}",
         "status": "finished" if stage.ended else "published",
-        "methodology": ("semi_automated" if judged else "automated") if seen else "modelled",
+        "methodology": observed if seen else "modelled",
     }
-    monitoring = {"monitoring_number": stage.observed_before} if seen and stage.observed_before else {}
-    return found | monitoring | ({"producer": producer.name} if producer.name else {})
+    return (
+        found
+        | ({} if number is None else {"monitoring_number": number})
+        | ({"producer": producer.name} if producer.name else {})
+    )
 
 
 def _item(

@@ -19,14 +19,13 @@ from typing import Any
 from landslide_scale.errors import RunConflictError
 from landslide_scale.exporting.bench import MAKING
 from landslide_scale.exporting.manifest import Files, Manifest, Stored
+from landslide_scale.rapid.summing import Said
 from landslide_scale.rapid.version import (
     FORMAT,
     ITEMS,
     LATEST,
     RESPONSE,
     VERSION,
-    Difference,
-    Figures,
     MadeOf,
     Version,
     folder_of,
@@ -85,21 +84,6 @@ class Step:
 
     name: str
     do: Callable[[RunDirectory], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Said:
-    """What a version says of its products.
-
-    Attributes:
-        figures: In numbers.
-        difference: From the version before; None of the first.
-        unapplied: Ids of landslides that verdicts are about and that it has not.
-    """
-
-    figures: Figures
-    difference: Difference | None = None
-    unapplied: tuple[str, ...] = ()
 
 
 def unfinished(folder: RunDirectory) -> Begun | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -18,14 +19,14 @@ Activation = Annotated[str, Field(pattern=r"^EMS[RN]\d{3,4}$", description="an a
 
 
 def _address(written: str) -> str:
-    """An address by http(s), variables put in: what is secret in it need not stand in a file."""
+    """An address by http(s) as it is written: a variable's value is put in where it is used, and kept nowhere."""
     try:
         found = expanded(written)
     except InvalidConfigError as error:
         raise PydanticCustomError("place", "{said}", {"said": error.expected}) from None
-    if not found.startswith(("http://", "https://")):
+    if not re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[^/?#\s@:\[\]]+)(:\d{1,5})?([/?#]\S*)?", found):
         raise PydanticCustomError("place", "{said}", {"said": "an address by http(s), as https://example.com/hook"})
-    return found
+    return written
 
 
 HookAddress = Annotated[str, AfterValidator(_address)]
@@ -82,7 +83,8 @@ class WebhookConfig(Section):
     """An address that is sent the STAC Item of each new version by POST.
 
     Attributes:
-        url: By http or https; ``$NAME`` is a variable of the environment, for what is secret. It is never said whole.
+        url: By http or https; ``$NAME`` is a variable of the environment, for what is secret, and is kept nowhere. Of
+            the address no more than the server is said.
         attempts: Requests in one cycle, with waits that double from `first_wait_s`.
         first_wait_s: Seconds.
         timeout_s: Seconds within which each is to be answered.
@@ -94,6 +96,11 @@ class WebhookConfig(Section):
     first_wait_s: float = Field(default=1, ge=0, le=60)
     timeout_s: float = Field(default=10, gt=0, le=120)
     cycles: int = Field(default=20, ge=1)
+
+    @property
+    def address(self) -> str:
+        """With variables put in."""
+        return expanded(self.url)
 
 
 class CommandConfig(Section):

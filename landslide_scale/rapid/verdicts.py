@@ -6,28 +6,19 @@ compared with the version that it was made of, which its rows name by ``run_id``
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_scale.errors import InvalidInputError, RunConflictError
 from landslide_scale.products import names
-from landslide_scale.products.landslide import STATUSES, VERDICT_REASONS
-from landslide_scale.products.tracking.heritage import Judgement, Verdict, layer_of
-from landslide_scale.rapid.version import Version, of_format, read_latest, read_version
+from landslide_scale.products.tracking.heritage import Judgement, Verdict
+from landslide_scale.rapid.landslides import Key, Landslide, landslides_of, read_copy, refused
+from landslide_scale.rapid.version import of_format, read_latest, read_version
 from landslide_scale.redaction import redacted
-from landslide_scale.storage.files import local_path
-from landslide_scale.storage.inputs import InputFile, ending_of
 from landslide_scale.storage.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -36,33 +27,8 @@ FORMAT = 1
 VERDICTS = "verdicts"
 """Folder in the event's."""
 
-LAYER = "landslides"
-"""Of a GeoPackage."""
-
-_SAID = tuple(asdict(Verdict()))
-_COLUMNS = ("id", "window", "run_id", *_SAID)
-_ENDINGS = (".gpkg", ".parquet", ".geojson", ".json")
 _RUN_ID = 12
-_REJECTED = STATUSES[2]
 _MOST_NAMED = 3
-
-Key = tuple[str, str]
-"""First day of the layer, and id."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """What a copy says of a landslide.
-
-    Attributes:
-        key: Of the landslide.
-        run_id: Of the version's scan.
-        said: The verdict.
-    """
-
-    key: Key
-    run_id: str
-    said: Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +66,7 @@ def bring_in(folder: RunDirectory, file: str, now: datetime) -> Brought:
         of.add(row.run_id)
         there = [known[row.key] for known in states if row.key in known]
         if not there:
-            raise _refused(f"landslide {row.key[1]}", "ids of the version that the copy was made of", file)
+            raise refused(f"landslide {row.key[1]}", "ids of the version that the copy was made of", file)
         if row.said not in [known.said for known in there]:
             judgements.append(Judgement(layer=row.key[0], id=row.key[1], said=row.said, area_m2=there[-1].area_m2))
     known = {(one.layer, one.id): one.said for one in judgements_of(folder)}
@@ -183,85 +149,6 @@ def judgements_of(folder: RunDirectory, *, applied: int = 0, until: int | None =
     return tuple(found[key] for key in sorted(found))
 
 
-def read_copy(file: str) -> list[Row]:
-    """The rows of a copy.
-
-    Raises:
-        InvalidInputError: It cannot be read, has other columns, or says something that may not stand there.
-    """
-    if (ending := ending_of(file)) not in _ENDINGS:
-        raise _refused(f"a {ending or 'file without ending'}", f"one of {', '.join(_ENDINGS)}", file)
-    _check_closed(file)
-    content = InputFile(address=file, ending=ending).read()
-    try:
-        table = _parquet(content) if ending == ".parquet" else _vector(content, ending)
-    except (DataSourceError, DataLayerError, pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise _refused(f"cannot be read ({type(error).__name__}: {error})", f"a copy with {LAYER}", file) from error
-    missing = [name for name in _COLUMNS if name not in table.column_names]
-    if missing:
-        raise _refused(f"no column {', '.join(missing)}", f"{LAYER} as a version has them", file)
-    rows: dict[Key, Row] = {}
-    for said in table.select(list(_COLUMNS)).to_pylist():
-        row = _row(said, file)
-        if rows.setdefault(row.key, row) != row:
-            raise _refused(f"landslide {row.key[1]} twice, with other verdicts", "each once", file)
-    if not rows:
-        raise _refused("no landslides", "those of a version", file)
-    return list(rows.values())
-
-
-def _row(said: Mapping[str, Any], file: str) -> Row:
-    text = {name: "" if said[name] is None else str(said[name]) for name in _COLUMNS}
-    of = f"of landslide {text['id']}"
-    if text["status"] not in STATUSES:
-        raise _refused(f"status {text['status'] or 'empty'} {of}", f"one of {', '.join(STATUSES)}", file)
-    reason = text["verdict_reason"]
-    if reason and reason not in VERDICT_REASONS:
-        raise _refused(f"verdict_reason {reason} {of}", f"one of {', '.join(VERDICT_REASONS)}, or none", file)
-    if reason and text["status"] != _REJECTED:
-        raise _refused(
-            f"verdict_reason {reason} {of}, which is {text['status']}", f"a reason of what is {_REJECTED}", file
-        )
-    return Row(
-        key=(layer_of(text["window"]), text["id"]),
-        run_id=text["run_id"],
-        said=Verdict(**{name: text[name] for name in _SAID}),
-    )
-
-
-def _check_closed(file: str) -> None:
-    """What a program that still has a GeoPackage open has changed may lie beside it."""
-    path = local_path(file)
-    if path is not None:
-        beside = Path(f"{path}-wal")
-        if beside.exists() and beside.stat().st_size:
-            raise InvalidInputError(
-                "a file that is still open elsewhere, with changes beside it",
-                expected="one that was saved and closed",
-                cure="Save the edits and close the project in QGIS.",
-                file=file,
-            )
-
-
-def _parquet(content: bytes) -> pa.Table:
-    with pq.ParquetFile(io.BytesIO(content)) as file:
-        there = set(file.schema_arrow.names)
-        return file.read(columns=[name for name in _COLUMNS if name in there])
-
-
-def _vector(content: bytes, ending: str) -> pa.Table:
-    layer = LAYER if ending == ".gpkg" else 0
-    return pyogrio.read_arrow(content, layer=layer, read_geometry=False)[1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _State:
-    """A landslide of a version."""
-
-    said: Verdict
-    area_m2: float
-
-
 class _Published:
     """The landslides of an event's versions, each read once.
 
@@ -273,9 +160,9 @@ class _Published:
         self._folder = folder
         latest = read_latest(folder)
         self._versions = [read_version(folder, number) for number in range(0 if latest is None else latest.number + 1)]
-        self._known: dict[str, list[dict[Key, _State]]] = {}
+        self._known: dict[str, list[dict[Key, Landslide]]] = {}
 
-    def of_run(self, run_id: str, file: str) -> Sequence[Mapping[Key, _State]]:
+    def of_run(self, run_id: str, file: str) -> Sequence[Mapping[Key, Landslide]]:
         """Those of each version of a scan, in their order.
 
         Raises:
@@ -283,23 +170,15 @@ class _Published:
         """
         if run_id not in self._known:
             them = [one for one in self._versions if run_id and one.made_of.cube_sha256[:_RUN_ID] == run_id]
-            self._known[run_id] = [self._read(one) for one in them if names.POLYGONS in one.files]
+            self._known[run_id] = [
+                landslides_of(RunDirectory(self._folder.at(one.folder))) for one in them if names.POLYGONS in one.files
+            ]
         if not self._known[run_id]:
             runs = [one.made_of.cube_sha256[:_RUN_ID] for one in self._versions if names.POLYGONS in one.files]
-            raise _refused(
+            raise refused(
                 f"run_id {run_id or 'empty'}", f"one of this event's: {', '.join(runs[-_MOST_NAMED:]) or 'none'}", file
             )
         return self._known[run_id]
-
-    def _read(self, version: Version) -> dict[Key, _State]:
-        content = self._folder.read(f"{version.folder}/{names.POLYGONS}")
-        table = pq.read_table(io.BytesIO(content), columns=["id", "window", "area_m2", *_SAID])
-        return {
-            (layer_of(one["window"]), one["id"]): _State(
-                said=Verdict(**{name: one[name] for name in _SAID}), area_m2=one["area_m2"]
-            )
-            for one in table.to_pylist()
-        }
 
 
 def _told(judgements: Iterable[Judgement]) -> list[dict[str, Any]]:
@@ -338,7 +217,3 @@ def _files(folder: RunDirectory) -> list[tuple[int, dict[str, Any]]]:
             ) from error
         found.append((number, said))
     return found
-
-
-def _refused(found: str, expected: str, file: str) -> InvalidInputError:
-    return InvalidInputError(found, expected=expected, file=redacted(file))

@@ -101,46 +101,6 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mapped:
-    """A landslide of a version, as far as two versions are told apart by it.
-
-    Attributes:
-        area_m2: Of its pixels.
-        merged: Ids of earlier ones that it took in.
-    """
-
-    area_m2: float
-    merged: tuple[str, ...] = ()
-
-
-def difference(
-    earlier: Mapping[str, Mapped], now: Mapping[str, Mapped], *, newly_observed_km2: float, share: float
-) -> Difference:
-    """What became of the landslides of one layer.
-
-    Args:
-        earlier: By id, which is the same for the same ground.
-        now: The same of the version in question.
-        newly_observed_km2: Ground that was hidden then.
-        share: Of its area, open, by which one must change to be called grown or shrunk.
-    """
-    taken = {name for one in now.values() for name in one.merged}
-    known = sorted(earlier.keys() & now.keys())
-    grown = [name for name in known if now[name].area_m2 > earlier[name].area_m2 * (1 + share)]
-    shrunk = [name for name in known if now[name].area_m2 < earlier[name].area_m2 * (1 - share)]
-    left = sorted(earlier.keys() - now.keys())
-    return Difference(
-        newly_observed_km2=newly_observed_km2,
-        new=tuple(sorted(now.keys() - earlier.keys())),
-        grown=tuple(grown),
-        shrunk=tuple(shrunk),
-        same=tuple(name for name in known if name not in {*grown, *shrunk}),
-        merged=tuple(name for name in left if name in taken),
-        gone=tuple(name for name in left if name not in taken),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Version:
     """What was published. It is never changed.
 
@@ -256,24 +216,25 @@ def read_version(folder: RunDirectory, number: int) -> Version:
 
 
 def _version(said: dict[str, Any]) -> Version:
-    known = {name: value for name, value in said.items() if name != "state"}
-    change = said["difference"]
-    lists = None if change is None else {name: tuple(v) if isinstance(v, list) else v for name, v in change.items()}
+    change: dict[str, Any] | None = said["difference"]
     files = {name: Stored(**one) for name, one in said["files"].items()}
     for name in files:
         if not is_inside(name):
             raise ValueError(f"file {name!r}")
-    return Version(
-        **known
-        | {
-            "published": utc(said["published"]),
-            "made_of": MadeOf(**said["made_of"]),
-            "figures": _figures(said["figures"]),
-            "difference": None if lists is None else Difference(**lists),
-            "files": files,
-            "unapplied": tuple(said["unapplied"]),
-        }
-    )
+    known: dict[str, Any] = said | {
+        "published": utc(said["published"]),
+        "made_of": MadeOf(**said["made_of"]),
+        "figures": _figures(said["figures"]),
+        "difference": None if change is None else Difference(**_tuples(change)),
+        "files": files,
+        "unapplied": tuple(said["unapplied"]),
+    }
+    del known["state"]
+    return Version(**known)
+
+
+def _tuples(said: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
 
 
 def _figures(said: dict[str, Any]) -> Figures:

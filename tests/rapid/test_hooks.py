@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> RunDirectory:
 
 
 def webhook(address: str, **more: object) -> Webhook:
-    known = {"url": f"{address}/hook?token={SECRET}", "attempts": 3, "first_wait_s": 0.01, "timeout_s": 5}
+    known = {"url": f"{address}/hook/{SECRET}?token={SECRET}", "attempts": 3, "first_wait_s": 0.01, "timeout_s": 5}
     return Webhook(parse(WebhookConfig, known | more))
 
 
@@ -64,7 +64,7 @@ def test_each_version_is_posted_once_in_order_though_the_server_fails_first(fold
         tried = tell_all(folder, (webhook(there.address),))
         assert {number: one["webhook"].state for number, one in tried.items()} == {0: DELIVERED, 1: DELIVERED}
         assert tell_all(folder, (webhook(there.address),)) == {}
-    assert [(one.method, one.path) for one in there.asked] == [("POST", "/hook")] * 4
+    assert [(one.method, one.path) for one in there.asked] == [("POST", f"/hook/{SECRET}")] * 4
     bodies = [one.body for one in there.asked[2:]]
     assert bodies == [folder.read(f"versions/000{number}/{RESPONSE}") for number in (0, 1)]
     assert told(folder, 1) == {"webhook": Outcome(state=DELIVERED, cycles=1)}
@@ -78,7 +78,7 @@ def test_what_fails_is_said_without_its_secret_and_tried_in_the_next_cycle(
         assert list(tell_all(folder, (hook,))) == [0]  # the one after it waits for it
         outcome = told(folder, 0)["webhook"]
         assert (outcome.state, outcome.cycles) == (FAILED, 1)
-        assert outcome.why == f"{there.address}/hook: HTTP status 503 at the last of 3 attempts"
+        assert outcome.why == f"{there.address}: HTTP status 503 at the last of 3 attempts"
         tell_all(folder, (hook,))
     assert told(folder, 0) == {"webhook": Outcome(state=DELIVERED, cycles=2)}
     assert told(folder, 1)["webhook"].state == DELIVERED
@@ -97,7 +97,7 @@ def test_a_refusal_for_good_is_not_repeated_and_given_up_after_the_stated_cycles
 
 
 def test_a_redirect_is_no_delivery_and_not_followed(folder: RunDirectory):
-    with site(lambda asked: Answer.redirect("/elsewhere") if asked.path == "/hook" else Answer()) as there:
+    with site(lambda asked: Answer.redirect("/elsewhere") if asked.path.startswith("/hook") else Answer()) as there:
         tell_all(folder, (webhook(there.address),))
     assert told(folder, 0)["webhook"].why.endswith("HTTP status 302")
     assert there.count("/elsewhere") == 0
@@ -111,7 +111,7 @@ def test_a_server_that_is_not_there_or_does_not_answer_in_time_is_a_failure():
         assert time.monotonic() - begun < 1.5
     assert "of 1 attempts" in why
     gone = webhook(there.address, attempts=2)
-    assert gone.tell(b"{}", "v") == f"{there.address}/hook: ConnectionError at the last of 2 attempts"
+    assert gone.tell(b"{}", "v") == f"{there.address}: ConnectionError at the last of 2 attempts"
 
 
 def test_a_program_has_the_item_on_its_input_and_no_shell_reads_its_arguments(folder: RunDirectory, tmp_path: Path):
@@ -192,8 +192,9 @@ def test_an_address_may_come_from_the_environment_and_is_one_by_http(monkeypatch
     config = parse(PublishConfig, {"webhook": {"url": "$MADE_HOOK"}, "command": {"argv": ["true"]}})
     assert [hook.name for hook in hooks(config.webhook, config.command)] == ["webhook", "command"]
     assert config.webhook is not None
-    assert config.webhook.url == f"https://hooks.example/{SECRET}"
-    for wrong in ("ftp://example.com", "$NOT_SET_ANYWHERE", "/a/file"):
+    assert config.webhook.address == f"https://hooks.example/{SECRET}"
+    assert SECRET not in config.model_dump_json()
+    for wrong in ("ftp://example.com", "$NOT_SET_ANYWHERE", "/a/file", "https://", "https://a:b", "https://me@a/b"):
         with pytest.raises(InvalidConfigError, match=r"webhook\.url"):
             parse(PublishConfig, {"webhook": {"url": wrong}})
     with pytest.raises(InvalidConfigError, match="argv"):

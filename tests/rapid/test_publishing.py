@@ -31,15 +31,16 @@ from helpers.s3 import Proxy, Request, bucket, contents, local
 
 from landslide_scale.errors import RunConflictError
 from landslide_scale.exporting.manifest import Stored
+from landslide_scale.products.tracking.heritage import Verdict
+from landslide_scale.rapid.landslides import Landslide
 from landslide_scale.rapid.publishing import BEGUN, begin, restate, unfinished
+from landslide_scale.rapid.summing import difference
 from landslide_scale.rapid.version import (
     LATEST,
     PRELIMINARY,
     RESPONSE,
     VERSION,
     Difference,
-    Mapped,
-    difference,
     read_latest,
     read_version,
 )
@@ -145,6 +146,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], i
     return local(folder), len(taken)
 
 
+@pytest.mark.slow  # a process each
 def test_killed_before_each_step_it_is_finished_to_the_same_bytes(whole: tuple[dict[str, bytes], int], tmp_path: Path):
     expected, count = whole
     assert count >= 30
@@ -191,6 +193,7 @@ def store(patch: pytest.MonkeyPatch) -> Iterator[Proxy]:
         yield proxy
 
 
+@pytest.mark.slow
 def test_killed_at_each_request_to_an_object_store_it_is_finished_to_the_same_bytes(
     store: Proxy, whole: tuple[dict[str, bytes], int]
 ):
@@ -219,14 +222,18 @@ def test_killed_at_each_request_to_an_object_store_it_is_finished_to_the_same_by
     assert kills >= 30
 
 
+def mapped(area_m2: float, merged: tuple[str, ...] = ()) -> Landslide:
+    return Landslide(said=Verdict(), area_m2=area_m2, merged=merged)
+
+
 def test_landslides_of_two_versions_are_told_apart_by_id_and_area():
-    before = {"a": Mapped(area_m2=100), "b": Mapped(area_m2=100), "c": Mapped(area_m2=100)}
-    before |= {"d": Mapped(area_m2=100), "e": Mapped(area_m2=100)}
+    before = {"a": mapped(area_m2=100), "b": mapped(area_m2=100), "c": mapped(area_m2=100)}
+    before |= {"d": mapped(area_m2=100), "e": mapped(area_m2=100)}
     now = {
-        "a": Mapped(area_m2=120),
-        "b": Mapped(area_m2=121, merged=("d", "z")),
-        "c": Mapped(area_m2=79),
-        "f": Mapped(area_m2=1),
+        "a": mapped(area_m2=120),
+        "b": mapped(area_m2=121, merged=("d", "z")),
+        "c": mapped(area_m2=79),
+        "f": mapped(area_m2=1),
     }
     assert difference(before, now, newly_observed_km2=2.5, share=0.2) == Difference(
         newly_observed_km2=2.5, new=("f",), grown=("b",), shrunk=("c",), same=("a",), merged=("d",), gone=("e",)

@@ -22,6 +22,7 @@ from landslide_scale.products.vectors.columns import EPSG, GEOMETRY_TYPE, SCHEMA
 from landslide_scale.products.vectors.geojson import write_geojson
 from landslide_scale.products.vectors.geoparquet import parts, write_geoparquet
 from landslide_scale.products.vectors.writing import write_rows
+from landslide_scale.rapid.summing import Ground, said_of
 from landslide_scale.rapid.verdicts import (
     bring_in,
     confirm,
@@ -30,6 +31,7 @@ from landslide_scale.rapid.verdicts import (
     newest,
     unapplied,
 )
+from landslide_scale.rapid.version import Difference, Figures
 from landslide_scale.storage.rundir import RunDirectory
 
 NOW = datetime(2023, 7, 22, tzinfo=UTC)
@@ -187,7 +189,10 @@ def test_what_may_not_stand_there_is_refused_in_one_line_and_nothing_is_written(
         ("copy.geojson", b'{"type": "FeatureCollection", "features": []}', "no column id"),
         (
             "copy.geojson",
-            b'{"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": null, "properties": {"id": 1}}]}',
+            (
+                b'{"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": null, "properties": '
+                b'{"id": "a"}}]}'
+            ),
             "no column window, run_id, status, verdict, verdict_reason, reviewer; expected landslides as a version has",
         ),
         ("away.gpkg", None, "cannot be read"),
@@ -224,6 +229,31 @@ def test_a_geopackage_that_is_still_open_elsewhere_is_refused(tmp_path: Path):
     assert "QGIS" in caught.value.cure
     base.close()
     assert bring_in(place, copy, NOW).number == 0
+
+
+def test_a_version_says_its_figures_and_what_became_of_the_landslides_of_its_layer(tmp_path: Path):
+    old = "2022-07-01 to 2022-08-01"
+    place = event(
+        tmp_path,
+        [landslide(0), landslide(1), landslide(2, window=old)],
+        [landslide(0, area_m2=2000.0, merged="L000001"), landslide(3, **as_row(RIVER)), landslide(4, window=old)],
+    )
+    judgement = Judgement(layer=LAYER, id="L000009", said=RIVER, area_m2=1.0)
+    first = said_of(place, 0, Ground(layer=LAYER, asked_km2=10, observed_km2=4), share=0.2)
+    assert first.difference is None
+    assert first.figures == Figures(
+        asked_km2=10, observed_km2=4, hidden_km2=6, landslides=2, landslide_km2=pytest.approx(2 * 1234.5e-6)
+    )
+    ground = Ground(layer=LAYER, asked_km2=10, observed_km2=7, landslide_km2_range=(0.1, 0.2))
+    said = said_of(place, 1, ground, [judgement], share=0.2)
+    assert (said.figures.landslides, said.figures.landslide_km2_range) == (1, (0.1, 0.2))  # one is rejected
+    assert said.difference == Difference(
+        newly_observed_km2=0.0,  # the version before said 60 km2
+        new=("L000003",),
+        grown=("L000000",),
+        merged=("L000001",),
+    )
+    assert said.unapplied == ("L000009",)
 
 
 def test_an_analyst_stands_for_data_and_not_for_those_that_come_after(tmp_path: Path):
