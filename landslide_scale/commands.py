@@ -41,10 +41,10 @@ from landslide_scale.products import names
 from landslide_scale.products.change.settings import LEAST_SLOPE_DEG, LOSS, Change
 from landslide_scale.products.change.settings import change_told as layers_compared
 from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
-from landslide_scale.rapid.configuration import RapidConfig
 from landslide_scale.rapid.face import RapidAsked
 from landslide_scale.rapid.face import run as run_rapid
 from landslide_scale.rapid.on_ray import on_ray as rapid_on_ray
+from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.adding import Told, add, entry_of, remove, scores_told
 from landslide_scale.registry.entries import listed, named, user_registry

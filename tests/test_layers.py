@@ -46,7 +46,7 @@ ONLY_IN = {
     "pyproj": {"doctor.libraries", "grid", "stac.items", "region", "cube.georeference", "demo"},
     "pystac": {"stac.search", "products.catalogue"},
     "pystac_client": {"stac.search"},
-    "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network", "rapid.hooks"},
+    "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network", "rapid.publication.hooks"},
     "rustac": {"stac.frozen", "stac.listed"},
     "fsspec": {"doctor.reach", "storage", "datasets"},
     "pydantic": {"strictyaml", "keys", "scan.plan", "imagery.mask_settings"}

@@ -1,6 +1,6 @@
-"""What is published of an event: version after version, what analysts said of them, and who is told.
+"""Rapid mapping: from an earthquake, or an event that a person gives, to a map, and a better one with every pass.
 
-Imports `exporting` and what is below it. Begin with `version.py`: what a version is and how it differs from the last;
-`publishing.py` makes one public so that it can be killed anywhere, `verdicts.py` brings in what an analyst filled in,
-`monty.py` says a version in the vocabulary of emergency services, and `hooks.py` tells others of it.
+Begin with `settings.py`, then `watching.py` (cycles over all events), `cycle.py` (one event, one cycle), `looking.py`
+(where to look), `acquisitions.py` (what was seen), `mapping.py` (a scan of it) and `releasing.py` (a version of that).
+What an event is at is a `known.py`; what versions are and how they become public is in `publication/`.
 """

@@ -25,11 +25,11 @@ from landslide_scale.events.land import Land
 from landslide_scale.events.settings import EventsConfig
 from landslide_scale.products.passes import passes_of
 from landslide_scale.rapid.acquisitions import Acquisitions, looked_for
-from landslide_scale.rapid.configuration import RapidConfig
 from landslide_scale.rapid.known import Asked, Followed, State, keep, load
 from landslide_scale.rapid.looking import Sight, failure_model, looked_up
 from landslide_scale.rapid.mapping import Seen, Workers, area_sha256, carry_out, keep_ground, seen
 from landslide_scale.rapid.releasing import Publisher, release, release_first
+from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.rapid.windows import last_before, season_before
 from landslide_scale.scan.driver import Rank
 from landslide_scale.scene import Window

@@ -7,10 +7,10 @@ from datetime import timedelta
 from functools import partial
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.rapid import verdicts
-from landslide_scale.rapid.configuration import RapidConfig
 from landslide_scale.rapid.known import Followed, every, folder_of
 from landslide_scale.rapid.mapping import Workers
+from landslide_scale.rapid.publication import verdicts
+from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.rapid.telling import event_lines, status_lines
 from landslide_scale.rapid.watching import Attended, now_utc, once, one_event, replay, watch
 from landslide_scale.runtime.console import say

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import shapely
-
 from landslide_scale.errors import InvalidInputError
-from landslide_scale.events.area import Area, area_of, grown
+from landslide_scale.events.area import Area, grown
 from landslide_scale.events.detail import Detail, Product, landslide_model, preferred
 from landslide_scale.events.gate import Decision, decide
 from landslide_scale.events.land import Land
-from landslide_scale.events.relations import affected_km2, around
+from landslide_scale.events.relations import area_by_magnitude
 from landslide_scale.events.settings import EventsConfig
 from landslide_scale.events.shaking import Shaking, read_shaking
 from landslide_scale.rapid.known import Followed
@@ -86,15 +84,11 @@ def _waited(known: Followed, config: EventsConfig, now: datetime) -> bool:
 
 
 def _by_magnitude(known: Followed, land: Land) -> Area | None:
-    event = known.event
-    if event.magnitude is None:
-        return None
     try:
-        ground = around(shapely.Point(event.lon, event.lat), affected_km2(event.magnitude))
+        return area_by_magnitude(known.event, land)
     except InvalidInputError as error:
-        log.warning("%s: no ground by its magnitude: %s", event.id, error)
+        log.warning("%s: no ground by its magnitude: %s", known.event.id, error)
         return None
-    return area_of(ground, source="magnitude-area relation", land=land)
 
 
 def _decided(known: Followed, decision: Decision, now: datetime) -> Followed:
@@ -119,4 +113,4 @@ def failure_model(sight: Sight | None) -> dict[str, Any] | None:
         log.warning("ground failure %s is not used: %s", product.version, error)
         return None
     alerts = {key: value for key, value in sorted(product.properties.items()) if key.startswith("landslide-")}
-    return {"model": model.name, "address": model.address, "version": product.version, "said": alerts}
+    return {**asdict(model), "version": product.version, "said": alerts}

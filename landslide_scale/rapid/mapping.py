@@ -15,8 +15,8 @@ from landslide_scale.errors import BrokenRunError
 from landslide_scale.events.area import Area
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.products.scanned import Scanned, scanned
-from landslide_scale.rapid.configuration import RapidConfig
 from landslide_scale.rapid.known import Asked
+from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan.driver import Rank
 from landslide_scale.scan.settings import ScanConfig

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from landslide_scale.errors import LandslideScaleError
-from landslide_scale.events.failure import mean_probability
+from landslide_scale.events.detail import LandslideModel
+from landslide_scale.events.failure import mean_probability, read_model
 from landslide_scale.events.settings import EventsConfig
-from landslide_scale.reading.geographic import Geographic, read_geographic
+from landslide_scale.reading.geographic import Geographic
 from landslide_scale.scan.driver import Rank, as_planned
 from landslide_scale.scan.plan import Place
 
 log = logging.getLogger(__name__)
+
+_OF_MODEL = tuple(one.name for one in fields(LandslideModel))
 
 
 class Ranking:
@@ -31,7 +35,7 @@ class Ranking:
         if failure is None or self._events is None:
             return as_planned
         try:
-            grid = read_geographic(str(failure["address"]), self._events.access)
+            grid = read_model(LandslideModel(**{name: failure[name] for name in _OF_MODEL}), self._events.access)
         except LandslideScaleError as error:
             log.warning("units are scanned as planned: %s", error)
             return as_planned

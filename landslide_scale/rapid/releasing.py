@@ -7,46 +7,39 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from landslide_scale.events.area import Area
-from landslide_scale.exporting.bench import at_hand
-from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.settings import ExportSettings, Heritage
 from landslide_scale.products import names
 from landslide_scale.products.change.settings import Change
 from landslide_scale.products.passes import hidden_geojson, hidden_tiles_of
 from landslide_scale.products.scanned import scanned
-from landslide_scale.products.vectors.geoparquet import parts
-from landslide_scale.rapid import monty, verdicts
-from landslide_scale.rapid.configuration import RapidConfig
-from landslide_scale.rapid.emsnames import Kind, copy, ems_names
-from landslide_scale.rapid.history import write_history
+from landslide_scale.products.tracking.heritage import Judgement, layer_of
 from landslide_scale.rapid.known import Followed, State
 from landslide_scale.rapid.mapping import AFTER, BEFORE, Export, Seen, area_sha256, asked_sha256
-from landslide_scale.rapid.overview import overview
-from landslide_scale.rapid.publishing import Begun, Said, Step, begin, publish, restate
-from landslide_scale.rapid.version import (
-    Difference,
+from landslide_scale.rapid.publication import monty, verdicts
+from landslide_scale.rapid.publication.emsnames import Kind, copy, ems_names
+from landslide_scale.rapid.publication.history import write_history
+from landslide_scale.rapid.publication.overview import overview
+from landslide_scale.rapid.publication.publishing import Begun, Step, begin, publish, restate
+from landslide_scale.rapid.publication.summing import Ground as Looked
+from landslide_scale.rapid.publication.summing import Said, said_of
+from landslide_scale.rapid.publication.version import (
     Figures,
     MadeOf,
-    Mapped,
     Version,
-    difference,
     folder_of,
     read_latest,
     read_version,
 )
+from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.stac.frozen import load_items
 from landslide_scale.stac.items import Item
 from landslide_scale.storage.rundir import RunDirectory
 
 AREA, FAILURE, PASSES = "area.geojson", "ground_failure.json", "next_passes.geojson"
 """In a version's folder: ground to be looked at; what the event's landslide model says; passes over what is hidden."""
-
-_REJECTED = "rejected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +137,16 @@ def release(by: Publisher, export: Export, how_much: Seen, *, now: datetime, sta
     def products(target: RunDirectory) -> None:
         export(run, _export_settings(by, begun, compared, target))
 
-    steps = [Step(name="products", do=products), *_of_ground(by), *_ems(by, begun)]
-    _publish(by, begun, steps, partial(_said, by, begun, how_much), state=state)
+    steps = [Step(name="products", do=products), *_of_ground(by), *_ems(by, begun, ended=state == "ended")]
+    looked = Looked(
+        layer=layer_of(asked.windows[AFTER].days), asked_km2=how_much.asked_km2, observed_km2=how_much.observed_km2
+    )
+
+    def said(_: RunDirectory) -> Said:
+        judgements = _judgements(by, begun)
+        return said_of(by.folder, begun.number, looked, judgements, share=by.config.publish.tracking.grown)
+
+    _publish(by, begun, steps, said, state=state)
 
 
 def _publish(
@@ -177,11 +178,15 @@ def _write(name: str, content: bytes, target: RunDirectory) -> None:
 def _export_settings(by: Publisher, begun: Begun, compared: Mapping[str, Any], target: RunDirectory) -> ExportSettings:
     earlier, heritage = _mapped_before(by.folder, begun), None
     if earlier is not None:
-        applied = read_version(by.folder, begun.number - 1).made_of.verdicts
-        judgements = verdicts.judgements_of(by.folder, applied=applied, until=begun.made_of.verdicts)
-        heritage = Heritage(earlier=earlier, judgements=judgements, rules=by.config.publish.tracking.rules)
+        heritage = Heritage(earlier=earlier, judgements=_judgements(by, begun), rules=by.config.publish.tracking.rules)
     change = Change(before=BEFORE, after=AFTER, earlier=earlier, **compared)
     return ExportSettings(to=target.url, change=change, heritage=heritage, dem=by.config.dem)
+
+
+def _judgements(by: Publisher, begun: Begun) -> tuple[Judgement, ...]:
+    """What analysts have said, as the version takes it."""
+    applied = read_version(by.folder, begun.earlier).made_of.verdicts if begun.earlier is not None else 0
+    return verdicts.judgements_of(by.folder, applied=applied, until=begun.made_of.verdicts)
 
 
 def _mapped_before(folder: RunDirectory, begun: Begun) -> str | None:
@@ -191,56 +196,14 @@ def _mapped_before(folder: RunDirectory, begun: Begun) -> str | None:
     return folder.at(folder_of(begun.earlier))
 
 
-def _ems(by: Publisher, begun: Begun) -> list[Step]:
+def _ems(by: Publisher, begun: Begun, *, ended: bool) -> list[Step]:
     wanted = by.config.publish.ems_names
     if wanted is None:
         return []
-    before = _observed_before(by.folder, begun.number)
-    kind = Kind(
-        response="eo-mon" if before else "eo-fep",
-        monitoring=before or None,
-        release=begun.release,
-        version=begun.version,
-    )
+    stage = monty.Stage(observed_before=_observed_before(by.folder, begun.number), ended=ended)
+    response, monitoring = monty.kind(stage, seen=True, confirmed=bool(begun.made_of.confirmed_by))
+    kind = Kind(response=response, monitoring=monitoring, release=begun.release, version=begun.version)
     return [Step(name="names of Copernicus EMS", do=lambda target: copy(target, ems_names(kind, wanted)))]
-
-
-def _said(by: Publisher, begun: Begun, how_much: Seen, target: RunDirectory) -> Said:
-    now, rejected = _landslides(target)
-    change: Difference | None = None
-    if begun.earlier is not None:
-        earlier, before = _mapped_before(by.folder, begun), read_version(by.folder, begun.earlier)
-        known, _ = _landslides(RunDirectory(earlier)) if earlier is not None else ({}, set())
-        newly = max(0.0, how_much.observed_km2 - before.figures.observed_km2)
-        change = difference(known, now, newly_observed_km2=newly, share=by.config.publish.tracking.grown)
-    standing = [one.area_m2 / 1e6 for name, one in now.items() if name not in rejected]
-    judgements = verdicts.judgements_of(by.folder, until=begun.made_of.verdicts)
-    return Said(
-        figures=Figures(
-            asked_km2=how_much.asked_km2,
-            observed_km2=how_much.observed_km2,
-            hidden_km2=max(0.0, how_much.asked_km2 - how_much.observed_km2),
-            landslides=len(standing),
-            landslide_km2=sum(standing),
-        ),
-        difference=change,
-        unapplied=tuple(sorted({one.id for one in judgements} - now.keys())),
-    )
-
-
-def _landslides(target: RunDirectory) -> tuple[dict[str, Mapped], set[str]]:
-    """The landslides of a version's products by id, and which of them an analyst has rejected."""
-    found: dict[str, Mapped] = {}
-    rejected: set[str] = set()
-    if names.POLYGONS not in Manifest.read(target).files:
-        return found, rejected
-    with TemporaryDirectory() as folder, at_hand(target, names.POLYGONS, Path(folder)) as path:
-        for part in parts(path):
-            for row in part.select(["id", "area_m2", "merged", "status"]).to_pylist():
-                merged = tuple(name for name in row["merged"].split(",") if name)
-                found[row["id"]] = Mapped(area_m2=row["area_m2"], merged=merged)
-                rejected |= {row["id"]} if row["status"] == _REJECTED else set()
-    return found, rejected
 
 
 def _observed_before(folder: RunDirectory, number: int) -> int:

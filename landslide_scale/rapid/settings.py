@@ -1,135 +1,168 @@
-"""What is published of events, as a configuration asks for it."""
+"""Rapid mapping as a configuration file asks for it."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from landslide_scale.cube.settings import CubeConfig, GridConfig
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.paths import expanded
-from landslide_scale.products.tracking.heritage import AGREEMENT, GROWN, Rules
-from landslide_scale.rapid.monty import Producer
-from landslide_scale.strictyaml import Section
+from landslide_scale.events.event import check_id
+from landslide_scale.events.settings import EventsConfig
+from landslide_scale.imagery.settings import CompositeConfig, check_assets
+from landslide_scale.products.change.settings import LEAST_SLOPE_DEG, LOSS
+from landslide_scale.rapid.publication.settings import PublishConfig
+from landslide_scale.region.settings import RegionConfig
+from landslide_scale.scan.settings import ModelField, PredictConfig, ScanCompute
+from landslide_scale.scene import utc
+from landslide_scale.stac.settings import CatalogConfig, DemConfig
+from landslide_scale.strictyaml import OutputPath, Section
 
-CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="a code by ISO 3166-1 alpha-3, as NPL")]
-Activation = Annotated[str, Field(pattern=r"^EMS[RN]\d{3,4}$", description="an activation's code, as EMSR123")]
 
-
-def _address(written: str) -> str:
-    """An address by http(s) as it is written: a variable's value is put in where it is used, and kept nowhere."""
+def _instant(value: object) -> datetime:
     try:
-        found = expanded(written)
+        return value if isinstance(value, datetime) and value.tzinfo else utc(str(value))
+    except ValueError:
+        raise PydanticCustomError("instant", "an instant in UTC, as 2024-01-01T07:10:09Z") from None
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+
+
+def _id(value: str) -> str:
+    try:
+        check_id(value)
     except InvalidConfigError as error:
-        raise PydanticCustomError("place", "{said}", {"said": error.expected}) from None
-    if not re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[^/?#\s@:\[\]]+)(:\d{1,5})?([/?#]\S*)?", found):
-        raise PydanticCustomError("place", "{said}", {"said": "an address by http(s), as https://example.com/hook"})
-    return written
+        raise PydanticCustomError("id", "{said}", {"said": error.expected}) from None
+    return value
 
 
-HookAddress = Annotated[str, AfterValidator(_address)]
-
-
-class ProducerConfig(Section):
-    """Who publishes.
+class GivenConfig(Section):
+    """An event that a person gives: a monsoon's night, a dam, a volcano; or an earthquake whose ground is known.
 
     Attributes:
-        name: Of the organisation, as Items and reports say it; by default nothing is said.
-        countries: Codes by ISO 3166-1 alpha-3 of where events are looked for. They are not told from coordinates: Items
-            have none by default.
+        id: Its name here: letters, digits, ``-``, ``_`` and points.
+        origin: The instant it happened, UTC; of a storm, when it began.
+        region: Ground to be looked at.
+        kind: A word for what it was.
+        place: Where, in words.
     """
 
-    name: str = ""
-    countries: list[CountryCode] = Field(default_factory=list)
-
-    @property
-    def told(self) -> Producer:
-        """The same as Items take it."""
-        return Producer(name=self.name, countries=tuple(self.countries))
+    id: str
+    origin: Instant
+    region: RegionConfig
+    kind: str = "given"
+    place: str = ""
 
 
-class TrackingConfig(Section):
-    """By which landslides are known again in the next version.
+class BeforeConfig(Section):
+    """What the ground after an event is compared with.
 
     Attributes:
-        agreement: Share of the smaller of two outlines that both have, from which on they are of the same ground.
-        grown: Share of its area beyond which a landslide that has grown is to be looked at again, and is called grown.
+        season_days: Days from the event's day on, a year earlier: plants and sun were then as they are now.
+        last_days: Days before the event, where the catalogue has nothing of a year earlier.
     """
 
-    agreement: float = Field(default=AGREEMENT, gt=0, le=1)
-    grown: float = Field(default=GROWN, ge=0)
-
-    @property
-    def rules(self) -> Rules:
-        """The same as products take it."""
-        return Rules(agreement=self.agreement, grown=self.grown)
+    season_days: int = Field(default=60, ge=1, le=366)
+    last_days: int = Field(default=90, ge=1, le=366)
 
 
-class EmsNamesConfig(Section):
-    """Copies of products under the names of Copernicus EMS Rapid Mapping.
+class EndsConfig(Section):
+    """When an event is looked at no longer.
 
     Attributes:
-        activation: Code of the activation, as ``EMSR123``.
-        area: Number of the area of interest.
+        looks: Ground that was seen clear so often since is seen often enough.
+        share: Of the ground that is seen often enough, 0 to 1, at which an event ends.
+        days: After the event at which it ends, however much is hidden still.
     """
 
-    activation: Activation
-    area: int = Field(default=1, ge=1, le=99)
+    looks: int = Field(default=3, ge=1, le=20)
+    share: float = Field(default=0.98, gt=0, le=1)
+    days: float = Field(default=90, gt=0, le=1000)
 
 
-class WebhookConfig(Section):
-    """An address that is sent the STAC Item of each new version by POST.
+class ComparisonConfig(Section):
+    """How what was before and what is after are compared.
 
     Attributes:
-        url: By http or https; ``$NAME`` is a variable of the environment, for what is secret, and is kept nowhere. Of
-            the address no more than the server is said.
-        attempts: Requests in one cycle, with waits that double from `first_wait_s`.
-        first_wait_s: Seconds.
-        timeout_s: Seconds within which each is to be answered.
-        cycles: In how many cycles it is tried, before a version is given up.
+        loss: Of vegetation, by rdNDVI (Scheip and Wegmann 2021), hundredths: so much below 0 is a loss.
+        least_slope_deg: Without a network, candidates lie on ground at least as steep, where slopes are known.
     """
 
-    url: HookAddress
-    attempts: int = Field(default=3, ge=1, le=10)
-    first_wait_s: float = Field(default=1, ge=0, le=60)
-    timeout_s: float = Field(default=10, gt=0, le=120)
-    cycles: int = Field(default=20, ge=1)
-
-    @property
-    def address(self) -> str:
-        """With variables put in."""
-        return expanded(self.url)
+    loss: float = Field(default=LOSS, gt=0, le=327)
+    least_slope_deg: float = Field(default=LEAST_SLOPE_DEG, ge=0, lt=90)
 
 
-class CommandConfig(Section):
-    """A program of this machine that is given the STAC Item of each new version on its standard input.
+class RapidOutput(Section):
+    """Where all of it goes.
 
     Attributes:
-        argv: The program and its arguments; no shell reads them.
-        timeout_s: Seconds after which it is ended.
-        cycles: In how many cycles it is tried, before a version is given up.
+        run: Folder of the run: a path or fsspec URL; every machine must reach it.
+        keep: Bands of the composites that are kept; ``red`` and ``nir`` among them, by which vegetation is told.
+        sharded: As of a scan.
     """
 
-    argv: list[str] = Field(min_length=1)
-    timeout_s: float = Field(default=60, gt=0, le=3600)
-    cycles: int = Field(default=20, ge=1)
+    run: OutputPath
+    keep: tuple[str, ...] = ("red", "green", "blue", "nir")
+    sharded: bool = True
+
+    def cube(self, run: str, base: str | None) -> CubeConfig:
+        """The output of one of its scans."""
+        return CubeConfig(run=run, keep=self.keep, sharded=self.sharded, base=base)
 
 
-class PublishConfig(Section):
-    """What is published of events, and who is told.
+class RapidConfig(Section):
+    """From an earthquake to a map, again with every pass of a satellite.
 
     Attributes:
-        producer: Who publishes.
-        tracking: How landslides are known again.
-        ems_names: Copies under other names; by default none.
-        webhook: Who is told by HTTP; by default nobody.
-        command: What is run; by default nothing.
+        events: Which earthquakes are followed; none where events are only given.
+        given: Events that a person gives.
+        before: What the ground is compared with.
+        ends: When an event is looked at no longer.
+        every_s: Seconds from the begin of one cycle to that of the next, of a watch.
+        catalog: Where the scenes are from.
+        dem: Where elevations are from: for slopes of candidates, and a checkpoint with such a band.
+        grid: The lattice of the cubes.
+        composite: How the scenes of a window become one image.
+        model: The model to scan with, or ``none``: then vegetation that was lost on slopes is told, and no probability.
+        predict: How the network passes over a block.
+        compute: What scans take of the cluster.
+        comparison: How before and after are compared.
+        publish: What is published, and who is told.
+        output: Where all of it goes.
     """
 
-    producer: ProducerConfig = ProducerConfig()
-    tracking: TrackingConfig = TrackingConfig()
-    ems_names: EmsNamesConfig | None = None
-    webhook: WebhookConfig | None = None
-    command: CommandConfig | None = None
+    events: EventsConfig | None = EventsConfig()
+    given: tuple[GivenConfig, ...] = ()
+    before: BeforeConfig = BeforeConfig()
+    ends: EndsConfig = EndsConfig()
+    every_s: float = Field(default=900, ge=1)
+    catalog: CatalogConfig = CatalogConfig()
+    dem: DemConfig | None = None
+    grid: GridConfig = GridConfig()
+    composite: CompositeConfig = CompositeConfig()
+    model: ModelField
+    predict: PredictConfig = PredictConfig()
+    compute: ScanCompute = ScanCompute()
+    comparison: ComparisonConfig = ComparisonConfig()
+    publish: PublishConfig = PublishConfig()
+    output: RapidOutput
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        check_assets(self.composite, self.catalog)
+        if self.events is None and not self.given:
+            raise InvalidConfigError("neither", expected="a feed, or events that are given", key="events")
+        if missing := [band for band in ("red", "nir") if band not in self.output.keep]:
+            raise InvalidConfigError(
+                f"bands {', '.join(self.output.keep) or 'none'}",
+                expected=f"{' and '.join(missing)} among them: the loss of vegetation is told by them",
+                key="output.keep",
+            )
+        names = [one.id for one in self.given]
+        if len(set(names)) != len(names):
+            raise InvalidConfigError(f"ids {', '.join(names)}", expected="each once", key="given")
+        return self

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from landslide_scale.rapid.following import HEARD
-from landslide_scale.rapid.hooks import DELIVERED, told
 from landslide_scale.rapid.known import Followed, every
-from landslide_scale.rapid.version import Latest, read_latest
+from landslide_scale.rapid.publication.hooks import DELIVERED, told
+from landslide_scale.rapid.publication.version import Latest, read_latest
 from landslide_scale.storage.rundir import RunDirectory
 
 

@@ -17,14 +17,14 @@ from landslide_scale.events.event import Event
 from landslide_scale.events.feed import Feed, read_feed
 from landslide_scale.events.land import Land, chosen_land
 from landslide_scale.rapid.acquisitions import sensed_in
-from landslide_scale.rapid.configuration import GivenConfig, RapidConfig
 from landslide_scale.rapid.cycle import Cycle, attend
 from landslide_scale.rapid.following import take_up
-from landslide_scale.rapid.hooks import Herald, hooks
 from landslide_scale.rapid.known import Followed, every, folder_of, keep, load
 from landslide_scale.rapid.looking import Sight
 from landslide_scale.rapid.mapping import Workers
+from landslide_scale.rapid.publication.hooks import Herald, hooks
 from landslide_scale.rapid.ranking import Ranking
+from landslide_scale.rapid.settings import GivenConfig, RapidConfig
 from landslide_scale.region.polygons import load as load_region
 from landslide_scale.scene import Window
 from landslide_scale.storage.lease import Lease, held

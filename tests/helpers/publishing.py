@@ -16,14 +16,18 @@ from helpers.watching import Step as Taken
 from helpers.watching import Watch, steps
 
 from landslide_scale.products.scanned import scanned
-from landslide_scale.rapid.monty import Producer, Stage, Subject, items
-from landslide_scale.rapid.publishing import Begun, Step, begin, publish, unfinished
-from landslide_scale.rapid.summing import Said
-from landslide_scale.rapid.version import Difference, Figures, MadeOf, Version
+from landslide_scale.rapid.publication.monty import Producer, Stage, Subject, items
+from landslide_scale.rapid.publication.publishing import Begun, Step, begin, publish, unfinished
+from landslide_scale.rapid.publication.summing import Said
+from landslide_scale.rapid.publication.version import Difference, Figures, MadeOf, Version
 from landslide_scale.storage.rundir import RunDirectory
 
 FORKS.set_forkserver_preload(
-    ["landslide_scale.exporting.run", "landslide_scale.rapid.publishing", "landslide_scale.rapid.monty"]
+    [
+        "landslide_scale.exporting.run",
+        "landslide_scale.rapid.publication.publishing",
+        "landslide_scale.rapid.publication.monty",
+    ]
 )
 """Not this module: the server does not have the tests' own path, and would leave it out without a word."""
 

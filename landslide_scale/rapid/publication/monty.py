@@ -22,7 +22,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.exporting.manifest import Stored
 from landslide_scale.products import names
 from landslide_scale.products.catalogue.assets import assets, extensions
-from landslide_scale.rapid.version import ITEMS, RESPONSE, Version, folder_of
+from landslide_scale.rapid.publication.version import ITEMS, RESPONSE, Version, folder_of
 
 MONTY = "https://ifrcgo.org/monty-stac-extension/v1.3.0/schema.json"
 _PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"

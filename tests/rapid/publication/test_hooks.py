@@ -13,7 +13,7 @@ from helpers.publishing import UNSEEN, Made, made_of, published
 from helpers.webserver import Answer, Asked, site
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.rapid.hooks import (
+from landslide_scale.rapid.publication.hooks import (
     DELIVERED,
     FAILED,
     GIVEN_UP,
@@ -26,8 +26,8 @@ from landslide_scale.rapid.hooks import (
     tell_all,
     told,
 )
-from landslide_scale.rapid.settings import CommandConfig, PublishConfig, WebhookConfig
-from landslide_scale.rapid.version import RESPONSE
+from landslide_scale.rapid.publication.settings import CommandConfig, PublishConfig, WebhookConfig
+from landslide_scale.rapid.publication.version import RESPONSE
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 

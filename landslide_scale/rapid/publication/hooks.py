@@ -25,8 +25,8 @@ from urllib.parse import urlsplit
 import requests
 
 from landslide_scale.errors import LandslideScaleError, TryAgainError
-from landslide_scale.rapid.settings import CommandConfig, WebhookConfig
-from landslide_scale.rapid.version import RESPONSE, folder_of, read_latest
+from landslide_scale.rapid.publication.settings import CommandConfig, WebhookConfig
+from landslide_scale.rapid.publication.version import RESPONSE, folder_of, read_latest
 from landslide_scale.reading.attempts import bounded, may_pass
 from landslide_scale.redaction import keep_log_clean, sayable
 from landslide_scale.storage.rundir import RunDirectory

@@ -19,8 +19,8 @@ from typing import Any
 from landslide_scale.errors import RunConflictError
 from landslide_scale.exporting.bench import MAKING
 from landslide_scale.exporting.manifest import Files, Manifest, Stored
-from landslide_scale.rapid.summing import Said
-from landslide_scale.rapid.version import (
+from landslide_scale.rapid.publication.summing import Said
+from landslide_scale.rapid.publication.version import (
     FORMAT,
     ITEMS,
     LATEST,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from landslide_scale.products import names
-from landslide_scale.rapid.settings import EmsNamesConfig
+from landslide_scale.rapid.publication.settings import EmsNamesConfig
 from landslide_scale.storage.rundir import RunDirectory
 
 FOLDER = "ems"

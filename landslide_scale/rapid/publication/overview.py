@@ -12,10 +12,10 @@ import jinja2
 import shapely
 
 from landslide_scale.rapid.known import Followed
-from landslide_scale.rapid.version import PRELIMINARY, Figures
+from landslide_scale.rapid.publication.version import PRELIMINARY, Figures
 
 _SIDE = 640
-_TEMPLATES = files("landslide_scale.rapid") / "resources"
+_TEMPLATES = files("landslide_scale.rapid.publication") / "resources"
 
 
 def overview(known: Followed, failure: Mapping[str, Any] | None, figures: Figures, published: datetime) -> bytes:

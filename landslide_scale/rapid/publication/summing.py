@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from landslide_scale.products import names
 from landslide_scale.products.tracking.heritage import Judgement
-from landslide_scale.rapid.landslides import REJECTED, Key, Landslide, landslides_of, of_layer
-from landslide_scale.rapid.verdicts import unapplied
-from landslide_scale.rapid.version import Difference, Figures, folder_of, read_version
+from landslide_scale.rapid.publication.landslides import REJECTED, Key, Landslide, landslides_of, of_layer
+from landslide_scale.rapid.publication.verdicts import unapplied
+from landslide_scale.rapid.publication.version import Difference, Figures, folder_of, read_version
 from landslide_scale.storage.rundir import RunDirectory
 
 _M2_PER_KM2 = 1e6

@@ -20,8 +20,8 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
 from landslide_scale.exporting.manifest import Stored
-from landslide_scale.rapid.emsnames import FOLDER, Kind, copy, ems_names
-from landslide_scale.rapid.monty import (
+from landslide_scale.rapid.publication.emsnames import FOLDER, Kind, copy, ems_names
+from landslide_scale.rapid.publication.monty import (
     EVENT,
     HAZARD,
     MONTY,
@@ -32,8 +32,8 @@ from landslide_scale.rapid.monty import (
     correlation,
     items,
 )
-from landslide_scale.rapid.settings import EmsNamesConfig
-from landslide_scale.rapid.version import RESPONSE, Difference, Version
+from landslide_scale.rapid.publication.settings import EmsNamesConfig
+from landslide_scale.rapid.publication.version import RESPONSE, Difference, Version
 from landslide_scale.storage.rundir import RunDirectory
 
 HERE = Path(__file__).parent
