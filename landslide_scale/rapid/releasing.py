@@ -18,10 +18,10 @@ from landslide_scale.products.scanned import scanned
 from landslide_scale.products.tracking.heritage import Judgement, layer_of
 from landslide_scale.rapid.known import Followed, State
 from landslide_scale.rapid.mapping import AFTER, BEFORE, Export, Seen, area_sha256, asked_sha256
+from landslide_scale.rapid.overview import overview
 from landslide_scale.rapid.publication import monty, verdicts
 from landslide_scale.rapid.publication.emsnames import Kind, copy, ems_names
 from landslide_scale.rapid.publication.history import write_history
-from landslide_scale.rapid.publication.overview import overview
 from landslide_scale.rapid.publication.publishing import Begun, Step, begin, publish, restate
 from landslide_scale.rapid.publication.summing import Ground as Looked
 from landslide_scale.rapid.publication.summing import Said, said_of

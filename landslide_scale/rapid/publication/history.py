@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from landslide_scale.products import names
-from landslide_scale.rapid.publication.overview import page
+from landslide_scale.rapid.publication.pages import page
 from landslide_scale.rapid.publication.version import read_latest, read_version
 from landslide_scale.storage.rundir import RunDirectory
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from importlib.resources import files
 from typing import Any
 
-import jinja2
 import shapely
 
 from landslide_scale.rapid.known import Followed
+from landslide_scale.rapid.publication.pages import page
 from landslide_scale.rapid.publication.version import PRELIMINARY, Figures
 
 _SIDE = 640
-_TEMPLATES = files("landslide_scale.rapid.publication") / "resources"
 
 
 def overview(known: Followed, failure: Mapping[str, Any] | None, figures: Figures, published: datetime) -> bytes:
@@ -42,12 +40,6 @@ def overview(known: Followed, failure: Mapping[str, Any] | None, figures: Figure
         "side": _SIDE,
     }
     return (page("overview.html", said) + "\n").encode()
-
-
-def page(name: str, said: Mapping[str, Any]) -> str:
-    """A page of this package's templates, what is put in escaped."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string((_TEMPLATES / name).read_text("utf-8")).render(said)
 
 
 def _outline(ground: shapely.Geometry) -> str:
