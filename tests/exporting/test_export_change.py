@@ -45,6 +45,7 @@ def exported(of: Scanned, to: Path | None = None, **settings: Any) -> ExportSumm
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     before, after = pair()
+    after.probability[32:, :24] = np.nan  # a cloud
     of = two_layers(tmp_path_factory.mktemp("learned") / "run", (LATTICE, BOX), (before.layer(), after.layer()))
     scene = item("S2A_MADE_20230720") | {
         "geometry": {"type": "Polygon", "coordinates": [[[14, 45], [16, 45], [16, 47], [14, 47], [14, 45]]]},
