@@ -91,8 +91,7 @@ def test_what_another_store_has_is_taken_over_as_bytes(
 def test_an_object_that_was_changed_is_not_trusted(settings: dict[str, object], base: str, without: dict[str, bytes]):
     files = s3fs.S3FileSystem(use_listings_cache=False)
     files.copy("bucket/base", "bucket/torn", recursive=True)
-    shard = min(name for name in files.find("bucket/torn/cube.zarr") if "/reason/c/" in name)
-    files.pipe_file(shard, files.cat_file(shard)[:-1] + b"?")
-    whole = plain_scan(of(settings, "s3://bucket/whole", LARGE, base)).taken
-    assert plain_scan(of(settings, "s3://bucket/anew", LARGE, "s3://bucket/torn")).taken == whole - 1
+    for shard in (name for name in files.find("bucket/torn/cube.zarr") if "/reason/c/" in name):
+        files.pipe_file(shard, files.cat_file(shard)[:-1] + b"?")
+    assert plain_scan(of(settings, "s3://bucket/anew", LARGE, "s3://bucket/torn")).taken == 0
     assert contents("s3://bucket/anew/cube.zarr") == without
