@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 from landslide_scale.cli import app
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.exporting import run as exporting_run
+from landslide_scale.exporting.product import Product
 from landslide_scale.exporting.run import target_of
 from landslide_scale.exporting.settings import ExportSettings, layers_told
 from landslide_scale.paths import JOB_MARK
 from landslide_scale.products import names
+from landslide_scale.products.scanned import Scanned
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
@@ -53,6 +55,25 @@ def test_products_are_made_and_a_run_with_a_failed_unit_says_what_is_missing(run
     assert f"products: {run.url}/products" in said
     assert RunDirectory(run.at(names.FOLDER)).exists(names.REPORT)
     assert "0 products made, 6 kept" in typed(run.url)[1]
+
+
+def test_the_scans_configuration_says_where_its_elevations_may_be_read_from(
+    run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    told: list[ExportSettings] = []
+
+    def noted(of: Scanned, settings: ExportSettings, target: RunDirectory) -> list[Product]:
+        told.append(settings)
+        return plan(of, target)
+
+    monkeypatch.setattr(exporting_run, "steps", noted)
+    windows = "windows: [{start: 2023-07-01, end: 2023-08-01}]"
+    for dem in ("", "dem: {allowed_hosts: [elevations.example]}"):
+        lines = ["region: {bbox: [18, 46, 18.1, 46.1]}", windows, "output: {run: elsewhere}", dem]
+        (tmp_path / "scan.yaml").write_text("\n".join(lines))
+        typed(run.url, "--config", str(tmp_path / "scan.yaml"))
+    assert [one.dem and one.dem.allowed_hosts for one in told] == [None, ("elevations.example",)]
+    assert typed(run.url, "--config", str(tmp_path / "nothing.yaml"))[0] == 2
 
 
 def test_options_arrive(run: RunDirectory, tmp_path: Path):
