@@ -169,7 +169,8 @@ def rapid(  # noqa: PLR0917 options, each by its name
     """From an earthquake to a landslide map, and a better one with every pass of a satellite."""
 
     def run() -> int:
-        asked = _commands().RapidAsked(
+        commands = _commands()
+        asked = commands.RapidAsked(
             once=once,
             watch=watch,
             status=status,
@@ -181,7 +182,8 @@ def rapid(  # noqa: PLR0917 options, each by its name
             confirm=confirm,
             by=by,
         )
-        return _commands().rapid(config, asked)
+        code: int = commands.rapid(config, asked)
+        return code
 
     sys.exit(run_guarded(run, kept="published versions are", by="the same command"))
 

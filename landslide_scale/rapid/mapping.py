@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import shapely
 
 from landslide_scale.bands import Reason
-from landslide_scale.errors import BrokenRunError
 from landslide_scale.events.area import Area
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.products.scanned import Scanned, scanned
@@ -19,6 +18,7 @@ from landslide_scale.rapid.known import Asked
 from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan.driver import Rank
+from landslide_scale.scan.plan import Place
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.storage.rundir import RunDirectory
@@ -98,14 +98,12 @@ class Seen:
         asked_km2: Scanned ground.
         observed_km2: Of it, seen clear after the event.
         often_km2: Of it, seen clear so often that nothing more is waited for.
-        expected_km2: Expected landslide area by the probabilities after the event; None without a network.
-        unit_missing: How many units have failed.
+        units_missing: How many units have failed.
     """
 
     asked_km2: float
     observed_km2: float
     often_km2: float
-    expected_km2: float | None
     units_missing: int
 
 
@@ -123,24 +121,19 @@ def seen(run: RunDirectory, looks: int) -> Seen:
     of = scanned(run)
     after = [place for place in of.done if place.layer == AFTER]
     records = [of.records[place.id] for place in after]
-    plain = of.said.get("model") == "none"
     return Seen(
         asked_km2=sum(record.km2 for record in records),
         observed_km2=sum(record.km2 * record.clear_fraction for record in records),
         often_km2=sum(_often_km2(of, place, looks) for place in after),
-        expected_km2=None if plain else sum(record.landslide_km2 for record in records),
         units_missing=len(of.missing),
     )
 
 
-def _often_km2(of: Scanned, place: Any, looks: int) -> float:  # noqa: ANN401
-    box = place.box.intersection(of.extents[place.lattice])
-    if box is None:
-        raise BrokenRunError("a unit outside its cube", unit=place.id)
-    count = of.read_one(place.lattice, box, place.layer, "clear_count")
-    reason = of.read_one(place.lattice, box, place.layer, "reason")
+def _often_km2(of: Scanned, place: Place, looks: int) -> float:
+    count = of.read_one(place.lattice, place.box, place.layer, "clear_count")
+    reason = of.read_one(place.lattice, place.box, place.layer, "reason")
     often = (count >= looks) & (reason == Reason.OBSERVED)
-    return float(often.sum()) * place.lattice.resolution**2 / 1e6
+    return float(often.sum() * place.lattice.resolution**2 / 1e6)
 
 
 def asked_sha256(facts: Mapping[str, Any]) -> str:

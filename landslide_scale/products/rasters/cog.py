@@ -150,7 +150,7 @@ def _stored(drawn: _Drawn, extent: PixelBox, piece: Piece) -> NDArray[Any]:
 
 def _describe(path: Path, of: Scanned, layer: int, drawn: _Drawn, more: Mapping[str, str]) -> None:
     said, window = drawn.variable.attributes, of.windows[layer]
-    network = {"MODEL": "none"}
+    network: dict[str, Any] = {"MODEL": "none"}
     if of.learned:
         network = {"THRESHOLD": of.threshold, "MODEL_SHA256": of.said["checkpoint_sha256"]}
     with rasterio.open(path, "r+") as target:

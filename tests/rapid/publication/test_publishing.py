@@ -34,6 +34,7 @@ from landslide_scale.exporting.manifest import Stored
 from landslide_scale.products.tracking.heritage import Verdict
 from landslide_scale.rapid.publication.landslides import Landslide
 from landslide_scale.rapid.publication.publishing import BEGUN, begin, restate, unfinished
+from landslide_scale.rapid.publication.summing import difference
 from landslide_scale.rapid.publication.version import (
     LATEST,
     PRELIMINARY,
@@ -43,7 +44,6 @@ from landslide_scale.rapid.publication.version import (
     read_latest,
     read_version,
 )
-from landslide_scale.rapid.publication.summing import difference
 from landslide_scale.storage.rundir import RunDirectory
 
 FIRST, SECOND = Made(of=made_of(0, cube_sha256=""), figures=UNSEEN), Made(of=made_of(1))

@@ -22,6 +22,7 @@ from landslide_scale.products.vectors.columns import EPSG, GEOMETRY_TYPE, SCHEMA
 from landslide_scale.products.vectors.geojson import write_geojson
 from landslide_scale.products.vectors.geoparquet import parts, write_geoparquet
 from landslide_scale.products.vectors.writing import write_rows
+from landslide_scale.rapid.publication.summing import Ground, said_of
 from landslide_scale.rapid.publication.verdicts import (
     bring_in,
     confirm,
@@ -31,7 +32,6 @@ from landslide_scale.rapid.publication.verdicts import (
     unapplied,
 )
 from landslide_scale.rapid.publication.version import Difference, Figures
-from landslide_scale.rapid.publication.summing import Ground, said_of
 from landslide_scale.storage.rundir import RunDirectory
 
 NOW = datetime(2023, 7, 22, tzinfo=UTC)

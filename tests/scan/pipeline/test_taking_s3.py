@@ -88,7 +88,8 @@ def test_what_another_store_has_is_taken_over_as_bytes(
     assert local(tmp_path / "run" / "cube.zarr") == without
 
 
-def test_an_object_that_was_changed_is_not_trusted(settings: dict[str, object], base: str, without: dict[str, bytes]):
+@pytest.mark.usefixtures("base")
+def test_an_object_that_was_changed_is_not_trusted(settings: dict[str, object], without: dict[str, bytes]):
     files = s3fs.S3FileSystem(use_listings_cache=False)
     files.copy("bucket/base", "bucket/torn", recursive=True)
     for shard in (name for name in files.find("bucket/torn/cube.zarr") if "/reason/c/" in name):
