@@ -15,7 +15,7 @@ from landslide_scale.errors import InvalidConfigError
 from landslide_scale.exporting.engine import in_order
 from landslide_scale.exporting.on_ray import on_ray as export_on_ray
 from landslide_scale.exporting.run import export as run_export
-from landslide_scale.exporting.run import target_of
+from landslide_scale.exporting.run import export_compared, target_of
 from landslide_scale.exporting.settings import ExportSettings, layers_told
 from landslide_scale.exporting.summary import ExportProgress, export_report, products_report
 from landslide_scale.exporting.verify import stated_cube, verify_products
@@ -43,7 +43,7 @@ from landslide_scale.products.change.settings import change_told as layers_compa
 from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
 from landslide_scale.rapid.face import RapidAsked
 from landslide_scale.rapid.face import run as run_rapid
-from landslide_scale.rapid.on_ray import on_ray as rapid_on_ray
+from landslide_scale.rapid.mapping import Workers
 from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.adding import Told, add, entry_of, remove, scores_told
@@ -241,7 +241,7 @@ def export(
 
 def rapid(path: str, asked: RapidAsked) -> int:
     """Follow events and map them; exit code 1 where something of it has to be tried again."""
-    return run_rapid(load(RapidConfig, path), asked, rapid_on_ray())
+    return run_rapid(load(RapidConfig, path), asked, Workers(scan=run_scan, export=export_compared))
 
 
 def status(url: str, map_file: str | None) -> int:

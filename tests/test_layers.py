@@ -44,7 +44,7 @@ ONLY_IN = {
     "zarr": {"cube"},
     "geopandas": {"region", "demo", "products.vectors"},
     "pyproj": {"doctor.libraries", "grid", "stac.items", "region", "cube.georeference", "demo"},
-    "pystac": {"stac.search", "products.catalogue"},
+    "pystac": {"stac.search", "products.catalogue", "products.assets"},
     "pystac_client": {"stac.search"},
     "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network", "rapid.publication.hooks"},
     "rustac": {"stac.frozen", "stac.listed"},
@@ -55,6 +55,7 @@ ONLY_IN = {
         for room in (
             *("region", "registry", "stac", "events", "imagery", "cube", "scan", "labels", "training", "paper"),
             "rapid",
+            "rapid.publication",
             "products.vectors",
         )
     },
@@ -63,7 +64,7 @@ ONLY_IN = {
     "segment_anything": {"model.landslidenet"},
     "segmentation_models_pytorch": {"model.convnets"},
     "typer": {"cli"},
-    "jinja2": {"products.page.report"},
+    "jinja2": {"products.page.report", "rapid.publication.pages"},
     "rich": {"runtime.progress"},
     "matplotlib": {"inspection.coverage", "products.page.colours", "demo", "paper"},
 }
@@ -247,6 +248,7 @@ def test_nothing_but_the_commands_imports_the_made_world():
                 "scan.driver",
                 "scan.prepared",
                 "scan.pipeline.engine",
+                "rapid.mapping",
                 "configuring.kinds",
                 "demo.run",
                 "demo.compare",

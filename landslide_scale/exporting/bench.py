@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from landslide_scale.products.names import MAKING
 from landslide_scale.storage.files import get_whole, local_path, storing
 from landslide_scale.storage.holder import born, this_machine
 from landslide_scale.storage.rundir import RunDirectory
-
-MAKING = ".making"
-"""A folder among the products, as long as an export is at work that puts them on a local disk."""
 
 _PREFIX = "landslide-scale-export"
 

@@ -12,12 +12,12 @@ import shapely
 
 from landslide_scale.errors import BrokenRunError, InvalidInputError
 from landslide_scale.exporting.bench import at_hand
-from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.product import Product, given
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.products import names
 from landslide_scale.products.change.compared import Compared
 from landslide_scale.products.change.planes import FIRST_DAY, earliest, planes
+from landslide_scale.products.manifest import Manifest
 from landslide_scale.products.passes import HiddenTile, hidden_geojson, hidden_tiles
 from landslide_scale.products.plane import Plane
 from landslide_scale.products.rasters.cog import write_plane

@@ -13,9 +13,9 @@ from tempfile import mkdtemp
 
 from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
 from landslide_scale.exporting.bench import bench
-from landslide_scale.exporting.manifest import Files, Made, Source, Stored
 from landslide_scale.exporting.product import Product
 from landslide_scale.exporting.shelf import Shelf
+from landslide_scale.products.manifest import Files, Made, Source, Stored
 from landslide_scale.storage.files import file_sha256, put_whole, storing
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory

@@ -14,11 +14,10 @@ import pyarrow as pa
 import shapely
 
 from landslide_scale.errors import InvalidInputError
-from landslide_scale.exporting.manifest import Manifest
-from landslide_scale.exporting.settings import Heritage
 from landslide_scale.products import names
+from landslide_scale.products.heritage import Heritage, Judgement, Known, Verdict, inherited, layer_of
 from landslide_scale.products.landslide import GEOMETRY
-from landslide_scale.products.tracking.heritage import Judgement, Known, Verdict, inherited, layer_of
+from landslide_scale.products.manifest import Manifest
 from landslide_scale.products.vectors.columns import SCHEMA
 from landslide_scale.products.vectors.geoparquet import Revise, parts
 from landslide_scale.storage.rundir import RunDirectory

@@ -10,8 +10,8 @@ from ray.exceptions import RayError
 
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.exporting.engine import Each, Ended, Work
-from landslide_scale.exporting.manifest import Made
 from landslide_scale.exporting.product import Product
+from landslide_scale.products.manifest import Made
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import last_line, of_ours, session
 from landslide_scale.storage.absence import WRITER_S, patient

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from landslide_scale.products import names
+from landslide_scale.products.manifest import Manifest, Origin, Source
+from landslide_scale.products.names import is_inside
 
 Make = Callable[[Path], str]
 """Fills an empty folder with finished files, which are called there as below the folder of the products, and says in
@@ -71,6 +74,19 @@ def given(contents: Callable[[], Mapping[str, bytes]]) -> Make:
     return fill
 
 
-def is_inside(name: str) -> bool:
-    """Whether a name stays below the folder it is looked for in."""
-    return all(part not in {"", ".", ".."} for part in name.split("/"))
+def origin_of(product: Product, manifest: Manifest, source: Source) -> Origin:
+    """All that a product would be made of now.
+
+    Args:
+        product: It.
+        manifest: Of the products that it reads.
+        source: What all are made of.
+    """
+    there = manifest.of_cube(source.cube_sha256).entries
+    read = [there[name].files for name in (*product.needs, *product.takes) if name in there]
+    return Origin(
+        made_by=source.made_by,
+        cube_sha256=source.cube_sha256,
+        settings=json.loads(json.dumps(product.settings)),  # as it will be read: tuples become lists
+        inputs={name: known.sha256 for files in read for name, known in files.items()},
+    )

@@ -8,11 +8,14 @@ from importlib.metadata import version
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.exporting.engine import Each, Outcome, Progress, carry_out, in_order
-from landslide_scale.exporting.manifest import Source
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.exporting.steps import steps
 from landslide_scale.products import names
+from landslide_scale.products.change.settings import Change
+from landslide_scale.products.heritage import Heritage
+from landslide_scale.products.manifest import Source
 from landslide_scale.products.scanned import Scanned, scanned
+from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory, commit
 
@@ -89,6 +92,14 @@ def export(
         steps(of, settings, target), source_of(of), target, kinds=settings.only, progress=progress, each=each
     )
     return ExportSummary(place=str(target), outcome=outcome, units=len(of.laid.places), missing=of.missing)
+
+
+def export_compared(
+    run: RunDirectory, *, to: str, change: Change, heritage: Heritage | None, dem: DemConfig | None
+) -> ExportSummary:
+    """Make the products of a scan two of whose layers are compared; arguments and errors as of :func:`export`."""
+    settings = ExportSettings(to=to, change=change, heritage=heritage, dem=dem)
+    return export(run, settings, progress=lambda _: None)
 
 
 def source_of(of: Scanned) -> Source:

@@ -9,24 +9,9 @@ from dataclasses import dataclass, field
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.products import names
 from landslide_scale.products.change.settings import Change
+from landslide_scale.products.heritage import Heritage
 from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
-from landslide_scale.products.tracking.heritage import Judgement, Rules
 from landslide_scale.stac.settings import DemConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class Heritage:
-    """The version of a map before this one, whose landslides are known again.
-
-    Attributes:
-        earlier: Path or URL of its products.
-        judgements: What analysts said of its landslides, and of those before it: the newest of each.
-        rules: By which they are known again.
-    """
-
-    earlier: str
-    judgements: tuple[Judgement, ...] = ()
-    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from landslide_scale.exporting.manifest import Entry, Made, Manifest, Source, origin_of
-from landslide_scale.exporting.product import Product
+from landslide_scale.exporting.product import Product, origin_of
+from landslide_scale.products.manifest import Entry, Made, Manifest, Source
 from landslide_scale.storage.rundir import RunDirectory
 
 

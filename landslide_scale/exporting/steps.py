@@ -13,7 +13,6 @@ import shapely
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.exporting.bench import at_hand
 from landslide_scale.exporting.inheriting import Inheriting
-from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.polygons import Polygons, from_polygons
 from landslide_scale.exporting.product import Product, given, single
 from landslide_scale.exporting.settings import ExportSettings
@@ -22,6 +21,7 @@ from landslide_scale.grid import Lattice
 from landslide_scale.products import names
 from landslide_scale.products.catalogue.written import catalogue
 from landslide_scale.products.landslide import GEOMETRY
+from landslide_scale.products.manifest import Manifest
 from landslide_scale.products.outlines.wanted import Wanted
 from landslide_scale.products.page.report import report
 from landslide_scale.products.rasters.cog import write_raster

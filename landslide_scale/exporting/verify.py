@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from landslide_scale.errors import InvalidInputError, RunConflictError
-from landslide_scale.exporting.bench import MAKING
-from landslide_scale.exporting.manifest import Manifest, Stored
 from landslide_scale.products import names
+from landslide_scale.products.manifest import Manifest, Stored
+from landslide_scale.products.names import MAKING
 from landslide_scale.products.scanned import scanned
 from landslide_scale.scan.verify import Finding
 from landslide_scale.storage.files import PARTIAL, sha256_at

@@ -9,6 +9,8 @@ FOLDER = "products"
 """Inside a run's folder, unless another place is asked for."""
 
 MANIFEST = "products.json"
+MAKING = ".making"
+"""A folder among the products, as long as an export is at work that puts them on a local disk."""
 POLYGONS = "landslides.parquet"
 GEOPACKAGE = "landslides.gpkg"
 GEOJSON = "landslides.geojson"
@@ -29,3 +31,8 @@ def days(window: Window) -> str:
 def raster(lattice: Lattice, window: Window, name: str) -> str:
     """A raster of one variable, zone and window; its style is beside it with the ending ``.qml``."""
     return f"cog/{lattice.zone.group}/{days(window)}/{name}.tif"
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name stays below the folder it is looked for in."""
+    return all(part not in {"", ".", ".."} for part in name.split("/"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,8 @@ import shapely
 
 from landslide_scale.bands import Reason
 from landslide_scale.events.area import Area
-from landslide_scale.exporting.settings import ExportSettings
+from landslide_scale.products.change.settings import Change
+from landslide_scale.products.heritage import Heritage
 from landslide_scale.products.scanned import Scanned, scanned
 from landslide_scale.rapid.known import Asked
 from landslide_scale.rapid.settings import RapidConfig
@@ -21,6 +22,7 @@ from landslide_scale.scan.driver import Rank
 from landslide_scale.scan.plan import Place
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.summary import ScanSummary
+from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.rundir import RunDirectory
 
 BEFORE, AFTER = 0, 1
@@ -34,8 +36,13 @@ class Scan(Protocol):
         """See :func:`landslide_scale.scan.driver.begin`."""
 
 
-Export = Callable[[RunDirectory, ExportSettings], object]
-"""Makes products of a scan; see :func:`landslide_scale.exporting.run.export`."""
+class Export(Protocol):
+    """Makes products of a scan; see :func:`landslide_scale.exporting.run.export`."""
+
+    def __call__(
+        self, run: RunDirectory, *, to: str, change: Change, heritage: Heritage | None, dem: DemConfig | None
+    ) -> object:
+        """Make them, or those that are not there as they would be made."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,11 @@ from functools import partial
 from typing import Any
 
 from landslide_scale.events.area import Area
-from landslide_scale.exporting.settings import ExportSettings, Heritage
 from landslide_scale.products import names
 from landslide_scale.products.change.settings import Change
+from landslide_scale.products.heritage import Heritage, Judgement, layer_of
 from landslide_scale.products.passes import hidden_geojson, hidden_tiles_of
 from landslide_scale.products.scanned import scanned
-from landslide_scale.products.tracking.heritage import Judgement, layer_of
 from landslide_scale.rapid.known import Followed, State
 from landslide_scale.rapid.mapping import AFTER, BEFORE, Export, Seen, area_sha256, asked_sha256
 from landslide_scale.rapid.overview import overview
@@ -135,7 +134,8 @@ def release(by: Publisher, export: Export, how_much: Seen, *, now: datetime, sta
         return
 
     def products(target: RunDirectory) -> None:
-        export(run, _export_settings(by, begun, compared, target))
+        change = Change(before=BEFORE, after=AFTER, earlier=_mapped_before(by.folder, begun), **compared)
+        export(run, to=target.url, change=change, heritage=_heritage(by, begun), dem=by.config.dem)
 
     steps = [Step(name="products", do=products), *_of_ground(by), *_ems(by, begun, ended=state == "ended")]
     looked = Looked(
@@ -175,12 +175,12 @@ def _write(name: str, content: bytes, target: RunDirectory) -> None:
     target.write(name, content)
 
 
-def _export_settings(by: Publisher, begun: Begun, compared: Mapping[str, Any], target: RunDirectory) -> ExportSettings:
-    earlier, heritage = _mapped_before(by.folder, begun), None
-    if earlier is not None:
-        heritage = Heritage(earlier=earlier, judgements=_judgements(by, begun), rules=by.config.publish.tracking.rules)
-    change = Change(before=BEFORE, after=AFTER, earlier=earlier, **compared)
-    return ExportSettings(to=target.url, change=change, heritage=heritage, dem=by.config.dem)
+def _heritage(by: Publisher, begun: Begun) -> Heritage | None:
+    """Whose ids and verdicts landslides have; None of the first map."""
+    earlier = _mapped_before(by.folder, begun)
+    if earlier is None:
+        return None
+    return Heritage(earlier=earlier, judgements=_judgements(by, begun), rules=by.config.publish.tracking.rules)
 
 
 def _judgements(by: Publisher, begun: Begun) -> tuple[Judgement, ...]:

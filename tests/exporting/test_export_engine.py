@@ -19,13 +19,13 @@ from helpers.exporting import FORKS, exported, guarded, in_a_process, plan, scan
 from helpers.s3 import local
 
 from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
-from landslide_scale.exporting.bench import MAKING
 from landslide_scale.exporting.engine import Ended, Progress, Work, carry_out, levels
-from landslide_scale.exporting.manifest import Manifest, Source
 from landslide_scale.exporting.product import Product, single
 from landslide_scale.exporting.run import source_of
 from landslide_scale.exporting.verify import verify_products
 from landslide_scale.products import names
+from landslide_scale.products.manifest import Manifest, Source
+from landslide_scale.products.names import MAKING
 from landslide_scale.products.scanned import scanned
 from landslide_scale.runtime.console import CTRL_C
 from landslide_scale.storage.files import file_sha256

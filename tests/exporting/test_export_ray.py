@@ -13,11 +13,11 @@ from helpers.s3 import local
 
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.exporting.engine import Each, carry_out
-from landslide_scale.exporting.manifest import Source
 from landslide_scale.exporting.on_ray import on_ray
 from landslide_scale.exporting.product import Product, single
 from landslide_scale.exporting.run import source_of
 from landslide_scale.products import names
+from landslide_scale.products.manifest import Source
 from landslide_scale.products.scanned import scanned
 from landslide_scale.storage.rundir import RunDirectory
 

@@ -16,8 +16,8 @@ from helpers.exporting import BLOCKS, HOW
 from landslide_scale.cube.arrays import Layer
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.exporting.run import export
-from landslide_scale.exporting.settings import ExportSettings, Heritage
-from landslide_scale.products.tracking.heritage import Judgement, Rules, Verdict
+from landslide_scale.exporting.settings import ExportSettings
+from landslide_scale.products.heritage import Heritage, Judgement, Rules, Verdict
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window, utc
 from landslide_scale.storage.rundir import RunDirectory

@@ -15,9 +15,9 @@ from helpers.exporting import for_real_in_a_process, scan_in
 from helpers.s3 import local
 
 from landslide_scale.cube.arrays import Layer
-from landslide_scale.exporting.bench import MAKING
 from landslide_scale.grid import PixelBox
 from landslide_scale.products import names
+from landslide_scale.products.names import MAKING
 from landslide_scale.scan.plan import Place
 
 KILLS = 50

@@ -14,10 +14,10 @@ from landslide_scale.commands import INCOMPLETE
 from landslide_scale.commands import verify as verify_command
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import RunConflictError
-from landslide_scale.exporting.bench import MAKING
 from landslide_scale.exporting.summary import products_report
 from landslide_scale.exporting.verify import ProductsVerdict, stated_cube, verify_products
 from landslide_scale.products import names
+from landslide_scale.products.names import MAKING
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory

@@ -17,12 +17,12 @@ from helpers.watching import Step, Watch, steps
 
 from landslide_scale.cube.arrays import Layer
 from landslide_scale.exporting.engine import Each, Ended, Outcome, Progress, Work, carry_out, in_order
-from landslide_scale.exporting.manifest import Manifest
 from landslide_scale.exporting.product import Product, given, single
 from landslide_scale.exporting.run import export, source_of
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.grid import Block
 from landslide_scale.products import names
+from landslide_scale.products.manifest import Manifest
 from landslide_scale.products.scanned import Scanned, scanned
 from landslide_scale.runtime.console import run_guarded
 from landslide_scale.scan.plan import Place

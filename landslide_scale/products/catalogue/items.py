@@ -11,7 +11,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.grid import Lattice
 from landslide_scale.products import names
-from landslide_scale.products.catalogue.assets import File, assets, extensions
+from landslide_scale.products.assets import File, assets, extensions
 from landslide_scale.products.plane import Plane
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.scan.plan import Place

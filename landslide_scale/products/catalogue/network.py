@@ -8,7 +8,7 @@ from typing import Any
 
 from pystac import Asset, Item
 
-from landslide_scale.products.catalogue.assets import sha256_multihash
+from landslide_scale.products.assets import sha256_multihash
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.scene import utc
 

@@ -14,7 +14,7 @@ from pystac.extensions.timestamps import TimestampsExtension
 from pystac.extensions.version import ItemVersionExtension
 
 from landslide_scale.products import names
-from landslide_scale.products.catalogue.assets import File, assets, extensions
+from landslide_scale.products.assets import File, assets, extensions
 from landslide_scale.products.catalogue.items import OURS, item, item_name
 from landslide_scale.products.catalogue.network import NETWORK, network
 from landslide_scale.products.plane import Plane

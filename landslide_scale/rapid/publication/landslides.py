@@ -16,8 +16,8 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.products import names
+from landslide_scale.products.heritage import Verdict, layer_of
 from landslide_scale.products.landslide import STATUSES, VERDICT_REASONS
-from landslide_scale.products.tracking.heritage import Verdict, layer_of
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.files import local_path
 from landslide_scale.storage.inputs import InputFile, ending_of

@@ -19,9 +19,9 @@ from typing import Any
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.exporting.manifest import Stored
 from landslide_scale.products import names
-from landslide_scale.products.catalogue.assets import assets, extensions
+from landslide_scale.products.assets import assets, extensions
+from landslide_scale.products.manifest import Stored
 from landslide_scale.rapid.publication.version import ITEMS, RESPONSE, Version, folder_of
 
 MONTY = "https://ifrcgo.org/monty-stac-extension/v1.3.0/schema.json"

@@ -17,8 +17,8 @@ from datetime import datetime
 from typing import Any
 
 from landslide_scale.errors import RunConflictError
-from landslide_scale.exporting.bench import MAKING
-from landslide_scale.exporting.manifest import Files, Manifest, Stored
+from landslide_scale.products.manifest import Files, Manifest, Stored
+from landslide_scale.products.names import MAKING
 from landslide_scale.rapid.publication.summing import Said
 from landslide_scale.rapid.publication.version import (
     FORMAT,

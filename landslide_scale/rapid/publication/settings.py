@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.paths import expanded
-from landslide_scale.products.tracking.heritage import AGREEMENT, GROWN, Rules
+from landslide_scale.products.heritage import AGREEMENT, GROWN, Rules
 from landslide_scale.rapid.publication.monty import Producer
 from landslide_scale.strictyaml import Section
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from landslide_scale.products import names
-from landslide_scale.products.tracking.heritage import Judgement
+from landslide_scale.products.heritage import Judgement
 from landslide_scale.rapid.publication.landslides import REJECTED, Key, Landslide, landslides_of, of_layer
 from landslide_scale.rapid.publication.verdicts import unapplied
 from landslide_scale.rapid.publication.version import Difference, Figures, folder_of, read_version

@@ -15,7 +15,7 @@ from typing import Any
 
 from landslide_scale.errors import InvalidInputError, RunConflictError
 from landslide_scale.products import names
-from landslide_scale.products.tracking.heritage import Judgement, Verdict
+from landslide_scale.products.heritage import Judgement, Verdict
 from landslide_scale.rapid.publication.landslides import Key, Landslide, landslides_of, read_copy, refused
 from landslide_scale.rapid.publication.version import of_format, read_latest, read_version
 from landslide_scale.redaction import redacted

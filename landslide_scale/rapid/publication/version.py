@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from landslide_scale.errors import RunConflictError
-from landslide_scale.exporting.manifest import Stored
-from landslide_scale.exporting.product import is_inside
+from landslide_scale.products.manifest import Stored
+from landslide_scale.products.names import is_inside
 from landslide_scale.scene import utc
 from landslide_scale.storage.rundir import RunDirectory
 

@@ -19,7 +19,7 @@ from pystac.validation.local_validator import get_local_schema_cache
 from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
-from landslide_scale.exporting.manifest import Stored
+from landslide_scale.products.manifest import Stored
 from landslide_scale.rapid.publication.emsnames import FOLDER, Kind, copy, ems_names
 from landslide_scale.rapid.publication.monty import (
     EVENT,

@@ -30,8 +30,8 @@ from helpers.publishing import (
 from helpers.s3 import Proxy, Request, bucket, contents, local
 
 from landslide_scale.errors import RunConflictError
-from landslide_scale.exporting.manifest import Stored
-from landslide_scale.products.tracking.heritage import Verdict
+from landslide_scale.products.heritage import Verdict
+from landslide_scale.products.manifest import Stored
 from landslide_scale.rapid.publication.landslides import Landslide
 from landslide_scale.rapid.publication.publishing import BEGUN, begin, restate, unfinished
 from landslide_scale.rapid.publication.summing import difference

@@ -16,8 +16,8 @@ from helpers.landslides import AWKWARD, landslide
 from helpers.publishing import Made, made_of, published
 
 from landslide_scale.errors import InvalidInputError
+from landslide_scale.products.heritage import Judgement, Verdict
 from landslide_scale.products.landslide import COLUMNS, GEOMETRY, Landslide
-from landslide_scale.products.tracking.heritage import Judgement, Verdict
 from landslide_scale.products.vectors.columns import EPSG, GEOMETRY_TYPE, SCHEMA
 from landslide_scale.products.vectors.geojson import write_geojson
 from landslide_scale.products.vectors.geoparquet import parts, write_geoparquet

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from landslide_scale.errors import RunConflictError
-from landslide_scale.exporting.product import Product, is_inside
 from landslide_scale.products import names
+from landslide_scale.products.names import is_inside
 from landslide_scale.storage.rundir import RunDirectory
 
 FORMAT = 1
@@ -168,24 +168,6 @@ class Manifest:
                 cure="Choose another place by --to, or remove the folder: export makes all of it again.",
                 run=target,
             ) from error
-
-
-def origin_of(product: Product, manifest: Manifest, source: Source) -> Origin:
-    """All that a product would be made of now.
-
-    Args:
-        product: It.
-        manifest: Of the products that it reads.
-        source: What all are made of.
-    """
-    there = manifest.of_cube(source.cube_sha256).entries
-    read = [there[name].files for name in (*product.needs, *product.takes) if name in there]
-    return Origin(
-        made_by=source.made_by,
-        cube_sha256=source.cube_sha256,
-        settings=json.loads(json.dumps(product.settings)),  # as it will be read: tuples become lists
-        inputs={name: known.sha256 for files in read for name, known in files.items()},
-    )
 
 
 def _manifest(content: dict[str, Any]) -> Manifest:

@@ -9,8 +9,8 @@ import numpy as np
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.products.kinship import Kinship, kinship
 from landslide_scale.products.landslide import STATUSES
-from landslide_scale.products.tracking.kinship import Kinship, kinship
 
 AGREEMENT = 0.5
 """Share of the smaller of two outlines that both have, from which on they are of the same ground: less, and two
@@ -99,6 +99,21 @@ class Known:
     area_m2: float
     merged: tuple[str, ...] = ()
     said: Verdict = Verdict()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heritage:
+    """The version of a map before this one, whose landslides are known again.
+
+    Attributes:
+        earlier: Path or URL of its products.
+        judgements: What analysts said of its landslides, and of those before it: the newest of each.
+        rules: By which they are known again.
+    """
+
+    earlier: str
+    judgements: tuple[Judgement, ...] = ()
+    rules: Rules = Rules()
 
 
 def layer_of(window: str) -> str:

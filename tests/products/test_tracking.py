@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.products.tracking.heritage import (
+from landslide_scale.products.heritage import (
     Judgement,
     Known,
     Rules,
@@ -21,7 +21,7 @@ from landslide_scale.products.tracking.heritage import (
     inherited,
     layer_of,
 )
-from landslide_scale.products.tracking.kinship import geodesic_m2, shared
+from landslide_scale.products.kinship import geodesic_m2, shared
 
 SIDE = 0.001
 REJECTED = Verdict(status="rejected", verdict="a bar of gravel", verdict_reason="river", reviewer="AB")
