@@ -21,7 +21,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run that 
 importing = typer.Typer(no_args_is_help=True, help="Labelled images that others published, made into training chips.")
 app.add_typer(importing, name="import")
 
-Kind = Annotated[Literal["scan", "chips", "finetune", "benchmark"], typer.Argument(help="What is configured.")]
+Kind = Annotated[Literal["scan", "chips", "finetune", "benchmark", "rapid"], typer.Argument(help="What is configured.")]
 Append = Annotated[bool, typer.Option("--append", help="Add the configuration's later windows to a complete scan.")]
 RunFolder = Annotated[str, typer.Argument(metavar="RUN_DIR", help="Folder or URL of a scan: output.run.")]
 

@@ -105,6 +105,13 @@ def plan(path: str, bands: tuple[str, ...] = ()) -> int:
         kind = kind_of(keys_of(file))
     except InvalidConfigError as error:
         raise error.at(file=file) from None
+    if kind == "rapid":
+        raise InvalidConfigError(
+            "a configuration of rapid mapping",
+            expected="one of what can be planned: its ground is known once an event is",
+            cure="`landslide-scale rapid --once` tells what is followed; plan a scan of like ground for its bytes.",
+            file=file,
+        )
     if bands and kind != "scan":
         raise InvalidConfigError(f"bands for {kind}", expected="a configuration of scan", key="--bands")
     say("\n".join(_scan_lines(path, bands) if kind == "scan" else _PLANNED[kind](path)))

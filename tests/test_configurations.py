@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Window, utc
 from landslide_scale.spec import ConvName, ConvNetSpec, LandslideNetSpec, TuningSpec
@@ -300,7 +301,7 @@ PUBLIC = sorted((CONFIGS / "public").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", [*sorted(CONFIGS.glob("*.yaml")), *PUBLIC], ids=lambda p: p.stem)
 def test_a_committed_configuration_is_accepted_whole(path: Path, monkeypatch: pytest.MonkeyPatch):
-    kinds: dict[str, Any] = {"scan": ScanConfig, "chips": ChipsConfig, "finetune": FinetuneConfig}
+    kinds: dict[str, Any] = {"scan": ScanConfig, "chips": ChipsConfig, "finetune": FinetuneConfig, "rapid": RapidConfig}
     kind = kinds[path.stem.partition("_")[0]]
     monkeypatch.delenv("LANDSLIDE_SCALE_RUNS", raising=False)
     assert str(load(kind, path)) != ""

@@ -11,6 +11,7 @@ from landslide_scale.keys import schema as schemas
 from landslide_scale.keys.sheet import Given, sheet
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.settings import BenchmarkConfig
+from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.region.polygons import load as load_region
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan.settings import ScanConfig
@@ -76,6 +77,11 @@ KINDS: Mapping[str, Kind] = {
             "output": {"run": "runs/benchmark"},
         },
         then=("plan", "benchmark"),
+    ),
+    "rapid": Kind(
+        model=RapidConfig,
+        example={"model": "none", "dem": {"profile": "earth-search"}, "output": {"run": "runs/rapid"}},
+        then=("rapid --once", "rapid --status"),
     ),
 }
 

@@ -11,12 +11,13 @@ import yaml
 from helpers.manifests import MANIFESTS, REPOSITORY
 
 from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import load
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
 CONFIGS = REPOSITORY / "configs" / "cluster"
-KINDS: dict[str, Any] = {"scan": ScanConfig, "chips": ChipsConfig, "finetune": FinetuneConfig}
+KINDS: dict[str, Any] = {"scan": ScanConfig, "chips": ChipsConfig, "finetune": FinetuneConfig, "rapid": RapidConfig}
 BUCKET = "s3://my-bucket/"
 
 
@@ -60,7 +61,13 @@ def test_one_leaves_what_the_next_one_takes():
     assert finetune.dataset.path == chips.directory
     assert scan.model.checkpoint == f"{finetune.output.run}/checkpoint.safetensors"
     assert set(finetune.model.bands) == set(chips.bands)
-    assert scan.catalog.profile == chips.catalog.profile
+    assert loaded("rapid").catalog.profile == scan.catalog.profile == chips.catalog.profile
+
+
+def test_rapid_mapping_begins_before_anything_is_trained():
+    """The network of the other files sees no near infrared, without which loss of vegetation is not told."""
+    assert loaded("rapid").model == "none"
+    assert {"red", "nir"} <= set(loaded("rapid").output.keep)
 
 
 def test_the_network_is_that_of_the_plain_configuration_with_its_weights_from_the_bucket():
@@ -77,4 +84,4 @@ def test_the_network_is_that_of_the_plain_configuration_with_its_weights_from_th
 def test_jobs_name_configurations_that_are_mounted():
     named = {name for path in MANIFESTS for name in re.findall(r"/config/(\w+)\.yaml", path.read_text())}
     assert named == {"scan", "finetune", "rapid"}
-    assert named - {"rapid"} <= {path.stem for path in CONFIGS.glob("*.yaml")}
+    assert named <= {path.stem for path in CONFIGS.glob("*.yaml")}

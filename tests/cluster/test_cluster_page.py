@@ -16,17 +16,15 @@ from landslide_scale.cli import app
 
 PAGE = (CLUSTER / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```\n(.*?)```", PAGE, flags=re.DOTALL)
-TO_COME = {"rapid_map.py", "configs/cluster/rapid.yaml"}
-"""Named on the page before they are there."""
 
 
 def test_every_file_of_the_folder_is_named_and_every_one_named_is_there():
     there = {path.name for path in CLUSTER.iterdir() if path.name != "README.md"}
     table = PAGE.partition("## Which file is what")[2].partition("\n\n**")[0]
     assert set(re.findall(r"`([\w.]+\.yaml|Dockerfile)`", table)) == there
-    named = set(re.findall(r"\b((?:configs/)?cluster/\w+\.yaml)", PAGE)) - TO_COME
+    named = set(re.findall(r"\b((?:configs/)?cluster/\w+\.yaml)", PAGE))
     assert [name for name in named if not (REPOSITORY / name).is_file()] == []
-    jobs = set(re.findall(r"(\w+\.py)\b", PAGE)) - TO_COME - {"test_sizes.py"}
+    jobs = set(re.findall(r"(\w+\.py)\b", PAGE)) - {"test_sizes.py"}
     assert [name for name in jobs if not (REPOSITORY / "jobs" / name).is_file()] == []
 
 

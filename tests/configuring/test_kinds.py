@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from landslide_scale.cli import app
 from landslide_scale.configuring.kinds import KINDS, begun, schema
 from landslide_scale.keys.schema import resolved
+from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.spec import ConvNetSpec
 from landslide_scale.strictyaml import load, parse
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
@@ -30,6 +31,7 @@ COMMITTED = {
     "chips": [CONFIGS / "chips.yaml"],
     "finetune": [CONFIGS / "finetune.yaml", CONFIGS / "finetune_paper.yaml"],
     "benchmark": sorted((CONFIGS / "benchmark").glob("*.yaml")),
+    "rapid": [CONFIGS / "rapid.yaml", CONFIGS / "cluster" / "rapid.yaml"],
 }
 
 
@@ -112,6 +114,18 @@ def test_a_section_in_comments_can_be_put_in_as_it_is(key: str, tmp_path: Path):
 
 def test_what_init_writes_for_finetuning_is_a_job(tmp_path: Path):
     assert finetune_job(load(FinetuneConfig, written("finetune", tmp_path))).base_sha256 is not None
+
+
+def test_a_plan_of_rapid_mapping_is_refused_in_words(tmp_path: Path):
+    code, said = run("plan", "--config", str(written("rapid", tmp_path)))
+    assert code == 2
+    assert "its ground is known once an event is" in " ".join(said.split())
+
+
+def test_what_init_writes_for_rapid_mapping_needs_no_checkpoint_and_follows_no_made_up_event(tmp_path: Path):
+    config = load(RapidConfig, written("rapid", tmp_path))
+    assert (config.model, config.given) == ("none", ())
+    assert config.dem is not None  # candidates are asked of slopes
 
 
 def test_a_file_that_is_there_is_left_as_it_is(tmp_path: Path):
