@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,6 +12,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from landslide_scale.cli import app
+from landslide_scale.rapid.known import State
+from landslide_scale.rapid.settings import RapidConfig
+from landslide_scale.strictyaml import load
 
 REPOSITORY = Path(__file__).parent.parent
 PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
@@ -109,3 +113,28 @@ def test_decisions_keep_their_numbers():
     ]
     assert cited
     assert {int(number) for number in cited} <= set(numbers)
+
+
+RAPID = (REPOSITORY / "docs" / "rapid.md").read_text(encoding="utf-8")
+
+
+def test_the_configuration_of_rapid_mapping_that_a_page_shows_is_accepted(tmp_path: Path):
+    (shown,) = re.findall(r"```yaml\n(.*?)```", RAPID, flags=re.DOTALL)
+    path = tmp_path / "rapid.yaml"
+    path.write_text(shown, encoding="utf-8")
+    config = load(RapidConfig, path)
+    assert (config.model, len(config.given)) == ("none", 1)
+    assert set(re.findall(r"(?m)^(\w+):", shown)) <= set(RapidConfig.model_fields)
+
+
+def test_every_state_of_an_event_is_told_and_no_other():
+    rows = re.findall(r"(?m)^\| (`[^|]+) \|", RAPID.partition("## What an event is at")[2].partition("\n## ")[0])
+    assert sorted(re.findall(r"`([\w ]+)`", " ".join(rows))) == sorted(get_args(State))
+
+
+def test_every_option_of_rapid_mapping_is_told_and_no_other():
+    command = get_command(app)
+    assert isinstance(command, TyperGroup)
+    ours = {option for one in command.commands["rapid"].params for option in one.opts if option.startswith("--")}
+    faces = RAPID.partition("## Faces")[2].partition("\n## ")[0]
+    assert set(re.findall(r"--[a-z]+", code(faces))) == ours - {"--help"}
