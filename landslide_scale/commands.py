@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from landslide_scale.configuring.kinds import begun, kind_of
+from landslide_scale.configuring.kinds import KINDS as KINDS_BELOW
+from landslide_scale.configuring.kinds import Kind, begun, kind_of
 from landslide_scale.configuring.kinds import schema as schema_of
 from landslide_scale.demo.recipe import ModelName
 from landslide_scale.errors import InvalidConfigError
@@ -84,6 +85,16 @@ RUN_DIR = "RUN_DIR"
 
 C = TypeVar("C", bound=Section)
 
+KINDS: Mapping[str, Kind] = {
+    **KINDS_BELOW,
+    "rapid": Kind(
+        model=RapidConfig,
+        example={"model": "none", "dem": {"profile": "earth-search"}, "output": {"run": "runs/rapid"}},
+        then=("rapid --once", "rapid --status"),
+    ),
+}
+"""All that there are configurations of; rapid mapping's stands here, since it is made of all that is below."""
+
 
 def load(kind: type[C], path: str) -> C:
     """The configuration in a file."""
@@ -102,7 +113,7 @@ def plan(path: str, bands: tuple[str, ...] = ()) -> int:
     """Print what a command would do with a configuration; a scan with a checkpoint of `bands`, where some are named."""
     file = _given(path, input_place, "--config")
     try:
-        kind = kind_of(keys_of(file))
+        kind = kind_of(keys_of(file), KINDS)
     except InvalidConfigError as error:
         raise error.at(file=file) from None
     if kind == "rapid":
@@ -138,7 +149,7 @@ _PLANNED: Mapping[str, Callable[[str], list[str]]] = {
 
 def init(kind: str, region: str | None, out: str | None) -> int:
     """Write a configuration to begin with, or print it."""
-    text = begun(kind, None if region is None else _given(region, input_place, "--region"))
+    text = begun(kind, None if region is None else _given(region, input_place, "--region"), KINDS)
     if out is None:
         say(text.rstrip("\n"))
         return 0
@@ -152,7 +163,7 @@ def init(kind: str, region: str | None, out: str | None) -> int:
 
 def schema(kind: str) -> int:
     """Print the JSON schema of a configuration."""
-    say(json.dumps(schema_of(kind), indent=2, ensure_ascii=False))
+    say(json.dumps(schema_of(kind, KINDS), indent=2, ensure_ascii=False))
     return 0
 
 

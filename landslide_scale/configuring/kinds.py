@@ -11,7 +11,6 @@ from landslide_scale.keys import schema as schemas
 from landslide_scale.keys.sheet import Given, sheet
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.settings import BenchmarkConfig
-from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.region.polygons import load as load_region
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan.settings import ScanConfig
@@ -78,62 +77,62 @@ KINDS: Mapping[str, Kind] = {
         },
         then=("plan", "benchmark"),
     ),
-    "rapid": Kind(
-        model=RapidConfig,
-        example={"model": "none", "dem": {"profile": "earth-search"}, "output": {"run": "runs/rapid"}},
-        then=("rapid --once", "rapid --status"),
-    ),
 }
 
 
-def kind_of(keys: Collection[str]) -> str:
+def kind_of(keys: Collection[str], kinds: Mapping[str, Kind] = KINDS) -> str:
     """Which kind of configuration has these keys at its top: the one that knows most of them.
 
-    One key that is misspelt does not make it another; of kinds that know as many, the first of :data:`KINDS` is taken.
+    One key that is misspelt does not make it another; of kinds that know as many, the first is taken.
+
+    Args:
+        keys: Of the file.
+        kinds: Of which one is told.
 
     Raises:
         InvalidConfigError: No kind knows any.
     """
-    known = {name: len(set(keys) & kind.model.model_fields.keys()) for name, kind in KINDS.items()}
+    known = {name: len(set(keys) & kind.model.model_fields.keys()) for name, kind in kinds.items()}
     best = max(known, key=lambda name: known[name])
     if not known[best]:
         raise InvalidConfigError(
             f"the keys {', '.join(keys)}" if keys else "no keys",
-            expected=f"a configuration of {', '.join(KINDS)}",
+            expected=f"a configuration of {', '.join(kinds)}",
             cure="`landslide-scale init` begins one.",
         )
     return best
 
 
-def schema(kind: str) -> dict[str, Any]:
+def schema(kind: str, kinds: Mapping[str, Kind] = KINDS) -> dict[str, Any]:
     """The JSON schema of a kind's files."""
-    return schemas.schema(KINDS[kind].model, f"landslide-scale {kind}")
+    return schemas.schema(kinds[kind].model, f"landslide-scale {kind}")
 
 
-def begun(kind: str, region: str | None = None) -> str:
+def begun(kind: str, region: str | None = None, kinds: Mapping[str, Kind] = KINDS) -> str:
     """A configuration to begin with, as YAML.
 
     Args:
-        kind: One of :data:`KINDS`.
+        kind: One of `kinds`.
         region: Path or URL of a vector file of polygons, put in where the kind has a region.
+        kinds: All that there are.
 
     Raises:
         InvalidRegionError: It is no such file.
         InvalidConfigError: A kind without a region.
     """
-    wanted, example = KINDS[kind], dict(KINDS[kind].example)
+    wanted, example = kinds[kind], dict(kinds[kind].example)
     if region is not None:
-        example["region"] = _checked(kind, region)
+        example["region"] = _checked(kind, region, kinds)
     head = [
         f"# landslide-scale {kind}: every key with its default, or an example where it is required.",
         *(f"# landslide-scale {command} --config FILE" for command in wanted.then),
     ]
-    return "\n".join(head) + "\n\n" + sheet(schema(kind), example)
+    return "\n".join(head) + "\n\n" + sheet(schema(kind, kinds), example)
 
 
-def _checked(kind: str, region: str) -> Given:
-    if "region" not in KINDS[kind].model.model_fields:
-        able = " or ".join(name for name, one in KINDS.items() if "region" in one.model.model_fields)
+def _checked(kind: str, region: str, kinds: Mapping[str, Kind]) -> Given:
+    if "region" not in kinds[kind].model.model_fields:
+        able = " or ".join(name for name, one in kinds.items() if "region" in one.model.model_fields)
         raise InvalidConfigError(f"{kind}, which has no region", expected=able, key="--region")
     load_region(RegionConfig(file=region))
     return Given(file=region)

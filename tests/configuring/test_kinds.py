@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from helpers.borderland import served
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
-from landslide_scale.configuring.kinds import KINDS, begun, schema
+from landslide_scale.commands import KINDS
+from landslide_scale.configuring import kinds
 from landslide_scale.keys.schema import resolved
 from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.spec import ConvNetSpec
 from landslide_scale.strictyaml import load, parse
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
+begun, schema = partial(kinds.begun, kinds=KINDS), partial(kinds.schema, kinds=KINDS)
 CONFIGS = Path(__file__).parents[2] / "configs"
 COMMITTED = {
     "scan": [CONFIGS / "scan_region.yaml"],
