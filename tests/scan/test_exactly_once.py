@@ -381,5 +381,5 @@ class Long(Scan):
 
 TestQuick = Quick.TestCase
 TestQuick.settings = settings(max_examples=20, stateful_step_count=15)
-TestLong = pytest.mark.slow(Long.TestCase)
+TestLong = pytest.mark.slow(pytest.mark.timeout(1200)(Long.TestCase))  # 300 s are too few on a busy machine
 TestLong.settings = settings(max_examples=1000, stateful_step_count=15)
