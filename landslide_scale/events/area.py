@@ -18,6 +18,9 @@ AreaSource = Literal[
     "shakemap grid", "shakemap coverage", "shakemap contours", "magnitude-area relation", "given", "nothing"
 ]
 
+_DIGITS = 3
+"""Of an area in km2: the same where it is told as where it is made, so that what is read back tells the same."""
+
 _TURN = 360.0
 _GLOBE = shapely.box(-180, -90, 180, 90)
 
@@ -50,7 +53,7 @@ class Area:
 
     def as_feature(self) -> dict[str, Any]:
         """As GeoJSON."""
-        figures = {"km2": round(self.km2, 3), "land_km2": round(self.land_km2, 3), "land_source": self.land_source}
+        figures = {"km2": self.km2, "land_km2": self.land_km2, "land_source": self.land_source}
         return {
             "type": "Feature",
             "properties": {"source": self.source, "shakemap_version": self.shakemap_version} | figures,
@@ -82,10 +85,10 @@ def area_of(ground: BaseGeometry, *, source: AreaSource, land: Land, shakemap_ve
     within = wrapped(ground)
     return Area(
         ground=within,
-        km2=0.0 if within.is_empty else area_km2(within),
+        km2=0.0 if within.is_empty else round(area_km2(within), _DIGITS),
         source=source,
         shakemap_version=shakemap_version,
-        land_km2=land_km2(within, land),
+        land_km2=round(land_km2(within, land), _DIGITS),
         land_source=land.source,
     )
 

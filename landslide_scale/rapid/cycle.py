@@ -28,11 +28,15 @@ from landslide_scale.rapid.acquisitions import Acquisitions, looked_for
 from landslide_scale.rapid.known import Asked, Followed, State, keep, load
 from landslide_scale.rapid.looking import Sight, failure_model, looked_up
 from landslide_scale.rapid.mapping import Seen, Workers, area_sha256, carry_out, keep_ground, seen
-from landslide_scale.rapid.releasing import Publisher, release, release_first
+from landslide_scale.rapid.publication.publishing import restate, unfinished
+from landslide_scale.rapid.publication.verdicts import newest
+from landslide_scale.rapid.publication.version import read_latest, read_version
+from landslide_scale.rapid.releasing import Publisher, failure_told, release, release_first
 from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.rapid.windows import last_before, season_before
 from landslide_scale.scan.driver import Rank
 from landslide_scale.scene import Window
+from landslide_scale.stac.frozen import load_items
 from landslide_scale.stac.revisit import REPEAT_DAYS
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -79,15 +83,31 @@ def attend(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
     Raises:
         BrokenRunError: The folder itself cannot be written.
     """
-    if known.over:
-        return known
     try:
-        known = _attended(cycle, folder, known)
+        known = _done_with(cycle, folder, known) if known.over else _attended(cycle, folder, known)
     except LandslideScaleError as error:
         state = _state_of(error)
         log.warning("%s: %s: %s", known.event.id, state, error)
-        known = _last(folder, known).at(state, str(error))
+        known = _last(folder, known).at("ended" if known.state == "ended" else state, str(error))
+    restate(folder, known.state)
     keep(folder, known)
+    return known
+
+
+def _done_with(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
+    """An event that is looked at no longer: what analysts say of it later is published still."""
+    latest = read_latest(folder) if known.state == "ended" and known.asked is not None else None
+    if known.asked is None or latest is None:
+        return known
+    said = newest(folder) > read_version(folder, latest.number).made_of.verdicts
+    if said or unfinished(folder) is not None:
+        run = RunDirectory(folder.at(known.asked.folder))
+        by = Publisher(
+            folder=folder, config=cycle.config, known=known, failure=failure_told(folder), items=load_items(run)
+        )
+        how_much = seen(run, cycle.config.ends.looks)
+        release(by, cycle.workers.export, how_much, now=cycle.now, state="ended")
+        return known.at("ended")
     return known
 
 
@@ -113,17 +133,18 @@ def _state_of(error: LandslideScaleError) -> State:
 def _attended(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
     config = cycle.config
     sight = cycle.look(known)
-    if config.events is not None or sight is None:
-        known = _looked_up(cycle, known, sight)
-    keep(folder, known)
+    keep(folder, _looked_up(cycle, known, sight))
+    known = _last(folder, known)  # as one that is gone on with after a kill reads it
+    late = cycle.now - known.event.origin >= timedelta(days=config.ends.days)
     if known.state in {"waiting", "refused"} or known.area is None:
-        return known
+        return known.at("ended", f"{known.state}: {known.why}") if late else known
     found = _found(cycle, known)
     known = replace(known, next_pass=_next_pass(found, known, cycle.now.date()))
     by = Publisher(folder=folder, config=config, known=known, failure=failure_model(sight), items=found.items)
     release_first(by, cycle.now)
     if found.after is None and known.asked is None:
-        return known.at("no scene", "none was sensed since the event")
+        why = "none was sensed since the event"
+        return known.at("ended", f"no scene: {why}") if late else known.at("no scene", why)
     asked = _asked(known, found)
     if asked != known.asked:
         assert known.area is not None  # noqa: S101 see above
@@ -177,7 +198,7 @@ def _asked(known: Followed, found: Acquisitions) -> Asked:
 
 
 def _has_ended(config: RapidConfig, known: Followed, how_much: Seen, now: datetime) -> bool:
-    enough = how_much.often_km2 >= config.ends.share * how_much.asked_km2
+    enough = not how_much.units_missing and how_much.often_km2 >= config.ends.share * how_much.asked_km2
     return enough or now - known.event.origin >= timedelta(days=config.ends.days)
 
 

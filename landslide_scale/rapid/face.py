@@ -143,7 +143,7 @@ def run_replay(config: RapidConfig, workers: Workers, name: str, until: str, lat
 def bring_verdicts(config: RapidConfig, name: str, file: str) -> int:
     """Keep what an analyst has filled in; the next cycle applies it."""
     folder = _folder(config, name)
-    with held(RunDirectory(config.output.run)):
+    with held(RunDirectory(folder.at(verdicts.VERDICTS))):  # not the run's: a watch may be at work there
         brought = verdicts.bring_in(folder, file, now_utc())
     said = f"{len(brought.judgements)} verdicts kept" if brought.judgements else "nothing new in it"
     left = f"; {brought.left_out} landslides of the version are not in the file" if brought.left_out else ""
@@ -154,7 +154,7 @@ def bring_verdicts(config: RapidConfig, name: str, file: str) -> int:
 def confirm_version(config: RapidConfig, name: str, number: int, by: str) -> int:
     """Keep that an analyst stands for a version; the next cycle says so."""
     folder = _folder(config, name)
-    with held(RunDirectory(config.output.run)):
+    with held(RunDirectory(folder.at(verdicts.VERDICTS))):
         verdicts.confirm(folder, number, by, now_utc())
     say(f"version {number} of {name} is confirmed by {by}; the next cycle publishes that")
     return 0

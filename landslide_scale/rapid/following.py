@@ -6,11 +6,11 @@ No event is lost or followed twice: it is known by all its ids, and whatever a f
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from landslide_scale.events.event import Event, known_as
+from landslide_scale.events.event import Event
 from landslide_scale.events.feed import Feed
 from landslide_scale.events.gate import decide
 from landslide_scale.events.settings import GateConfig
@@ -61,9 +61,11 @@ def take_up(root: RunDirectory, feed: Feed, gates: GateConfig, now: datetime) ->
         folder = folder_of(root, seen.id)
         log.info("%s (%s, %s) is followed", seen.id, seen.place, seen.origin)
         known[folder.url] = Followed(event=seen, heard=now).decided(now, str(decision), "feed: ")
+    known |= _settled(known)
     gone = set(feed.deleted)
     for url, one in known.items():
-        if not one.over and gone & set(one.event.ids):
+        told = any(one.event.is_same(seen) for seen in feed.events)  # by another id than one that was taken back
+        if not (one.over or told) and gone & set(one.event.ids):
             known[url] = one.at("deleted", "its feed says that there was no such event")
     for url, one in known.items():
         keep(RunDirectory(url), one)
@@ -82,26 +84,38 @@ def _told(mine: Sequence[tuple[str, Followed]], seen: Event) -> dict[str, Follow
     That is the one of which most is made, or the one first heard of.
     """
     active = [(url, one) for url, one in mine if one.state != "merged"] or list(mine)
-    first = min(active, key=lambda pair: (-(pair[1].asked.number if pair[1].asked else 0), pair[1].heard))
+    first = min(active, key=lambda pair: (-(pair[1].asked.number if pair[1].asked else 0), pair[1].heard, pair[0]))
     event = first[1].event
     for other in (*(one.event for _, one in mine), seen):
         event = event.told(other)
-    found = {first[0]: replace(first[1], event=event)}
+    goes_on = replace(first[1], event=event)
+    if goes_on.state == "deleted":
+        goes_on = goes_on.at("waiting", "its feed tells of it again")
+    found = {first[0]: goes_on}
     for url, one in active:
         if url != first[0]:
-            found[url] = one.at("merged", f"it is {event.id}, which is followed as {first[1].event.id}")
+            found[url] = one.at("merged", f"it is {event.id}, which is followed in {first[0].rsplit('/', 1)[-1]}")
     return found
 
 
-def hand_given(root: RunDirectory, given: Iterable[Event], now: datetime) -> None:
-    """Have events followed that a person gave; what is followed already goes on.
+def _settled(known: Mapping[str, Followed]) -> dict[str, Followed]:
+    """Events that turned out to be one, by what the detail of one of them says; no feed need tell of them again."""
+    found = dict(known)
+    for url in known:
+        one = found[url]
+        same = [(other, found[other]) for other in found if found[other].event.is_same(one.event)]
+        if one.state != "merged" and sum(other.state != "merged" for _, other in same) > 1:
+            found |= _told(same, one.event)
+    return found
+
+
+def not_heard(root: RunDirectory, problem: str, now: datetime) -> None:
+    """Note that a feed could not be read; what was heard last stays noted.
 
     Args:
         root: Folder of the run.
-        given: The events.
+        problem: In words.
         now: UTC.
     """
-    known = [one for _, one in every(root)]
-    for event in given:
-        if not known_as([one.event for one in known], event):
-            keep(folder_of(root, event.id), Followed(event=event, heard=now))
+    before = root.read_json(HEARD) if root.exists(HEARD) else {"at": None, "declined": [], "unread": []}
+    root.write_json(HEARD, before | {"away": [now.isoformat(), problem]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
@@ -41,6 +42,8 @@ nothing more is looked for. ``deleted``: its feed says that it was none. ``merge
 OVER: tuple[State, ...] = ("ended", "deleted", "merged")
 
 _MOST_DECISIONS = 50
+_AGE = re.compile(r"no ShakeMap -?[\d,.]+ h|hours -?[\d,.]+")
+"""What of a decision changes by the mere passing of time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +117,12 @@ class Followed:
         return replace(self, state=state, why=why)
 
     def decided(self, instant: datetime, decision: str, kind: str) -> Followed:
-        """The same with a decision noted, where it is another than the last."""
-        if self.decisions and self.decisions[-1][1].split(" (")[0] == decision.split(" (", maxsplit=1)[0]:
+        """The same with a decision noted, where it is another than the last, or of other figures than the age."""
+        told = f"{kind}{decision}"
+        if self.decisions and _AGE.sub("", self.decisions[-1][1]) == _AGE.sub("", told):
             return self
-        told = (instant.isoformat(timespec="seconds"), f"{kind}{decision}")
-        return replace(self, decisions=(*self.decisions, told)[-_MOST_DECISIONS:])
+        noted = (*self.decisions, (instant.isoformat(timespec="seconds"), told))
+        return replace(self, decisions=noted[-_MOST_DECISIONS:])
 
 
 def keep(folder: RunDirectory, known: Followed) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from landslide_scale.errors import InvalidInputError
+from landslide_scale.errors import InvalidFeedError, InvalidInputError
 from landslide_scale.events.area import Area, grown
 from landslide_scale.events.detail import Detail, Product, landslide_model, preferred
 from landslide_scale.events.gate import Decision, decide
@@ -57,7 +57,6 @@ def looked_up(known: Followed, sight: Sight | None, config: EventsConfig, land: 
 
     Raises:
         FeedAwayError: A ShakeMap cannot be had now.
-        InvalidFeedError: It does not say how the ground shook.
     """
     if sight is None:
         decision = decide(known.event, config.gates, now=now, area=known.area)
@@ -75,8 +74,13 @@ def looked_up(known: Followed, sight: Sight | None, config: EventsConfig, land: 
     return _decided(known, decision, now)
 
 
-def _shaking(product: Product, config: EventsConfig, land: Land) -> Shaking:
-    return read_shaking(product, config.access, least_mmi=config.gates.least_mmi, land=land)
+def _shaking(product: Product, config: EventsConfig, land: Land) -> Shaking | None:
+    """What a ShakeMap says; None where it says nothing: the event is gone on with as one that has none."""
+    try:
+        return read_shaking(product, config.access, least_mmi=config.gates.least_mmi, land=land)
+    except InvalidFeedError as error:
+        log.warning("ShakeMap %s is not used: %s", product.version, error)
+        return None
 
 
 def _waited(known: Followed, config: EventsConfig, now: datetime) -> bool:
@@ -94,6 +98,8 @@ def _by_magnitude(known: Followed, land: Land) -> Area | None:
 def _decided(known: Followed, decision: Decision, now: datetime) -> Followed:
     """Its state by the gates; one of which a map was begun goes on, whatever they say now."""
     told = known.decided(now, str(decision), "gates: ")
+    if told is not known:
+        log.info("%s: %s", known.event.id, decision)
     if decision.passed or known.asked is not None:
         return told if told.state not in {"waiting", "refused"} else told.at("no scene", "not looked for yet")
     reason = "; ".join(decision.reasons)

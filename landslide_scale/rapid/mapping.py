@@ -66,8 +66,8 @@ def scan_config(config: RapidConfig, folder: RunDirectory, asked: Asked) -> Scan
         folder: The event's.
         asked: Which scan.
     """
-    earlier = RunDirectory(folder.at(f"runs/{asked.number - 1:04d}"))
-    base = earlier.url if asked.number > 1 and earlier.exists("units.parquet") else None
+    earlier = (RunDirectory(folder.at(f"runs/{number:04d}")) for number in range(asked.number - 1, 0, -1))
+    base = next((run.url for run in earlier if run.exists("units.parquet")), None)  # one may have been killed at once
     return ScanConfig(
         region=RegionConfig(file=folder.at(asked.region)),
         windows=asked.windows,

@@ -89,11 +89,14 @@ class Publisher:
 def release_first(by: Publisher, now: datetime) -> None:
     """Publish what is known before any scene: where to look, what clouds still hide (all of it), and when to see it.
 
+    Ground that grew before there was a map is published anew.
+
     Args:
         by: The publisher.
         now: The instant that it will say.
     """
-    if read_latest(by.folder) is not None:
+    latest = read_latest(by.folder)
+    if latest is not None and read_version(by.folder, latest.number).made_of.run:
         return
     made_of = MadeOf(run="", cube_sha256="", area_sha256=area_sha256(by.area))
     begun = begin(by.folder, by.known.event.id, made_of, now)
@@ -161,6 +164,14 @@ def _publish(
     write_history(by.folder)
 
 
+def failure_told(folder: RunDirectory) -> Mapping[str, Any] | None:
+    """The landslide model that an event's newest version told of; None where it told of none."""
+    latest = read_latest(folder)
+    name = "" if latest is None else f"{latest.folder}/{FAILURE}"
+    found: Mapping[str, Any] | None = folder.read_json(name) if name and folder.exists(name) else None
+    return found
+
+
 def _of_ground(by: Publisher) -> list[Step]:
     """What is put beside a map: the ground, what its landslide model says, and when hidden ground is seen again."""
     contents = {AREA: (json.dumps(by.area.as_feature(), indent=1) + "\n").encode()}
@@ -216,5 +227,5 @@ def _scenes(folder: RunDirectory, begun: Begun) -> list[str]:
     if not begun.made_of.run:
         return []
     items = load_items(RunDirectory(folder.at(begun.made_of.run)))
-    links = [link for item in items for link in item.get("links", ()) if link.get("rel") == "self"]
-    return sorted({str(link["href"]) for link in links})
+    links = [link for item in items for link in item.get("links") or () if link.get("rel") == "self"]
+    return sorted({link["href"] for link in links if "://" in str(link.get("href"))})

@@ -25,7 +25,9 @@ def status_lines(root: RunDirectory) -> Iterator[str]:
         yield "no event is followed"
     if root.exists(HEARD):
         heard = root.read_json(HEARD)
-        yield f"feed: last heard {heard['at']}"
+        yield f"feed: last heard {heard['at'] or 'never'}"
+        if "away" in heard:
+            yield f"  not read since: {heard['away'][0]}: {heard['away'][1]}"
         yield from (f"  not followed: {name}: {why}" for name, why in heard["declined"])
         yield from (f"  not understood: {name}: {problem}" for name, problem in heard["unread"])
 

@@ -14,17 +14,20 @@ from landslide_scale.errors import FeedAwayError, InvalidFeedError, InvalidInput
 from landslide_scale.events.area import area_of
 from landslide_scale.events.detail import read_detail
 from landslide_scale.events.event import Event
-from landslide_scale.events.feed import Feed, read_feed
+from landslide_scale.events.feed import read_feed
 from landslide_scale.events.land import Land, chosen_land
 from landslide_scale.rapid.acquisitions import sensed_in
 from landslide_scale.rapid.cycle import Cycle, attend
-from landslide_scale.rapid.following import take_up
+from landslide_scale.rapid.following import not_heard, take_up
 from landslide_scale.rapid.known import Followed, every, folder_of, keep, load
 from landslide_scale.rapid.looking import Sight
 from landslide_scale.rapid.mapping import Workers
 from landslide_scale.rapid.publication.hooks import Herald, hooks
+from landslide_scale.rapid.publication.publishing import unfinished
+from landslide_scale.rapid.publication.version import read_latest, read_version
 from landslide_scale.rapid.ranking import Ranking
 from landslide_scale.rapid.settings import GivenConfig, RapidConfig
+from landslide_scale.rapid.windows import INSTANT
 from landslide_scale.region.polygons import load as load_region
 from landslide_scale.scene import Window
 from landslide_scale.storage.lease import Lease, held
@@ -122,6 +125,9 @@ def _asked_for(config: RapidConfig, root: RunDirectory, name: str, now: datetime
     detail = None if config.events is None else read_detail(config.events, name)
     if detail is None:
         raise InvalidInputError(f"no event {name}", expected="the id of one, of the service or of given", key="--event")
+    for folder, one in every(root):  # under another of its ids
+        if one.state != "merged" and one.event.is_same(detail.event):
+            return folder.url.rsplit("/", 1)[-1], replace(one, event=one.event.told(detail.event))
     known = Followed(event=detail.event, heard=now)
     keep(folder_of(root, detail.event.id), known)
     return detail.event.id, known
@@ -138,8 +144,10 @@ def _cycle(config: RapidConfig, root: RunDirectory, workers: Workers, clock: Clo
             feed = read_feed(config.events, now)
         except (FeedAwayError, InvalidFeedError) as error:
             log.warning("the feed is left for the next cycle: %s", error)
-            feed, problem = Feed(), str(error)
-        declined = len(take_up(root, feed, config.events.gates, now).declined)
+            problem = str(error)
+            not_heard(root, problem, now)
+        else:
+            declined = len(take_up(root, feed, config.events.gates, now).declined)
     land = _land(config)
     for given in config.given:
         if load(folder_of(root, given.id)) is None:
@@ -158,7 +166,9 @@ def _cycle_at(config: RapidConfig, workers: Workers, now: datetime) -> Cycle:
     def look(known: Followed) -> Sight | None:
         if known.event.given_by_hand or config.events is None:
             return None
-        detail = read_detail(config.events, known.event.id, known.event.url)
+        others = (read_detail(config.events, name) for name in known.event.ids if name != known.event.id)
+        asked = read_detail(config.events, known.event.id, known.event.url)
+        detail = asked or next((one for one in others if one is not None), None)
         if detail is None:
             raise InvalidFeedError(f"no event {known.event.id} any more", expected="its detail")
         return Sight(detail=detail, now=now)
@@ -218,14 +228,26 @@ def replay(
         _claim(root)
         began = _known_as(root, name) or _asked_for(config, root, name, now_utc())
         folder, known = folder_of(root, began[0]), began[1]
-        instant: datetime | None = known.event.origin
+        instant: datetime | None = _begun_until(folder, known, latency)
         while instant is not None and instant <= until:
             lease.check()
             at = instant
             cycle = _cycle_at(config, workers, at)
-            known = attend(replace(cycle, sensed_until=at - latency), folder, load(folder) or known)
+            known = attend(replace(cycle, sensed_until=at - latency + INSTANT), folder, load(folder) or known)
             yield at, known
             instant = None if known.over else _next_instant(config, cycle, known, at, latency)
+
+
+def _begun_until(folder: RunDirectory, known: Followed, latency: timedelta) -> datetime:
+    """The instant that an exercise had come to: one that is gone on with does not go back in time."""
+    come_to = [known.event.origin]
+    if known.asked is not None:
+        come_to.append(known.asked.windows[1].end - INSTANT + latency)
+    if (begun := unfinished(folder)) is not None:
+        come_to.append(begun.published)
+    if (latest := read_latest(folder)) is not None:
+        come_to.append(read_version(folder, latest.number).published)
+    return max(come_to)
 
 
 def _next_instant(
@@ -239,4 +261,5 @@ def _next_instant(
         coming += [instant + latency for instant in sensed_in(config.catalog, known.area.ground, window)]
     if config.events is not None:
         coming.append(known.event.origin + timedelta(hours=config.events.gates.wait_for_shakemap_h))
+    coming.append(known.event.origin + timedelta(days=config.ends.days))
     return min((instant for instant in coming if instant > after), default=None)
