@@ -17,6 +17,7 @@ from landslide_scale.errors import (
     CatalogAwayError,
     ClusterAwayError,
     FeedAwayError,
+    InvalidCatalogError,
     InvalidCheckpointError,
     InvalidConfigError,
     LandslideScaleError,
@@ -138,7 +139,7 @@ def _attended(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
     late = cycle.now - known.event.origin >= timedelta(days=config.ends.days)
     if known.state in {"waiting", "refused"} or known.area is None:
         return known.at("ended", f"{known.state}: {known.why}") if late else known
-    found = _found(cycle, known)
+    found = _found_or_told(cycle, folder, known, failure_model(sight))
     known = replace(known, next_pass=_next_pass(found, known, cycle.now.date()))
     by = Publisher(folder=folder, config=config, known=known, failure=failure_model(sight), items=found.items)
     release_first(by, cycle.now)
@@ -163,6 +164,17 @@ def _attended(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
 def _looked_up(cycle: Cycle, known: Followed, sight: Sight | None) -> Followed:
     config = cycle.config.events or EventsConfig()
     return looked_up(known, sight, config, cycle.land, cycle.now)
+
+
+def _found_or_told(
+    cycle: Cycle, folder: RunDirectory, known: Followed, failure: Mapping[str, Any] | None
+) -> Acquisitions:
+    """What the catalogue has; where it does not answer, the first version says what is known without it."""
+    try:
+        return _found(cycle, known)
+    except (CatalogAwayError, InvalidCatalogError):
+        release_first(Publisher(folder=folder, config=cycle.config, known=known, failure=failure), cycle.now)
+        raise
 
 
 def _found(cycle: Cycle, known: Followed) -> Acquisitions:

@@ -37,8 +37,8 @@ from landslide_scale.stac.frozen import load_items
 from landslide_scale.stac.items import Item
 from landslide_scale.storage.rundir import RunDirectory
 
-AREA, FAILURE, PASSES = "area.geojson", "ground_failure.json", "next_passes.geojson"
-"""In a version's folder: ground to be looked at; what the event's landslide model says; passes over what is hidden."""
+AREA, FAILURE = "area.geojson", "ground_failure.json"
+"""In a version's folder: ground to be looked at; what the event's landslide model says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,12 @@ def release_first(by: Publisher, now: datetime) -> None:
         return
     figures = Figures(asked_km2=by.area.km2, observed_km2=0.0, hidden_km2=by.area.km2)
     page = overview(by.known, by.failure, figures, begun.published)
-    steps = [*_of_ground(by), Step(name=names.REPORT, do=lambda target: target.write(names.REPORT, page))]
+    passes = hidden_geojson(hidden_tiles_of(map(dict, by.items), by.area.ground))  # a map has those over what it lacks
+    steps = [
+        *_of_ground(by),
+        Step(name=names.DUE, do=partial(_write, names.DUE, passes)),
+        Step(name=names.REPORT, do=partial(_write, names.REPORT, page)),
+    ]
     _publish(by, begun, steps, lambda _: Said(figures=figures), state="no scene")
 
 
@@ -173,12 +178,10 @@ def failure_told(folder: RunDirectory) -> Mapping[str, Any] | None:
 
 
 def _of_ground(by: Publisher) -> list[Step]:
-    """What is put beside a map: the ground, what its landslide model says, and when hidden ground is seen again."""
+    """What is put beside a map: the ground, and what its landslide model says."""
     contents = {AREA: (json.dumps(by.area.as_feature(), indent=1) + "\n").encode()}
     if by.failure is not None:
         contents[FAILURE] = (json.dumps(by.failure, indent=1, sort_keys=True) + "\n").encode()
-    if by.items:
-        contents[PASSES] = hidden_geojson(hidden_tiles_of(map(dict, by.items), by.area.ground))
     return [Step(name=name, do=partial(_write, name, content)) for name, content in contents.items()]
 
 

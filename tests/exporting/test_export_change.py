@@ -170,7 +170,11 @@ def test_without_a_network_all_files_speak_of_candidates_and_none_of_a_probabili
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"change": None}, "--change"), ({"threshold": 0.5}, "--threshold"), ({"change": Change(before=0, after=4)}, "4")],
+    [
+        ({"change": None, "layers": {"roads": "roads.gpkg"}}, "--change"),
+        ({"threshold": 0.5}, "--threshold"),
+        ({"change": Change(before=0, after=4)}, "4"),
+    ],
 )
 def test_what_a_scan_without_a_network_cannot_give_is_refused(
     alone: Scanned, tmp_path: Path, settings: dict[str, Any], said: str

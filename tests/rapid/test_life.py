@@ -44,7 +44,9 @@ def lived(planet: World, tmp_path_factory: pytest.TempPathFactory) -> Lived:
         (known,) = life.cycle(now).events
         lived.states.append(known.state)
         lived.latest.append(life.event.read_json("latest.json"))
-        lived.scans.append((sum(one.units for one in life.counted.done[done:]), sum(one.taken for one in life.counted.done[done:])))
+        lived.scans.append(
+            (sum(one.units for one in life.counted.done[done:]), sum(one.taken for one in life.counted.done[done:]))
+        )
 
     life.add(*BEFORE)
     cycle("2023-08-03T06:00:00+00:00")  # 0

@@ -61,7 +61,7 @@ def cube(folder: Path, probability: NDArray[np.float32], how: Made = HOW, *, sho
 
 def found_in(of: Scanned, folder: Path) -> list[Landslide]:
     elevations = Elevations(of, DemConfig(allowed_roots=(str(folder / "dem"),)))
-    found = list(landslides(of, 0, Wanted(threshold=0.5, least_area_m2=0), elevations))
+    found = list(landslides(of, 0, Wanted(threshold=0.5, least_area_m2=0), elevations=elevations))
     assert elevations.lacking == ""
     return found
 
@@ -120,7 +120,7 @@ def test_of_a_model_that_cannot_be_read_nothing_is_said(tmp_path: Path):
     of = cube(tmp_path, mapped((10, 4), (70, 60)))
     elevations = Elevations(of, DemConfig(allowed_roots=(str(tmp_path / "dem"),)))
     (tmp_path / "dem" / "valley.tif").write_bytes(b"no longer")
-    found = list(landslides(of, 0, Wanted(threshold=0.5), elevations))
+    found = list(landslides(of, 0, Wanted(threshold=0.5), elevations=elevations))
     assert len(found) == 2
     assert {(one.elevation_m, one.slope_deg, one.aspect_deg, one.exclusion) for one in found} == {(None, None, None, 0)}
     assert "dem valley" in elevations.lacking

@@ -37,7 +37,7 @@ from landslide_scale.rapid.publication.version import RESPONSE, Difference, Vers
 from landslide_scale.storage.rundir import RunDirectory
 
 HERE = Path(__file__).parent
-SCHEMAS = [*(HERE / "schemas").glob("*.json"), *(HERE.parent / "products/catalogue/schemas").glob("*.json")]
+SCHEMAS = [*(HERE / "schemas").glob("*.json"), *(HERE.parents[1] / "products/catalogue/schemas").glob("*.json")]
 FIRST = Stage()
 NEPAL = Producer(name="Made", countries=("NPL",))
 FILES = {

@@ -101,12 +101,19 @@ def test_what_was_begun_is_finished_before_anything_else_and_says_the_instant_it
     begun = begin(folder, EVENT, made_of(1), NOW)
     assert unfinished(folder) == begun
     assert begin(folder, EVENT, made_of(1), NOW + timedelta(hours=1)) == begun
-    with pytest.raises(RunConflictError, match=r"version 0 was begun of something else.*Finish it first"):
-        begin(folder, EVENT, made_of(2), NOW)
     version = published(folder, SECOND, NOW + timedelta(hours=2))
     assert version is not None
     assert version.published == NOW
     assert unfinished(folder) is None
+
+
+def test_what_was_begun_and_is_no_longer_what_is_known_is_begun_anew_with_nothing_of_it_left(folder: RunDirectory):
+    begin(folder, EVENT, made_of(1), NOW)
+    RunDirectory(folder.at("versions/0000")).write("half.txt", b"of the other")
+    begun = begin(folder, EVENT, made_of(2), NOW + timedelta(hours=1))
+    assert begun is not None
+    assert (begun.number, begun.made_of) == (0, made_of(2))
+    assert RunDirectory(folder.at("versions/0000")).sizes("") == {}
 
 
 def test_a_version_is_never_changed_and_what_the_event_is_at_is_said_beside_it(folder: RunDirectory):
