@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TypeVar
 
@@ -70,7 +71,7 @@ from landslide_scale.runtime.session import session
 from landslide_scale.scan.pipeline.engine import append as append_windows
 from landslide_scale.scan.pipeline.engine import scan as run_scan
 from landslide_scale.scan.prepared import foresee, prepare
-from landslide_scale.scan.settings import NONE, CheckpointConfig, ScanConfig
+from landslide_scale.scan.settings import CheckpointConfig, ScanConfig
 from landslide_scale.scan.verify import verify as verify_run
 from landslide_scale.storage.files import write_whole
 from landslide_scale.storage.rundir import RunDirectory
@@ -408,16 +409,16 @@ def rapid_demo(directory: str, seed: int, model: RapidModelName = "unet", traine
         (known,) = once(load(RapidConfig, file), workers, clock=lambda: now).events
         return known.state
 
-    def network(world: World) -> Path:
-        return trained_in(place, found, world, model=model, progress=say)
-
+    network: Callable[[World], Path] | None = None
+    if model != "none":
+        network = partial(trained_in, place, found, model=model, progress=say)
     with session(None):
         live(
             place,
             seed=seed,
             progress=say,
             cycle=cycle,
-            checkpoint=None if model == NONE else network,
+            checkpoint=network,
             frame=SMALL if small else None,
         )
     return 0

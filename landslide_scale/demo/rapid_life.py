@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -118,6 +118,7 @@ def live(
     cycle: Cycle,
     checkpoint: Checkpoint | None,
     frame: Frame | None = None,
+    life: Sequence[Moment] = LIFE,
 ) -> LifeResult:
     """Live through the made event; the world and the network are found where they were made, the event is begun anew.
 
@@ -128,6 +129,7 @@ def live(
         cycle: Looks once.
         checkpoint: Gives the network; None: candidates of vegetation loss are mapped.
         frame: The ground; by default that of the demo.
+        life: What happens, and when it is looked at.
 
     Raises:
         LandslideScaleError: As cycles do.
@@ -151,13 +153,13 @@ def live(
     with agency(directory / "agency") as publisher:
         config = directory / CONFIG
         config.write_text(yaml.safe_dump(rapid_settings(world, publisher, of), sort_keys=False), encoding="utf-8")
-        life = _Life(world=world, agency=publisher, of=of, config=config, cycle=cycle)
+        event = _Life(world=world, agency=publisher, of=of, config=config, cycle=cycle)
         told = []
-        for moment in LIFE:
-            told.append(life.at(moment))
+        for moment in life:
+            told.append(event.at(moment))
             progress(told[-1].line)
-    score = life.score(relief)
-    result = LifeResult(told=tuple(told), score=score, folder=Path(life.folder.url), verdict=life.verdict)
+    score = event.score(relief)
+    result = LifeResult(told=tuple(told), score=score, folder=Path(event.folder.url), verdict=event.verdict)
     for line in (*score.lines(), *_end(result, time.monotonic() - began)):
         progress(line)
     return result

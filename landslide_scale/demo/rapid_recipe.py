@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -95,7 +94,7 @@ def rapid_settings(world: World, agency: Agency, of: Followed) -> dict[str, Any]
     return found | _seen_by(of)
 
 
-def _seen_by(of: Followed) -> Mapping[str, Any]:
+def _seen_by(of: Followed) -> dict[str, Any]:
     """What differs without a network: slopes are asked for, of which this one was not shown any."""
     if of.checkpoint is None:
         dem = {
