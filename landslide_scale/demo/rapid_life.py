@@ -273,8 +273,8 @@ def _relief_tiles(items: Path) -> list[DemTile]:
 def _end(result: LifeResult, seconds: float) -> Iterator[str]:
     """What to open next."""
     last = max((one.version.number, one.rejected) for one in result.told if one.version is not None)
-    stands = "still is" if last[1] else "is no more"
-    yield f"what the analyst rejected ({result.verdict}) {stands} rejected in version {last[0]}"
+    stands = "still is rejected in" if last[1] else "is no polygon any more of"
+    yield f"what the analyst rejected ({result.verdict}) {stands} version {last[0]}"
     yield f"{duration(seconds)} min"
     history = result.folder / HISTORY
     yield f"the versions, one after the other: {history}"
