@@ -8,7 +8,7 @@ DATA ?= ../shared/data
 
 export RAY_USAGE_STATS_ENABLED = 0
 
-.PHONY: install demo test test-slow lint real clean
+.PHONY: install demo rapid-demo test test-slow lint real clean
 
 install: $(READY)
 
@@ -21,6 +21,9 @@ $(READY):
 
 demo: $(READY)
 	$(BIN)/landslide-scale demo
+
+rapid-demo: $(READY)
+	$(BIN)/landslide-scale rapid-demo
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=30
@@ -37,4 +40,4 @@ real: $(READY)
 	$(BIN)/python tests/real_input.py --data $(DATA)
 
 clean:
-	rm -rf .venv build *.egg-info demo real .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.egg-info demo rapid-demo real .pytest_cache .mypy_cache .ruff_cache .hypothesis

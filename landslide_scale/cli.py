@@ -343,6 +343,24 @@ def demo(
     sys.exit(run_guarded(lambda: _commands().demo(directory, seed, model)))
 
 
+@app.command("rapid-demo")
+def rapid_demo(
+    directory: Annotated[str, typer.Option("--dir", help="Where the made world and the results go.")] = "rapid-demo",
+    seed: Annotated[int, typer.Option(help="Of the made world.")] = 7,
+    model: Annotated[
+        Literal["unet", "landslidenet", "none"],
+        typer.Option(help="What maps; none: candidates of vegetation loss, in a minute or two less."),
+    ] = "unet",
+    trained: Annotated[
+        str, typer.Option(metavar="DIR", help="Of a finished `demo`, whose network is taken; else one is trained.")
+    ] = "demo",
+    *,
+    small: Annotated[bool, typer.Option("--small", help="On little ground, for a test.")] = False,
+) -> None:
+    """The life of a made earthquake as `rapid` follows it: versions under clouds, verdicts, scores; offline."""
+    sys.exit(run_guarded(lambda: _commands().rapid_demo(directory, seed, model, trained, small=small)))
+
+
 def _commands() -> ModuleType:
     """Imported late: torch and Ray take seconds, and --help should not."""
     from landslide_scale import commands  # noqa: PLC0415

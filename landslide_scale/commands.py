@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TypeVar
 
 from landslide_scale.configuring.kinds import KINDS as KINDS_BELOW
 from landslide_scale.configuring.kinds import Kind, begun, kind_of
 from landslide_scale.configuring.kinds import schema as schema_of
+from landslide_scale.demo.rapid_recipe import RapidModelName
 from landslide_scale.demo.recipe import ModelName
+from landslide_scale.demo.world import World
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.exporting.engine import in_order
 from landslide_scale.exporting.on_ray import on_ray as export_on_ray
@@ -46,6 +50,7 @@ from landslide_scale.rapid.face import RapidAsked
 from landslide_scale.rapid.face import run as run_rapid
 from landslide_scale.rapid.mapping import Workers
 from landslide_scale.rapid.settings import RapidConfig
+from landslide_scale.rapid.watching import once
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.adding import Told, add, entry_of, remove, scores_told
 from landslide_scale.registry.entries import listed, named, user_registry
@@ -407,4 +412,31 @@ def demo(directory: str, seed: int, model: ModelName = "unet") -> int:
 
     place = Path(_given(directory, output_place, "--dir"))
     run_demo(place, seed=seed, progress=say, export=products, model=model)
+    return 0
+
+
+def rapid_demo(directory: str, seed: int, model: RapidModelName = "unet", trained: str = "demo", *, small: bool) -> int:
+    """Live through a made event, as `rapid` follows one."""
+    from landslide_scale.demo.rapid_life import SMALL, live  # noqa: PLC0415 scikit-learn, as above
+    from landslide_scale.demo.run import trained_in  # noqa: PLC0415
+
+    place, found = (Path(_given(one, output_place, key)) for one, key in ((directory, "--dir"), (trained, "--trained")))
+
+    def cycle(file: str, now: datetime) -> str:
+        workers = Workers(scan=run_scan, export=export_compared)
+        (known,) = once(load(RapidConfig, file), workers, clock=lambda: now).events
+        return known.state
+
+    network: Callable[[World], Path] | None = None
+    if model != "none":
+        network = partial(trained_in, place, found, model=model, progress=say)
+    with session(None):
+        live(
+            place,
+            seed=seed,
+            progress=say,
+            cycle=cycle,
+            checkpoint=network,
+            frame=SMALL if small else None,
+        )
     return 0

@@ -2,5 +2,6 @@
 
 Everything in it is made from a seed. Nothing in it is satellite data, and no score earned on it says anything about
 real ground beyond "the parts work together". Nothing imports this package except the command that runs the demo; it
-may import anything but that command. Begin with `run.py`; the land is in `ground/`, how it is seen in `satellite/`.
+may import anything but that command. Begin with `run.py`, or with
+`rapid_life.py` for an event that is followed; the land is in `ground/`, how it is seen in `satellite/`.
 """

@@ -62,7 +62,7 @@ class DemoResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Places:
+class Places:
     """Where everything goes: what a network came to lies apart, so that another can be tried on the same world."""
 
     directory: Path
@@ -70,26 +70,37 @@ class _Places:
 
     @property
     def world(self) -> Path:
+        """The made world."""
         return self.directory / "world"
 
     @property
     def chips(self) -> Path:
+        """Of its west."""
         return self.directory / "chips"
 
     @property
     def finetune(self) -> Path:
+        """The training."""
         return self.directory / f"finetune-{self.model}"
 
     @property
+    def checkpoint(self) -> Path:
+        """There once the training has ended."""
+        return self.finetune / "checkpoint.safetensors"
+
+    @property
     def scan(self) -> Path:
+        """Of the east."""
         return self.directory / f"scan-{self.model}"
 
     @property
     def picture(self) -> Path:
+        """Of the scores."""
         return self.directory / "quicklook.png"
 
     @property
     def products(self) -> Path:
+        """Of the scan."""
         return self.scan / names.FOLDER
 
 
@@ -106,7 +117,7 @@ def run_demo(directory: Path, *, seed: int, progress: Say, export: Export, model
     Raises:
         LandslideScaleError: As its steps do.
     """
-    places = _Places(directory=directory.resolve(), model=model)
+    places = Places(directory=directory.resolve(), model=model)
     stages = Stages(_SECONDS | {"finetune": RECIPES[model].seconds}, progress)
     progress("A made world, and a network that starts from random weights: no score here is one of real ground.")
     with watched() as peak:
@@ -114,9 +125,9 @@ def run_demo(directory: Path, *, seed: int, progress: Say, export: Export, model
             world = made_world(places.world, seed=seed, progress=_counted(advance, 3 + len(_AFTER)))
         with session(None), catalog_server(world) as url:
             with stages.stage("chips") as advance:
-                _chips(places, world, url, advance)
+                make_west_chips(places, world, url, advance)
             with stages.stage("finetune") as advance:
-                _finetune(places, advance)
+                train(places, advance)
             with stages.stage("scan") as advance:
                 settings, summary = _scan(places, world, url, advance)
             with stages.stage("score") as advance:
@@ -144,7 +155,8 @@ def _counted(advance: Advance, lines: int) -> Say:
     return lambda text: advance(next(said) / lines, text)
 
 
-def _chips(places: _Places, world: World, url: str, advance: Advance) -> None:
+def make_west_chips(places: Places, world: World, url: str, advance: Advance) -> None:
+    """Cut the labelled west into chips, or find them."""
     wanted = _written(ChipsConfig, places.directory / "chips.yaml", chips_settings(world, url, str(places.chips)))
     if (places.chips / INDEX).exists():
         advance(1.0, "found the chips")
@@ -155,16 +167,43 @@ def _chips(places: _Places, world: World, url: str, advance: Advance) -> None:
     advance(1.0, f"{made.kept}, of whose observed pixels {made.landslide_pixels / made.pixels:.2%} are landslide")
 
 
-def _finetune(places: _Places, advance: Advance) -> None:
+def train(places: Places, advance: Advance) -> None:
+    """Train the network on the chips, or go on with it; what was finished is found."""
     settings = finetune_settings(RECIPES[places.model], str(places.chips), str(places.finetune))
     job = finetune_job(_written(FinetuneConfig, places.directory / f"{places.finetune.name}.yaml", settings))
     resume = (places.finetune / "run.json").exists()
     finetune(job, resume=resume, progress=_counted(advance, 1 + job.train.epochs))
 
 
-def _scan(places: _Places, world: World, url: str, advance: Advance) -> tuple[ScanConfig, ScanSummary]:
-    checkpoint = str(places.finetune / "checkpoint.safetensors")
-    settings = scan_settings(world, url, checkpoint, str(places.scan))
+def trained_in(place: Path, found: Path, world: World, *, model: ModelName, progress: Say) -> Path:
+    """The checkpoint of a finished demo; else one trained on a world's west by the same recipe.
+
+    Args:
+        place: Holds what is trained here.
+        found: Of the demo.
+        world: That is trained on, where there is no such checkpoint.
+        model: Which network.
+        progress: Given a line of text at every step.
+
+    Raises:
+        LandslideScaleError: As training does.
+    """
+    there = Places(directory=found.resolve(), model=model).checkpoint
+    if there.exists():
+        progress(f"the network is that of {there}")
+        return there
+    places = Places(directory=place.resolve(), model=model)
+    stages = Stages({"chips": _SECONDS["chips"], "finetune": RECIPES[model].seconds}, progress)
+    with session(None), catalog_server(world) as url:
+        with stages.stage("chips") as advance:
+            make_west_chips(places, world, url, advance)
+        with stages.stage("finetune") as advance:
+            train(places, advance)
+    return places.checkpoint
+
+
+def _scan(places: Places, world: World, url: str, advance: Advance) -> tuple[ScanConfig, ScanSummary]:
+    settings = scan_settings(world, url, str(places.checkpoint), str(places.scan))
     wanted = _written(ScanConfig, places.directory / f"{places.scan.name}.yaml", settings)
 
     def say(done: Progress) -> None:
@@ -179,7 +218,7 @@ def _written(kind: type[C], path: Path, settings: Mapping[str, Any]) -> C:
     return load(kind, path)
 
 
-def _end(places: _Places, summary: ScanSummary, comparison: Comparison, stages: Stages, peak: Peak) -> Iterator[str]:
+def _end(places: Places, summary: ScanSummary, comparison: Comparison, stages: Stages, peak: Peak) -> Iterator[str]:
     """What it came to and took, and what to open next."""
     yield f"{summary.area_line}; {comparison.landslide_km2:.2f} km2 of the observed ground are landslide"
     yield f"picture: {places.picture}"
