@@ -38,8 +38,8 @@ SPEC = WorldSpec(
 
 BEFORE = ("2023-07-11", "2023-07-26")
 ORIGIN = "2023-08-03T04:00:00Z"
-WEST, SOUTH, EAST, NORTH = 17.993, 46.043, 18.007, 46.053
-"""Some 1.2 km2 on both sides of the zones' border."""
+WEST, SOUTH, EAST, NORTH = 18.004, 46.045, 18.034, 46.052
+"""Some 1.7 km2; the tile of the next zone reaches over the east of them alone."""
 
 
 def instant(text: str) -> datetime:
