@@ -148,8 +148,4 @@ def killed_with(signal_number: int | None) -> bool:
 
 def files(folder: Path) -> dict[str, bytes]:
     """All that lies below a folder, by path."""
-    return {
-        os.path.relpath(path, folder): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {os.path.relpath(path, folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -155,7 +155,9 @@ FEEDS = st.lists(
 
 @settings(max_examples=60)
 @given(FEEDS)
-def test_whatever_feeds_say_none_is_lost_and_none_is_followed_twice(feeds: list[tuple[list[tuple[set[str], int]], set[str]]]):
+def test_whatever_feeds_say_none_is_lost_and_none_is_followed_twice(
+    feeds: list[tuple[list[tuple[set[str], int]], set[str]]],
+):
     with TemporaryDirectory() as folder:
         root = RunDirectory(folder)
         told_of: set[str] = set()

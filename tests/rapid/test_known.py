@@ -76,7 +76,9 @@ def test_ground_is_read_back_to_the_last_digit(ground: shapely.Polygon):
 
 def test_what_is_there_already_is_not_written_again(tmp_path: Path):
     folder = RunDirectory(str(tmp_path))
-    known = Followed(event=event(), heard=ORIGIN, area=area_of(shapely.box(0, 0, 1, 1), source="given", land=coarse_land()))
+    known = Followed(
+        event=event(), heard=ORIGIN, area=area_of(shapely.box(0, 0, 1, 1), source="given", land=coarse_land())
+    )
     keep(folder, known)
     before = {name: (tmp_path / name).stat().st_ino for name in (KNOWN, AREA)}
     keep(folder, load(folder) or known)

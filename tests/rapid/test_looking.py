@@ -84,7 +84,11 @@ def test_ground_only_grows_with_shakemaps(config: EventsConfig, told: Callable[.
         versions = [told(file, hours, version=str(hours))]
         known = looked_up(known, sight(hours, *versions), config, LAND, at(hours))
         assert known.area is not None
-        assert (known.state, known.shakemap[0], known.area.shakemap_version) == ("no scene", f"us {hours}", f"us {hours}")
+        assert (known.state, known.shakemap[0], known.area.shakemap_version) == (
+            "no scene",
+            f"us {hours}",
+            f"us {hours}",
+        )
         assert known.shakemap[1].endswith(f"/{file}.xml")
         grounds.append(known.area.ground)
     assert grounds[1].covers(grounds[0])
@@ -98,9 +102,7 @@ def test_what_is_published_later_does_not_count_yet(config: EventsConfig, told: 
     assert looked_up(NEW, early, config, LAND, at(1.5)).shakemap[0] == "us 1"
 
 
-def test_a_withdrawn_shakemap_leaves_its_ground_and_is_told(
-    config: EventsConfig, told: Callable[..., dict[str, Any]]
-):
+def test_a_withdrawn_shakemap_leaves_its_ground_and_is_told(config: EventsConfig, told: Callable[..., dict[str, Any]]):
     known = looked_up(NEW, sight(1, told("strong", 1)), config, LAND, at(1))
     gone = looked_up(known, sight(2, told("strong", 1), told("strong", 2, "DELETE")), config, LAND, at(2))
     assert gone.withdrawn
@@ -173,9 +175,7 @@ def test_ground_across_the_antimeridian_is_in_two_parts(config: EventsConfig, to
 
 
 @pytest.mark.parametrize("file", ["nothing", "not-there"])
-def test_a_shakemap_that_says_nothing_is_as_none(
-    config: EventsConfig, told: Callable[..., dict[str, Any]], file: str
-):
+def test_a_shakemap_that_says_nothing_is_as_none(config: EventsConfig, told: Callable[..., dict[str, Any]], file: str):
     assert looked_up(NEW, sight(1, told(file, 1)), config, LAND, at(1)).state == "waiting"
     known = looked_up(NEW, sight(3, told(file, 1)), config, LAND, at(3))
     assert known.area.source == "magnitude-area relation"
@@ -190,7 +190,7 @@ def test_ground_that_a_person_gave_passes_by_its_extent_alone():
     assert looked_up(replace(NEW, event=given, area=area), None, strict, LAND, at(1)).state == "refused"
 
 
-def test_a_landslide_model_that_is_not_named_is_none(told: Callable[..., dict[str, Any]]):
+def test_a_landslide_model_that_is_not_named_is_none():
     assert failure_model(None) is None
     assert failure_model(sight(1)) is None
     bare = feature(products={"ground-failure": [product("us", 1, int(at(1).timestamp() * 1000))]})

@@ -69,7 +69,8 @@ def test_each_pass_makes_a_version_when_its_scene_was_to_be_had(life: Life, unfo
 
 
 @pytest.mark.slow
-def test_a_replay_that_is_gone_on_with_changes_nothing(life: Life, unfolded: list[tuple[datetime, Followed]]):
+@pytest.mark.usefixtures("unfolded")
+def test_a_replay_that_is_gone_on_with_changes_nothing(life: Life):
     before = files(Path(life.event.at("versions")))
     assert [known.state for _, known in replay(life.config, life.workers, "slip", instant(UNTIL), latency=LATENCY)] == [
         "ended"
@@ -78,9 +79,8 @@ def test_a_replay_that_is_gone_on_with_changes_nothing(life: Life, unfolded: lis
 
 
 @pytest.mark.slow
-def test_a_replay_left_half_way_goes_on_where_it_was(
-    life: Life, unfolded: list[tuple[datetime, Followed]], tmp_path: Path
-):
+@pytest.mark.usefixtures("unfolded")
+def test_a_replay_left_half_way_goes_on_where_it_was(life: Life, tmp_path: Path):
     half = Life(folder=tmp_path, world=life.world, changes=life.changes)
     for at, _ in replay(half.config, half.workers, "slip", instant(UNTIL), latency=LATENCY):
         if f"{at:%m-%d}" == "08-20":

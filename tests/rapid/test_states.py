@@ -97,7 +97,11 @@ class Run:
     def config(self) -> RapidConfig:
         items = self.folder / "items.json"
         items.write_text(json.dumps({"type": "FeatureCollection", "features": []}))
-        events = {"url": f"{self.agency.address}/feed", "detail": f"{self.agency.address}/detail/{{id}}", "days_back": 30}
+        events = {
+            "url": f"{self.agency.address}/feed",
+            "detail": f"{self.agency.address}/detail/{{id}}",
+            "days_back": 30,
+        }
         settings = {
             "events": events,
             "catalog": {"items": str(items), "profile": "plain", "collection": "made"},
