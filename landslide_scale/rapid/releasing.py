@@ -103,7 +103,7 @@ def release_first(by: Publisher, now: datetime) -> None:
     if begun is None:
         return
     figures = Figures(asked_km2=by.area.km2, observed_km2=0.0, hidden_km2=by.area.km2)
-    page = overview(by.known, by.failure, figures, begun.published)
+    page = overview(by.known, by.failure, figures, number=begun.number, published=begun.published)
     steps = [*_of_ground(by), Step(name=names.REPORT, do=lambda target: target.write(names.REPORT, page))]
     _publish(by, begun, steps, lambda _: Said(figures=figures), state="no scene")
 

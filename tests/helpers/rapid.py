@@ -1,11 +1,10 @@
-"""Events on a made world, mapped in one plain process: a catalogue that is a folder of Items, and a clock of its own."""
+"""Events on a made world, mapped in one plain process: a folder of Items, and a clock of its own."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import signal
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -134,16 +133,11 @@ class Life:
         return "\n".join(status_lines(self.root))
 
 
-def watched(life: Life, now: str, log: str, kill_at: int | None) -> None:
+def watched(folder: Path, world: World, now: str, log: str, kill_at: int | None) -> None:
     """What a process that may be killed runs: one cycle."""
     driver.COMPACT_EVERY = 2
-    watch = Watch(folder=str(life.folder / "run"), log=log, kill_at=kill_at)
-    life.counted = Counted(roles=watch.roles)
-    life.cycle(now)
-
-
-def killed_with(signal_number: int | None) -> bool:
-    return signal_number == -signal.SIGKILL
+    watch = Watch(folder=str(folder / "run"), log=log, kill_at=kill_at)
+    Life(folder=folder, world=world, counted=Counted(roles=watch.roles)).cycle(now)
 
 
 def files(folder: Path) -> dict[str, bytes]:

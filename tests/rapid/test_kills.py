@@ -9,14 +9,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from helpers.exporting import FORKS
+from helpers.plainrun import FORKS
 from helpers.rapid import BEFORE, Life, files, watched
 from helpers.watching import Step, steps
 
 from landslide_scale.demo.world import World
 from landslide_scale.rapid.publication.version import VERSION, read_latest, read_version
 
-FORKS.set_forkserver_preload(["landslide_scale.exporting.run", "landslide_scale.rapid.watching"])
+FORKS.set_forkserver_preload(["helpers.rapid"])  # found by the path that helpers.plainrun sets
 
 FIRST, SECOND = "2023-08-03T06:00:00+00:00", "2023-08-05T18:00:00+00:00"
 
@@ -24,7 +24,7 @@ FIRST, SECOND = "2023-08-03T06:00:00+00:00", "2023-08-05T18:00:00+00:00"
 def in_a_process(life: Life, now: str, log: Path, kill_at: int | None) -> list[Step]:
     """One cycle in a process of its own, ended before step `kill_at`; the steps it took."""
     before = len(steps(log))
-    process = FORKS.Process(target=watched, args=(life, now, str(log), kill_at))
+    process = FORKS.Process(target=watched, args=(life.folder, life.world, now, str(log), kill_at))
     process.start()
     process.join(300)
     assert process.exitcode in ({0} if kill_at is None else {0, -signal.SIGKILL}), process.exitcode

@@ -57,7 +57,7 @@ def lived(planet: World, tmp_path_factory: pytest.TempPathFactory) -> Lived:
     table = geopandas.read_parquet(life.event.at(f"versions/0002/{names.POLYGONS}"))
     lived.rejected = str(table.sort_values("area_m2").iloc[-1]["id"])
     copy = table.copy()
-    copy.loc[copy["id"] == lived.rejected, "verdict"] = "rejected"
+    copy.loc[copy["id"] == lived.rejected, ["status", "verdict"]] = ["rejected", "a river bank"]
     copy.to_file(life.folder / "said.gpkg", layer="landslides", driver="GPKG")
     with held(life.root):  # as a watch holds it
         assert bring_verdicts(life.config, "slip", str(life.folder / "said.gpkg")) == 0
@@ -107,7 +107,7 @@ def test_a_verdict_makes_a_correction_and_survives_into_the_next_version(lived: 
     for number in (3, 4, 5, 6):
         table = geopandas.read_parquet(lived.life.event.at(f"versions/{number:04d}/{names.POLYGONS}"))
         (row,) = [row for _, row in table.iterrows() if row["id"] == lived.rejected]
-        assert row["verdict"] == "rejected"
+        assert (row["status"], row["verdict"]) == ("rejected", "a river bank")
     assert lived.version(3).figures.landslides == lived.version(2).figures.landslides - 1
 
 
