@@ -64,6 +64,7 @@ def life(planet: World, tmp_path: Path) -> Life:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_first_version_killed_at_every_step_ends_with_the_same_bytes(life: Life, tmp_path: Path):
     log = tmp_path / "log"
     taken = in_a_process(life, FIRST, log, None)
@@ -79,6 +80,7 @@ def test_the_first_version_killed_at_every_step_ends_with_the_same_bytes(life: L
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_map_killed_at_each_step_of_its_publication_and_at_random_ones_ends_with_the_same_bytes(
     life: Life, tmp_path: Path
 ):
@@ -93,7 +95,7 @@ def test_a_map_killed_at_each_step_of_its_publication_and_at_random_ones_ends_wi
     last = [number for number, step in enumerate(taken) if step.path.startswith("events/slip/versions/0001/version")]
     ending = range(last[0] - 1, len(taken))  # version.json, latest.json, the page, the state
     chosen = random.Random(15)  # noqa: S311 to be repeated
-    for kill_at in (*ending, *sorted(chosen.sample(range(last[0] - 1), 24))):
+    for kill_at in (*ending, *sorted(chosen.sample(range(last[0] - 1), 16))):
         begun_anew(life)
         shutil.copytree(before, life.root.url)
         in_a_process(life, SECOND, log, kill_at)
@@ -103,6 +105,7 @@ def test_a_map_killed_at_each_step_of_its_publication_and_at_random_ones_ends_wi
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_cycle_killed_again_and_again_comes_to_its_end(life: Life, tmp_path: Path):
     log = tmp_path / "log"
     life.add("2023-08-05")

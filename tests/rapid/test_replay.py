@@ -53,6 +53,7 @@ def unfolded(life: Life) -> list[tuple[datetime, Followed]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_each_pass_makes_a_version_when_its_scene_was_to_be_had(life: Life, unfolded: list[tuple[datetime, Followed]]):
     told = [(f"{at:%m-%d %H:%M}", known.state) for at, known in unfolded]
     assert told == [
@@ -69,6 +70,7 @@ def test_each_pass_makes_a_version_when_its_scene_was_to_be_had(life: Life, unfo
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("unfolded")
 def test_a_replay_that_is_gone_on_with_changes_nothing(life: Life):
     before = files(Path(life.event.at("versions")))
@@ -79,6 +81,7 @@ def test_a_replay_that_is_gone_on_with_changes_nothing(life: Life):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("unfolded")
 def test_a_replay_left_half_way_goes_on_where_it_was(life: Life, tmp_path: Path):
     half = Life(folder=tmp_path, world=life.world, changes=life.changes)
