@@ -137,8 +137,8 @@ class Life:
 def watched(folder: Path, world: World, now: str, log: str, kill_at: int | None) -> None:
     """What a process that may be killed runs: one cycle."""
     driver.COMPACT_EVERY = 2
-    environment = rundir._environment  # noqa: SLF001 the instant at which a scan was begun is told by its products
-    rundir._environment = lambda: environment() | {"begun": now}  # noqa: SLF001
+    environment = rundir._environment  # the instant at which a scan was begun is told by its products
+    rundir._environment = lambda: environment() | {"begun": now}
     watch = Watch(folder=str(folder / "run"), log=log, kill_at=kill_at)
     Life(folder=folder, world=world, counted=Counted(roles=watch.roles)).cycle(now)
 
