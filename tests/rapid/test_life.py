@@ -137,6 +137,13 @@ def test_the_page_of_versions_steps_through_all(lived: Lived):
     assert all(f"versions/{number:04d}" in page for number in range(7))
 
 
+def test_the_first_page_of_what_a_person_gave_tells_of_no_epicentre(lived: Lived):
+    page = Path(lived.life.event.at("versions/0000/report.html")).read_text()
+    assert "Version 0, 2023-08-03 06:00 UTC" in page
+    assert "latitude, longitude" in page
+    assert "epicentre" not in page
+
+
 def test_status_says_it_in_lines(lived: Lived):
     told = lived.life.status()
     assert "slip: the made east, 2023-08-03 04:00 UTC" in told
