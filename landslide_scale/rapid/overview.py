@@ -16,13 +16,16 @@ from landslide_scale.rapid.publication.version import PRELIMINARY, Figures
 _SIDE = 640
 
 
-def overview(known: Followed, failure: Mapping[str, Any] | None, figures: Figures, published: datetime) -> bytes:
+def overview(
+    known: Followed, failure: Mapping[str, Any] | None, figures: Figures, *, number: int, published: datetime
+) -> bytes:
     """One page that opens offline: the ground, its figures, what its landslide model says, the next pass.
 
     Args:
         known: The event; its area is known.
         failure: Its landslide model, as published; None without one.
         figures: Of the version.
+        number: Its number.
         published: The instant it says.
     """
     assert known.area is not None  # noqa: S101 there is something to be shown
@@ -34,6 +37,7 @@ def overview(known: Followed, failure: Mapping[str, Any] | None, figures: Figure
         "max_mmi": known.max_mmi,
         "failure": failure,
         "figures": figures,
+        "number": number,
         "next_pass": known.next_pass,
         "published": published,
         "state": PRELIMINARY,

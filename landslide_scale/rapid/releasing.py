@@ -103,7 +103,7 @@ def release_first(by: Publisher, now: datetime) -> None:
     if begun is None:
         return
     figures = Figures(asked_km2=by.area.km2, observed_km2=0.0, hidden_km2=by.area.km2)
-    page = overview(by.known, by.failure, figures, begun.published)
+    page = overview(by.known, by.failure, figures, number=begun.number, published=begun.published)
     passes = hidden_geojson(hidden_tiles_of(map(dict, by.items), by.area.ground))  # a map has those over what it lacks
     steps = [
         *_of_ground(by),

@@ -1,11 +1,10 @@
-"""Events on a made world, mapped in one plain process: a catalogue that is a folder of Items, and a clock of its own."""
+"""Events on a made world, mapped in one plain process: a folder of Items, and a clock of its own."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import signal
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from landslide_scale.scan import driver
 from landslide_scale.scan.driver import Rank
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.summary import ScanSummary
+from landslide_scale.storage import rundir
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
@@ -38,8 +38,8 @@ SPEC = WorldSpec(
 
 BEFORE = ("2023-07-11", "2023-07-26")
 ORIGIN = "2023-08-03T04:00:00Z"
-WEST, SOUTH, EAST, NORTH = 17.993, 46.043, 18.007, 46.053
-"""Some 1.2 km2 on both sides of the zones' border."""
+WEST, SOUTH, EAST, NORTH = 18.004, 46.045, 18.034, 46.052
+"""Some 1.7 km2; the tile of the next zone reaches over the east of them alone."""
 
 
 def instant(text: str) -> datetime:
@@ -134,16 +134,13 @@ class Life:
         return "\n".join(status_lines(self.root))
 
 
-def watched(life: Life, now: str, log: str, kill_at: int | None) -> None:
+def watched(folder: Path, world: World, now: str, log: str, kill_at: int | None) -> None:
     """What a process that may be killed runs: one cycle."""
     driver.COMPACT_EVERY = 2
-    watch = Watch(folder=str(life.folder / "run"), log=log, kill_at=kill_at)
-    life.counted = Counted(roles=watch.roles)
-    life.cycle(now)
-
-
-def killed_with(signal_number: int | None) -> bool:
-    return signal_number == -signal.SIGKILL
+    environment = rundir._environment  # the instant at which a scan was begun is told by its products
+    rundir._environment = lambda: environment() | {"begun": now}
+    watch = Watch(folder=str(folder / "run"), log=log, kill_at=kill_at)
+    Life(folder=folder, world=world, counted=Counted(roles=watch.roles)).cycle(now)
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -44,9 +44,8 @@ def lived(planet: World, tmp_path_factory: pytest.TempPathFactory) -> Lived:
         (known,) = life.cycle(now).events
         lived.states.append(known.state)
         lived.latest.append(life.event.read_json("latest.json"))
-        lived.scans.append(
-            (sum(one.units for one in life.counted.done[done:]), sum(one.taken for one in life.counted.done[done:]))
-        )
+        scans = life.counted.done[done:]
+        lived.scans.append((sum(one.units for one in scans), sum(one.taken for one in scans)))
 
     life.add(*BEFORE)
     cycle("2023-08-03T06:00:00+00:00")  # 0
@@ -56,11 +55,10 @@ def lived(planet: World, tmp_path_factory: pytest.TempPathFactory) -> Lived:
     life.add("2023-08-20", tile="34TBS")
     cycle("2023-08-20T18:00:00+00:00")  # 3
     table = geopandas.read_parquet(life.event.at(f"versions/0002/{names.POLYGONS}"))
-    after = table[table["window_start"].astype(str) >= "2023-08-03"] if "window_start" in table else table
-    lived.rejected = str(after.iloc[0]["id"])
+    lived.rejected = str(table.sort_values("area_m2").iloc[-1]["id"])
     copy = table.copy()
-    copy.loc[copy["id"] == lived.rejected, "verdict"] = "rejected"
-    copy.to_file(life.folder / "said.gpkg", driver="GPKG")
+    copy.loc[copy["id"] == lived.rejected, ["status", "verdict"]] = ["rejected", "a river bank"]
+    copy.to_file(life.folder / "said.gpkg", layer="landslides", driver="GPKG")
     with held(life.root):  # as a watch holds it
         assert bring_verdicts(life.config, "slip", str(life.folder / "said.gpkg")) == 0
     cycle("2023-08-20T20:00:00+00:00")  # 4: a correction
@@ -109,7 +107,7 @@ def test_a_verdict_makes_a_correction_and_survives_into_the_next_version(lived: 
     for number in (3, 4, 5, 6):
         table = geopandas.read_parquet(lived.life.event.at(f"versions/{number:04d}/{names.POLYGONS}"))
         (row,) = [row for _, row in table.iterrows() if row["id"] == lived.rejected]
-        assert row["verdict"] == "rejected"
+        assert (row["status"], row["verdict"]) == ("rejected", "a river bank")
     assert lived.version(3).figures.landslides == lived.version(2).figures.landslides - 1
 
 
@@ -137,6 +135,13 @@ def test_responses_are_delivered_then_monitored_and_name_the_one_before(lived: L
 def test_the_page_of_versions_steps_through_all(lived: Lived):
     page = Path(lived.life.event.at("history.html")).read_text()
     assert all(f"versions/{number:04d}" in page for number in range(7))
+
+
+def test_the_first_page_of_what_a_person_gave_tells_of_no_epicentre(lived: Lived):
+    page = Path(lived.life.event.at("versions/0000/report.html")).read_text()
+    assert "Version 0, 2023-08-03 06:00 UTC" in page
+    assert "latitude, longitude" in page
+    assert "epicentre" not in page
 
 
 def test_status_says_it_in_lines(lived: Lived):

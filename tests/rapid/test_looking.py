@@ -190,7 +190,7 @@ def test_ground_that_a_person_gave_passes_by_its_extent_alone():
     assert looked_up(replace(NEW, event=given, area=area), None, strict, LAND, at(1)).state == "refused"
 
 
-def test_a_landslide_model_that_is_not_named_is_none(told: Callable[..., dict[str, Any]]):
+def test_a_landslide_model_that_is_not_named_is_none():
     assert failure_model(None) is None
     assert failure_model(sight(1)) is None
     bare = feature(products={"ground-failure": [product("us", 1, int(at(1).timestamp() * 1000))]})

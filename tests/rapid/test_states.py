@@ -159,6 +159,9 @@ def test_ground_that_grew_before_any_scene_is_published_anew(run: Run, agency: A
     assert second.figures.asked_km2 > first.figures.asked_km2
     assert folder.folders("versions") == ["0000", "0001"]
     assert "versions/0001" in folder.read("history.html").decode()
+    page = folder.read("versions/0001/report.html").decode()
+    assert "Version 1, " in page
+    assert "epicentre" in page
 
 
 def test_a_detail_that_is_away_is_a_state_and_the_other_event_goes_on(run: Run, agency: Agency):
