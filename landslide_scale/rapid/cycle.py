@@ -29,6 +29,7 @@ from landslide_scale.rapid.acquisitions import Acquisitions, looked_for
 from landslide_scale.rapid.known import Asked, Followed, State, keep, load
 from landslide_scale.rapid.looking import Sight, failure_model, looked_up
 from landslide_scale.rapid.mapping import Seen, Workers, area_sha256, carry_out, keep_ground, seen
+from landslide_scale.rapid.publication.history import renew_history
 from landslide_scale.rapid.publication.publishing import restate, unfinished
 from landslide_scale.rapid.publication.verdicts import newest
 from landslide_scale.rapid.publication.version import read_latest, read_version
@@ -91,6 +92,7 @@ def attend(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
         log.warning("%s: %s: %s", known.event.id, state, error)
         known = _last(folder, known).at("ended" if known.state == "ended" else state, str(error))
     restate(folder, known.state)
+    renew_history(folder)
     keep(folder, known)
     return known
 

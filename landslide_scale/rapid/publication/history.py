@@ -22,3 +22,16 @@ def write_history(folder: RunDirectory) -> None:
     versions = [read_version(folder, number) for number in range(latest.number + 1)]
     said = {"title": versions[-1].event, "versions": versions, "report": names.REPORT}
     folder.write(HISTORY, (page("history.html", said) + "\n").encode())
+
+
+def renew_history(folder: RunDirectory) -> None:
+    """Write down the page where it lacks the newest version: who published that was killed before it was written.
+
+    Args:
+        folder: The event's.
+    """
+    latest = read_latest(folder)
+    if latest is None:
+        return
+    if not folder.exists(HISTORY) or f'"{latest.folder}/' not in folder.read(HISTORY).decode():
+        write_history(folder)
