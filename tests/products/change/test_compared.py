@@ -148,6 +148,18 @@ def test_polygons_are_of_what_is_new_and_say_which_witnesses_agree(learned: Scan
     assert sum(one.pixels for one in found) < sum(one.pixels for one in landslides(learned, 1, ALL))
 
 
+def test_a_landslide_of_the_network_alone_is_not_trusted_where_plants_were_seen_to_stand(learned: Scanned):
+    compared = Compared(of=learned, how=HOW, step=STEP)
+    both = {one.id: one.confidence for one in landslides(learned, 1, ALL, compared) if "loss" in (one.witnesses or "")}
+    assert set(both.values()) - {"low"}
+    standing = Compared(of=learned, how=replace(HOW, loss=300.0), step=STEP)
+    now = {one.id: one for one in landslides(learned, 1, ALL, standing)}
+    assert {(now[name].witnesses, now[name].confidence) for name in both} == {("learned", "low")}
+    bare = replace(learned, laid=replace(learned.laid, bands=("red",)))
+    unknown = landslides(bare, 1, ALL, Compared(of=bare, how=HOW, step=STEP))
+    assert {one.id: one.confidence for one in unknown if one.id in both} == both  # nothing is known of plants
+
+
 @pytest.mark.parametrize("block", [24, 48])
 def test_blocks_of_any_size_give_the_same(learned: Scanned, tmp_path: Path, block: int):
     how = replace(TWO, block=block, chunk=block)
