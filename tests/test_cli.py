@@ -38,7 +38,7 @@ def test_help_does_not_wait_for_libraries(module: str):
     ("words", "at", "expected"),
     [
         ("landslide-scale pl", 1, {"plan"}),
-        ("landslide-scale init ", 2, {"scan", "chips", "finetune", "benchmark"}),
+        ("landslide-scale init ", 2, {"scan", "chips", "finetune", "benchmark", "rapid"}),
         ("landslide-scale doctor --", 2, {"--s3", "--catalog", "--ray", "--json", "--help"}),
     ],
 )

@@ -216,6 +216,7 @@ def test_the_pages_line_leaves_the_cube_where_it_says_and_the_same_line_finds_it
     assert not (project / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_job_is_refused_what_would_lie_in_or_is_not_in_the_copy_it_works_in(cluster: Cluster, tmp_path: Path):
     project = clone(tmp_path / "project")
     (project / "runs" / "finetune").mkdir(parents=True)

@@ -65,6 +65,7 @@ def whole(cluster: None, bijie: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("cluster")
+@pytest.mark.slow
 def test_a_benchmark_writes_every_table_and_picture(bijie: Path, tmp_path: Path):
     run = tmp_path / "run"
     benchmark(settings(bijie, run, models={"frozen": TINY}))

@@ -19,6 +19,8 @@ from landslide_scale.rapid.publication.publishing import unfinished
 from landslide_scale.rapid.publication.version import PRELIMINARY, Version, read_latest, read_version
 from landslide_scale.storage.lease import held
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(kw_only=True)
 class Lived:

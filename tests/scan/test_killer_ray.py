@@ -121,6 +121,7 @@ def test_a_scan_one_of_whose_processes_is_killed_is_the_same_to_the_last_byte(
     assert_exactly_once(plan.run, carried_out(placed_steps(plan.log)), REDONE[role])
 
 
+@pytest.mark.slow
 def test_a_cluster_that_loses_one_of_its_two_nodes_finishes_with_every_unit_accounted_for(
     ground: Ground, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):

@@ -114,6 +114,7 @@ def undisturbed(job: FinetuneJob) -> tuple[TrainState, Confusion]:
 @pytest.mark.ray
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("cluster")
+@pytest.mark.slow
 def test_killed_workers_and_a_resume_change_nothing(data: str, tmp_path: Path):
     output = tmp_path / "run"
     job = job_for(data, f"file://{output}", workers=2, max_failures=0)

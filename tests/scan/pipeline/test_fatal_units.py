@@ -106,6 +106,7 @@ def records(run: Path) -> dict[str, Record]:
     return Ledger(RunDirectory(str(run))).records()
 
 
+@pytest.mark.slow
 def test_units_that_crash_that_find_no_memory_and_that_fail_for_now_hold_up_no_others_of_their_pipeline(
     ground: Ground, cluster: Cluster, tmp_path: Path
 ):

@@ -14,6 +14,8 @@ from helpers.s3 import Proxy, Request, bucket, contents, local
 from landslide_scale.scan.verify import verify
 from landslide_scale.storage.rundir import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 WINDOW = {"start": "2023-08-01", "end": "2023-08-05"}
 SMALL, LARGE = [17.992, 46.010, 18.008, 46.015], [17.975, 46.010, 18.008, 46.026]
 
