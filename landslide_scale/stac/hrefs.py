@@ -105,9 +105,9 @@ def _local(item: Mapping[str, Any], path: str, name: str, config: SourceConfig) 
     real = Path(path).resolve()
     roots = [(local_path(root) or Path(root)).resolve() for root in config.allowed_roots]
     plain = path.startswith("/") and not path.startswith("//") and not str(real).startswith("/vsi")
+    allowed = plain and len(path) <= _LONGEST and any(real.is_relative_to(root) for root in roots)
     # From Python 3.13 on a link that leads back to itself is left as it is, where it was an error before.
-    plain = plain and not any(part.is_symlink() for part in (real, *real.parents))
-    if not plain or len(path) > _LONGEST or not any(real.is_relative_to(root) for root in roots):
+    if not allowed or any(part.is_symlink() for part in (real, *real.parents)):
         raise InvalidCatalogError(
             f"asset {name} at the local path {path}",
             expected=f"a full path below {', '.join(map(str, roots)) or f'a folder of {config.section}.allowed_roots'}",
