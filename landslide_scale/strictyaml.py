@@ -281,6 +281,8 @@ def _problem(detail: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401 pydant
         return f"key {key}: missing; expected: {len_of_list(schema, path[:-1])} values"
     value = without_secrets(json.dumps(detail["input"], default=str))  # before it is cut
     advice = advice_on_value(schema, path, detail["input"], problem)
+    if problem == "string_pattern_mismatch" and advice:  # says in words what the pattern says
+        return f"key {key}: found {value[:80]}; expected: {without_secrets(advice)[:200]}"
     return f"key {key}: found {value[:80]}; expected: {detail['msg']}{_aside(without_secrets(advice)[:200])}"
 
 
