@@ -25,7 +25,7 @@ LATER = {"start": "2023-08-05", "end": "2023-08-20"}
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    ray.init(address="local", num_cpus=1, include_dashboard=False, object_store_memory=300_000_000, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=300_000_000, log_to_driver=False)
     yield
     ray.shutdown()
 
