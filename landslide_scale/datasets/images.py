@@ -155,39 +155,47 @@ class ImagePairs:
     def read(self, name: str) -> Sample:
         """Open one image and its mask; what the image's file declares as no data is NaN."""
         pair = self.pairs[name]
-        image, (height, width) = self._image(pair.image)
+        image, stored = self._image(pair.image)
+        height, width = stored.shape[1:]
         label = self._label(pair, (width, height))
-        if self.resize is not None:
-            label = np.asarray(Image.fromarray(label).resize((self.resize, self.resize), Image.Resampling.NEAREST))
+        if self.resize is None:
+            return Sample(image=image, label=label, pixel_m2=self._pixel_m2)
+        small = np.asarray(Image.fromarray(label).resize((self.resize, self.resize), Image.Resampling.NEAREST))
         # A resized image shows the same ground, so its pixels are larger or smaller, and every image's differently.
-        pixel_m2 = None if self.resolution is None else self.resolution**2 * height * width / label.size
-        return Sample(image=image, label=label, pixel_m2=pixel_m2)
+        pixel_m2 = None if self._pixel_m2 is None else self._pixel_m2 * label.size / small.size
+        before = Sample(image=stored, label=label, pixel_m2=self._pixel_m2)
+        return Sample(image=image, label=small, pixel_m2=pixel_m2, stored=before)
 
-    def _image(self, path: str) -> tuple[NDArray[np.float32], tuple[int, int]]:
-        """The chosen bands of an image, resized, and its height and width before that."""
+    @property
+    def _pixel_m2(self) -> float | None:
+        return None if self.resolution is None else self.resolution**2
+
+    def _image(self, path: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The chosen bands of an image, resized, and before that."""
         self._check_beside(path, _MASK_BESIDE, _FACTS_BESIDE)
         where, content = self.files.where(path), self.files.read(path)
         chosen = tuple(self._stored.index(band) for band in self.bands)
         if self.channels is None:
             return self._picture(content, chosen, where)
         if not is_tiff(content):
-            image, size = self._picture(content, chosen, where)
-            return self.channels.scaled(image, where), size
+            image, stored = self._picture(content, chosen, where)
+            if self.resize is None:
+                image = stored = self.channels.scaled(stored, where)
+                return image, stored
+            return self.channels.scaled(image, where), self.channels.scaled(stored, where)
         image = self.channels.scaled(multiband.stored_bands(content, len(self._stored), chosen, where), where)
-        size = image.shape[1], image.shape[2]
-        return (image if self.resize is None else multiband.resized(image, self.resize)), size
+        return (image if self.resize is None else multiband.resized(image, self.resize)), image
 
     def _picture(
         self, content: bytes, chosen: tuple[int, ...], where: str
-    ) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         picture = pictures.decoded(content, _PICTURES.get(len(self._stored), _NO_PICTURE), where)
         image = pictures.values(picture)[list(chosen)]
-        size = image.shape[1], image.shape[2]
         if self.resize is None:
-            return image, size
+            return image, image
         if np.isnan(image).any():
-            return multiband.resized(image, self.resize), size
-        return pictures.values(pictures.resized(picture, self.resize))[list(chosen)], size
+            return multiband.resized(image, self.resize), image
+        return pictures.values(pictures.resized(picture, self.resize))[list(chosen)], image
 
     def _label(self, pair: Pair, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Of a mask's values alone: what its file takes for no data, the configuration says."""

@@ -25,7 +25,7 @@ from landslide_scale.runtime.session import check_machine, session
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.run import begun_calibration
+from landslide_scale.training.run import begun_calibration, begun_groups
 
 _RESULT = "result.json"
 Say = Callable[[str], None]
@@ -75,11 +75,18 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
 
 
 def _as_begun(config: BenchmarkConfig, folder: RunDirectory) -> BenchmarkConfig:
-    """The benchmark; where it leaves ``train.calibration`` open, as the one in the folder was begun."""
-    if config.train.calibration is not None or not folder.exists("run.json"):
+    """The benchmark; what it leaves open of calibration and parts, as the one in the folder was begun."""
+    if not folder.exists("run.json"):
         return config
-    train = replace(config.train, calibration=begun_calibration(folder))
-    return config.model_copy(update={"train": train})
+    train, settings = config.train, folder.claimed()["settings"]
+    if train.calibration is None:
+        train = replace(train, calibration=begun_calibration(folder))
+    begun = settings.get("datasets", {}) if isinstance(settings, dict) else {}
+    datasets = {
+        name: replace(data, groups=begun_groups(begun[name])) if data.groups is None and name in begun else data
+        for name, data in config.datasets.items()
+    }
+    return config.model_copy(update={"train": train, "datasets": datasets})
 
 
 def _settings(config: BenchmarkConfig) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from landslide_scale.datasets import EvaluationPatches, inspect, open_dataset, partition
+from landslide_scale.datasets import EvaluationPatches, open_dataset
 from landslide_scale.metrics import LabelledMap, MapScores
 from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.parting import grouped, look, partition
 from landslide_scale.training.epochs import Calibration, evaluate
 from landslide_scale.training.mosaic import Mosaic
 
@@ -67,8 +68,9 @@ def evaluate_checkpoint(
     """
     card = read_card(checkpoint)
     dataset = open_dataset(data, card.model, card.inputs)
-    found = inspect(dataset)
-    names = partition(found, data, **train.shares).holdout if part == "holdout" else dataset.names
+    looked = look(dataset)
+    found = looked.found
+    names = partition(found, data, grouped(dataset, looked, data), **train.shares).holdout if part == "holdout" else dataset.names
     net, _ = restore(checkpoint, base_url=base_url)
     calibration = Calibration(threshold=card.threshold, temperature=card.temperature, bias=card.bias)
     patches = EvaluationPatches.of(dataset, found, names, train.patch)

@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Any
 from landslide_scale.datasets import (
     EvaluationPatches,
     Kept,
-    Split,
     TrainingPatches,
-    inspect,
     measured,
     measured_terrain,
     open_dataset,
-    partition,
 )
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.checkpoint import BaseWeights
+from landslide_scale.parting import Overlap, Split, grouped, look, partition
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import Need, counted
 from landslide_scale.spec import ImageFacts, InputSpec, ModelSpec
@@ -140,25 +138,60 @@ def _absolute(path: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """Data that was opened, checked and split."""
+    """Data that was opened, checked and split.
+
+    Attributes:
+        dataset: The images.
+        found: What opening each showed.
+        split: The part of each.
+        groups: The ground of each, by the first name of all that show it.
+        contents: Of each the hash of its pixels.
+        overlaps: Those that share pixels.
+    """
 
     dataset: Dataset
     found: Mapping[str, Found]
     split: Split
+    groups: Mapping[str, str]
+    contents: Mapping[str, str]
+    overlaps: tuple[Overlap, ...] = ()
 
     @classmethod
     def of(cls, job: FinetuneJob) -> Prepared:
-        """Open every image and mask, and split.
+        """Open every image and mask, find what shows one ground, and split.
 
         Raises:
             InvalidDatasetError: Naming the file at fault.
         """
         dataset = open_dataset(job.data, job.model, job.inputs)
-        found = inspect(dataset)
+        looked = look(dataset)
+        groups = grouped(dataset, looked, job.data)
         try:
-            return cls(dataset=dataset, found=found, split=partition(found, job.data, **job.train.shares))
+            parts = partition(looked.found, job.data, groups, **job.train.shares)
         except InvalidDatasetError as error:
             raise error.at(file=redacted(job.data.path)) from error
+        return cls(
+            dataset=dataset,
+            found=looked.found,
+            split=parts,
+            groups=groups,
+            contents=looked.contents,
+            overlaps=looked.overlaps,
+        )
+
+    @property
+    def together(self) -> list[list[str]]:
+        """Images of one ground, where there are several."""
+        images: dict[str, list[str]] = {}
+        for name, group in self.groups.items():
+            images.setdefault(group, []).append(name)
+        return [names for names in images.values() if len(names) > 1]
+
+    @property
+    def divided(self) -> int:
+        """How many grounds there are in more than one part: none where parts are drawn by ground."""
+        parts = asdict(self.split).values()
+        return sum(len({self.groups[name] for name in part}) for part in parts) - len(set(self.groups.values()))
 
     def settled(self, job: FinetuneJob) -> FinetuneJob:
         """The job with the scaling of its input as ``train.statistics`` asks for, and a calibration its images allow.

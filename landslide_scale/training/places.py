@@ -54,17 +54,20 @@ class PlaceAreas:
         rows = [self._rows[self._patches.items[index][0]] for index in indices]
         self._sums.index_add_(0, torch.tensor(rows, device=self._sums.device), torch.stack((expected, true), 1))
 
-    def by_place(self, found: Mapping[str, Found]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def by_place(
+        self, found: Mapping[str, Found], groups: Mapping[str, str]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Expected and true area of each place, (N,) both, over all workers; every one of them must call it.
 
         Args:
             found: The images; areas are in m2 where that of every pixel is known, else in pixels.
+            groups: The place of each.
         """
         sums = Workers.here().total(self._sums).cpu().numpy().astype(np.float64)
         sizes = [found[name].pixel_m2 for name in self._rows]
         known = [size for size in sizes if size is not None]
         sums *= np.array(known if len(known) == len(sizes) else [1.0] * len(sizes)).reshape(-1, 1)
-        places = [self._patches.dataset.place(name) for name in self._rows]
+        places = [groups[name] for name in self._rows]
         order = {place: row for row, place in enumerate(dict.fromkeys(places))}
         areas = np.zeros((len(order), 2))
         np.add.at(areas, [order[place] for place in places], sums)
@@ -88,4 +91,4 @@ def area_ratio(
     patches = prepared.validation(job, prepared.dataset)
     areas = PlaceAreas(patches, calibration, next(net.parameters()).device)
     evaluate(net, patches, batch=job.train.batch, precision=job.train.precision, threads=threads, seen=areas)
-    return AreaRatio.resampled(*areas.by_place(prepared.found))
+    return AreaRatio.resampled(*areas.by_place(prepared.found, prepared.groups))

@@ -1,7 +1,7 @@
 """A fine-tuning as a folder: what it is asked to do, what it has done so far, and its score.
 
 ``RUN/checkpoint.safetensors`` is the best epoch so far, ``RUN/run.json`` settings, counts, epochs and holdout scores,
-``RUN/split.json`` the names of every part. ``RUN/train`` is Ray Train's, with the state to resume from.
+``RUN/split.json`` the names of every part, with what lies together and which images share pixels. ``RUN/train`` is Ray Train's, with the state to resume from.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
+from landslide_scale.parting import Split
 from landslide_scale.spec import ImageFacts, InputSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, Evaluation
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from landslide_scale.training.spec import CalibrationMethod
 
 CHECKPOINT = "checkpoint.safetensors"
-_SPLIT = "split.json"
+SPLIT = "split.json"
 _POLL_S = 0.5
 
 
@@ -70,14 +71,15 @@ class TrainRun:
             RunConflictError: Another run is there, or this one and `resume` is False, or its data has changed.
         """
         names = json.loads(json.dumps(asdict(prepared.split)))
-        known = self.folder.read_json(_SPLIT) if self.folder.exists(_SPLIT) else None
+        known = read_parts(self.folder) if self.folder.exists(SPLIT) else None
         # Before the settings, among which measured statistics differ wherever images do.
         if known is not None and _all(known) != _all(names):
             raise self._changed("other images")
         self.folder.claim("finetune", _as_recorded(self.job.settings, self.folder), resume=resume)
         if known is None:
             self.folder.note(trained_on=self.trained_on.known)
-            self.folder.write_json(_SPLIT, names)
+            ground = {"groups": prepared.together, "overlaps": [asdict(one) for one in prepared.overlaps]}
+            self.folder.write_json(SPLIT, names | ground)
         elif known != names:
             raise self._changed("other labels")
         trainable, total = parameter_counts(net)
@@ -90,7 +92,7 @@ class TrainRun:
     def _changed(self, what: str) -> RunConflictError:
         return RunConflictError(
             f"the data set has {what} than when the run began",
-            expected=f"the parts in {_SPLIT}",
+            expected=f"the parts in {SPLIT}",
             cure="Bring the data back, or choose another output.run.",
             run=self.folder,
         )
@@ -179,7 +181,8 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
     """The job as the run in its folder was begun, in what it leaves open and in what has changed since.
 
     Runs that were begun before ``train.calibration`` could be left open took the temperature alone, on any images, and
-    those of Landslide4Sense its values as they are stored.
+    those of Landslide4Sense its values as they are stored. Those that were begun before parts were drawn by ground go on
+    by images.
 
     Raises:
         RunConflictError: The folder holds something else.
@@ -189,6 +192,8 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
         return job
     if job.train.calibration is None:
         job = replace(job, train=replace(job.train, calibration=begun_calibration(folder)))
+    if job.data.groups is None:
+        job = replace(job, data=replace(job.data, groups=begun_groups(_recorded(folder, "data"))))
     if job.data.kind == "landslide4sense" and _recorded(folder, "inputs").get("radiometry") == "l4s":
         job = replace(job, inputs=InputSpec.for_bands("l4s", job.model.bands))
     return job
@@ -198,6 +203,17 @@ def begun_calibration(folder: RunDirectory) -> CalibrationMethod | None:
     """What the run in a folder records of ``train.calibration``; where it has no such key, the temperature."""
     method: CalibrationMethod | None = _recorded(folder, "train").get("calibration", "temperature")
     return method
+
+
+def begun_groups(data: Mapping[str, Any]) -> Literal["ground", "images"]:
+    """What recorded settings of a data set say of ``dataset.groups``: by images, where they have no such key."""
+    return "ground" if data.get("groups") == "ground" else "images"
+
+
+def read_parts(folder: RunDirectory) -> dict[str, list[str]]:
+    """Names of the images of each part, as the training in a folder recorded them."""
+    known = folder.read_json(SPLIT)
+    return {part.name: known[part.name] for part in fields(Split)}
 
 
 def _as_recorded(settings: dict[str, Any], folder: RunDirectory) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from PIL import Image
 from landslide_scale.commands import evaluate
 from landslide_scale.datasets import inspect, open_dataset
 from landslide_scale.datasets.spec import DataSpec
-from landslide_scale.datasets.split import partition
 from landslide_scale.metrics import nan_as_null
 from landslide_scale.model import build, random_base
 from landslide_scale.model.checkpoint import BaseWeights, ModelCard, save
