@@ -95,7 +95,7 @@ def data_lines(job: FinetuneJob, prepared: Prepared) -> list[str]:
 def _ground_lines(prepared: Prepared) -> list[str]:
     """What of the images lies together, and whether a ground is in several parts all the same."""
     images, places = len(prepared.groups), len(set(prepared.groups.values()))
-    sharing = {name for overlap in prepared.overlaps for name in (overlap.first, overlap.second)}
+    sharing = {name for overlap in prepared.looked.overlaps for name in (overlap.first, overlap.second)}
     pixels = f", {len(sharing)} images share pixels with another" if sharing else ""
     lines = [f"{images} images of {places} places{pixels}"] if images != places else []
     if prepared.divided:

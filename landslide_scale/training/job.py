@@ -21,10 +21,11 @@ from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.checkpoint import BaseWeights
-from landslide_scale.parting import Overlap, Split, grouped, look, partition
+from landslide_scale.parting import Looked, Split, grouped, look, partition
+from landslide_scale.parting.learned import parts_of
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import Need, counted
-from landslide_scale.spec import ImageFacts, InputSpec, ModelSpec
+from landslide_scale.spec import ImageFacts, ImageParts, InputSpec, ModelSpec
 from landslide_scale.training.fitting import Parts
 from landslide_scale.training.spec import TrainSpec
 
@@ -142,19 +143,25 @@ class Prepared:
 
     Attributes:
         dataset: The images.
-        found: What opening each showed.
+        looked: What opening them showed.
         split: The part of each.
         groups: The ground of each, by the first name of all that show it.
-        contents: Of each the hash of its pixels.
-        overlaps: Those that share pixels.
     """
 
     dataset: Dataset
-    found: Mapping[str, Found]
+    looked: Looked
     split: Split
     groups: Mapping[str, str]
-    contents: Mapping[str, str]
-    overlaps: tuple[Overlap, ...] = ()
+
+    @property
+    def found(self) -> Mapping[str, Found]:
+        """What opening each showed."""
+        return self.looked.found
+
+    @property
+    def parts(self) -> ImageParts:
+        """What the checkpoint says of its images."""
+        return parts_of(self.split, self.looked)
 
     @classmethod
     def of(cls, job: FinetuneJob) -> Prepared:
@@ -170,14 +177,7 @@ class Prepared:
             parts = partition(looked.found, job.data, groups, **job.train.shares)
         except InvalidDatasetError as error:
             raise error.at(file=redacted(job.data.path)) from error
-        return cls(
-            dataset=dataset,
-            found=looked.found,
-            split=parts,
-            groups=groups,
-            contents=looked.contents,
-            overlaps=looked.overlaps,
-        )
+        return cls(dataset=dataset, looked=looked, split=parts, groups=groups)
 
     @property
     def together(self) -> list[list[str]]:
@@ -215,7 +215,7 @@ class Prepared:
         """Windows over the validation part."""
         return EvaluationPatches.of(dataset, self.found, self.split.validation, job.train.patch)
 
-    def parts(self, job: FinetuneJob) -> Parts:
+    def patches(self, job: FinetuneJob) -> Parts:
         """Patches of each part of the split; images stay in this process's memory once read."""
         kept, patch = Kept(self.dataset), job.train.patch
         return Parts(

@@ -19,7 +19,7 @@ from landslide_scale.metrics import AreaRatio, Confusion, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
 from landslide_scale.parting import Split
-from landslide_scale.spec import ImageFacts, InputSpec
+from landslide_scale.spec import ImageFacts, ImageParts, InputSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
@@ -58,10 +58,13 @@ class TrainRun:
     Args:
         job: Whose folder it is.
         trained_on: What its images are, for the card.
+        parts: Which they are, likewise.
     """
 
-    def __init__(self, job: FinetuneJob, trained_on: ImageFacts | None = None) -> None:
-        self.job, self.trained_on = job, trained_on or ImageFacts()
+    def __init__(
+        self, job: FinetuneJob, trained_on: ImageFacts | None = None, parts: ImageParts | None = None
+    ) -> None:
+        self.job, self.trained_on, self.parts = job, trained_on or ImageFacts(), parts
         self.folder = RunDirectory(job.output)
 
     def begin(self, prepared: Prepared, net: Network, *, resume: bool) -> None:
@@ -78,8 +81,8 @@ class TrainRun:
         self.folder.claim("finetune", _as_recorded(self.job.settings, self.folder), resume=resume)
         if known is None:
             self.folder.note(trained_on=self.trained_on.known)
-            ground = {"groups": prepared.together, "overlaps": [asdict(one) for one in prepared.overlaps]}
-            self.folder.write_json(SPLIT, names | ground)
+            ground = {"groups": prepared.together, "overlaps": [asdict(one) for one in prepared.looked.overlaps]}
+            self.folder.write_json(SPLIT, names | ground | {"contents": prepared.looked.contents})
         elif known != names:
             raise self._changed("other labels")
         trainable, total = parameter_counts(net)
@@ -112,13 +115,14 @@ class TrainRun:
     def _save(self, net: Network, state: TrainState, area: AreaRatio | None = None) -> str:
         best = state.best_epoch
         # A run begun before cards had room for them goes on to the file it would have come to.
-        known = self._notes_its_images()
+        known, parted = self._notes_its_images(), self._notes_their_content()
         card = ModelCard(
             model=self.job.model,
             inputs=self.job.inputs,
             **asdict(best.calibration),
             area=area if known else None,
             trained_on=self.trained_on if known else ImageFacts(),
+            parts=self.parts if parted else None,
             base=self.job.base(),
             provenance={
                 "data": self.job.data.kind,
@@ -131,6 +135,9 @@ class TrainRun:
 
     def _notes_its_images(self) -> bool:
         return "trained_on" in self.folder.read_json("run.json")
+
+    def _notes_their_content(self) -> bool:
+        return self.folder.exists(SPLIT) and "contents" in self.folder.read_json(SPLIT)
 
     def result(self) -> FinetuneResult | None:
         """What the run came to; None while it is not complete."""
