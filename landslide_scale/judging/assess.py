@@ -157,8 +157,8 @@ def _seen(checkpoint: str, card: ModelCard, looked: Looked, groups: Mapping[str,
     folder, _, file = checkpoint.rpartition("/")
     if card.parts is not None:
         found, by_name = standings(card.parts, looked, groups), False
-    elif file == CHECKPOINT and folder and RunDirectory(folder).exists(SPLIT):
-        found, by_name = named(read_parts(RunDirectory(folder)), looked, groups), True
+    elif file == CHECKPOINT and (run := RunDirectory(folder or ".")).exists(SPLIT):
+        found, by_name = named(read_parts(run), looked, groups), True
     else:
         return Seen(standings=None)
     learned = {groups[name] for name, standing in found.items() if standing not in {"held out", "not seen"}}

@@ -25,7 +25,7 @@ from landslide_scale.runtime.session import check_machine, session
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.run import begun_calibration, begun_groups
+from landslide_scale.training.run import begun_calibration, begun_groups, begun_loss
 
 _RESULT = "result.json"
 Say = Callable[[str], None]
@@ -81,6 +81,9 @@ def _as_begun(config: BenchmarkConfig, folder: RunDirectory) -> BenchmarkConfig:
     train, settings = config.train, folder.claimed()["settings"]
     if train.calibration is None:
         train = replace(train, calibration=begun_calibration(folder))
+    if train.loss_over is None:
+        recorded = settings.get("train", {}) if isinstance(settings, dict) else {}
+        train = replace(train, loss_over=begun_loss(recorded))
     begun = settings.get("datasets", {}) if isinstance(settings, dict) else {}
     datasets = {
         name: replace(data, groups=begun_groups(begun[name])) if data.groups is None and name in begun else data
@@ -99,6 +102,10 @@ def _settings(config: BenchmarkConfig) -> dict[str, Any]:
         del plain["train"]["recolour"]  # likewise
     if config.train.split_seed is None:
         del plain["train"]["split_seed"]  # likewise
+    if config.train.loss_over == "patches":
+        del plain["train"]["loss_over"]  # likewise
+    else:
+        plain["train"]["loss_over"] = "pixels"
     datasets: dict[str, object] = json.loads(
         json.dumps({name: data.settings for name, data in config.datasets.items()})
     )

@@ -24,8 +24,8 @@ class Epoch:
 
     Attributes:
         epoch: From 1.
-        loss: Mean over the training patches while they were learnt from.
-        validation_loss: Mean over the validation patches after it.
+        loss: Mean over the training part while it was learnt from, as `TrainSpec.loss_over` says.
+        validation_loss: The same of the validation part after it.
         validation_f1: Landslide F1 of the validation pixels at the calibration's threshold; nan where undefined.
         calibration: Fitted to the validation pixels.
         seconds: It took.
@@ -143,7 +143,14 @@ def fit(
         )
         trained = trained_tensors(net)
         with average.shown():
-            judged = evaluate(net, parts.validation, batch=spec.batch, precision=spec.precision, threads=threads)
+            judged = evaluate(
+                net,
+                parts.validation,
+                batch=spec.batch,
+                precision=spec.precision,
+                threads=threads,
+                loss_over=spec.loss_over or "pixels",
+            )
             done = _epoch(epoch + 1, loss, judged, spec.calibration, time.monotonic() - began)
             state = replace(
                 _after(state, done, net), trained=trained, optimizer=optimizer.state_dict(), average=average.state

@@ -108,6 +108,10 @@ class FinetuneJob:
             del values["train"]["recolour"]  # likewise
         if self.train.split_seed is None:
             del values["train"]["split_seed"]  # likewise
+        if self.train.loss_over == "patches":
+            del values["train"]["loss_over"]  # likewise
+        else:
+            values["train"]["loss_over"] = "pixels"
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 

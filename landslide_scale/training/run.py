@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from landslide_scale.training.job import FinetuneJob, Prepared
-    from landslide_scale.training.spec import CalibrationMethod
+    from landslide_scale.training.spec import CalibrationMethod, LossOver
 
 CHECKPOINT = "checkpoint.safetensors"
 SPLIT = "split.json"
@@ -189,7 +189,7 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
 
     Runs that were begun before ``train.calibration`` could be left open took the temperature alone, on any images, and
     those of Landslide4Sense its values as they are stored. Those that were begun before parts were drawn by ground go on
-    by images.
+    by images, and those before losses were means over pixels by patches.
 
     Raises:
         RunConflictError: The folder holds something else.
@@ -199,6 +199,8 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
         return job
     if job.train.calibration is None:
         job = replace(job, train=replace(job.train, calibration=begun_calibration(folder)))
+    if job.train.loss_over is None:
+        job = replace(job, train=replace(job.train, loss_over=begun_loss(_recorded(folder, "train"))))
     if job.data.groups is None:
         job = replace(job, data=replace(job.data, groups=begun_groups(_recorded(folder, "data"))))
     if job.data.kind == "landslide4sense" and _recorded(folder, "inputs").get("radiometry") == "l4s":
@@ -210,6 +212,11 @@ def begun_calibration(folder: RunDirectory) -> CalibrationMethod | None:
     """What the run in a folder records of ``train.calibration``; where it has no such key, the temperature."""
     method: CalibrationMethod | None = _recorded(folder, "train").get("calibration", "temperature")
     return method
+
+
+def begun_loss(train: Mapping[str, Any]) -> LossOver:
+    """What recorded settings of a training say of ``train.loss_over``: patches, where they have no such key."""
+    return "pixels" if train.get("loss_over") == "pixels" else "patches"
 
 
 def begun_groups(data: Mapping[str, Any]) -> Literal["ground", "images"]:
