@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.label_values import IGNORE
+from landslide_scale.label_values import IGNORE, counting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +42,11 @@ class Sample:
     stored: Sample | None = None
 
     @property
+    def truth(self) -> NDArray[np.uint8]:
+        """The label of the pixels that count, (H, W); 255 on all others."""
+        return counting(self.label, self.image)
+
+    @property
     def as_stored(self) -> Sample:
         """It before any resizing."""
         return self.stored or self
@@ -53,8 +58,8 @@ class Found:
 
     Attributes:
         height, width: In pixels, after any resizing.
-        landslide: Pixels labelled landslide.
-        counted: Pixels not ignored.
+        landslide: Pixels labelled landslide that count.
+        counted: Pixels that count, as :func:`landslide_scale.label_values.counting` has it.
         pixel_m2: Area of a pixel in m2; None where nobody knows.
         inventory: Name of the mapping that its label is from; None where nobody says.
     """
@@ -117,7 +122,8 @@ def inspect(
         sample = dataset.read(name)
         each(name, sample)
         height, width = sample.label.shape
-        landslide, ignored = (int((sample.label == value).sum()) for value in (1, IGNORE))
+        truth = sample.truth
+        landslide, ignored = (int((truth == value).sum()) for value in (1, IGNORE))
         counted = height * width - ignored
         return Found(
             height=height,

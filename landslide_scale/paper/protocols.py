@@ -140,15 +140,15 @@ def _untrained(data: DataSpec, card: ModelCard) -> Dataset | None:
 
 def _each(network: _Network, seen: Dataset, original: Dataset, names: Sequence[str]) -> Iterator[MapScores]:
     for name in names:
-        truth = original.read(name)
-        probability = network.probability(seen.read(name).image, truth.label.shape)
-        image = LabelledMap(probability=probability, label=truth.label, pixel_m2=truth.pixel_m2)
+        sample = original.read(name)
+        probability = network.probability(seen.read(name).image, sample.label.shape)
+        image = LabelledMap(probability=probability, label=sample.truth, pixel_m2=sample.pixel_m2)
         yield MapScores.of(image, threshold=network.card.threshold)
 
 
 def _spread(seen: Dataset, held: Sequence[str], count: int) -> list[str]:
     """Names at even steps through the held-out images that show a landslide, by its share of the image."""
-    shares = [(float((seen.read(name).label == LANDSLIDE).mean()), name) for name in held]
+    shares = [(float((seen.read(name).truth == LANDSLIDE).mean()), name) for name in held]
     ordered = [name for share, name in sorted(shares) if share]
     count = min(count, len(ordered))
     return [ordered[(2 * place + 1) * len(ordered) // (2 * count)] for place in range(count)]
@@ -159,7 +159,7 @@ def _keep_examples(folder: RunDirectory, network: _Network, seen: Dataset, names
     for number, name in enumerate(names):
         sample = seen.read(name)
         content[f"image{number}"] = shown(sample.image, seen.bands)
-        content[f"label{number}"] = sample.label
+        content[f"label{number}"] = sample.truth
         content[f"mask{number}"] = network.probability(sample.image, sample.label.shape) >= network.card.threshold
     packed = io.BytesIO()
     np.savez_compressed(packed, allow_pickle=False, **content)

@@ -105,7 +105,7 @@ def look(dataset: Dataset, *, threads: int = 4) -> Looked:
         if block_of(name) is None:
             runs[name] = runs_of(sample.as_stored.image)
         else:
-            labels[name] = Rim.of(sample.label)
+            labels[name] = Rim.of(sample.truth)
 
     found = inspect(dataset, threads=threads, each=each)
     rims: dict[Block, Rim] = {}

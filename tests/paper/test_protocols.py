@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from landslide_scale.datasets import inspect, open_dataset
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import build
@@ -124,3 +126,25 @@ def test_examples_run_from_the_smallest_share_of_landslide_to_the_largest(job: F
         assert kept["mask0"].dtype == bool
         assert kept["image0"].shape == (48, 48, 3)
     assert shares == sorted(shares)
+
+
+def test_pixels_without_data_count_under_no_protocol(job: FinetuneJob, bijie: Path, tmp_path: Path):
+    """Of every image the right half is transparent: nobody saw what its label says."""
+    root = tmp_path / "half"
+    shutil.copytree(bijie, root)
+    sizes = {}
+    for name in HELD:
+        path = root / "landslide" / "image" / f"{name.split('/')[1]}.png"
+        picture = Image.open(path).convert("RGBA")
+        pixels = np.asarray(picture).copy()
+        pixels[:, pixels.shape[1] // 2 :, 3] = 0
+        sizes[name] = pixels.shape[0] * (pixels.shape[1] // 2)
+        Image.fromarray(pixels).save(path)
+    for resize in (48, None):
+        data = replace(job.data, path=str(root), resize=resize)
+        found = judge(replace(job, data=data), 2)
+        assert sum(vars(found["strict"].confusion).values()) == sum(sizes.values())
+        expected = 3 * 48 * 24 if resize else sum(sizes.values())
+        assert sum(vars(found["paper"].confusion).values()) == expected
+        seen = inspect(open_dataset(data, MODEL, INPUTS))
+        assert sum(seen[name].counted for name in HELD) == expected
