@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image
 
 from landslide_scale.datasets import multiband, pictures
+from landslide_scale.datasets.elsewhere import Elsewhere, shared
 from landslide_scale.datasets.headers import is_tiff
 from landslide_scale.datasets.sample import Sample
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.label_values import IGNORE
+from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.spec import REFLECTANCE, ImageFacts
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class ImagePairs:
         resolution: Metres per pixel as stored, or None where nobody knows.
         resize: Side all are resized to, or None.
         fair_share: Whether they are a fair sample of some ground; None where nobody knows.
+        elsewhere: By name, other images of the same pixels: what is background in the one and landslide in one of
+            these is ignored.
     """
 
     files: Files
@@ -121,6 +124,7 @@ class ImagePairs:
     resolution: float | None = None
     resize: int | None = None
     fair_share: bool | None = None
+    elsewhere: Mapping[str, tuple[Elsewhere, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = [band for band in self.bands if band not in self._stored]
@@ -158,6 +162,8 @@ class ImagePairs:
         image, stored = self._image(pair.image)
         height, width = stored.shape[1:]
         label = self._label(pair, (width, height))
+        for place in self.elsewhere.get(name, ()):
+            self._ignore_landslides(label, place)
         if self.resize is None:
             return Sample(image=image, label=label, pixel_m2=self._pixel_m2)
         small = np.asarray(Image.fromarray(label).resize((self.resize, self.resize), Image.Resampling.NEAREST))
@@ -202,16 +208,29 @@ class ImagePairs:
         width, height = size
         if pair.mask is None:
             return np.zeros((height, width), np.uint8)
-        where = self.files.where(pair.mask)
-        self._check_beside(pair.mask, _MASK_BESIDE)
-        mask = pictures.decoded(self.files.read(pair.mask), _MASK, where).image
-        if mask.size != size:
+        label = self._mask(pair.mask)
+        if label.shape != (height, width):
             raise InvalidDatasetError(
-                f"the mask is {mask.width} x {mask.height} px",
+                f"the mask is {label.shape[1]} x {label.shape[0]} px",
                 expected=f"{width} x {height} px, the size of its image {pair.image}",
-                file=where,
+                file=self.files.where(pair.mask),
             )
+        return label
+
+    def _mask(self, path: str) -> NDArray[np.uint8]:
+        where = self.files.where(path)
+        self._check_beside(path, _MASK_BESIDE)
+        mask = pictures.decoded(self.files.read(path), _MASK, where).image
         return self._mapped(np.asarray(mask).astype(np.int64), where)
+
+    def _ignore_landslides(self, label: NDArray[np.uint8], place: Elsewhere) -> None:
+        """Ignore of a label, in place, the background that another image calls landslide."""
+        path = self.pairs[place.name].mask
+        if path is None:
+            return
+        other = self._mask(path)
+        there, here = shared(other.shape, label.shape, place.rows, place.cols)
+        label[here][(label[here] == 0) & (other[there] == LANDSLIDE)] = IGNORE
 
     def _check_beside(self, path: str, *endings: str) -> None:
         """Refuse no data that is declared in another file, as GDAL does it where the image cannot hold it."""

@@ -36,6 +36,9 @@ class DataSpec:
             the same of lie in one part too.
         group_pattern: A regular expression that is found in the name of every image: those lie in one part too of
             which its first group, or all of it, is the same.
+        contested: Of ``bijie`` and ``pairs``: what pixels are that are background in one image and landslide in another
+            which shows the same pixels: ``background``, as that image's mask says, or ``ignored``, in training and in
+            scores. Masks of Bijie draw one landslide per image.
         resolution: Metres per pixel of ``pairs``, for scores by landslide size; other kinds know their own.
         resize: Side in pixels every image of ``bijie`` or ``pairs`` is resized to: images antialiased, masks by
             nearest. None keeps their sizes.
@@ -57,6 +60,7 @@ class DataSpec:
     block_m: float | None = None
     group_column: str | None = None
     group_pattern: str | None = None
+    contested: Literal["background", "ignored"] = "background"
     resolution: float | None = None
     resize: int | None = None
     non_landslide: bool = False
@@ -116,11 +120,16 @@ class DataSpec:
         later = [*(("channels", "radiometry", "scale", "offset") if self.channels is None else ())]
         later += [] if self.hold_out else ["hold_out"]
         later += ["groups"] if self.groups == "images" else []
+        later += ["contested"] if self.contested == "background" else []
         later += [key for key in ("block_m", "group_column", "group_pattern") if values[key] is None]
         values["groups"] = self.groups or "ground"
         return {key: value for key, value in values.items() if key not in later}
 
     def _check_groups(self) -> None:
+        if self.contested == "ignored" and self.kind not in {"bijie", "pairs"}:
+            raise InvalidConfigError(
+                f"contested ignored for {self.kind}", expected="bijie or pairs", key="dataset.contested"
+            )
         told = {key: getattr(self, key) for key in ("block_m", "group_column", "group_pattern")}
         for key, value in told.items():
             if value is not None and (self.groups == "images" or self.split != "seeded"):

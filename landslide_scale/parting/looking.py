@@ -11,6 +11,7 @@ import numpy as np
 
 from landslide_scale.datasets import inspect
 from landslide_scale.label_values import IGNORE, LANDSLIDE
+from landslide_scale.parting.contested import Contested, contested
 from landslide_scale.parting.overlaps import Overlap, Runs, overlapping, runs_of
 
 if TYPE_CHECKING:
@@ -81,12 +82,14 @@ class Looked:
         found: Of each what opening it showed.
         contents: Of each the hash of its pixels as they are stored.
         overlaps: Images that share pixels; chips of one lattice share none.
+        contested: Pixels on which labels of images that share them contradict each other.
         rims: Of the chips of a lattice, by block: what all dates show along their sides.
     """
 
     found: Mapping[str, Found]
     contents: Mapping[str, str]
     overlaps: tuple[Overlap, ...] = ()
+    contested: Contested = Contested()
     rims: Mapping[Block, Rim]
 
 
@@ -99,8 +102,10 @@ def look(dataset: Dataset, *, threads: int = 4) -> Looked:
     contents: dict[str, str] = {}
     runs: dict[str, Runs] = {}
     labels: dict[str, Rim] = {}
+    landslides: dict[str, int] = {}
 
     def each(name: str, sample: Sample) -> None:
+        landslides[name] = int((sample.as_stored.truth == LANDSLIDE).sum())
         contents[name] = content_of(sample.as_stored.image)
         if block_of(name) is None:
             runs[name] = runs_of(sample.as_stored.image)
@@ -114,7 +119,13 @@ def look(dataset: Dataset, *, threads: int = 4) -> Looked:
         if place is not None:
             rims[place] = rims[place] | rim if place in rims else rim
     overlaps = overlapping(runs, lambda name: dataset.read(name).as_stored.image)
-    return Looked(found=found, contents=contents, overlaps=overlaps, rims=rims)
+    return Looked(
+        found=found,
+        contents=contents,
+        overlaps=overlaps,
+        contested=contested(dataset, overlaps, sum(landslides.values())),
+        rims=rims,
+    )
 
 
 def content_of(image: NDArray[np.float32]) -> str:

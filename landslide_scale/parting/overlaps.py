@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from landslide_scale.datasets.elsewhere import shared
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -157,21 +159,3 @@ def _alike(
     there, here = shared(first.shape[1:], second.shape[1:], rows, cols)
     same: NDArray[np.bool_] = (first[:, *there] == second[:, *here]).all(axis=0)
     return same
-
-
-Part = tuple[slice, slice]
-
-
-def shared(first: tuple[int, ...], second: tuple[int, ...], rows: int, cols: int) -> tuple[Part, Part]:
-    """The rectangle that two images share, in rows and columns of each.
-
-    Args:
-        first, second: Their heights and widths.
-        rows, cols: Where the second's first pixel lies in the first.
-    """
-    there, here = [], []
-    for long, other, shift in zip(first, second, (rows, cols), strict=True):
-        low, high = max(0, shift), max(min(long, other + shift), max(0, shift))
-        there.append(slice(low, high))
-        here.append(slice(low - shift, high - shift))
-    return (there[0], there[1]), (here[0], here[1])

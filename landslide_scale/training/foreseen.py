@@ -98,6 +98,8 @@ def _ground_lines(prepared: Prepared) -> list[str]:
     sharing = {name for overlap in prepared.looked.overlaps for name in (overlap.first, overlap.second)}
     pixels = f", {len(sharing)} images share pixels with another" if sharing else ""
     lines = [f"{images} images of {places} places{pixels}"] if images != places else []
+    if prepared.looked.contested.pixels:
+        lines.append(prepared.looked.contested.line)
     if prepared.divided:
         lines.append(
             f"of {prepared.divided} places images lie in several parts: what is scored there was learnt from or chosen by"

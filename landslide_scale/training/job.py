@@ -22,6 +22,7 @@ from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.checkpoint import BaseWeights
 from landslide_scale.parting import Looked, Split, grouped, look, partition
+from landslide_scale.parting.contested import without_contested
 from landslide_scale.parting.learned import parts_of
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import Need, counted
@@ -181,6 +182,8 @@ class Prepared:
             parts = partition(looked.found, job.data, groups, **job.train.shares)
         except InvalidDatasetError as error:
             raise error.at(file=redacted(job.data.path)) from error
+        if job.data.contested == "ignored":
+            dataset = without_contested(dataset, looked.overlaps)
         return cls(dataset=dataset, looked=looked, split=parts, groups=groups)
 
     @property

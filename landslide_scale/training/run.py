@@ -82,7 +82,8 @@ class TrainRun:
         if known is None:
             self.folder.note(trained_on=self.trained_on.known)
             ground = {"groups": prepared.together, "overlaps": [asdict(one) for one in prepared.looked.overlaps]}
-            self.folder.write_json(SPLIT, names | ground | {"contents": prepared.looked.contents})
+            found = {"contents": prepared.looked.contents, "contested": asdict(prepared.looked.contested)}
+            self.folder.write_json(SPLIT, names | ground | found)
         elif known != names:
             raise self._changed("other labels")
         trainable, total = parameter_counts(net)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_scale.parting.overlaps import LEAST_SHARED, Overlap, overlapping, runs_of, shared
+from landslide_scale.datasets.elsewhere import shared
+from landslide_scale.parting.overlaps import LEAST_SHARED, Overlap, overlapping, runs_of
 
 
 def picture(seed: int = 0, side: int = 120) -> np.ndarray:
