@@ -37,6 +37,7 @@ from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.foreseen import foresee as foresee_chips
 from landslide_scale.labels.foreseen import plan_lines as chips_lines
 from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.metrics import ByPlace
 from landslide_scale.model.checkpoint import identified
 from landslide_scale.paper.foreseen import foresee as foresee_benchmark
 from landslide_scale.paper.foreseen import plan_lines as benchmark_lines
@@ -61,8 +62,10 @@ from landslide_scale.registry.settings import checkpoint_place
 from landslide_scale.reports import (
     CountProgress,
     ScanProgress,
+    interval_line,
     map_lines,
     plan_lines,
+    rival_lines,
     scan_report,
     score_lines,
     verify_report,
@@ -333,6 +336,8 @@ def finetune(path: str, *, resume: bool) -> int:
     )
     say(f"best epoch {result.best} of {len(result.epochs)}; on {scored}:")
     say(score_lines(result.holdout))
+    if result.places is not None:
+        say(interval_line(ByPlace.of([result.places])))
     say(f"checkpoint: {result.checkpoint}")
     return 0
 
@@ -347,6 +352,9 @@ def evaluate(path: str, checkpoint: str | None, *, every: bool = False) -> int:
     found = evaluate_checkpoint(located(place).here(), job.data, job.train, part=part, base_url=base)
     say("\n".join(found.lines))
     say(score_lines(found.confusion))
+    say(interval_line(found.places))
+    say(rival_lines(found.rivals))
+    say("\n".join(found.notes))
     say(map_lines(found.maps))
     return 0
 

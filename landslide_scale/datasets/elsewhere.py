@@ -26,12 +26,15 @@ def shared(first: tuple[int, ...], second: tuple[int, ...], rows: int, cols: int
     """The rectangle that two images share, in rows and columns of each; empty where they do not meet.
 
     Args:
-        first, second: Their heights and widths.
-        rows, cols: Where the second's first pixel lies in the first.
+        first: Height and width of the one.
+        second: Of the other.
+        rows: Row of the first in which the second's first row lies.
+        cols: Likewise its first column.
     """
     there, here = [], []
     for long, other, shift in zip(first, second, (rows, cols), strict=True):
-        low, high = max(0, shift), max(min(long, other + shift), max(0, shift))
+        low = max(0, shift)
+        high = max(min(long, other + shift), low)
         there.append(slice(low, high))
         here.append(slice(low - shift, high - shift))
     return (there[0], there[1]), (here[0], here[1])

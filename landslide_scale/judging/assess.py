@@ -16,9 +16,12 @@ import torch
 from landslide_scale.datasets import EvaluationPatches, open_dataset
 from landslide_scale.errors import InvalidCheckpointError, InvalidDatasetError
 from landslide_scale.judging.mosaic import Mosaic
-from landslide_scale.metrics import LabelledMap, MapScores
+from landslide_scale.judging.rivals import CONSTANT, rivals
+from landslide_scale.label_values import counting
+from landslide_scale.metrics import ByPlace, Confusion, LabelledMap, MapScores
 from landslide_scale.model.checkpoint import read_card, restore
 from landslide_scale.parting import grouped, look
+from landslide_scale.parting.contested import Contested, without_contested
 from landslide_scale.parting.learned import STANDINGS, Standing, named, standings
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.rundir import RunDirectory
@@ -28,8 +31,9 @@ from landslide_scale.training.run import CHECKPOINT, SPLIT, read_parts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from landslide_scale.datasets import Dataset
     from landslide_scale.datasets.spec import DataSpec
-    from landslide_scale.metrics import Confusion
+    from landslide_scale.judging.rivals import Rival
     from landslide_scale.model.checkpoint import ModelCard
     from landslide_scale.parting import Looked
     from landslide_scale.training.spec import TrainSpec
@@ -79,6 +83,10 @@ class Assessment:
         confusion: Their pixels at the card's threshold; its `landslide` and `macro` are the scores.
         loss: Mean BCE + Dice per patch.
         maps: The same pixels as whole images: objects, borders, sizes and calibration.
+        places: The same pixels by place, for intervals.
+        rivals: What maps come to that look at no image, by name; without the constant map where no image that the
+            checkpoint learnt from is at hand.
+        agreed: The pixels once contested ones are ignored, and how many are contested; None where none is.
     """
 
     card: ModelCard
@@ -88,6 +96,21 @@ class Assessment:
     confusion: Confusion
     loss: float
     maps: MapScores
+    places: ByPlace
+    rivals: Mapping[str, Confusion]
+    agreed: tuple[Confusion, Contested] | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What else is to be known of the scores."""
+        lines = []
+        if CONSTANT not in self.rivals:
+            lines.append(f"  {CONSTANT}: not known, for no image that was learnt from is here")
+        if self.agreed is not None:
+            found, contested = self.agreed
+            lines.append(f"  {contested.line}")
+            lines.append(f"  with these ignored: landslide F1 {found.landslide.f1:.4f}, IoU {found.landslide.iou:.4f}")
+        return lines
 
     @property
     def lines(self) -> list[str]:
@@ -123,23 +146,22 @@ def evaluate_checkpoint(
     card = read_card(checkpoint)
     dataset = open_dataset(data, card.model, card.inputs)
     looked = look(dataset)
-    seen = _seen(checkpoint, card, looked, grouped(dataset, looked, data))
+    groups = grouped(dataset, looked, data)
+    seen = _seen(checkpoint, card, looked, groups)
     names = dataset.names if part == "all" else _held_out(seen, checkpoint, data)
     net, _ = restore(checkpoint, base_url=base_url)
     calibration = Calibration(threshold=card.threshold, temperature=card.temperature, bias=card.bias)
-    patches = EvaluationPatches.of(dataset, looked.found, names, train.patch)
-    scored: list[MapScores] = []
-
-    def whole(_name: str, image: LabelledMap) -> None:
-        scored.append(MapScores.of(image, threshold=card.threshold))
-
+    agreeing = without_contested(dataset, looked.overlaps)
+    shown = agreeing if data.contested == "ignored" else dataset
+    patches = EvaluationPatches.of(shown, looked.found, names, train.patch)
+    scored = _Scored(card.threshold, groups, _rivals(seen, shown), agreeing if looked.contested.pixels else None)
     judged = evaluate(
         net.to(device or ("cuda" if torch.cuda.is_available() else "cpu")),
         patches,
         batch=train.batch,
         precision=train.precision,
         calibration=calibration,
-        seen=Mosaic(patches, looked.found, calibration, whole),
+        seen=Mosaic(patches, looked.found, calibration, scored),
     )
     return Assessment(
         card=card,
@@ -148,8 +170,43 @@ def evaluate_checkpoint(
         seen=seen,
         confusion=judged.confusion,
         loss=judged.loss,
-        maps=reduce(add, scored),
+        maps=reduce(add, scored.maps),
+        places=ByPlace.of([scored.places]),
+        rivals=scored.rivals,
+        agreed=(scored.agreed, looked.contested) if looked.contested.pixels else None,
     )
+
+
+class _Scored:
+    """Takes whole images as they are put together, and keeps their scores."""
+
+    def __init__(
+        self, threshold: float, groups: Mapping[str, str], rivals: Mapping[str, Rival], agreeing: Dataset | None
+    ) -> None:
+        self._threshold, self._groups, self._rivals, self._agreeing = threshold, groups, rivals, agreeing
+        self.maps: list[MapScores] = []
+        self.places: dict[str, Confusion] = {}
+        self.rivals = dict.fromkeys(rivals, Confusion())
+        self.agreed = Confusion()
+
+    def __call__(self, name: str, image: LabelledMap) -> None:
+        found = MapScores.of(image, threshold=self._threshold)
+        self.maps.append(found)
+        place = self._groups[name]
+        self.places[place] = self.places.get(place, Confusion()) + found.confusion
+        label = torch.from_numpy(counting(image.label, image.probability[None]))
+        for rival, each in self._rivals.items():
+            guess = each.probability(image.label.shape) >= each.threshold
+            self.rivals[rival] += Confusion.of(torch.from_numpy(guess), label)
+        if self._agreeing is not None:
+            label = torch.from_numpy(self._agreeing.read(name).truth)
+            self.agreed += Confusion.of(torch.from_numpy(image.probability >= self._threshold), label)
+
+
+def _rivals(seen: Seen, dataset: Dataset) -> Mapping[str, Rival]:
+    """Of the labels that the checkpoint learnt from, as far as they are here."""
+    standings = seen.standings or {}
+    return rivals(dataset.read(name).truth for name, one in standings.items() if one == "learnt from")
 
 
 def _seen(checkpoint: str, card: ModelCard, looked: Looked, groups: Mapping[str, str]) -> Seen:

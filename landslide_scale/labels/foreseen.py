@@ -59,7 +59,8 @@ class Foreseen:
             lines.append("the region is what lies around the labels: landslides are more frequent in it than elsewhere")
         if len(plan.windows) > 1 and self.config.labels.window is None:
             lines.append(
-                f"the landslides are taken to be there in all {len(plan.windows)} windows: labels.window says when they were"
+                f"the landslides are taken to be there in all {len(plan.windows)} windows: labels.window says when "
+                "they were"
             )
         lines += [f"{plan.windows[layer].days}: before the landslides, all background" for layer in self.bare]
         return [

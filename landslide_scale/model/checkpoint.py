@@ -18,7 +18,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
-from landslide_scale.metrics import AreaRatio
+from landslide_scale.metrics import AreaRatio, HeldOut
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.core.tensors import state_sha256
 from landslide_scale.model.values import value_from_json
@@ -80,6 +80,7 @@ class ModelCard:
         area: True over expected landslide area on the validation images; None where not known.
         trained_on: What the images were that it learnt from and was validated on.
         parts: Which images it learnt from, was chosen by, and was scored on; None where not known.
+        held_out: How it did on the images that were kept from it; None where not known.
         base: The weights under the trained tensors, or those they began as.
         provenance: Anything worth knowing of the training, as text by name.
     """
@@ -93,6 +94,7 @@ class ModelCard:
     area: AreaRatio | None = None
     trained_on: ImageFacts = field(default_factory=ImageFacts)
     parts: ImageParts | None = None
+    held_out: HeldOut | None = None
     base: BaseWeights
     provenance: dict[str, str] = field(default_factory=dict)
 
@@ -135,6 +137,7 @@ def save(url: str, net: Network, card: ModelCard) -> str:
 def _said(card: ModelCard) -> dict[str, Any]:
     """The card as JSON; without what is not known of its images, as cards were before there was room for it."""
     unknown = {"area": card.area is None, "trained_on": card.trained_on == ImageFacts(), "parts": card.parts is None}
+    unknown["held_out"] = card.held_out is None
     said = asdict(card) | {"trained_on": card.trained_on.known}
     return {key: value for key, value in said.items() if not unknown.get(key, False)}
 

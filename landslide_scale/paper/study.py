@@ -17,8 +17,9 @@ from landslide_scale.model import parameter_counts
 from landslide_scale.paper.figures import Example, comparison, sizes_figure
 from landslide_scale.paper.protocols import EXAMPLES, judge
 from landslide_scale.paper.settings import BenchmarkConfig
-from landslide_scale.paper.tables import Table, score_tables, size_table, write_tables
-from landslide_scale.paper.trials import Judged, Trial, TrialResult, trials
+from landslide_scale.paper.sheets import Table, write_tables
+from landslide_scale.paper.tables import score_tables, size_table
+from landslide_scale.paper.trials import Judgement, Trial, TrialResult, trials
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session
@@ -142,6 +143,7 @@ def _result(trial: Trial, examples: int, progress: Say) -> TrialResult:
     if folder.exists(_RESULT):
         return TrialResult.from_plain(folder.read_json(_RESULT))
     trainable, total = parameter_counts(trial.job.build())
+    judged = _judged(trial.job, examples)
     result = TrialResult(
         dataset=trial.dataset,
         model=trial.model,
@@ -152,7 +154,9 @@ def _result(trial: Trial, examples: int, progress: Say) -> TrialResult:
         trainable=trainable,
         total=total,
         best=done.best,
-        judged=_judged(trial.job, examples),
+        judged=judged.protocols,
+        rivals=judged.rivals,
+        contested=judged.contested,
     )
     folder.write_json(_RESULT, result.to_plain())
     return result
@@ -162,11 +166,11 @@ def _weights(job: FinetuneJob) -> str:
     return "random weights" if job.base_url is None else redacted(job.base_url).rsplit("/", 1)[-1]
 
 
-def _judged(job: FinetuneJob, examples: int) -> dict[str, Judged]:
+def _judged(job: FinetuneJob, examples: int) -> Judgement:
     """Judged where a worker would train: the driver may have no accelerator."""
     task = ray.remote(num_cpus=job.cpus_per_worker, num_gpus=1 if job.gpu else 0)(judge)
     try:
-        found: dict[str, Judged] = ray.get(task.remote(job, examples))
+        found: Judgement = ray.get(task.remote(job, examples))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, LandslideScaleError):
             raise error.cause from error

@@ -76,4 +76,3 @@ def without_contested(dataset: Dataset, overlaps: Iterable[Overlap]) -> Dataset:
         others[overlap.second].append(Elsewhere(name=overlap.first, rows=overlap.rows, cols=overlap.cols))
         others[overlap.first].append(Elsewhere(name=overlap.second, rows=-overlap.rows, cols=-overlap.cols))
     return replace(dataset, elsewhere={name: tuple(places) for name, places in others.items()})
-

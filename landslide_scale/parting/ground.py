@@ -50,8 +50,8 @@ class _Together:
 def grouped(dataset: Dataset, looked: Looked, data: DataSpec, *, files: Files | None = None) -> dict[str, str]:
     """The ground of each image, by the first name of all that show it.
 
-    One ground are all windows of a place; chips in one square of ``block_m`` metres; chips that a landslide lies in both
-    of; images that share pixels; and images that the data set says belong together.
+    One ground are all windows of a place; chips in one square of ``block_m`` metres; two chips with a landslide that
+    lies in both; images that share pixels; and images that the data set says belong together.
 
     Args:
         dataset: The images.

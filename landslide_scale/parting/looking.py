@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,7 +89,7 @@ class Looked:
     found: Mapping[str, Found]
     contents: Mapping[str, str]
     overlaps: tuple[Overlap, ...] = ()
-    contested: Contested = Contested()
+    contested: Contested = field(default_factory=Contested)
     rims: Mapping[Block, Rim]
 
 

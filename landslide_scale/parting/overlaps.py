@@ -152,9 +152,7 @@ def _pairs(alike: list[int]) -> Iterator[tuple[int, int]]:
     return combinations(alike, 2) if len(alike) <= _MOST_AT_ONCE else pairwise(alike)
 
 
-def _alike(
-    first: NDArray[np.float32], second: NDArray[np.float32], rows: int, cols: int
-) -> NDArray[np.bool_]:
+def _alike(first: NDArray[np.float32], second: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.bool_]:
     """Where both have the same pixels, on the rectangle that they share under a shift."""
     there, here = shared(first.shape[1:], second.shape[1:], rows, cols)
     same: NDArray[np.bool_] = (first[:, *there] == second[:, *here]).all(axis=0)

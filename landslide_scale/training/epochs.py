@@ -158,7 +158,8 @@ def evaluate(
         calibration: What makes a mask of logits; by default probability 0.5.
         threads: That read patches.
         seen: Given this process's patches as they come: their indices, logits (B, P, P) and labels uint8 (B, P, P).
-        loss_over: What the loss is a mean over: with ``patches`` one of which a corner is counted weighs as a whole one.
+        loss_over: What the loss is a mean over: with ``patches`` one of which a corner is counted weighs as a whole
+            one.
     """
     net.eval()
     workers, device = Workers.here(), _device(net)

@@ -10,7 +10,7 @@ from landslide_scale.training.averaging import averaging, changing
 from landslide_scale.training.epochs import Calibration, Evaluation, distributed, evaluate, optimizer_for, train_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -183,10 +183,24 @@ def _after(state: TrainState | None, done: Epoch, net: nn.Module) -> TrainState:
     return longer
 
 
-def score(net: nn.Module, state: TrainState, parts: Parts, spec: TrainSpec, *, threads: int = 2) -> Evaluation:
+def score(
+    net: nn.Module,
+    state: TrainState,
+    parts: Parts,
+    spec: TrainSpec,
+    *,
+    threads: int = 2,
+    seen: Callable[[Sequence[int], Tensor, Tensor], None] | None = None,
+) -> Evaluation:
     """Score the holdout with the best epoch and its calibration; the network is left at that epoch."""
     net.load_state_dict(state.best_trained, strict=False)
     calibration = state.best_epoch.calibration
     return evaluate(
-        net, parts.holdout, batch=spec.batch, precision=spec.precision, calibration=calibration, threads=threads
+        net,
+        parts.holdout,
+        batch=spec.batch,
+        precision=spec.precision,
+        calibration=calibration,
+        threads=threads,
+        seen=seen,
     )

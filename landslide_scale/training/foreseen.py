@@ -102,7 +102,8 @@ def _ground_lines(prepared: Prepared) -> list[str]:
         lines.append(prepared.looked.contested.line)
     if prepared.divided:
         lines.append(
-            f"of {prepared.divided} places images lie in several parts: what is scored there was learnt from or chosen by"
+            f"images of {prepared.divided} places lie in several parts: what is scored there was learnt from or "
+            "chosen by"
         )
     return lines
 

@@ -222,11 +222,15 @@ class Prepared:
         """Windows over the validation part."""
         return EvaluationPatches.of(dataset, self.found, self.split.validation, job.train.patch)
 
+    def held_out(self, job: FinetuneJob, dataset: Dataset) -> EvaluationPatches:
+        """Windows over the holdout."""
+        return EvaluationPatches.of(dataset, self.found, self.split.holdout, job.train.patch)
+
     def patches(self, job: FinetuneJob) -> Parts:
         """Patches of each part of the split; images stay in this process's memory once read."""
-        kept, patch = Kept(self.dataset), job.train.patch
+        kept = Kept(self.dataset)
         return Parts(
             train=TrainingPatches.of(kept, self.found, self.split.train, **job.train.squares, inputs=job.inputs),
             validation=self.validation(job, kept),
-            holdout=EvaluationPatches.of(kept, self.found, self.split.holdout, patch),
+            holdout=self.held_out(job, kept),
         )

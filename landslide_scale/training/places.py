@@ -1,4 +1,4 @@
-"""How much landslide a trained network expects on its validation images, and how much there is, place by place."""
+"""What a trained network expects and finds, place by place: areas of its validation, pixels of its holdout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from landslide_scale.label_values import IGNORE, LANDSLIDE
-from landslide_scale.metrics import AreaRatio
+from landslide_scale.metrics import AreaRatio, Confusion
 from landslide_scale.training.batches import Workers
 from landslide_scale.training.epochs import evaluate
 
@@ -72,6 +72,37 @@ class PlaceAreas:
         areas = np.zeros((len(order), 2))
         np.add.at(areas, [order[place] for place in places], sums)
         return areas[:, 0] / _UNIT, areas[:, 1]
+
+
+class PlaceCounts:
+    """Takes windows as `evaluate` has seen them and counts hits and misses of each place.
+
+    Args:
+        patches: The windows.
+        calibration: What makes a mask of logits.
+        device: Where the logits are.
+    """
+
+    def __init__(self, patches: EvaluationPatches, calibration: Calibration, device: torch.device) -> None:
+        self._patches, self._calibration = patches, calibration
+        self._rows = {name: row for row, name in enumerate(dict.fromkeys(name for name, _ in patches.items))}
+        self._sums = torch.zeros((len(self._rows), 4), dtype=torch.int64, device=device)
+
+    def __call__(self, indices: Sequence[int], logits: Tensor, labels: Tensor) -> None:
+        """Add some windows: their numbers, logits (B, P, P) and labels uint8 (B, P, P)."""
+        guess, truth, counted = self._calibration.mask(logits), labels == LANDSLIDE, labels != IGNORE
+        cases = (guess & truth, guess & ~truth & counted, ~guess & truth, ~guess & ~truth & counted)
+        rows = [self._rows[self._patches.items[index][0]] for index in indices]
+        sums = torch.stack([case.sum((1, 2)) for case in cases], 1)
+        self._sums.index_add_(0, torch.tensor(rows, device=self._sums.device), sums)
+
+    def by_place(self, groups: Mapping[str, str]) -> dict[str, Confusion]:
+        """Pixels of each place over all workers; every one of them must call it."""
+        found: dict[str, Confusion] = {}
+        for name, (tp, fp, fn, tn) in zip(self._rows, Workers.here().total(self._sums).tolist(), strict=True):
+            place = groups[name]
+            found[place] = found.get(place, Confusion()) + Confusion(tp=tp, fp=fp, fn=fn, tn=tn)
+        return found
 
 
 def area_ratio(

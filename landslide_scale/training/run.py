@@ -1,7 +1,8 @@
 """A fine-tuning as a folder: what it is asked to do, what it has done so far, and its score.
 
 ``RUN/checkpoint.safetensors`` is the best epoch so far, ``RUN/run.json`` settings, counts, epochs and holdout scores,
-``RUN/split.json`` the names of every part, with what lies together and which images share pixels. ``RUN/train`` is Ray Train's, with the state to resume from.
+``RUN/split.json`` the names of every part, with what lies together, which images share pixels, and hashes of all.
+``RUN/train`` is Ray Train's, with the state to resume from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from landslide_scale.errors import BrokenRunError, RunConflictError
-from landslide_scale.metrics import AreaRatio, Confusion, nan_as_null
+from landslide_scale.metrics import AreaRatio, ByPlace, Confusion, HeldOut, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
 from landslide_scale.parting import Split
@@ -44,12 +45,14 @@ class FinetuneResult:
         epochs: All of them.
         best: Number of the best, from 1.
         holdout: Pixels of the holdout at that epoch's threshold.
+        places: The same by place; None of a run that was finished before they were kept.
     """
 
     checkpoint: str
     epochs: tuple[Epoch, ...]
     best: int
     holdout: Confusion
+    places: Mapping[str, Confusion] | None = None
 
 
 class TrainRun:
@@ -61,9 +64,7 @@ class TrainRun:
         parts: Which they are, likewise.
     """
 
-    def __init__(
-        self, job: FinetuneJob, trained_on: ImageFacts | None = None, parts: ImageParts | None = None
-    ) -> None:
+    def __init__(self, job: FinetuneJob, trained_on: ImageFacts | None = None, parts: ImageParts | None = None) -> None:
         self.job, self.trained_on, self.parts = job, trained_on or ImageFacts(), parts
         self.folder = RunDirectory(job.output)
 
@@ -107,13 +108,37 @@ class TrainRun:
             self._save(net, state)
         self.folder.note(epochs=[nan_as_null(asdict(epoch)) for epoch in state.epochs], best=state.best)
 
-    def complete(self, net: Network, state: TrainState, judged: Evaluation, *, area: AreaRatio | None = None) -> None:
-        """Record the score of the best epoch, at which `net` is, and how far its areas are from those of validation."""
-        sha256 = self._save(net, state, area)
-        said = None if area is None else asdict(area)
-        self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=scores(judged.confusion), area=said)
+    def complete(
+        self,
+        net: Network,
+        state: TrainState,
+        judged: Evaluation,
+        *,
+        area: AreaRatio | None = None,
+        places: Mapping[str, Confusion] | None = None,
+    ) -> None:
+        """Record the score of the best epoch, at which `net` is, and how far its areas are from those of validation.
 
-    def _save(self, net: Network, state: TrainState, area: AreaRatio | None = None) -> str:
+        Args:
+            net: The network.
+            state: Of the training.
+            judged: On the holdout.
+            area: On the validation.
+            places: What was judged, by place.
+        """
+        sha256 = self._save(net, state, area, self._held_out(places))
+        said = None if area is None else asdict(area)
+        found = scores(judged.confusion) | ({} if places is None else {"places": _by_place(places)})
+        self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=found, area=said)
+
+    def _held_out(self, places: Mapping[str, Confusion] | None) -> HeldOut | None:
+        if places is None or not self._notes_their_content():
+            return None
+        return HeldOut.of(ByPlace.of([places]), images=len(read_parts(self.folder)["holdout"]))
+
+    def _save(
+        self, net: Network, state: TrainState, area: AreaRatio | None = None, held_out: HeldOut | None = None
+    ) -> str:
         best = state.best_epoch
         # A run begun before cards had room for them goes on to the file it would have come to.
         known, parted = self._notes_its_images(), self._notes_their_content()
@@ -124,6 +149,7 @@ class TrainRun:
             area=area if known else None,
             trained_on=self.trained_on if known else ImageFacts(),
             parts=self.parts if parted else None,
+            held_out=held_out,
             base=self.job.base(),
             provenance={
                 "data": self.job.data.kind,
@@ -150,6 +176,7 @@ class TrainRun:
             epochs=tuple(_epoch(plain) for plain in facts["epochs"]),
             best=facts["best"],
             holdout=Confusion(**facts["holdout"]["pixels"]),
+            places=_places(facts["holdout"].get("places")),
         )
 
     @contextmanager
@@ -189,8 +216,8 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
     """The job as the run in its folder was begun, in what it leaves open and in what has changed since.
 
     Runs that were begun before ``train.calibration`` could be left open took the temperature alone, on any images, and
-    those of Landslide4Sense its values as they are stored. Those that were begun before parts were drawn by ground go on
-    by images, and those before losses were means over pixels by patches.
+    those of Landslide4Sense its values as they are stored. Those that were begun before parts were drawn by ground go
+    on by images, and those before losses were means over pixels by patches.
 
     Raises:
         RunConflictError: The folder holds something else.
@@ -261,6 +288,17 @@ def scores(confusion: Confusion) -> dict[str, Any]:
         {"pixels": asdict(confusion), "landslide": asdict(confusion.landslide), "macro": asdict(confusion.macro)}
     )
     return plain
+
+
+def _by_place(places: Mapping[str, Confusion]) -> dict[str, list[int]]:
+    """Pixels of each place, as JSON: tp, fp, fn, tn."""
+    return {place: [found.tp, found.fp, found.fn, found.tn] for place, found in places.items()}
+
+
+def _places(plain: Mapping[str, list[int]] | None) -> dict[str, Confusion] | None:
+    if plain is None:
+        return None
+    return {place: Confusion(tp=tp, fp=fp, fn=fn, tn=tn) for place, (tp, fp, fn, tn) in plain.items()}
 
 
 def _epoch(plain: Mapping[str, Any]) -> Epoch:

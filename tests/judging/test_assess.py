@@ -115,7 +115,9 @@ def test_images_that_were_added_or_renamed_are_not_held_out(pairs: Path, checkpo
         ).save(tmp_path / "more" / folder / "added.png")
     found = scored(checkpoint, tmp_path / "more")
     assert found.confusion == scored(checkpoint, pairs).confusion
-    assert found.lines[1] == f"not scored: {len(split.train)} learnt from, {len(split.validation)} chosen by, 1 not seen"
+    assert (
+        found.lines[1] == f"not scored: {len(split.train)} learnt from, {len(split.validation)} chosen by, 1 not seen"
+    )
 
 
 def test_what_was_learnt_from_is_never_called_held_out(pairs: Path, checkpoint: str, tmp_path: Path):
@@ -127,7 +129,9 @@ def test_what_was_learnt_from_is_never_called_held_out(pairs: Path, checkpoint: 
         (tmp_path / "learnt" / folder).mkdir(parents=True)
         for name in split.train:
             shutil.copy(pairs / folder / f"{name}.png", tmp_path / "learnt" / folder)
-    with pytest.raises(InvalidDatasetError, match=f"no image that this checkpoint was kept from: {len(split.train)} le"):
+    with pytest.raises(
+        InvalidDatasetError, match=f"no image that this checkpoint was kept from: {len(split.train)} le"
+    ):
         scored(checkpoint, tmp_path / "learnt")
 
 
@@ -140,7 +144,7 @@ def test_another_place_is_scored_whole_and_called_that(checkpoint: str, tmp_path
         Image.fromarray(255 * rng.integers(0, 2, (20, 20), dtype=np.uint8)).save(tmp_path / "mask" / f"{number}.png")
     found = scored(checkpoint, tmp_path, part="all")
     assert found.lines[0].startswith("3 images of another place than it learnt from, loss ")
-    with pytest.raises(InvalidDatasetError, match="3 not seen.*--all"):
+    with pytest.raises(InvalidDatasetError, match=r"3 not seen.*--all"):
         scored(checkpoint, tmp_path)
 
 

@@ -40,10 +40,10 @@ def landslides(directory: str, window: int) -> int:
 
 
 def test_chips_of_a_window_from_before_show_no_landslide(catalogue: tuple[str, Path], tmp_path: Path):
-    both = [{"start": "2023-08-01", "end": "2023-09-01"}, {"start": "2023-08-01", "end": "2023-09-02"}]
+    both = {"start": "2023-08-01", "end": "2023-09-01"}
     late = {"start": "2023-09-01", "end": "2024-01-01"}
     said = labels(tmp_path, window=late, before="background")
-    chosen = asked(*catalogue, tmp_path, windows=both[:1] + [late], labels=said)
+    chosen = asked(*catalogue, tmp_path, windows=[both, late], labels=said)
     make_chips(chosen, plain, resume=False)
     assert list(Path(chosen.directory).glob("*-t0-*.npz"))
     assert landslides(chosen.directory, 0) == 0
@@ -55,7 +55,9 @@ def test_chips_of_a_window_from_before_show_no_landslide(catalogue: tuple[str, P
 
 
 def test_a_window_from_before_is_refused_unless_it_is_to_be_background(catalogue: tuple[str, Path], tmp_path: Path):
-    with pytest.raises(InvalidConfigError, match=r"windows: 2023-08-01 to 2023-08-15, which ends before labels\.window"):
+    with pytest.raises(
+        InvalidConfigError, match=r"windows: 2023-08-01 to 2023-08-15, which ends before labels\.window"
+    ):
         asked(*catalogue, tmp_path, windows=WINDOWS, labels=labels(tmp_path, window=AFTER))
     asked(*catalogue, tmp_path, windows=WINDOWS, labels=labels(tmp_path, window=AFTER, before="background"))
     for odd in ({"start": "2023-08-10", "end": "2023-08-20"}, {"start": "2024-01-01", "end": "2024-02-01"}):

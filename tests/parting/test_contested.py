@@ -21,7 +21,7 @@ MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 
 @pytest.fixture
 def bijie(tmp_path: Path) -> DataSpec:
-    """Two landslides in one picture, which is cut out twice, around each; the masks draw one each. And one more image."""
+    """Two landslides in one picture, which is cut out twice, around each; the masks draw one each."""
     rng = np.random.default_rng(0)
     whole = rng.integers(0, 255, (80, 120, 3), dtype=np.uint8)
     masks = {"a": np.zeros((80, 80), np.uint8), "b": np.zeros((80, 80), np.uint8), "c": np.zeros((60, 60), np.uint8)}

@@ -59,9 +59,7 @@ MIDDLE = (slice(5, 9), slice(5, 9))
 def test_all_windows_of_a_place_lie_together(tmp_path: Path):
     labels = {at(row, 0, window): label(MIDDLE) for row in (0, 5, 9) for window in range(3)}
     found = groups(chips(tmp_path, labels))
-    assert {name: group for name, group in found.items()} == {
-        at(row, 0, window): at(row, 0) for row in (0, 5, 9) for window in range(3)
-    }
+    assert found == {at(row, 0, window): at(row, 0) for row in (0, 5, 9) for window in range(3)}
 
 
 @pytest.mark.parametrize(

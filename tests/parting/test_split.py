@@ -57,9 +57,7 @@ def test_too_few_images_are_refused():
 def test_groups_stay_whole_and_parts_come_near_their_shares(sizes: list[int], empty: int, seed: int):
     names = [(group, f"g{group:02d}i{number}") for group, size in enumerate(sizes) for number in range(size)]
     names += [(len(sizes) + number, f"z{number}") for number in range(empty)]
-    found = {
-        name: Found(height=8, width=8, landslide=int(group < len(sizes)), counted=64) for group, name in names
-    }
+    found = {name: Found(height=8, width=8, landslide=int(group < len(sizes)), counted=64) for group, name in names}
     groups = {name: f"g{group:02d}i0" if group < len(sizes) else name for group, name in names}
     parts = split(found, groups, seed=seed, holdout=0.3, validation=0.15)
     held = [{groups[name] for name in part} for part in (parts.train, parts.validation, parts.holdout)]
