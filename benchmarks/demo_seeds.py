@@ -81,7 +81,7 @@ def train_here(job: FinetuneJob) -> str:
     """The training without Ray Train; gives its checkpoint."""
     prepared = Prepared.of(job)
     job = prepared.settled(job)
-    net, run, parts = job.build(), TrainRun(job, prepared.trained_on, prepared.parts), prepared.patches(job)
+    net, run, parts = job.build(), TrainRun(job, prepared.trained_on, prepared.image_parts), prepared.parts(job)
     run.begin(prepared, net, resume=True)
     state = fit(net, parts, job.train, after_epoch=lambda state: run.after_epoch(net, state), threads=1)
     calibration = state.best_epoch.calibration

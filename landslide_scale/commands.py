@@ -332,7 +332,7 @@ def finetune(path: str, *, resume: bool) -> int:
         check_on_every_node(wanted.output.run, key="output.run")
         result = run_finetune(finetune_job(wanted), resume=resume, progress=say)
     scored = {"official": "TestData", "inventory": "the inventories held out"}.get(
-        wanted.dataset.split, f"the held-out {wanted.train.holdout:.0%}"
+        wanted.dataset.split, "the images held out"
     )
     say(f"best epoch {result.best} of {len(result.epochs)}; on {scored}:")
     say(score_lines(result.holdout))

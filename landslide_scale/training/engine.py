@@ -62,7 +62,7 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
     job = as_begun(job)
     prepared = Prepared.of(job)
     job = prepared.settled(job)
-    net, run = job.build(), TrainRun(job, prepared.trained_on, prepared.parts)
+    net, run = job.build(), TrainRun(job, prepared.trained_on, prepared.image_parts)
     run.begin(prepared, net, resume=resume)
     if (done := run.result()) is not None:
         return done
@@ -187,7 +187,7 @@ def _worker(config: dict[str, Any]) -> None:
     job: FinetuneJob = config["job"]
     torch.set_num_threads(job.cpus_per_worker)
     prepared: Prepared = config["prepared"]
-    run, parts, first = TrainRun(job, prepared.trained_on, prepared.parts), prepared.patches(job), _is_first()
+    run, parts, first = TrainRun(job, prepared.trained_on, prepared.image_parts), prepared.parts(job), _is_first()
     net = job.build().to(get_device())
 
     def after_epoch(state: TrainState) -> None:

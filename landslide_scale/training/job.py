@@ -164,7 +164,7 @@ class Prepared:
         return self.looked.found
 
     @property
-    def parts(self) -> ImageParts:
+    def image_parts(self) -> ImageParts:
         """What the checkpoint says of its images."""
         return parts_of(self.split, self.looked)
 
@@ -226,7 +226,7 @@ class Prepared:
         """Windows over the holdout."""
         return EvaluationPatches.of(dataset, self.found, self.split.holdout, job.train.patch)
 
-    def patches(self, job: FinetuneJob) -> Parts:
+    def parts(self, job: FinetuneJob) -> Parts:
         """Patches of each part of the split; images stay in this process's memory once read."""
         kept = Kept(self.dataset)
         return Parts(

@@ -106,7 +106,7 @@ def undisturbed(job: FinetuneJob) -> tuple[TrainState, Confusion]:
     """The same training in this process, without Ray."""
     prepared = Prepared.of(job)
     job = prepared.settled(job)
-    net, parts = job.build(), prepared.patches(job)
+    net, parts = job.build(), prepared.parts(job)
     state = fit(net, parts, job.train)
     return state, score(net, state, parts, job.train).confusion
 

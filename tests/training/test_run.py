@@ -242,7 +242,7 @@ def test_a_training_begun_now_records_that_its_parts_are_by_ground(tmp_path: Pat
     data = DataSpec(kind="chips", path=str(tmp_path / "chips"))
     asked = replace(job_at(str(tmp_path / "run")), data=data)
     prepared = Prepared.of(asked)
-    run = TrainRun(prepared.settled(asked), prepared.trained_on, prepared.parts)
+    run = TrainRun(prepared.settled(asked), prepared.trained_on, prepared.image_parts)
     run.begin(prepared, asked.build(), resume=False)
     settings = run.folder.read_json("run.json")["settings"]
     assert (settings["data"]["groups"], settings["train"]["loss_over"]) == ("ground", "pixels")
@@ -251,7 +251,7 @@ def test_a_training_begun_now_records_that_its_parts_are_by_ground(tmp_path: Pat
     TrainRun(prepared.settled(again)).begin(prepared, asked.build(), resume=True)
     net = asked.build()
     run.after_epoch(net, state_of(0.5))
-    assert read_card(f"{tmp_path}/run/checkpoint.safetensors").parts == prepared.parts
+    assert read_card(f"{tmp_path}/run/checkpoint.safetensors").parts == prepared.image_parts
     ground = {"groups", "overlaps", "contents", "contested"}
     assert set(run.folder.read_json("split.json")) == {"train", "validation", "holdout"} | ground
 
