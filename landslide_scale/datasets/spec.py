@@ -27,15 +27,16 @@ class DataSpec:
             scored. ``inventory``, of imported ``chips``, parts whole inventories instead of images: neighbours that
             show one event are all learnt from or all scored.
         hold_out: With `split` ``inventory``: names of those that are scored; by default `train.split_seed` draws them.
-        groups: What lies in one part. ``ground``: all that shows one ground, which is every window of a place, chips of
-            which a landslide lies in both, and images that share pixels. ``images``: each image by itself, as it was
-            before; then what is scored may show ground that was learnt from. None is ``ground``; a run begun before
-            goes on by images.
-        block_m: Of ``chips``: those within one square of so many metres lie in one part too.
+        groups: What lies in one part. ``ground``: all that shows one ground, which is every window of a place, images
+            that share pixels, and neighbouring chips with a landslide that lies in both. ``images``: each image by
+            itself, as it was before; then what is scored may show ground that was learnt from. None is ``ground``; a
+            run begun before goes on by images.
+        block_m: Of ``chips``: those in one square of so many metres lie in one part, instead of those with one
+            landslide: for ground so full of landslides that these join everything. What then lies in two parts is said.
         group_column: A column of ``groups.csv`` in `path` (the images are in its column ``name``): images that it says
-            the same of lie in one part too.
-        group_pattern: A regular expression that is found in the name of every image: those lie in one part too of
-            which its first group, or all of it, is the same.
+            the same of lie in one part, instead of chips with one landslide.
+        group_pattern: A regular expression that is found in the name of every image: likewise those of which its first
+            group, or all of it, is the same.
         contested: Of ``bijie`` and ``pairs``: what pixels are that are background in one image and landslide in another
             which shows the same pixels: ``background``, as that image's mask says, or ``ignored``, in training and in
             scores. Masks of Bijie draw one landslide per image.
@@ -124,6 +125,12 @@ class DataSpec:
         later += [key for key in ("block_m", "group_column", "group_pattern") if values[key] is None]
         values["groups"] = self.groups or "ground"
         return {key: value for key, value in values.items() if key not in later}
+
+    @property
+    def own_groups(self) -> str | None:
+        """The key by which the data set says itself what lies together, instead of its landslides."""
+        keys = ("block_m", "group_column", "group_pattern")
+        return next((key for key in keys if getattr(self, key) is not None), None)
 
     def _check_groups(self) -> None:
         if self.contested == "ignored" and self.kind not in {"bijie", "pairs"}:

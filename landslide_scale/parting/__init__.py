@@ -5,9 +5,9 @@ Imports `datasets` and the vocabulary. Begin with `split.py`, how parts are draw
 
 from __future__ import annotations
 
-from landslide_scale.parting.ground import grouped
+from landslide_scale.parting.ground import divided_landslides, grouped
 from landslide_scale.parting.looking import Looked, look
 from landslide_scale.parting.overlaps import Overlap
 from landslide_scale.parting.split import Split, partition, split
 
-__all__ = ["Looked", "Overlap", "Split", "grouped", "look", "partition", "split"]
+__all__ = ["Looked", "Overlap", "Split", "divided_landslides", "grouped", "look", "partition", "split"]

@@ -50,8 +50,9 @@ class _Together:
 def grouped(dataset: Dataset, looked: Looked, data: DataSpec, *, files: Files | None = None) -> dict[str, str]:
     """The ground of each image, by the first name of all that show it.
 
-    One ground are all windows of a place; chips in one square of ``block_m`` metres; two chips with a landslide that
-    lies in both; images that share pixels; and images that the data set says belong together.
+    One ground are all windows of a place, and images that share pixels. Besides, what the data set says: chips in one
+    square of ``block_m`` metres, or images of one named group; where it says nothing, two chips with a landslide that
+    lies in both.
 
     Args:
         dataset: The images.
@@ -68,7 +69,7 @@ def grouped(dataset: Dataset, looked: Looked, data: DataSpec, *, files: Files | 
     if data.groups != "images":
         for overlap in looked.overlaps:
             together.join(overlap.first, overlap.second)
-        for one, other in _one_landslide(looked.rims):
+        for one, other in one_landslide(looked.rims) if data.own_groups is None else ():
             together.join(one, other)
         for name in dataset.names:
             if (place := block_of(name)) is not None:
@@ -80,6 +81,20 @@ def grouped(dataset: Dataset, looked: Looked, data: DataSpec, *, files: Files | 
                 together.join(name, ("column", group))
     first: dict[Hashable, str] = {}
     return {name: first.setdefault(together.first(name), name) for name in sorted(dataset.names)}
+
+
+def divided_landslides(looked: Looked, parts: Mapping[str, str]) -> int:
+    """How many pairs of neighbours with a landslide that lies in both are in different parts.
+
+    Args:
+        looked: The images.
+        parts: The part of each.
+    """
+    of_block: dict[Block, set[str]] = {}
+    for name, part in parts.items():
+        if (block := block_of(name)) is not None:
+            of_block.setdefault(block, set()).add(part)
+    return sum(len(of_block[one] | of_block[other]) > 1 for one, other in one_landslide(looked.rims))
 
 
 def _said(name: str, data: DataSpec, looked: Looked) -> Iterator[Hashable]:
@@ -129,7 +144,7 @@ def _column(dataset: Dataset, column: str, files: Files) -> dict[str, str]:
     return {name: groups[name] for name in dataset.names}
 
 
-def _one_landslide(rims: Mapping[Block, Rim]) -> Iterator[tuple[Block, Block]]:
+def one_landslide(rims: Mapping[Block, Rim]) -> Iterator[tuple[Block, Block]]:
     """Neighbours on a lattice with a landslide that lies in both: its pixels touch across their sides or corners.
 
     Where one side is not observed it is taken to go on, if that chip shows a landslide at all.

@@ -133,8 +133,8 @@ def _check_groups(
         f"{len(positive)} places with landslides, for all that {showing} of {len(found)} images show one: the others "
         "show the same ground or the same landslide as these",
         expected=expected,
-        cure="Label ground elsewhere too, or name what belongs together by dataset.group_column or "
-        "dataset.group_pattern; with dataset.groups: images the same ground is learnt from and scored.",
+        cure="Label ground elsewhere too, or say what lies together by dataset.block_m (group_column, group_pattern), "
+        "which divides landslides; with dataset.groups: images the same ground is learnt from and scored.",
     )
 
 

@@ -105,6 +105,8 @@ def _ground_lines(prepared: Prepared) -> list[str]:
             f"images of {prepared.divided} places lie in several parts: what is scored there was learnt from or "
             "chosen by"
         )
+    if prepared.divided_landslides:
+        lines.append(f"of {prepared.divided_landslides} pairs of neighbouring chips a landslide lies in two parts")
     return lines
 
 

@@ -21,7 +21,7 @@ from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.checkpoint import BaseWeights
-from landslide_scale.parting import Looked, Split, grouped, look, partition
+from landslide_scale.parting import Looked, Split, divided_landslides, grouped, look, partition
 from landslide_scale.parting.contested import without_contested
 from landslide_scale.parting.learned import parts_of
 from landslide_scale.redaction import redacted
@@ -159,6 +159,12 @@ class Prepared:
     groups: Mapping[str, str]
 
     @property
+    def divided_landslides(self) -> int:
+        """How many pairs of neighbouring chips with one landslide are in different parts."""
+        parts = {name: part for part, names in vars(self.split).items() for name in names}
+        return divided_landslides(self.looked, parts)
+
+    @property
     def found(self) -> Mapping[str, Found]:
         """What opening each showed."""
         return self.looked.found
@@ -197,7 +203,7 @@ class Prepared:
     @property
     def divided(self) -> int:
         """How many grounds there are in more than one part: none where parts are drawn by ground."""
-        parts = asdict(self.split).values()
+        parts = vars(self.split).values()
         return sum(len({self.groups[name] for name in part}) for part in parts) - len(set(self.groups.values()))
 
     def settled(self, job: FinetuneJob) -> FinetuneJob:

@@ -13,7 +13,7 @@ from PIL import Image
 from landslide_scale.datasets import Dataset, open_dataset
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
-from landslide_scale.parting import grouped, look, partition
+from landslide_scale.parting import divided_landslides, grouped, look, partition
 from landslide_scale.parting.looking import Looked, content_of
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 
@@ -111,6 +111,21 @@ def test_chips_of_one_square_lie_together(tmp_path: Path):
     assert len(set(found.values())) == 8
     assert len({found[at(row, col)] for row in (-2, -1) for col in (2, 3)}) == 1
     assert found[at(-1, 0)] != found[at(0, 0)]
+
+
+def test_squares_instead_of_landslides_where_these_join_everything(tmp_path: Path):
+    """All chips are landslide from side to side: only squares part them, and what that divides is counted."""
+    everywhere = label((slice(None), slice(None)))
+    data = chips(tmp_path, {at(row, col): everywhere for row in range(4) for col in range(4)})
+    assert len(set(groups(data).values())) == 1
+    squares = replace(data, block_m=320.0)
+    found = groups(squares)
+    assert len(set(found.values())) == 4
+    _, looked = seen(squares)
+    halves = {name: "train" if name.endswith(("c0", "c1")) else "holdout" for name in found}
+    # Four neighbours side by side over the middle, and six corner to corner.
+    assert divided_landslides(looked, halves) == 10
+    assert divided_landslides(looked, dict.fromkeys(found, "train")) == 0
 
 
 def pairs(folder: Path, count: int = 8) -> DataSpec:
