@@ -80,7 +80,7 @@ _SCORES: Mapping[tuple[str, str], Callable[[NDArray[np.float64]], NDArray[np.flo
 }
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=2)
 def _draws(places: int) -> NDArray[np.int64]:
     """(DRAWS, places): how often each place is in each draw with replacement, from a fixed seed."""
     rng = np.random.default_rng(0)
@@ -138,7 +138,11 @@ class ByPlace:
             raise ValueError(f"{len(self.places)} and {len(other.places)} places, of which not all are the same")
         of = _SCORES[of_class, score]
         values = [float(of(one.counts.sum(axis=1)).mean()) if len(one.places) else math.nan for one in (self, other)]
-        drawn = lambda: of(self._drawn).mean(axis=0) - of(other._drawn).mean(axis=0)  # noqa: E731
+
+        def drawn() -> NDArray[np.float64]:
+            found: NDArray[np.float64] = of(self._drawn).mean(axis=0) - of(other._drawn).mean(axis=0)
+            return found
+
         return _estimate(values[0] - values[1], drawn, len(self.places))
 
 

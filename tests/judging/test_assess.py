@@ -203,4 +203,11 @@ def test_the_command_prints_the_whole_images_after_the_pixels(
     assert evaluate(str(path), "noto") == 0
     assert capsys.readouterr().out == said
     assert said.index("macro") < said.index("borders within 1 px")
+    assert said.startswith("2 held-out images, loss ")
+    for told in ("landslide, 95 % over 2 places: not known, of so few", "constant map  P", "every pixel landslide  P"):
+        assert told in said
+    assert evaluate(str(path), checkpoint, every=True) == 0
+    everything = capsys.readouterr().out
+    assert "This is no score of ground that was kept from it" in everything
+    assert "landslide, 95 % over 7 places: " in everything
     assert "no scores by size: the area of a pixel is not known (dataset.resolution)" in said
