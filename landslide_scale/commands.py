@@ -354,7 +354,8 @@ def evaluate(path: str, checkpoint: str | None, *, every: bool = False) -> int:
     say(score_lines(found.confusion))
     say(interval_line(found.places))
     say(rival_lines(found.rivals))
-    say("\n".join(found.notes))
+    for line in found.notes:
+        say(line)
     say(map_lines(found.maps))
     return 0
 
