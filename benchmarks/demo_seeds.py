@@ -37,7 +37,7 @@ from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import parse
 from landslide_scale.training.fitting import fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.places import area_ratio
+from landslide_scale.training.places import PlaceCounts, area_ratio
 from landslide_scale.training.run import CHECKPOINT, TrainRun
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
@@ -81,11 +81,14 @@ def train_here(job: FinetuneJob) -> str:
     """The training without Ray Train; gives its checkpoint."""
     prepared = Prepared.of(job)
     job = prepared.settled(job)
-    net, run, parts = job.build(), TrainRun(job, prepared.trained_on), prepared.parts(job)
+    net, run, parts = job.build(), TrainRun(job, prepared.trained_on, prepared.image_parts), prepared.parts(job)
     run.begin(prepared, net, resume=True)
     state = fit(net, parts, job.train, after_epoch=lambda state: run.after_epoch(net, state), threads=1)
-    judged = score(net, state, parts, job.train, threads=1)
-    run.complete(net, state, judged, area=area_ratio(net, state.best_epoch.calibration, prepared, job, threads=1))
+    calibration = state.best_epoch.calibration
+    counts = PlaceCounts(prepared.held_out(job, prepared.dataset), calibration, torch.device("cpu"))
+    judged = score(net, state, parts, job.train, threads=1, seen=counts)
+    area = area_ratio(net, calibration, prepared, job, threads=1)
+    run.complete(net, state, judged, area=area, places=counts.by_place(prepared.groups))
     return run.folder.at(CHECKPOINT)
 
 

@@ -238,9 +238,13 @@ def finetune(config: ConfigFile, *, resume: Resume = False) -> None:
 def evaluate(
     config: ConfigFile,
     checkpoint: Annotated[str | None, typer.Option(help="Another checkpoint than the run's own.")] = None,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="Score every image, of another place for example, whatever it has seen.")
+    ] = False,
 ) -> None:
-    """Score a checkpoint on the held-out part of its data set."""
-    sys.exit(run_guarded(lambda: _commands().evaluate(config, checkpoint)))
+    """Score a checkpoint on the images that its training kept from it."""
+    sys.exit(run_guarded(lambda: _commands().evaluate(config, checkpoint, every=every)))
 
 
 @app.command()

@@ -31,11 +31,13 @@ from landslide_scale.inspection.chips import chips_status
 from landslide_scale.inspection.coverage import MAPS
 from landslide_scale.inspection.status import lines
 from landslide_scale.inspection.status import status as run_status
+from landslide_scale.judging.assess import Part, evaluate_checkpoint
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.foreseen import foresee as foresee_chips
 from landslide_scale.labels.foreseen import plan_lines as chips_lines
 from landslide_scale.labels.settings import ChipsConfig
+from landslide_scale.metrics import ByPlace
 from landslide_scale.model.checkpoint import identified
 from landslide_scale.paper.foreseen import foresee as foresee_benchmark
 from landslide_scale.paper.foreseen import plan_lines as benchmark_lines
@@ -60,8 +62,10 @@ from landslide_scale.registry.settings import checkpoint_place
 from landslide_scale.reports import (
     CountProgress,
     ScanProgress,
+    interval_line,
     map_lines,
     plan_lines,
+    rival_lines,
     scan_report,
     score_lines,
     verify_report,
@@ -78,7 +82,6 @@ from landslide_scale.storage.files import write_whole
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import Section, keys_of
 from landslide_scale.strictyaml import load as load_file
-from landslide_scale.training.assess import evaluate_checkpoint
 from landslide_scale.training.engine import finetune as run_finetune
 from landslide_scale.training.foreseen import foresee as foresee_training
 from landslide_scale.training.foreseen import plan_lines as training_lines
@@ -329,23 +332,30 @@ def finetune(path: str, *, resume: bool) -> int:
         check_on_every_node(wanted.output.run, key="output.run")
         result = run_finetune(finetune_job(wanted), resume=resume, progress=say)
     scored = {"official": "TestData", "inventory": "the inventories held out"}.get(
-        wanted.dataset.split, f"the held-out {wanted.train.holdout:.0%}"
+        wanted.dataset.split, "the images held out"
     )
     say(f"best epoch {result.best} of {len(result.epochs)}; on {scored}:")
     say(score_lines(result.holdout))
+    if result.places is not None:
+        say(interval_line(ByPlace.of([result.places])))
     say(f"checkpoint: {result.checkpoint}")
     return 0
 
 
-def evaluate(path: str, checkpoint: str | None) -> int:
-    """Score a checkpoint."""
+def evaluate(path: str, checkpoint: str | None, *, every: bool = False) -> int:
+    """Score a checkpoint on what was kept from it, or on every image."""
     wanted = load(FinetuneConfig, path)
     job = finetune_job(wanted)
     place = f"{job.output}/{CHECKPOINT}" if checkpoint is None else _given(checkpoint, checkpoint_place, "--checkpoint")
     base = wanted.base_weights.url if wanted.base_weights else None
-    found = evaluate_checkpoint(located(place).here(), job.data, job.train, base_url=base)
-    say(f"{found.images} held-out images, loss {found.loss:.4f}, threshold {found.card.threshold:.3f}")
+    part: Part = "all" if every else "holdout"
+    found = evaluate_checkpoint(located(place).here(), job.data, job.train, part=part, base_url=base)
+    say("\n".join(found.lines))
     say(score_lines(found.confusion))
+    say(interval_line(found.places))
+    say(rival_lines(found.rivals))
+    for line in found.notes:
+        say(line)
     say(map_lines(found.maps))
     return 0
 

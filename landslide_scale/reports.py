@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from landslide_scale.bands import scene_bands
@@ -13,12 +13,14 @@ from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_line
 from landslide_scale.metrics import (
     LEAST,
+    ByPlace,
     Confusion,
     LeastArea,
     MapScores,
     Matches,
     ObjectMatches,
     Reliability,
+    Scores,
     SizeClass,
 )
 from landslide_scale.redaction import redacted
@@ -181,11 +183,29 @@ def _line(progress: Progress) -> str:
 
 def score_lines(confusion: Confusion) -> str:
     """Precision, recall, F1 and IoU of the landslide class, and the mean of both classes."""
-    rows = (("landslide", confusion.landslide), ("macro", confusion.macro))
     return "\n".join(
-        f"  {name:<9}  P {scores.precision:.4f}  R {scores.recall:.4f}  F1 {scores.f1:.4f}  IoU {scores.iou:.4f}"
-        for name, scores in rows
+        _scores_line(name, scores) for name, scores in (("landslide", confusion.landslide), ("macro", confusion.macro))
     )
+
+
+def _scores_line(name: str, scores: Scores) -> str:
+    return f"  {name:<9}  P {scores.precision:.4f}  R {scores.recall:.4f}  F1 {scores.f1:.4f}  IoU {scores.iou:.4f}"
+
+
+def interval_line(found: ByPlace, of_class: str = "landslide") -> str:
+    """How far the scores of a class hang on the places that were scored."""
+    places = counted(len(found.places), "place")
+    scores = [(short, found.score(of_class, score)) for score, short in _SHORT.items()]
+    known = ", ".join(f"{short} {one.low:.3f} to {one.high:.3f}" for short, one in scores if not math.isnan(one.low))
+    return f"  {of_class}, 95 % over {places}: {known or 'not known, of so few'}"
+
+
+_SHORT = {"precision": "P", "recall": "R", "f1": "F1", "iou": "IoU"}
+
+
+def rival_lines(rivals: Mapping[str, Confusion]) -> str:
+    """What maps score that look at no image."""
+    return "\n".join(_scores_line(name, found.landslide) for name, found in rivals.items())
 
 
 def map_lines(maps: MapScores) -> str:

@@ -227,6 +227,24 @@ class InputSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageParts:
+    """Which images a network has seen, and for what: hashes of their pixels, as they are stored.
+
+    Attributes:
+        train: Of those that it learnt from.
+        validation: Of those that it was chosen and calibrated by.
+        holdout: Of those that were kept from it, to score it.
+        ground: Where chips of the first two lie: lattice, and in its metres south, east and side of each. None of
+            images that lie on no lattice.
+    """
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    holdout: tuple[str, ...]
+    ground: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageFacts:
     """What is known of the images that a network learns from, or is shown; None where nobody says.
 

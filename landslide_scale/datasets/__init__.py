@@ -16,7 +16,6 @@ from landslide_scale.datasets.landslide4sense import open_landslide4sense, open_
 from landslide_scale.datasets.pairs import open_pairs
 from landslide_scale.datasets.patches import EvaluationPatches, Patches, TrainingPatches
 from landslide_scale.datasets.sample import Dataset, Found, Sample, inspect
-from landslide_scale.datasets.split import Split, partition, split
 from landslide_scale.datasets.statistics import measured, measured_terrain
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.label_values import IGNORE
@@ -35,15 +34,12 @@ __all__ = [
     "Patches",
     "RemoteFiles",
     "Sample",
-    "Split",
     "TrainingPatches",
     "files_at",
     "inspect",
     "measured",
     "measured_terrain",
     "open_dataset",
-    "partition",
-    "split",
 ]
 
 

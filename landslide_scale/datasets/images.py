@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image
 
 from landslide_scale.datasets import multiband, pictures
+from landslide_scale.datasets.elsewhere import Elsewhere, shared
 from landslide_scale.datasets.headers import is_tiff
 from landslide_scale.datasets.sample import Sample
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.label_values import IGNORE
+from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.spec import REFLECTANCE, ImageFacts
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class ImagePairs:
         resolution: Metres per pixel as stored, or None where nobody knows.
         resize: Side all are resized to, or None.
         fair_share: Whether they are a fair sample of some ground; None where nobody knows.
+        elsewhere: By name, other images of the same pixels: what is background in the one and landslide in one of
+            these is ignored.
     """
 
     files: Files
@@ -121,6 +124,7 @@ class ImagePairs:
     resolution: float | None = None
     resize: int | None = None
     fair_share: bool | None = None
+    elsewhere: Mapping[str, tuple[Elsewhere, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = [band for band in self.bands if band not in self._stored]
@@ -155,55 +159,78 @@ class ImagePairs:
     def read(self, name: str) -> Sample:
         """Open one image and its mask; what the image's file declares as no data is NaN."""
         pair = self.pairs[name]
-        image, (height, width) = self._image(pair.image)
+        image, stored = self._image(pair.image)
+        height, width = stored.shape[1:]
         label = self._label(pair, (width, height))
-        if self.resize is not None:
-            label = np.asarray(Image.fromarray(label).resize((self.resize, self.resize), Image.Resampling.NEAREST))
+        for place in self.elsewhere.get(name, ()):
+            self._ignore_landslides(label, place)
+        if self.resize is None:
+            return Sample(image=image, label=label, pixel_m2=self._pixel_m2)
+        small = np.asarray(Image.fromarray(label).resize((self.resize, self.resize), Image.Resampling.NEAREST))
         # A resized image shows the same ground, so its pixels are larger or smaller, and every image's differently.
-        pixel_m2 = None if self.resolution is None else self.resolution**2 * height * width / label.size
-        return Sample(image=image, label=label, pixel_m2=pixel_m2)
+        pixel_m2 = None if self._pixel_m2 is None else self._pixel_m2 * label.size / small.size
+        before = Sample(image=stored, label=label, pixel_m2=self._pixel_m2)
+        return Sample(image=image, label=small, pixel_m2=pixel_m2, stored=before)
 
-    def _image(self, path: str) -> tuple[NDArray[np.float32], tuple[int, int]]:
-        """The chosen bands of an image, resized, and its height and width before that."""
+    @property
+    def _pixel_m2(self) -> float | None:
+        return None if self.resolution is None else self.resolution**2
+
+    def _image(self, path: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The chosen bands of an image, resized, and before that."""
         self._check_beside(path, _MASK_BESIDE, _FACTS_BESIDE)
         where, content = self.files.where(path), self.files.read(path)
         chosen = tuple(self._stored.index(band) for band in self.bands)
         if self.channels is None:
             return self._picture(content, chosen, where)
         if not is_tiff(content):
-            image, size = self._picture(content, chosen, where)
-            return self.channels.scaled(image, where), size
+            image, stored = self._picture(content, chosen, where)
+            if self.resize is None:
+                image = stored = self.channels.scaled(stored, where)
+                return image, stored
+            return self.channels.scaled(image, where), self.channels.scaled(stored, where)
         image = self.channels.scaled(multiband.stored_bands(content, len(self._stored), chosen, where), where)
-        size = image.shape[1], image.shape[2]
-        return (image if self.resize is None else multiband.resized(image, self.resize)), size
+        return (image if self.resize is None else multiband.resized(image, self.resize)), image
 
     def _picture(
         self, content: bytes, chosen: tuple[int, ...], where: str
-    ) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         picture = pictures.decoded(content, _PICTURES.get(len(self._stored), _NO_PICTURE), where)
         image = pictures.values(picture)[list(chosen)]
-        size = image.shape[1], image.shape[2]
         if self.resize is None:
-            return image, size
+            return image, image
         if np.isnan(image).any():
-            return multiband.resized(image, self.resize), size
-        return pictures.values(pictures.resized(picture, self.resize))[list(chosen)], size
+            return multiband.resized(image, self.resize), image
+        return pictures.values(pictures.resized(picture, self.resize))[list(chosen)], image
 
     def _label(self, pair: Pair, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Of a mask's values alone: what its file takes for no data, the configuration says."""
         width, height = size
         if pair.mask is None:
             return np.zeros((height, width), np.uint8)
-        where = self.files.where(pair.mask)
-        self._check_beside(pair.mask, _MASK_BESIDE)
-        mask = pictures.decoded(self.files.read(pair.mask), _MASK, where).image
-        if mask.size != size:
+        label = self._mask(pair.mask)
+        if label.shape != (height, width):
             raise InvalidDatasetError(
-                f"the mask is {mask.width} x {mask.height} px",
+                f"the mask is {label.shape[1]} x {label.shape[0]} px",
                 expected=f"{width} x {height} px, the size of its image {pair.image}",
-                file=where,
+                file=self.files.where(pair.mask),
             )
+        return label
+
+    def _mask(self, path: str) -> NDArray[np.uint8]:
+        where = self.files.where(path)
+        self._check_beside(path, _MASK_BESIDE)
+        mask = pictures.decoded(self.files.read(path), _MASK, where).image
         return self._mapped(np.asarray(mask).astype(np.int64), where)
+
+    def _ignore_landslides(self, label: NDArray[np.uint8], place: Elsewhere) -> None:
+        """Ignore of a label, in place, the background that another image calls landslide."""
+        path = self.pairs[place.name].mask
+        if path is None:
+            return
+        other = self._mask(path)
+        there, here = shared(other.shape, label.shape, place.rows, place.cols)
+        label[here][(label[here] == 0) & (other[there] == LANDSLIDE)] = IGNORE
 
     def _check_beside(self, path: str, *endings: str) -> None:
         """Refuse no data that is declared in another file, as GDAL does it where the image cannot hold it."""

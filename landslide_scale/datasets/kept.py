@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Kept:
         """One image and its label, not to be written to; errors as the data set's."""
         found = self._samples.get(name)
         if found is None:
-            found = self._dataset.read(name)
+            found = replace(self._dataset.read(name), stored=None)
             self._keep(name, found)
         return found
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from landslide_scale.datasets.sample import Sample
-from landslide_scale.label_values import IGNORE, LANDSLIDE
+from landslide_scale.label_values import IGNORE, LANDSLIDE, counting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,8 +78,7 @@ def cut(sample: Sample, y: int, x: int, patch: int) -> Sample:
     after = ((0, patch - label.shape[0]), (0, patch - label.shape[1]))
     image = np.pad(image, ((0, 0), *after), constant_values=np.nan)
     label = np.pad(label, after, constant_values=IGNORE)
-    label[np.isnan(image).any(0)] = IGNORE
-    return Sample(image=image, label=label)
+    return Sample(image=image, label=counting(label, image))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +167,7 @@ class TrainingPatches:
         rng = np.random.default_rng((self.seed, epoch, 1, index))
         sample = self.dataset.read(self.items[index])
         place = _focused if rng.random() < self.focus else _anywhere
-        y, x = place(sample.label, self.patch, rng)
+        y, x = place(sample.truth, self.patch, rng)
         square = cut(sample, y, x, self.patch)
         return augment(square, rng, white=self.white, recolour=self.recolour, terrain=self.terrain)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.label_values import IGNORE
+from landslide_scale.label_values import IGNORE, counting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class Sample:
         label: uint8 (H, W); 0 background, 1 landslide, 255 ignored.
         pixel_m2: Area of a pixel in m2, after any resizing; None where nobody knows.
         inventory: Name of the mapping that the label is from; None where nobody says.
+        stored: The same at the size in which it is stored, where it was resized.
 
     Whoever changes one changes a copy: data sets may give the same arrays again.
     """
@@ -38,6 +39,17 @@ class Sample:
     label: NDArray[np.uint8]
     pixel_m2: float | None = None
     inventory: str | None = None
+    stored: Sample | None = None
+
+    @property
+    def truth(self) -> NDArray[np.uint8]:
+        """The label of the pixels that count, (H, W); 255 on all others."""
+        return counting(self.label, self.image)
+
+    @property
+    def as_stored(self) -> Sample:
+        """It before any resizing."""
+        return self.stored or self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +58,8 @@ class Found:
 
     Attributes:
         height, width: In pixels, after any resizing.
-        landslide: Pixels labelled landslide.
-        counted: Pixels not ignored.
+        landslide: Pixels labelled landslide that count.
+        counted: Pixels that count, as :func:`landslide_scale.label_values.counting` has it.
         pixel_m2: Area of a pixel in m2; None where nobody knows.
         inventory: Name of the mapping that its label is from; None where nobody says.
     """
@@ -92,8 +104,15 @@ class Dataset(Protocol):
         ...
 
 
-def inspect(dataset: Dataset, *, threads: int = 4) -> Mapping[str, Found]:
+def inspect(
+    dataset: Dataset, *, threads: int = 4, each: Callable[[str, Sample], None] = lambda _name, _sample: None
+) -> Mapping[str, Found]:
     """Open every image and mask once, so that nothing is found to be broken hours into a training.
+
+    Args:
+        dataset: The images.
+        threads: That open them.
+        each: Given every image as it is open, from those threads.
 
     Raises:
         InvalidDatasetError: Naming the first file, in order of names, that cannot be used.
@@ -101,8 +120,10 @@ def inspect(dataset: Dataset, *, threads: int = 4) -> Mapping[str, Found]:
 
     def look(name: str) -> Found:
         sample = dataset.read(name)
+        each(name, sample)
         height, width = sample.label.shape
-        landslide, ignored = (int((sample.label == value).sum()) for value in (1, IGNORE))
+        truth = sample.truth
+        landslide, ignored = (int((truth == value).sum()) for value in (1, IGNORE))
         counted = height * width - ignored
         return Found(
             height=height,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -26,6 +27,19 @@ class DataSpec:
             scored. ``inventory``, of imported ``chips``, parts whole inventories instead of images: neighbours that
             show one event are all learnt from or all scored.
         hold_out: With `split` ``inventory``: names of those that are scored; by default `train.split_seed` draws them.
+        groups: What lies in one part. ``ground``: all that shows one ground, which is every window of a place, images
+            that share pixels, and neighbouring chips with a landslide that lies in both. ``images``: each image by
+            itself, as it was before; then what is scored may show ground that was learnt from. None is ``ground``; a
+            run begun before goes on by images.
+        block_m: Of ``chips``: those in one square of so many metres lie in one part, instead of those with one
+            landslide: for ground so full of landslides that these join everything. What then lies in two parts is said.
+        group_column: A column of ``groups.csv`` in `path` (the images are in its column ``name``): images that it says
+            the same of lie in one part, instead of chips with one landslide.
+        group_pattern: A regular expression that is found in the name of every image: likewise those of which its first
+            group, or all of it, is the same.
+        contested: Of ``bijie`` and ``pairs``: what pixels are that are background in one image and landslide in another
+            which shows the same pixels: ``background``, as that image's mask says, or ``ignored``, in training and in
+            scores. Masks of Bijie draw one landslide per image.
         resolution: Metres per pixel of ``pairs``, for scores by landslide size; other kinds know their own.
         resize: Side in pixels every image of ``bijie`` or ``pairs`` is resized to: images antialiased, masks by
             nearest. None keeps their sizes.
@@ -43,6 +57,11 @@ class DataSpec:
     path: str
     split: Literal["seeded", "official", "inventory"] = "seeded"
     hold_out: tuple[str, ...] = ()
+    groups: Literal["ground", "images"] | None = None
+    block_m: float | None = None
+    group_column: str | None = None
+    group_pattern: str | None = None
+    contested: Literal["background", "ignored"] = "background"
     resolution: float | None = None
     resize: int | None = None
     non_landslide: bool = False
@@ -91,6 +110,7 @@ class DataSpec:
                 expected="metres per pixel, above 0, for pairs",
                 key="dataset.resolution",
             )
+        self._check_groups()
         self._check_channels()
         self._check_mask_values()
 
@@ -100,7 +120,42 @@ class DataSpec:
         values = asdict(self)
         later = [*(("channels", "radiometry", "scale", "offset") if self.channels is None else ())]
         later += [] if self.hold_out else ["hold_out"]
+        later += ["groups"] if self.groups == "images" else []
+        later += ["contested"] if self.contested == "background" else []
+        later += [key for key in ("block_m", "group_column", "group_pattern") if values[key] is None]
+        values["groups"] = self.groups or "ground"
         return {key: value for key, value in values.items() if key not in later}
+
+    @property
+    def own_groups(self) -> str | None:
+        """The key by which the data set says itself what lies together, instead of its landslides."""
+        keys = ("block_m", "group_column", "group_pattern")
+        return next((key for key in keys if getattr(self, key) is not None), None)
+
+    def _check_groups(self) -> None:
+        if self.contested == "ignored" and self.kind not in {"bijie", "pairs"}:
+            raise InvalidConfigError(
+                f"contested ignored for {self.kind}", expected="bijie or pairs", key="dataset.contested"
+            )
+        told = {key: getattr(self, key) for key in ("block_m", "group_column", "group_pattern")}
+        for key, value in told.items():
+            if value is not None and (self.groups == "images" or self.split != "seeded"):
+                raise InvalidConfigError(
+                    f"{value} with groups {self.groups} and split {self.split}",
+                    expected="groups: ground and split: seeded, which heed it",
+                    key=f"dataset.{key}",
+                )
+        if self.block_m is not None and not (self.kind == "chips" and 0 < self.block_m < math.inf):
+            raise InvalidConfigError(
+                f"{self.block_m} for {self.kind}", expected="metres, above 0, for chips", key="dataset.block_m"
+            )
+        if self.group_pattern is not None:
+            try:
+                re.compile(self.group_pattern)
+            except re.error as error:
+                raise InvalidConfigError(
+                    f"{self.group_pattern!r} ({error})", expected="a regular expression", key="dataset.group_pattern"
+                ) from None
 
     def _check_channels(self) -> None:
         units = {"radiometry": self.radiometry, "scale": self.scale}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def measured(dataset: Dataset, names: Sequence[str], inputs: InputSpec, *, threads: int = 4) -> InputSpec:
-    """Replace the mean and deviation of each band by those of the pixels that are not ignored.
+    """Replace the mean and deviation of each band by those of the pixels that count.
 
     Taken over all pixels of all images together, on values clamped and scaled as `inputs` says, in float64 and in the
     order of `names`, so that every machine finds the same.
@@ -70,7 +70,7 @@ def measured_terrain(dataset: Dataset, names: Sequence[str], inputs: InputSpec) 
 
 def _sums(sample: Sample, inputs: InputSpec) -> NDArray[np.float64]:
     """(3, C): count of pixels, sum and sum of squares of their scaled values."""
-    counted = (sample.label != IGNORE) & ~np.isnan(sample.image).any(axis=0)
+    counted = sample.truth != IGNORE
     low, high, gain = (np.reshape(limit, (-1, 1)) for limit in inputs.limits())
     values = np.clip(sample.image[:, counted].astype(np.float64), low, high) * gain
     return np.stack((np.full(len(values), values.shape[1]), values.sum(axis=1), (values**2).sum(axis=1)))

@@ -77,7 +77,8 @@ class _Set(Foreseen):
             "region": {"around_labels"},  # which is in its ground
         }
         content: dict[str, Any] = redacted_values(self.config.model_dump(mode="json", exclude=places))
-        return content | {"region_sha256": self.survey.request.ground_sha256} | self.labelled.settings
+        bare = {"labels_bare": list(self.bare)} if self.bare else {}
+        return content | {"region_sha256": self.survey.request.ground_sha256} | self.labelled.settings | bare
 
     @property
     def task(self) -> Task:
@@ -93,6 +94,7 @@ class _Set(Foreseen):
             lattices=tuple(plan.extents),
             interpolation=(self.config.dem or DemConfig()).interpolation,
             ignore_ring_m=self.config.labels.ignore_ring_m,
+            bare=self.bare,
         )
 
 
@@ -243,8 +245,8 @@ def _completed(made: _Set, records: Mapping[str, Record]) -> ChipsSummary:
         composite=config.composite,
         dem=config.dem,
         tiles=[tile.id for tile in plan.dem],
-        labels=made.labelled.said(counted(of_plan, "ignored_pixels")),
-        fair_share=made.labelled.fair_share,
+        labels=made.labelled.said(counted(of_plan, "ignored_pixels")) | made.dated,
+        fair_share=made.labelled.fair_share and not made.bare,
     )
     made.directory.write_json(INDEX, content)
     summary = ChipsSummary(

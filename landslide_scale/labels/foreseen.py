@@ -37,6 +37,17 @@ class Foreseen:
     labelled: LabelledGround
 
     @property
+    def bare(self) -> tuple[int, ...]:
+        """Numbers of the windows that end before the landslides are there: their chips show none."""
+        return self.config.labels.bare(self.config.windows)
+
+    @property
+    def dated(self) -> dict[str, str]:
+        """What the index says of when the landslides were there."""
+        window = self.config.labels.window
+        return {} if window is None else {"window": window.instants}
+
+    @property
     def notices(self) -> list[str]:
         """What it consists of and is done without, and what may not be meant so."""
         plan, labelled, region = self.survey.plan, self.labelled, self.config.region
@@ -46,6 +57,12 @@ class Foreseen:
         ]
         if region.around_labels is not None:
             lines.append("the region is what lies around the labels: landslides are more frequent in it than elsewhere")
+        if len(plan.windows) > 1 and self.config.labels.window is None:
+            lines.append(
+                f"the landslides are taken to be there in all {len(plan.windows)} windows: labels.window says when "
+                "they were"
+            )
+        lines += [f"{plan.windows[layer].days}: before the landslides, all background" for layer in self.bare]
         return [
             *lines,
             *(f"not used: scene {scene.id}: {scene.quarantine}" for scene in plan.quarantined),
@@ -84,15 +101,16 @@ def chips_plan(config: ChipsConfig) -> Plan:
 def plan_lines(found: Foreseen) -> list[str]:
     """What making the chips would do, window by window."""
     plan = found.survey.plan
-    return [*found.notices, *(_window_line(plan, layer, found.labelled) for layer in range(len(plan.windows)))]
+    layers = range(len(plan.windows))
+    return [*found.notices, *(_window_line(plan, layer, found.labelled, found.bare) for layer in layers)]
 
 
-def _window_line(plan: Plan, layer: int, labelled: LabelledGround) -> str:
+def _window_line(plan: Plan, layer: int, labelled: LabelledGround, bare: Sequence[int]) -> str:
     window, units = plan.windows[layer], [unit for unit in plan.units if unit.layer == layer]
     scenes = {scene.id for unit in units for scene in unit.scenes}
     outlines = [unit.lattice.zone.clip(unit.lattice.outline(unit.box)) for unit in units]
     labels = shapely.intersection(labelled.landslides, labelled.ground)
-    meeting = shapely.intersects(labels, outlines).sum()
+    meeting = 0 if layer in bare else shapely.intersects(labels, outlines).sum()
     without = sum(not unit.scenes for unit in units)
     bare = f", {without} without a scene" if without else ""
     return f"{window.days}: {len(scenes)} scenes, {len(units)} chips{bare}, {meeting} of them with landslides"

@@ -61,6 +61,7 @@ class Task:
         lattices: Those that chips lie on.
         interpolation: Of elevations, where there are any.
         ignore_ring_m: Pixels within so many metres of a landslide, but in none, are ignored.
+        bare: Layers of before the landslides, which show none.
     """
 
     directory: RunDirectory
@@ -72,6 +73,7 @@ class Task:
     lattices: tuple[Lattice, ...]
     interpolation: Interpolation = "cubic"
     ignore_ring_m: float = 0.0
+    bare: tuple[int, ...] = ()
 
     @cached_property
     def ground(self) -> BaseGeometry:
@@ -223,6 +225,9 @@ def changed(records: Mapping[str, Record], sizes: Mapping[str, int]) -> list[Rec
 
 def _landslides(unit: WorkUnit, task: Task) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Pixels (H, W) whose centre lies in a label, and those whose centre lies in none but within the ring of one."""
+    if unit.layer in task.bare:
+        nothing = np.zeros(unit.box.shape, np.bool_)
+        return nothing, nothing
     outline = unit.lattice.outline(unit.box)
     if not task.ignore_ring_m:
         landslides = burn(_moved(unit, task, shapely.buffer(outline, 1e-3)), unit.lattice, unit.box)

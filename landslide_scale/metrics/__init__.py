@@ -11,6 +11,7 @@ from landslide_scale.metrics.areas import AreaRatio, area_line, assumption
 from landslide_scale.metrics.boundary import boundary, match_boundaries, match_pixels
 from landslide_scale.metrics.components import Components
 from landslide_scale.metrics.confusion import Confusion, Scores
+from landslide_scale.metrics.intervals import Bounds, ByPlace, Estimate, HeldOut
 from landslide_scale.metrics.least import LeastArea, by_least_area
 from landslide_scale.metrics.logistic import fit_logistic
 from landslide_scale.metrics.logits import LogitHistogram
@@ -24,8 +25,12 @@ from landslide_scale.metrics.sizes import SizeClass, by_size
 __all__ = [
     "LEAST",
     "AreaRatio",
+    "Bounds",
+    "ByPlace",
     "Components",
     "Confusion",
+    "Estimate",
+    "HeldOut",
     "LabelledMap",
     "LeastArea",
     "LogitHistogram",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from landslide_scale.label_values import IGNORE
+from landslide_scale.label_values import counting
 from landslide_scale.metrics.boundary import match_boundaries, match_pixels
 from landslide_scale.metrics.components import Components
 from landslide_scale.metrics.confusion import Confusion
@@ -79,7 +79,7 @@ class MapScores:
     @classmethod
     def of(cls, image: LabelledMap, *, threshold: float, tolerance: float = 1.0) -> MapScores:
         """Score one image."""
-        label = np.where(np.isnan(image.probability), np.uint8(IGNORE), image.label)
+        label = counting(image.label, image.probability[None])
         predicted = image.probability >= threshold
         components = Components.of(predicted, label)
         return cls(

@@ -18,12 +18,12 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
-from landslide_scale.metrics import AreaRatio
+from landslide_scale.metrics import AreaRatio, HeldOut
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.core.tensors import state_sha256
 from landslide_scale.model.values import value_from_json
 from landslide_scale.redaction import redacted
-from landslide_scale.spec import ImageFacts, InputSpec, ModelSpec
+from landslide_scale.spec import ImageFacts, ImageParts, InputSpec, ModelSpec
 from landslide_scale.storage.files import read_range, write_whole
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class ModelCard:
         prevalence: Share of landslide, 0 to 1, among the validation pixels they were fitted to; None where not known.
         area: True over expected landslide area on the validation images; None where not known.
         trained_on: What the images were that it learnt from and was validated on.
+        parts: Which images it learnt from, was chosen by, and was scored on; None where not known.
+        held_out: How it did on the images that were kept from it; None where not known.
         base: The weights under the trained tensors, or those they began as.
         provenance: Anything worth knowing of the training, as text by name.
     """
@@ -91,6 +93,8 @@ class ModelCard:
     prevalence: float | None = None
     area: AreaRatio | None = None
     trained_on: ImageFacts = field(default_factory=ImageFacts)
+    parts: ImageParts | None = None
+    held_out: HeldOut | None = None
     base: BaseWeights
     provenance: dict[str, str] = field(default_factory=dict)
 
@@ -132,7 +136,8 @@ def save(url: str, net: Network, card: ModelCard) -> str:
 
 def _said(card: ModelCard) -> dict[str, Any]:
     """The card as JSON; without what is not known of its images, as cards were before there was room for it."""
-    unknown = {"area": card.area is None, "trained_on": card.trained_on == ImageFacts()}
+    unknown = {"area": card.area is None, "trained_on": card.trained_on == ImageFacts(), "parts": card.parts is None}
+    unknown["held_out"] = card.held_out is None
     said = asdict(card) | {"trained_on": card.trained_on.known}
     return {key: value for key, value in said.items() if not unknown.get(key, False)}
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.paper.published import SIZES
-from landslide_scale.paper.tables import Table
+from landslide_scale.paper.sheets import Table
 
 _HIT, _FALSE, _MISSED = (0.95, 0.95, 0.95), (0.90, 0.35, 0.05), (0.20, 0.45, 0.95)
 _IGNORED = (0.45, 0.45, 0.45)
@@ -88,11 +88,11 @@ def sizes_figure(table: Table) -> bytes:
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axis = figure.subplots()
     for record in table.records():
-        trainable, mean, deviation = (record[key] for key in ("trainable M", "mF1 %", "mF1 % deviation"))
-        spread = float(str(deviation)) if deviation is not None else 0.0
-        if mean is not None:
-            point = float(str(trainable)), float(str(mean))
-            axis.errorbar(*point, yerr=spread, fmt="o", capsize=3, label=str(record["Model"]))
+        trainable, *scores = (record[key] for key in ("trainable M", "mF1 %", "mF1 % least seed", "mF1 % most seed"))
+        if trainable is not None and None not in scores:
+            mean, least, most = (float(str(score)) for score in scores)
+            bars = [[mean - least], [most - mean]]
+            axis.errorbar(float(str(trainable)), mean, yerr=bars, fmt="o", capsize=3, label=str(record["Model"]))
     for name, printed in SIZES.items():
         point = printed.trainable, printed.mf1
         axis.plot(*point, "x", color=_PRINTED)
@@ -100,7 +100,7 @@ def sizes_figure(table: Table) -> bytes:
     axis.set(xscale="log", xlim=(2, 200), xlabel="trainable parameters (millions)", ylabel="mean macro F1 (%)")
     axis.set_xticks(_MILLIONS, [str(tick) for tick in _MILLIONS])
     axis.minorticks_off()
-    axis.set_title("Figure 4. circles: this run, bars one deviation; crosses: the paper's figures", fontsize=9)
+    axis.set_title("Figure 4. circles: this run, bars its seeds; crosses: the paper's figures", fontsize=9)
     axis.grid(visible=True, alpha=0.3)
     if axis.get_legend_handles_labels()[0]:
         figure.legend(

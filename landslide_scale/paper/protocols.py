@@ -6,11 +6,11 @@ What each judges is said in :data:`landslide_scale.paper.tables.PROTOCOLS`, belo
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,20 +20,26 @@ from numpy.typing import NDArray
 from landslide_scale.datasets import Dataset, EvaluationPatches, Kept, Sample, inspect, open_dataset
 from landslide_scale.datasets.patches import cut, windows
 from landslide_scale.datasets.spec import DataSpec
+from landslide_scale.judging.rivals import Rival, rivals
 from landslide_scale.label_values import LANDSLIDE
-from landslide_scale.metrics import LabelledMap, MapScores
+from landslide_scale.metrics import Confusion, LabelledMap, MapScores
 from landslide_scale.model.checkpoint import ModelCard, restore
 from landslide_scale.model.core.precision import Precision, autocast
 from landslide_scale.paper.figures import shown
-from landslide_scale.paper.tables import PAPER
-from landslide_scale.paper.trials import Judged
+from landslide_scale.paper.tables import AGREED, PAPER, PROTOCOLS, STRICT, STRICT_ALL
+from landslide_scale.paper.trials import Judged, Judgement
+from landslide_scale.parting import Overlap
+from landslide_scale.parting.contested import Contested, without_contested
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, evaluate
 from landslide_scale.training.job import FinetuneJob
-from landslide_scale.training.run import CHECKPOINT
+from landslide_scale.training.places import PlaceCounts
+from landslide_scale.training.run import CHECKPOINT, SPLIT, read_parts
 
 EXAMPLES = "examples.npz"
 _NON_LANDSLIDE = "non-landslide/"
+_OWN = "own"
+"""Of the network, beside the names of its rivals."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,15 +83,64 @@ class _Network:
         return found
 
 
-def judge(job: FinetuneJob, examples: int) -> dict[str, Judged]:
+@dataclass(frozen=True, kw_only=True)
+class _Ground:
+    """What the training found of its images.
+
+    Attributes:
+        groups: The ground of those that share one with others.
+        overlaps: Images that share pixels.
+        contested: What their labels contradict each other on; None where the training did not look.
+    """
+
+    groups: Mapping[str, str]
+    overlaps: tuple[Overlap, ...]
+    contested: Contested | None
+
+    @classmethod
+    def read(cls, folder: RunDirectory) -> _Ground:
+        """As its folder keeps it."""
+        known = folder.read_json(SPLIT)
+        return cls(
+            groups={name: names[0] for names in known.get("groups", []) for name in names},
+            overlaps=tuple(Overlap(**one) for one in known.get("overlaps", [])),
+            contested=Contested(**known["contested"]) if "contested" in known else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Bench:
+    """All that one training is judged with.
+
+    Attributes:
+        network: Its network.
+        data: Its data set's settings.
+        seen: The images as it was shown them.
+        ground: What lies together among them.
+        against: Maps that look at no image.
+    """
+
+    network: _Network
+    data: DataSpec
+    seen: Dataset
+    ground: _Ground
+    against: Mapping[str, Rival]
+
+    def opened(self, **changes: Any) -> Dataset:  # noqa: ANN401 of a DataSpec
+        """The data set with other settings."""
+        return _opened(replace(self.data, **changes), self.network.card, self.ground)
+
+    def place(self, name: str) -> str:
+        """Of an image."""
+        return self.ground.groups.get(name, self.seen.place(name))
+
+
+def judge(job: FinetuneJob, examples: int) -> Judgement:
     """Judge a finished training on its held-out images, and keep the masks of a few of them for pictures.
 
     Args:
         job: The training; its folder holds the checkpoint and the split.
         examples: How many images to keep, from the smallest share of landslide to the largest.
-
-    Returns:
-        What came of each protocol, by name.
     """
     folder = RunDirectory(job.output)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -95,60 +150,119 @@ def judge(job: FinetuneJob, examples: int) -> dict[str, Judged]:
         net=net.to(device).eval(), card=card, patch=spec.patch, batch=spec.batch, precision=spec.precision,
         device=device,
     )  # fmt: skip
-    seen = Kept(open_dataset(job.data, card.model, card.inputs))
-    held = json.loads(folder.read("split.json"))["holdout"]
-    strict = _strict(network, job.data, seen, held)
+    ground, parts = _Ground.read(folder), read_parts(folder)
+    seen = Kept(_opened(job.data, card, ground))
+    held = parts["holdout"]
+    against = rivals(seen.read(name).truth for name in parts["train"])
+    bench = _Bench(network=network, data=job.data, seen=seen, ground=ground, against=against)
     _keep_examples(folder, network, seen, _spread(seen, held, examples))
-    return {PAPER: _paper(network, seen, held), **strict}
+    found = {PAPER: _paper(bench, held), **_strict(bench, held)}
+    return Judgement(
+        protocols={protocol: by_name[_OWN] for protocol, by_name in found.items()},
+        rivals={name: {protocol: by_name[name] for protocol, by_name in found.items()} for name in against},
+        contested=ground.contested,
+    )
 
 
-def _paper(network: _Network, seen: Dataset, held: Sequence[str]) -> Judged:
+def _paper(bench: _Bench, held: Sequence[str]) -> dict[str, Judged]:
     """The held-out images without those of a non-landslide folder, as the network was trained on them."""
+    network, seen = bench.network, bench.seen
     names = [name for name in held if not name.startswith(_NON_LANDSLIDE)]
+    patches = EvaluationPatches.of(seen, inspect(seen), names, network.patch)
+    counts = PlaceCounts(patches, network.calibration, torch.device(network.device))
     judged = evaluate(
         network.net,
-        EvaluationPatches.of(seen, inspect(seen), names, network.patch),
+        patches,
         batch=network.batch,
         precision=network.precision,
         calibration=network.calibration,
+        seen=counts,
     )
-    return Judged(images=len(names), confusion=judged.confusion)
+    groups = {name: bench.place(name) for name in names}
+    found = {_OWN: Judged(images=len(names), confusion=judged.confusion, places=counts.by_place(groups))}
+    for rival, each in bench.against.items():
+        places: dict[str, Confusion] = {}
+        for name in names:
+            label = seen.read(name).truth
+            guess = torch.from_numpy(each.probability(label.shape) >= each.threshold)
+            one = Confusion.of(guess, torch.from_numpy(label))
+            places[groups[name]] = places.get(groups[name], Confusion()) + one
+        found[rival] = Judged(images=len(names), confusion=sum(places.values(), Confusion()), places=places)
+    return found
 
 
-def _strict(network: _Network, data: DataSpec, seen: Dataset, held: Sequence[str]) -> dict[str, Judged]:
-    """At original size, without and with images that show no landslide."""
-    original = _opened(replace(data, resize=None), network.card)
-    judged = list(_each(network, seen, original, held))
-    without = [maps for maps in judged if maps.confusion.tp + maps.confusion.fn]
-    unseen = _untrained(data, network.card)
-    if unseen is not None:
-        names = [name for name in unseen.names if name.startswith(_NON_LANDSLIDE)]
-        judged += _each(network, _opened(replace(data, non_landslide=True), network.card), unseen, names)
-    return {name: Judged.of_maps(reduce(add, maps)) for name, maps in (("strict", without), ("strict-all", judged))}
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Image:
+    """One image under a protocol: its place, and its scores by the network and by each rival."""
+
+    place: str
+    scores: Mapping[str, MapScores]
+
+    @property
+    def shows(self) -> bool:
+        """Whether a landslide is in it."""
+        confusion = self.scores[_OWN].confusion
+        return bool(confusion.tp + confusion.fn)
 
 
-def _opened(data: DataSpec, card: ModelCard) -> Dataset:
-    return open_dataset(data, card.model, card.inputs)
+def _strict(bench: _Bench, held: Sequence[str]) -> dict[str, dict[str, Judged]]:
+    """At original size, without and with images that show no landslide; and with what is contested ignored."""
+    contested, original = bench.ground.contested, bench.opened(resize=None)
+    truths = {STRICT: original}
+    if contested is not None and contested.pixels and bench.data.contested != "ignored":
+        truths[AGREED] = without_contested(original, bench.ground.overlaps)
+    judged = _each(bench, bench.seen, truths, held)
+    found = {name: [image for image in images if image.shows] for name, images in judged.items()}
+    found[STRICT_ALL] = [*judged[STRICT], *_unseen(bench)]
+    order = [name for name in PROTOCOLS if name in found]
+    return {name: {of: _summed(found[name], of) for of in (_OWN, *bench.against)} for name in order}
 
 
-def _untrained(data: DataSpec, card: ModelCard) -> Dataset | None:
-    """Of Bijie trained on its landslide images alone, the set with the others too, at original size."""
-    if data.kind != "bijie" or data.non_landslide:
-        return None
-    return _opened(replace(data, resize=None, non_landslide=True), card)
+def _unseen(bench: _Bench) -> list[_Image]:
+    """Of Bijie trained on its landslide images alone, the others, at original size."""
+    if bench.data.kind != "bijie" or bench.data.non_landslide:
+        return []
+    original, shown_to_it = bench.opened(resize=None, non_landslide=True), bench.opened(non_landslide=True)
+    names = [name for name in original.names if name.startswith(_NON_LANDSLIDE)]
+    return _each(bench, shown_to_it, {STRICT: original}, names)[STRICT]
 
 
-def _each(network: _Network, seen: Dataset, original: Dataset, names: Sequence[str]) -> Iterator[MapScores]:
+def _opened(data: DataSpec, card: ModelCard, ground: _Ground) -> Dataset:
+    dataset = open_dataset(data, card.model, card.inputs)
+    return without_contested(dataset, ground.overlaps) if data.contested == "ignored" else dataset
+
+
+def _each(bench: _Bench, seen: Dataset, truths: Mapping[str, Dataset], names: Sequence[str]) -> dict[str, list[_Image]]:
+    """Images under each truth, by its name; all truths are of one size, `seen` as the network is shown them."""
+    found: dict[str, list[_Image]] = {truth: [] for truth in truths}
     for name in names:
-        truth = original.read(name)
-        probability = network.probability(seen.read(name).image, truth.label.shape)
-        image = LabelledMap(probability=probability, label=truth.label, pixel_m2=truth.pixel_m2)
-        yield MapScores.of(image, threshold=network.card.threshold)
+        size = next(iter(truths.values())).read(name).label.shape
+        guesses = {_OWN: (bench.network.probability(seen.read(name).image, size), bench.network.card.threshold)}
+        guesses |= {rival: (each.probability(size), each.threshold) for rival, each in bench.against.items()}
+        for truth, dataset in truths.items():
+            sample = dataset.read(name)
+            scores = {
+                of: MapScores.of(
+                    LabelledMap(probability=probability, label=sample.truth, pixel_m2=sample.pixel_m2),
+                    threshold=threshold,
+                )
+                for of, (probability, threshold) in guesses.items()
+            }
+            found[truth].append(_Image(place=bench.place(name), scores=scores))
+    return found
+
+
+def _summed(images: Sequence[_Image], of: str) -> Judged:
+    """All images together, by the network or by a rival."""
+    places: dict[str, Confusion] = {}
+    for image in images:
+        places[image.place] = places.get(image.place, Confusion()) + image.scores[of].confusion
+    return Judged.of_maps(reduce(add, (image.scores[of] for image in images)), places)
 
 
 def _spread(seen: Dataset, held: Sequence[str], count: int) -> list[str]:
     """Names at even steps through the held-out images that show a landslide, by its share of the image."""
-    shares = [(float((seen.read(name).label == LANDSLIDE).mean()), name) for name in held]
+    shares = [(float((seen.read(name).truth == LANDSLIDE).mean()), name) for name in held]
     ordered = [name for share, name in sorted(shares) if share]
     count = min(count, len(ordered))
     return [ordered[(2 * place + 1) * len(ordered) // (2 * count)] for place in range(count)]
@@ -159,7 +273,7 @@ def _keep_examples(folder: RunDirectory, network: _Network, seen: Dataset, names
     for number, name in enumerate(names):
         sample = seen.read(name)
         content[f"image{number}"] = shown(sample.image, seen.bands)
-        content[f"label{number}"] = sample.label
+        content[f"label{number}"] = sample.truth
         content[f"mask{number}"] = network.probability(sample.image, sample.label.shape) >= network.card.threshold
     packed = io.BytesIO()
     np.savez_compressed(packed, allow_pickle=False, **content)

@@ -17,15 +17,16 @@ from landslide_scale.model import parameter_counts
 from landslide_scale.paper.figures import Example, comparison, sizes_figure
 from landslide_scale.paper.protocols import EXAMPLES, judge
 from landslide_scale.paper.settings import BenchmarkConfig
-from landslide_scale.paper.tables import Table, score_tables, size_table, write_tables
-from landslide_scale.paper.trials import Judged, Trial, TrialResult, trials
+from landslide_scale.paper.sheets import Table, write_tables
+from landslide_scale.paper.tables import score_tables, size_table
+from landslide_scale.paper.trials import Judgement, Trial, TrialResult, trials
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.run import begun_calibration
+from landslide_scale.training.run import begun_calibration, begun_groups, begun_loss
 
 _RESULT = "result.json"
 Say = Callable[[str], None]
@@ -75,11 +76,21 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
 
 
 def _as_begun(config: BenchmarkConfig, folder: RunDirectory) -> BenchmarkConfig:
-    """The benchmark; where it leaves ``train.calibration`` open, as the one in the folder was begun."""
-    if config.train.calibration is not None or not folder.exists("run.json"):
+    """The benchmark; what it leaves open of calibration and parts, as the one in the folder was begun."""
+    if not folder.exists("run.json"):
         return config
-    train = replace(config.train, calibration=begun_calibration(folder))
-    return config.model_copy(update={"train": train})
+    train, settings = config.train, folder.claimed()["settings"]
+    if train.calibration is None:
+        train = replace(train, calibration=begun_calibration(folder))
+    if train.loss_over is None:
+        recorded = settings.get("train", {}) if isinstance(settings, dict) else {}
+        train = replace(train, loss_over=begun_loss(recorded))
+    begun = settings.get("datasets", {}) if isinstance(settings, dict) else {}
+    datasets = {
+        name: replace(data, groups=begun_groups(begun[name])) if data.groups is None and name in begun else data
+        for name, data in config.datasets.items()
+    }
+    return config.model_copy(update={"train": train, "datasets": datasets})
 
 
 def _settings(config: BenchmarkConfig) -> dict[str, Any]:
@@ -92,6 +103,10 @@ def _settings(config: BenchmarkConfig) -> dict[str, Any]:
         del plain["train"]["recolour"]  # likewise
     if config.train.split_seed is None:
         del plain["train"]["split_seed"]  # likewise
+    if config.train.loss_over == "patches":
+        del plain["train"]["loss_over"]  # likewise
+    else:
+        plain["train"]["loss_over"] = "pixels"
     datasets: dict[str, object] = json.loads(
         json.dumps({name: data.settings for name, data in config.datasets.items()})
     )
@@ -128,6 +143,7 @@ def _result(trial: Trial, examples: int, progress: Say) -> TrialResult:
     if folder.exists(_RESULT):
         return TrialResult.from_plain(folder.read_json(_RESULT))
     trainable, total = parameter_counts(trial.job.build())
+    judged = _judged(trial.job, examples)
     result = TrialResult(
         dataset=trial.dataset,
         model=trial.model,
@@ -138,7 +154,9 @@ def _result(trial: Trial, examples: int, progress: Say) -> TrialResult:
         trainable=trainable,
         total=total,
         best=done.best,
-        judged=_judged(trial.job, examples),
+        judged=judged.protocols,
+        rivals=judged.rivals,
+        contested=judged.contested,
     )
     folder.write_json(_RESULT, result.to_plain())
     return result
@@ -148,11 +166,11 @@ def _weights(job: FinetuneJob) -> str:
     return "random weights" if job.base_url is None else redacted(job.base_url).rsplit("/", 1)[-1]
 
 
-def _judged(job: FinetuneJob, examples: int) -> dict[str, Judged]:
+def _judged(job: FinetuneJob, examples: int) -> Judgement:
     """Judged where a worker would train: the driver may have no accelerator."""
     task = ray.remote(num_cpus=job.cpus_per_worker, num_gpus=1 if job.gpu else 0)(judge)
     try:
-        found: dict[str, Judged] = ray.get(task.remote(job, examples))
+        found: Judgement = ray.get(task.remote(job, examples))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, LandslideScaleError):
             raise error.cause from error

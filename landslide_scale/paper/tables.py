@@ -1,112 +1,86 @@
-"""Results as tables: Markdown for readers, CSV and JSON for programs, all of the same cells."""
+"""Results as tables: scores by protocol, their differences, what the paper has no scores for, and sizes."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
+from landslide_scale.metrics import ByPlace, Estimate
 from landslide_scale.paper.published import SIZES, SIZES_TITLE, TABLES
-from landslide_scale.paper.trials import TrialResult
+from landslide_scale.paper.sheets import Percent, Spread, Table
+from landslide_scale.paper.trials import Judged, TrialResult
 
 PAPER = "paper"
 """The protocol that the paper's own figures fit; the others are strict ones."""
+STRICT, AGREED, STRICT_ALL = "strict", "strict-agreed", "strict-all"
 
 _SCORES = {"precision": "P", "recall": "R", "f1": "F1", "iou": "IoU"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """A mean over seeds in percent, and the sample standard deviation; nan where there is but one."""
-
-    mean: float
-    deviation: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        """Of values from 0 to 1."""
-        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-        return cls(mean=100 * float(np.mean(values)), deviation=100 * deviation)
-
-    def __str__(self) -> str:
-        if math.isnan(self.mean):
-            return "undefined"
-        return f"{self.mean:.2f}" if math.isnan(self.deviation) else f"{self.mean:.2f} ± {self.deviation:.2f}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """One table.
-
-    Attributes:
-        name: Of its files.
-        title: Above it.
-        columns: Their headings.
-        rows: Their cells; a :class:`Spread` becomes two columns for programs.
-        notes: Below it.
-    """
-
-    name: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[object, ...], ...]
-    notes: tuple[str, ...]
-
-    def markdown(self) -> str:
-        """For readers."""
-        lines = [f"**{self.title}**", "", _line(self.columns), _line(["---"] * len(self.columns))]
-        lines += [_line([_cell(cell) for cell in row]) for row in self.rows]
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]) + "\n"
-
-    def records(self) -> list[dict[str, object]]:
-        """One flat record per row; what is undefined is None."""
-        return [
-            {key: value for head, cell in zip(self.columns, row, strict=True) for key, value in _flat(head, cell)}
-            for row in self.rows
-        ]
-
-    def json(self) -> str:
-        """Title, records and notes."""
-        plain = {"title": self.title, "rows": self.records(), "notes": self.notes}
-        return json.dumps(plain, indent=1, allow_nan=False) + "\n"
-
-    def csv(self) -> str:
-        """The records."""
-        records = self.records()
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(records)
-        return text.getvalue()
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _cell(cell: object) -> str:
-    return "" if cell is None else str(cell)
-
-
-def _flat(head: str, cell: object) -> list[tuple[str, object]]:
-    if not isinstance(cell, Spread):
-        return [(head, cell)]
-    values = (None if math.isnan(value) else round(value, 4) for value in asdict(cell).values())
-    return list(zip((head, f"{head} deviation"), values, strict=True))
-
-
 def score_tables(results: Sequence[TrialResult]) -> list[Table]:
-    """A table for each data set and protocol: the paper's Tables 1 and 2, and the strict ones beside them."""
+    """A table for each data set and protocol: the paper's Tables 1 and 2, and the strict ones beside them.
+
+    With each a table of the differences between its rows, and of what the paper has no scores for.
+    """
     found = []
     for dataset in dict.fromkeys(result.dataset for result in results):
         of_data = [result for result in results if result.dataset == dataset]
-        found += [_score_table(dataset, protocol, of_data) for protocol in of_data[0].judged]
-        found += [_beyond_table(dataset, name, of_data) for name, one in of_data[0].judged.items() if one.beyond]
+        protocols = [name for name in of_data[0].judged if all(name in result.judged for result in of_data)]
+        found += [_score_table(dataset, protocol, of_data) for protocol in protocols]
+        found += [
+            _differences(dataset, protocol, of_data)
+            for protocol in protocols
+            if len(_rows(of_data, protocol)) > 1 and all(row.known for row in _rows(of_data, protocol))
+        ]
+        beyond = [name for name in protocols if of_data[0].judged[name].beyond]
+        found += [_beyond_table(dataset, name, of_data) for name in beyond]
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Row:
+    """What one model, or one map that looks at no image, came to under a protocol: of each seed, in order."""
+
+    name: str
+    weights: str
+    result: TrialResult | None
+    judged: tuple[Judged, ...]
+
+    @property
+    def known(self) -> bool:
+        """Whether its pixels are known by place."""
+        return all(one.places for one in self.judged)
+
+    @cached_property
+    def places(self) -> ByPlace:
+        """Its pixels by place; of one place, as far as nobody knows them."""
+        return ByPlace.of([one.places or {"": one.confusion} for one in self.judged])
+
+    def seeds(self, score: Callable[[Judged], float]) -> Spread:
+        """A score of every seed."""
+        return Spread.of([score(one) for one in self.judged])
+
+
+def _rows(results: Sequence[TrialResult], protocol: str) -> list[_Row]:
+    """Of all models, then of the maps that look at no image: they are of the first model's parts, which all share."""
+    models = _by_model(results)
+    found = [
+        _Row(
+            name=group[0].model,
+            weights=_weights(group),
+            result=group[0],
+            judged=tuple(one.judged[protocol] for one in group),
+        )
+        for group in models
+    ]
+    for rival in models[0][0].rivals:
+        judged = [one.rivals[rival][protocol] for one in models[0] if rival in one.rivals]
+        if len(judged) == len(models[0]):
+            found.append(_Row(name=rival, weights="no network", result=None, judged=tuple(judged)))
     return found
 
 
@@ -116,42 +90,85 @@ def _score_table(dataset: str, protocol: str, results: Sequence[TrialResult]) ->
     columns = ["Model", "Encoder starts from", "Seeds"]
     columns += [f"macro {short}" for short in ("P", "R", "F1", "mIoU")]
     columns += [f"landslide {short}" for short in _SCORES.values()]
+    columns += ["landslide F1 of seeds"]
     if published:
         columns += [f"paper {short}" for short in ("P", "R", "F1", "mIoU")]
     rows = []
-    for group in _by_model(results):
-        row: list[object] = [group[0].model, _weights(group), len(group)]
-        for of_class in ("macro", "landslide"):
-            row += [_spread(group, protocol, of_class, score) for score in _SCORES]
+    for each in _rows(results, protocol):
+        row: list[object] = [each.name, each.weights, len(each.judged)]
+        row += [
+            Percent.of(each.places.score(of_class, score)) for of_class in ("macro", "landslide") for score in _SCORES
+        ]
+        row.append(each.seeds(lambda one: one.confusion.landslide.f1))
         if published:
-            printed = published.rows.get(group[0].architecture)
+            printed = published.rows.get(each.result.architecture) if each.result else None
             row += asdict(printed).values() if printed else [None] * 4
         rows.append(tuple(row))
     return Table(
-        name=f"{dataset}-{protocol}".replace(" ", "-").lower(),
-        title=f"{title}: protocol `{protocol}`, percent, mean ± deviation over seeds",
+        name=_name(dataset, protocol),
+        title=f"{title}: protocol `{protocol}`, percent, mean over seeds (95 % interval over places)",
         columns=tuple(columns),
         rows=tuple(rows),
-        notes=(PROTOCOLS[protocol], *_notes(results), *((published.note,) if published and published.note else ())),
+        notes=(
+            PROTOCOLS[protocol],
+            INTERVALS,
+            *_notes(results),
+            *((published.note,) if published and published.note else ()),
+        ),
     )
+
+
+def _name(dataset: str, protocol: str, *more: str) -> str:
+    return "-".join((dataset, protocol, *more)).replace(" ", "-").lower()
+
+
+def _differences(dataset: str, protocol: str, results: Sequence[TrialResult]) -> Table:
+    """Landslide F1 of each row over that of every other, on the same places."""
+    rows = _rows(results, protocol)
+    cells = [
+        (each.name, *(None if each is other else Percent.of(_over(each, other)) for other in rows)) for each in rows
+    ]
+    return Table(
+        name=_name(dataset, protocol, "differences"),
+        title=f"Data set {dataset}: by how many points the landslide F1 of a row is above that of a column, protocol "
+        f"`{protocol}` (95 % interval)",
+        columns=("Model", *(f"over {each.name}" for each in rows)),
+        rows=tuple(cells),
+        notes=(PROTOCOLS[protocol], DIFFERENCES, *_notes(results)),
+    )
+
+
+def _over(one: _Row, other: _Row) -> Estimate:
+    if one.places.places != other.places.places or len(one.judged) != len(other.judged):
+        return Estimate(value=math.nan, low=math.nan, high=math.nan)
+    return one.places.over(other.places, "landslide", "f1")
 
 
 def _beyond_table(dataset: str, protocol: str, results: Sequence[TrialResult]) -> Table:
     """Scores that the paper has none of: borders, landslides as objects, sizes, calibration."""
     heads = tuple(results[0].judged[protocol].beyond)
     rows = [
-        (group[0].model, *(Spread.of([result.judged[protocol].beyond[head] for result in group]) for head in heads))
-        for group in _by_model(results)
+        (each.name, *(Spread.of([one.beyond.get(head, math.nan) for one in each.judged]) for head in heads))
+        for each in _rows(results, protocol)
     ]
     return Table(
-        name=f"{dataset}-{protocol}-beyond".lower(),
-        title=f"Data set {dataset}: borders, landslides and calibration under protocol `{protocol}`, percent",
+        name=_name(dataset, protocol, "beyond"),
+        title=f"Data set {dataset}: borders, landslides and calibration under protocol `{protocol}`, percent, mean "
+        "[least, most of the seeds]",
         columns=("Model", *heads),
         rows=tuple(rows),
         notes=(PROTOCOLS[protocol], BEYOND, *_notes(results)),
     )
 
 
+INTERVALS = (
+    "Intervals hold 95 % of 1000 draws of the places that were scored, with replacement: windows of a place, chips "
+    "with one landslide and images that share pixels are one. Seeds' own spread stands apart: [least, most]."
+)
+DIFFERENCES = (
+    "Both are scored on the same draws of places: where the interval holds 0, which is better hangs on the places. It "
+    "says nothing of other seeds."
+)
 BEYOND = (
     "All of the landslide class. A landslide is found when 30 % of its observed area is predicted, a prediction right "
     "when 30 % of its own is landslide; sizes are of whole landslides; an empty map at a landslide fraction of 1 % has "
@@ -165,11 +182,15 @@ PROTOCOLS: Mapping[str, str] = {
         "Protocol `paper`: the held-out images of the set, of Bijie the landslide images only, resized to equal "
         "squares where the configuration says so; pixels pooled over all images; macro is the mean of both classes."
     ),
-    "strict": (
+    STRICT: (
         "Protocol `strict`: the held-out images that show a landslide, at their original size (the network sees "
         "them as it was trained, and its probability is brought back to the size of the label)."
     ),
-    "strict-all": (
+    AGREED: (
+        "Protocol `strict-agreed`: as `strict`, with pixels ignored that are background in an image and landslide in "
+        "another that shows the same pixels."
+    ),
+    STRICT_ALL: (
         "Protocol `strict-all`: as `strict`, with the images without landslides too: those held out and, of Bijie, all "
         "non-landslide images that no training saw."
     ),
@@ -191,6 +212,13 @@ def size_table(results: Sequence[TrialResult]) -> Table:
                 *((printed.trainable, printed.total, printed.mf1) if printed else (None, None, None)),
             )
         )
+    for rival in dict.fromkeys(name for result in results for name in result.rivals):
+        of_rival = [
+            replace(result, judged=result.rivals[rival], model=rival)
+            for result in results
+            if result.model == results[0].model and rival in result.rivals
+        ]
+        rows.append((rival, None, None, _mean_f1(of_rival), None, None, None))
     datasets = ", ".join(dict.fromkeys(result.dataset for result in results))
     return Table(
         name="sizes",
@@ -208,7 +236,7 @@ def size_table(results: Sequence[TrialResult]) -> Table:
         notes=(
             (
                 f"mF1 here is the mean macro F1 over {datasets} under protocol `{PAPER}`; the paper's is over Bijie "
-                "and Landslide4Sense."
+                "and Landslide4Sense. [least, most] are of the seeds: it has no interval over places."
             ),
             *_notes(results),
         ),
@@ -227,34 +255,21 @@ def _by_model(results: Sequence[TrialResult]) -> list[list[TrialResult]]:
     return [[result for result in results if result.model == label] for label in labels]
 
 
-def _spread(group: Sequence[TrialResult], protocol: str, of_class: str, score: str) -> Spread:
-    return Spread.of([getattr(getattr(r.judged[protocol].confusion, of_class), score) for r in group])
-
-
 def _weights(group: Sequence[TrialResult]) -> str:
     return ", ".join(dict.fromkeys(result.weights for result in group))
 
 
 def _notes(results: Sequence[TrialResult]) -> tuple[str, ...]:
-    """What the encoders started from, where it matters most."""
+    """What the encoders started from, where it matters most, and what of the labels cannot be right."""
+    notes = []
     if all(result.weights.startswith("random") for result in results):
-        return (
-            (
-                "No pretrained weights: every network started from random ones, and a frozen random encoder is none to "
-                "build on."
-            ),
+        notes.append(
+            "No pretrained weights: every network started from random ones, and a frozen random encoder is none to "
+            "build on."
         )
-    return ()
-
-
-Writer = Callable[[str, bytes], None]
-
-
-def write_tables(tables: Sequence[Table], write: Writer) -> list[str]:
-    """Write each table as ``NAME.md``, ``.csv`` and ``.json``; gives the names of the files."""
-    names = []
-    for table in tables:
-        for ending, text in (("md", table.markdown()), ("csv", table.csv()), ("json", table.json())):
-            names.append(f"tables/{table.name}.{ending}")
-            write(names[-1], text.encode())
-    return names
+    for dataset, contested in {result.dataset: result.contested for result in results}.items():
+        if contested is None:
+            notes.append(f"Whether images of {dataset} share pixels was not looked at; its parts may show one ground.")
+        elif contested.pixels:
+            notes.append(f"{dataset}: {contested.line}; a network that finds both is punished.")
+    return tuple(notes)

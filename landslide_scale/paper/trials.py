@@ -9,6 +9,7 @@ from typing import Any
 
 from landslide_scale.metrics import LEAST, Confusion, MapScores, SizeClass, nan_as_null
 from landslide_scale.paper.settings import BenchmarkConfig, slug
+from landslide_scale.parting.contested import Contested
 from landslide_scale.training.job import FinetuneJob
 from landslide_scale.training.settings import FinetuneConfig, RunConfig, finetune_job
 
@@ -70,17 +71,19 @@ class Judged:
     Attributes:
         images: How many were judged.
         confusion: Their pixels, pooled.
+        places: Their pixels by place; none of what was judged before they were kept.
         beyond: Scores by name that the paper has none of, 0 to 1 or nan; none under its own protocol, which cuts
             images into patches.
     """
 
     images: int
     confusion: Confusion
+    places: Mapping[str, Confusion] = field(default_factory=dict)
     beyond: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of_maps(cls, maps: MapScores) -> Judged:
-        """Of whole images."""
+    def of_maps(cls, maps: MapScores, places: Mapping[str, Confusion]) -> Judged:
+        """Of whole images, with their pixels by place."""
         scores = {
             "F1 within 1 px": maps.tolerant.scores.f1,
             "border F1": maps.boundary.scores.f1,
@@ -92,19 +95,35 @@ class Judged:
             "Brier skill": maps.reliability.brier_skill,
         }
         sizes = {_size(each): each.pixels.scores.f1 for each in maps.sizes or ()}
-        return cls(images=maps.images, confusion=maps.confusion, beyond=scores | sizes)
+        return cls(images=maps.images, confusion=maps.confusion, places=places, beyond=scores | sizes)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Judged:
         """The inverse of ``nan_as_null(asdict(...))``."""
         beyond = {name: math.nan if score is None else score for name, score in plain["beyond"].items()}
-        return cls(images=plain["images"], confusion=Confusion(**plain["confusion"]), beyond=beyond)
+        places = {place: Confusion(**found) for place, found in plain.get("places", {}).items()}
+        return cls(images=plain["images"], confusion=Confusion(**plain["confusion"]), places=places, beyond=beyond)
 
 
 def _size(each: SizeClass) -> str:
     if math.isinf(each.high_m2):
         return f"F1 from {each.low_m2:g} m2"
     return f"F1 {each.low_m2:g} to {each.high_m2:g} m2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What came of judging a trained model.
+
+    Attributes:
+        protocols: Of the model, by the name of the protocol.
+        rivals: The same of maps that look at no image, by their name.
+        contested: What of its data set is contested; None where the training did not look.
+    """
+
+    protocols: Mapping[str, Judged]
+    rivals: Mapping[str, Mapping[str, Judged]] = field(default_factory=dict)
+    contested: Contested | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +138,8 @@ class TrialResult:
         trainable, total: Numbers of parameters.
         best: The epoch kept, from 1.
         judged: By the name of the protocol.
+        rivals: The same of maps that look at no image, by their name; none of what was judged before there were any.
+        contested: What of the data set is contested; None where nobody looked.
     """
 
     dataset: str
@@ -131,6 +152,8 @@ class TrialResult:
     total: int
     best: int
     judged: Mapping[str, Judged]
+    rivals: Mapping[str, Mapping[str, Judged]] = field(default_factory=dict)
+    contested: Contested | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -140,5 +163,15 @@ class TrialResult:
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> TrialResult:
         """The inverse of `to_plain`."""
-        judged = {name: Judged.from_plain(found) for name, found in plain["judged"].items()}
-        return cls(**dict(plain) | {"judged": judged})
+        rivals = {name: _judged(found) for name, found in plain.get("rivals", {}).items()}
+        known = plain.get("contested")
+        read = {
+            "judged": _judged(plain["judged"]),
+            "rivals": rivals,
+            "contested": None if known is None else Contested(**known),
+        }
+        return cls(**dict(plain) | read)
+
+
+def _judged(plain: Mapping[str, Any]) -> dict[str, Judged]:
+    return {name: Judged.from_plain(found) for name, found in plain.items()}

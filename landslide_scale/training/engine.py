@@ -21,7 +21,7 @@ from landslide_scale.runtime.heartbeat import EVERY_S
 from landslide_scale.runtime.session import check_machine
 from landslide_scale.training.fitting import TrainState, fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.places import area_ratio
+from landslide_scale.training.places import PlaceCounts, area_ratio
 from landslide_scale.training.run import FinetuneResult, TrainRun, as_begun
 from landslide_scale.training.statefiles import state_storage
 
@@ -62,7 +62,7 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
     job = as_begun(job)
     prepared = Prepared.of(job)
     job = prepared.settled(job)
-    net, run = job.build(), TrainRun(job, prepared.trained_on)
+    net, run = job.build(), TrainRun(job, prepared.trained_on, prepared.image_parts)
     run.begin(prepared, net, resume=resume)
     if (done := run.result()) is not None:
         return done
@@ -187,7 +187,7 @@ def _worker(config: dict[str, Any]) -> None:
     job: FinetuneJob = config["job"]
     torch.set_num_threads(job.cpus_per_worker)
     prepared: Prepared = config["prepared"]
-    run, parts, first = TrainRun(job, prepared.trained_on), prepared.parts(job), _is_first()
+    run, parts, first = TrainRun(job, prepared.trained_on, prepared.image_parts), prepared.parts(job), _is_first()
     net = job.build().to(get_device())
 
     def after_epoch(state: TrainState) -> None:
@@ -196,10 +196,12 @@ def _worker(config: dict[str, Any]) -> None:
         _report(state, first=first)
 
     state = fit(net, parts, job.train, state=_reported(), after_epoch=after_epoch, threads=job.cpus_per_worker)
-    judged = score(net, state, parts, job.train, threads=job.cpus_per_worker)
+    counts = PlaceCounts(prepared.held_out(job, prepared.dataset), state.best_epoch.calibration, get_device())
+    judged = score(net, state, parts, job.train, threads=job.cpus_per_worker, seen=counts)
+    places = counts.by_place(prepared.groups)
     area = area_ratio(net, state.best_epoch.calibration, prepared, job, threads=job.cpus_per_worker)
     if first:
-        run.complete(net, state, judged, area=area)
+        run.complete(net, state, judged, area=area, places=places)
 
 
 def _is_first() -> bool:

@@ -24,6 +24,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from landslide_scale.errors import BrokenRunError, InvalidDatasetError
+from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics import Confusion, LogitHistogram
 from landslide_scale.model.core.batchnorm import has_batch_norm, share_batch_norm
 from landslide_scale.model.core.precision import Precision, autocast
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from landslide_scale.datasets import Patches
-    from landslide_scale.training.spec import CalibrationMethod, TrainSpec
+    from landslide_scale.training.spec import CalibrationMethod, LossOver, TrainSpec
 
 _AHEAD = 2
 """Batches read while the network works on one."""
@@ -127,7 +128,7 @@ class Evaluation:
     Attributes:
         confusion: Pixels under the calibration asked for.
         histogram: Pixels by logit.
-        loss: Mean over patches; nan without any.
+        loss: Mean over counted pixels of their patch's loss, or over patches; nan without any.
     """
 
     confusion: Confusion
@@ -145,6 +146,7 @@ def evaluate(
     calibration: Calibration | None = None,
     threads: int = 2,
     seen: Callable[[Sequence[int], Tensor, Tensor], None] | None = None,
+    loss_over: LossOver = "pixels",
 ) -> Evaluation:
     """Run a network over patches, each process over its part.
 
@@ -156,11 +158,13 @@ def evaluate(
         calibration: What makes a mask of logits; by default probability 0.5.
         threads: That read patches.
         seen: Given this process's patches as they come: their indices, logits (B, P, P) and labels uint8 (B, P, P).
+        loss_over: What the loss is a mean over: with ``patches`` one of which a corner is counted weighs as a whole
+            one.
     """
     net.eval()
     workers, device = Workers.here(), _device(net)
     calibration = calibration or Calibration()
-    confusion, histogram, loss = Confusion(), LogitHistogram.empty(), 0.0
+    confusion, histogram, loss, weight = Confusion(), LogitHistogram.empty(), 0.0, 0.0
     parts = (share for share in shares(range(len(patches)), batch, workers) if share.weight)
     for images, labels, share in _loaded(patches, 0, parts, device, threads):
         with autocast(precision, device.type):
@@ -169,21 +173,30 @@ def evaluate(
             seen(share.indices, logits[:, 0], labels)
         confusion += Confusion.of(calibration.mask(logits[:, 0]), labels)
         histogram += LogitHistogram.of(logits, labels)
-        loss += float(segmentation_loss(logits, labels).double().sum())
-    return _summed(workers, device, Evaluation(confusion=confusion, histogram=histogram, loss=loss), len(patches))
+        each, weights = segmentation_loss(logits, labels).double(), _weights(labels, loss_over)
+        loss += float((each * weights).sum())
+        weight += float(weights.sum())
+    return _summed(workers, device, Evaluation(confusion=confusion, histogram=histogram, loss=loss), weight)
 
 
-def _summed(workers: Workers, device: torch.device, mine: Evaluation, patches: int) -> Evaluation:
-    """The evaluation of all processes, from one whose loss is a sum over this one's patches."""
+def _weights(labels: Tensor, loss_over: LossOver | None) -> Tensor:
+    """Float64 (B,): how much each patch counts in a mean loss."""
+    if loss_over == "patches":
+        return torch.ones(len(labels), dtype=torch.float64, device=labels.device)
+    return (labels != IGNORE).sum((1, 2)).double()
+
+
+def _summed(workers: Workers, device: torch.device, mine: Evaluation, weight: float) -> Evaluation:
+    """The evaluation of all processes, from one whose loss is a sum over this one's patches, of so much weight."""
     four = [mine.confusion.tp, mine.confusion.fp, mine.confusion.fn, mine.confusion.tn]
     counts = torch.from_numpy(np.concatenate((np.array(four, np.int64), mine.histogram.counts.ravel()))).to(device)
     counts = workers.total(counts).cpu()
-    loss = workers.total(torch.tensor(mine.loss, dtype=torch.float64, device=device)).item()
+    loss, whole = workers.total(torch.tensor([mine.loss, weight], dtype=torch.float64, device=device)).tolist()
     tp, fp, fn, tn = counts[:4].tolist()
     return Evaluation(
         confusion=Confusion(tp=tp, fp=fp, fn=fn, tn=tn),
         histogram=LogitHistogram(counts=counts[4:].reshape(mine.histogram.counts.shape).numpy()),
-        loss=loss / patches if patches else math.nan,
+        loss=loss / whole if whole else math.nan,
     )
 
 
@@ -244,7 +257,7 @@ def train_epoch(
         after_step: Called after each step.
 
     Returns:
-        The mean loss per patch, over all processes.
+        The mean loss over counted pixels, or over patches as `spec` says, over all processes.
 
     Raises:
         BrokenRunError: The loss is no longer a number.
@@ -255,7 +268,7 @@ def train_epoch(
     order = shuffled(len(patches), seed=spec.seed, epoch=epoch)
     steps = len(global_batches(order, spec.batch, least=least))
     parts = shares(order, spec.batch, workers, least=least)
-    total = torch.zeros((), dtype=torch.float64, device=device)
+    total = torch.zeros(2, dtype=torch.float64, device=device)  # of losses by weight, and of weights
     with _dropout_seeded(spec.seed, epoch, workers.rank, device):
         for step, (images, labels, share) in enumerate(_loaded(patches, epoch, parts, device, threads)):
             for group in optimizer.param_groups:
@@ -263,14 +276,17 @@ def train_epoch(
             optimizer.zero_grad(set_to_none=True)
             with autocast(spec.precision, device.type):
                 logits = net(images)
-            loss = segmentation_loss(logits, labels).sum() * share.weight
+            each = segmentation_loss(logits, labels)
+            loss = each.sum() * share.weight
             # DDP takes the mean of the processes' gradients; the batch's mean is wanted.
             (loss * (workers.size / share.batch)).backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), spec.clip_norm)
             optimizer.step()
             after_step()
-            total += loss.detach()
-    mean = workers.total(total).item() / len(patches)
+            weights = _weights(labels, spec.loss_over) * share.weight
+            total += torch.stack(((each.detach() * weights).sum(), weights.sum()))
+    losses, whole = workers.total(total).tolist()
+    mean = losses / whole if whole else math.nan
     if not math.isfinite(mean):
         raise BrokenRunError(f"the loss of epoch {epoch + 1} is {mean}", cure="Try a lower train.learning_rate.")
     return mean

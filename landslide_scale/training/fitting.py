@@ -10,7 +10,7 @@ from landslide_scale.training.averaging import averaging, changing
 from landslide_scale.training.epochs import Calibration, Evaluation, distributed, evaluate, optimizer_for, train_epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -24,8 +24,8 @@ class Epoch:
 
     Attributes:
         epoch: From 1.
-        loss: Mean over the training patches while they were learnt from.
-        validation_loss: Mean over the validation patches after it.
+        loss: Mean over the training part while it was learnt from, as `TrainSpec.loss_over` says.
+        validation_loss: The same of the validation part after it.
         validation_f1: Landslide F1 of the validation pixels at the calibration's threshold; nan where undefined.
         calibration: Fitted to the validation pixels.
         seconds: It took.
@@ -143,7 +143,14 @@ def fit(
         )
         trained = trained_tensors(net)
         with average.shown():
-            judged = evaluate(net, parts.validation, batch=spec.batch, precision=spec.precision, threads=threads)
+            judged = evaluate(
+                net,
+                parts.validation,
+                batch=spec.batch,
+                precision=spec.precision,
+                threads=threads,
+                loss_over=spec.loss_over or "pixels",
+            )
             done = _epoch(epoch + 1, loss, judged, spec.calibration, time.monotonic() - began)
             state = replace(
                 _after(state, done, net), trained=trained, optimizer=optimizer.state_dict(), average=average.state
@@ -176,10 +183,24 @@ def _after(state: TrainState | None, done: Epoch, net: nn.Module) -> TrainState:
     return longer
 
 
-def score(net: nn.Module, state: TrainState, parts: Parts, spec: TrainSpec, *, threads: int = 2) -> Evaluation:
+def score(
+    net: nn.Module,
+    state: TrainState,
+    parts: Parts,
+    spec: TrainSpec,
+    *,
+    threads: int = 2,
+    seen: Callable[[Sequence[int], Tensor, Tensor], None] | None = None,
+) -> Evaluation:
     """Score the holdout with the best epoch and its calibration; the network is left at that epoch."""
     net.load_state_dict(state.best_trained, strict=False)
     calibration = state.best_epoch.calibration
     return evaluate(
-        net, parts.holdout, batch=spec.batch, precision=spec.precision, calibration=calibration, threads=threads
+        net,
+        parts.holdout,
+        batch=spec.batch,
+        precision=spec.precision,
+        calibration=calibration,
+        threads=threads,
+        seen=seen,
     )

@@ -88,7 +88,26 @@ def data_lines(job: FinetuneJob, prepared: Prepared) -> list[str]:
         f"{job.data.kind} at {redacted(job.data.path)}: {len(images)} images of {pixels} px",
         f"bands {', '.join(prepared.dataset.bands)}, {prepared.dataset.radiometry}",
         *(f"{len(names)} {what}, {_showing(prepared, names)} of them with landslides" for what, names in parts),
+        *_ground_lines(prepared),
     ]
+
+
+def _ground_lines(prepared: Prepared) -> list[str]:
+    """What of the images lies together, and whether a ground is in several parts all the same."""
+    images, places = len(prepared.groups), len(set(prepared.groups.values()))
+    sharing = {name for overlap in prepared.looked.overlaps for name in (overlap.first, overlap.second)}
+    pixels = f", {len(sharing)} images share pixels with another" if sharing else ""
+    lines = [f"{images} images of {places} places{pixels}"] if images != places else []
+    if prepared.looked.contested.pixels:
+        lines.append(prepared.looked.contested.line)
+    if prepared.divided:
+        lines.append(
+            f"images of {prepared.divided} places lie in several parts: what is scored there was learnt from or "
+            "chosen by"
+        )
+    if prepared.divided_landslides:
+        lines.append(f"of {prepared.divided_landslides} pairs of neighbouring chips a landslide lies in two parts")
+    return lines
 
 
 def _showing(prepared: Prepared, names: Sequence[str]) -> int:

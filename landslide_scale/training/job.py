@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 from landslide_scale.datasets import (
     EvaluationPatches,
     Kept,
-    Split,
     TrainingPatches,
-    inspect,
     measured,
     measured_terrain,
     open_dataset,
-    partition,
 )
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.checkpoint import BaseWeights
+from landslide_scale.parting import Looked, Split, divided_landslides, grouped, look, partition
+from landslide_scale.parting.contested import without_contested
+from landslide_scale.parting.learned import parts_of
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import Need, counted
-from landslide_scale.spec import ImageFacts, InputSpec, ModelSpec
+from landslide_scale.spec import ImageFacts, ImageParts, InputSpec, ModelSpec
 from landslide_scale.training.fitting import Parts
 from landslide_scale.training.spec import TrainSpec
 
@@ -109,6 +109,10 @@ class FinetuneJob:
             del values["train"]["recolour"]  # likewise
         if self.train.split_seed is None:
             del values["train"]["split_seed"]  # likewise
+        if self.train.loss_over == "patches":
+            del values["train"]["loss_over"]  # likewise
+        else:
+            values["train"]["loss_over"] = "pixels"
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 
@@ -140,25 +144,67 @@ def _absolute(path: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """Data that was opened, checked and split."""
+    """Data that was opened, checked and split.
+
+    Attributes:
+        dataset: The images.
+        looked: What opening them showed.
+        split: The part of each.
+        groups: The ground of each, by the first name of all that show it.
+    """
 
     dataset: Dataset
-    found: Mapping[str, Found]
+    looked: Looked
     split: Split
+    groups: Mapping[str, str]
+
+    @property
+    def divided_landslides(self) -> int:
+        """How many pairs of neighbouring chips with one landslide are in different parts."""
+        parts = {name: part for part, names in vars(self.split).items() for name in names}
+        return divided_landslides(self.looked, parts)
+
+    @property
+    def found(self) -> Mapping[str, Found]:
+        """What opening each showed."""
+        return self.looked.found
+
+    @property
+    def image_parts(self) -> ImageParts:
+        """What the checkpoint says of its images."""
+        return parts_of(self.split, self.looked)
 
     @classmethod
     def of(cls, job: FinetuneJob) -> Prepared:
-        """Open every image and mask, and split.
+        """Open every image and mask, find what shows one ground, and split.
 
         Raises:
             InvalidDatasetError: Naming the file at fault.
         """
         dataset = open_dataset(job.data, job.model, job.inputs)
-        found = inspect(dataset)
+        looked = look(dataset)
+        groups = grouped(dataset, looked, job.data)
         try:
-            return cls(dataset=dataset, found=found, split=partition(found, job.data, **job.train.shares))
+            parts = partition(looked.found, job.data, groups, **job.train.shares)
         except InvalidDatasetError as error:
             raise error.at(file=redacted(job.data.path)) from error
+        if job.data.contested == "ignored":
+            dataset = without_contested(dataset, looked.overlaps)
+        return cls(dataset=dataset, looked=looked, split=parts, groups=groups)
+
+    @property
+    def together(self) -> list[list[str]]:
+        """Images of one ground, where there are several."""
+        images: dict[str, list[str]] = {}
+        for name, group in self.groups.items():
+            images.setdefault(group, []).append(name)
+        return [names for names in images.values() if len(names) > 1]
+
+    @property
+    def divided(self) -> int:
+        """How many grounds there are in more than one part: none where parts are drawn by ground."""
+        parts = vars(self.split).values()
+        return sum(len({self.groups[name] for name in part}) for part in parts) - len(set(self.groups.values()))
 
     def settled(self, job: FinetuneJob) -> FinetuneJob:
         """The job with the scaling of its input as ``train.statistics`` asks for, and a calibration its images allow.
@@ -182,11 +228,15 @@ class Prepared:
         """Windows over the validation part."""
         return EvaluationPatches.of(dataset, self.found, self.split.validation, job.train.patch)
 
+    def held_out(self, job: FinetuneJob, dataset: Dataset) -> EvaluationPatches:
+        """Windows over the holdout."""
+        return EvaluationPatches.of(dataset, self.found, self.split.holdout, job.train.patch)
+
     def parts(self, job: FinetuneJob) -> Parts:
         """Patches of each part of the split; images stay in this process's memory once read."""
-        kept, patch = Kept(self.dataset), job.train.patch
+        kept = Kept(self.dataset)
         return Parts(
             train=TrainingPatches.of(kept, self.found, self.split.train, **job.train.squares, inputs=job.inputs),
             validation=self.validation(job, kept),
-            holdout=EvaluationPatches.of(kept, self.found, self.split.holdout, patch),
+            holdout=self.held_out(job, kept),
         )

@@ -1,7 +1,8 @@
 """A fine-tuning as a folder: what it is asked to do, what it has done so far, and its score.
 
 ``RUN/checkpoint.safetensors`` is the best epoch so far, ``RUN/run.json`` settings, counts, epochs and holdout scores,
-``RUN/split.json`` the names of every part. ``RUN/train`` is Ray Train's, with the state to resume from.
+``RUN/split.json`` the names of every part, with what lies together, which images share pixels, and hashes of all.
+``RUN/train`` is Ray Train's, with the state to resume from.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from landslide_scale.errors import BrokenRunError, RunConflictError
-from landslide_scale.metrics import AreaRatio, Confusion, nan_as_null
+from landslide_scale.metrics import AreaRatio, ByPlace, Confusion, HeldOut, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
-from landslide_scale.spec import ImageFacts, InputSpec
+from landslide_scale.parting import Split
+from landslide_scale.spec import ImageFacts, ImageParts, InputSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from landslide_scale.training.job import FinetuneJob, Prepared
-    from landslide_scale.training.spec import CalibrationMethod
+    from landslide_scale.training.spec import CalibrationMethod, LossOver
 
 CHECKPOINT = "checkpoint.safetensors"
-_SPLIT = "split.json"
+SPLIT = "split.json"
 _POLL_S = 0.5
 
 
@@ -43,12 +45,14 @@ class FinetuneResult:
         epochs: All of them.
         best: Number of the best, from 1.
         holdout: Pixels of the holdout at that epoch's threshold.
+        places: The same by place; None of a run that was finished before they were kept.
     """
 
     checkpoint: str
     epochs: tuple[Epoch, ...]
     best: int
     holdout: Confusion
+    places: Mapping[str, Confusion] | None = None
 
 
 class TrainRun:
@@ -57,10 +61,11 @@ class TrainRun:
     Args:
         job: Whose folder it is.
         trained_on: What its images are, for the card.
+        parts: Which they are, likewise.
     """
 
-    def __init__(self, job: FinetuneJob, trained_on: ImageFacts | None = None) -> None:
-        self.job, self.trained_on = job, trained_on or ImageFacts()
+    def __init__(self, job: FinetuneJob, trained_on: ImageFacts | None = None, parts: ImageParts | None = None) -> None:
+        self.job, self.trained_on, self.parts = job, trained_on or ImageFacts(), parts
         self.folder = RunDirectory(job.output)
 
     def begin(self, prepared: Prepared, net: Network, *, resume: bool) -> None:
@@ -70,14 +75,16 @@ class TrainRun:
             RunConflictError: Another run is there, or this one and `resume` is False, or its data has changed.
         """
         names = json.loads(json.dumps(asdict(prepared.split)))
-        known = self.folder.read_json(_SPLIT) if self.folder.exists(_SPLIT) else None
+        known = read_parts(self.folder) if self.folder.exists(SPLIT) else None
         # Before the settings, among which measured statistics differ wherever images do.
         if known is not None and _all(known) != _all(names):
             raise self._changed("other images")
         self.folder.claim("finetune", _as_recorded(self.job.settings, self.folder), resume=resume)
         if known is None:
             self.folder.note(trained_on=self.trained_on.known)
-            self.folder.write_json(_SPLIT, names)
+            ground = {"groups": prepared.together, "overlaps": [asdict(one) for one in prepared.looked.overlaps]}
+            found = {"contents": prepared.looked.contents, "contested": asdict(prepared.looked.contested)}
+            self.folder.write_json(SPLIT, names | ground | found)
         elif known != names:
             raise self._changed("other labels")
         trainable, total = parameter_counts(net)
@@ -90,7 +97,7 @@ class TrainRun:
     def _changed(self, what: str) -> RunConflictError:
         return RunConflictError(
             f"the data set has {what} than when the run began",
-            expected=f"the parts in {_SPLIT}",
+            expected=f"the parts in {SPLIT}",
             cure="Bring the data back, or choose another output.run.",
             run=self.folder,
         )
@@ -101,22 +108,48 @@ class TrainRun:
             self._save(net, state)
         self.folder.note(epochs=[nan_as_null(asdict(epoch)) for epoch in state.epochs], best=state.best)
 
-    def complete(self, net: Network, state: TrainState, judged: Evaluation, *, area: AreaRatio | None = None) -> None:
-        """Record the score of the best epoch, at which `net` is, and how far its areas are from those of validation."""
-        sha256 = self._save(net, state, area)
-        said = None if area is None else asdict(area)
-        self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=scores(judged.confusion), area=said)
+    def complete(
+        self,
+        net: Network,
+        state: TrainState,
+        judged: Evaluation,
+        *,
+        area: AreaRatio | None = None,
+        places: Mapping[str, Confusion] | None = None,
+    ) -> None:
+        """Record the score of the best epoch, at which `net` is, and how far its areas are from those of validation.
 
-    def _save(self, net: Network, state: TrainState, area: AreaRatio | None = None) -> str:
+        Args:
+            net: The network.
+            state: Of the training.
+            judged: On the holdout.
+            area: On the validation.
+            places: What was judged, by place.
+        """
+        sha256 = self._save(net, state, area, self._held_out(places))
+        said = None if area is None else asdict(area)
+        found = scores(judged.confusion) | ({} if places is None else {"places": _by_place(places)})
+        self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=found, area=said)
+
+    def _held_out(self, places: Mapping[str, Confusion] | None) -> HeldOut | None:
+        if places is None or not self._notes_their_content():
+            return None
+        return HeldOut.of(ByPlace.of([places]), images=len(read_parts(self.folder)["holdout"]))
+
+    def _save(
+        self, net: Network, state: TrainState, area: AreaRatio | None = None, held_out: HeldOut | None = None
+    ) -> str:
         best = state.best_epoch
         # A run begun before cards had room for them goes on to the file it would have come to.
-        known = self._notes_its_images()
+        known, parted = self._notes_its_images(), self._notes_their_content()
         card = ModelCard(
             model=self.job.model,
             inputs=self.job.inputs,
             **asdict(best.calibration),
             area=area if known else None,
             trained_on=self.trained_on if known else ImageFacts(),
+            parts=self.parts if parted else None,
+            held_out=held_out,
             base=self.job.base(),
             provenance={
                 "data": self.job.data.kind,
@@ -130,6 +163,9 @@ class TrainRun:
     def _notes_its_images(self) -> bool:
         return "trained_on" in self.folder.read_json("run.json")
 
+    def _notes_their_content(self) -> bool:
+        return self.folder.exists(SPLIT) and "contents" in self.folder.read_json(SPLIT)
+
     def result(self) -> FinetuneResult | None:
         """What the run came to; None while it is not complete."""
         facts = self.folder.read_json("run.json")
@@ -140,6 +176,7 @@ class TrainRun:
             epochs=tuple(_epoch(plain) for plain in facts["epochs"]),
             best=facts["best"],
             holdout=Confusion(**facts["holdout"]["pixels"]),
+            places=_places(facts["holdout"].get("places")),
         )
 
     @contextmanager
@@ -179,7 +216,8 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
     """The job as the run in its folder was begun, in what it leaves open and in what has changed since.
 
     Runs that were begun before ``train.calibration`` could be left open took the temperature alone, on any images, and
-    those of Landslide4Sense its values as they are stored.
+    those of Landslide4Sense its values as they are stored. Those that were begun before parts were drawn by ground go
+    on by images, and those before losses were means over pixels by patches.
 
     Raises:
         RunConflictError: The folder holds something else.
@@ -189,6 +227,10 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
         return job
     if job.train.calibration is None:
         job = replace(job, train=replace(job.train, calibration=begun_calibration(folder)))
+    if job.train.loss_over is None:
+        job = replace(job, train=replace(job.train, loss_over=begun_loss(_recorded(folder, "train"))))
+    if job.data.groups is None:
+        job = replace(job, data=replace(job.data, groups=begun_groups(_recorded(folder, "data"))))
     if job.data.kind == "landslide4sense" and _recorded(folder, "inputs").get("radiometry") == "l4s":
         job = replace(job, inputs=InputSpec.for_bands("l4s", job.model.bands))
     return job
@@ -198,6 +240,22 @@ def begun_calibration(folder: RunDirectory) -> CalibrationMethod | None:
     """What the run in a folder records of ``train.calibration``; where it has no such key, the temperature."""
     method: CalibrationMethod | None = _recorded(folder, "train").get("calibration", "temperature")
     return method
+
+
+def begun_loss(train: Mapping[str, Any]) -> LossOver:
+    """What recorded settings of a training say of ``train.loss_over``: patches, where they have no such key."""
+    return "pixels" if train.get("loss_over") == "pixels" else "patches"
+
+
+def begun_groups(data: Mapping[str, Any]) -> Literal["ground", "images"]:
+    """What recorded settings of a data set say of ``dataset.groups``: by images, where they have no such key."""
+    return "ground" if data.get("groups") == "ground" else "images"
+
+
+def read_parts(folder: RunDirectory) -> dict[str, list[str]]:
+    """Names of the images of each part, as the training in a folder recorded them."""
+    known = folder.read_json(SPLIT)
+    return {part.name: known[part.name] for part in fields(Split)}
 
 
 def _as_recorded(settings: dict[str, Any], folder: RunDirectory) -> dict[str, Any]:
@@ -230,6 +288,17 @@ def scores(confusion: Confusion) -> dict[str, Any]:
         {"pixels": asdict(confusion), "landslide": asdict(confusion.landslide), "macro": asdict(confusion.macro)}
     )
     return plain
+
+
+def _by_place(places: Mapping[str, Confusion]) -> dict[str, list[int]]:
+    """Pixels of each place, as JSON: tp, fp, fn, tn."""
+    return {place: [found.tp, found.fp, found.fn, found.tn] for place, found in places.items()}
+
+
+def _places(plain: Mapping[str, list[int]] | None) -> dict[str, Confusion] | None:
+    if plain is None:
+        return None
+    return {place: Confusion(tp=tp, fp=fp, fn=fn, tn=tn) for place, (tp, fp, fn, tn) in plain.items()}
 
 
 def _epoch(plain: Mapping[str, Any]) -> Epoch:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from landslide_scale.errors import InvalidConfigError
 
 CalibrationMethod = Literal["temperature", "platt"]
+LossOver = Literal["pixels", "patches"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,9 @@ class TrainSpec:
         recolour: Factor, 0 to 5, on how far the colours of training squares are moved at random: with 1 each band by up
             to 10 % of itself and 3 % of white. It is for scenes of another day or sensor than the network has seen;
             where it will scan the very scenes it learns from, less keeps apart what only colour tells apart.
+        loss_over: What the losses of an epoch are means over, of which the validation's chooses the epoch. ``pixels``:
+            each patch weighs by its counted pixels. ``patches``: all weigh alike, also one of which a corner is counted
+            or nothing. None is ``pixels``; a run begun before goes on by patches.
     """
 
     epochs: int = 20
@@ -70,6 +74,7 @@ class TrainSpec:
     average: float = 0.0
     recolour: float = 1.0
     split_seed: int | None = None
+    loss_over: LossOver | None = None
 
     @property
     def shares(self) -> dict[str, Any]:

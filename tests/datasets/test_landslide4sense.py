@@ -8,10 +8,11 @@ import h5py
 import numpy as np
 import pytest
 
-from landslide_scale.datasets import LocalFiles, inspect, measured, open_dataset, partition
+from landslide_scale.datasets import LocalFiles, inspect, measured, open_dataset
 from landslide_scale.datasets.landslide4sense import BANDS, UNITS, _array, open_landslide4sense
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
+from landslide_scale.parting import partition
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.training.spec import TrainSpec
 

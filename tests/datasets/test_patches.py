@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from landslide_scale.datasets import EvaluationPatches, Sample, TrainingPatches, inspect
 from landslide_scale.datasets.patches import augment, cut, windows
+from landslide_scale.label_values import counting
 from landslide_scale.spec import InputSpec, Radiometry
 from landslide_scale.training.spec import TrainSpec
 
@@ -169,3 +170,29 @@ class Rare(Made):
         label = np.zeros_like(sample.label)
         label[:5, :5], label[:5, 5] = 1, 255
         return Sample(image=sample.image, label=label)
+
+
+def test_what_counts_is_labelled_and_has_data_in_every_band():
+    image = np.zeros((2, 3, 3), np.float32)
+    image[0, 0, 0] = image[1, 2, 2] = np.nan
+    label = np.array([[1, 0, 255], [1, 0, 1], [0, 0, 1]], np.uint8)
+    np.testing.assert_array_equal(counting(label, image), [[255, 0, 255], [1, 0, 1], [0, 0, 255]])
+    sample = Sample(image=image, label=label)
+    np.testing.assert_array_equal(sample.truth, counting(label, image))
+    assert label[0, 0] == 1  # it is a copy
+
+
+def test_an_image_whose_landslide_nobody_saw_shows_none():
+    @dataclass(frozen=True)
+    class Half:
+        names: tuple[str, ...] = ("a",)
+
+        def read(self, _name: str) -> Sample:
+            image = np.ones((1, 16, 16), np.float32)
+            image[:, :, 8:] = np.nan
+            label = np.zeros((16, 16), np.uint8)
+            label[:, 10:] = 1
+            return Sample(image=image, label=label)
+
+    found = inspect(Half())["a"]  # type: ignore[arg-type]
+    assert (found.landslide, found.counted) == (0, 128)

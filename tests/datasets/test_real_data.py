@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from landslide_scale.datasets import LocalFiles, TrainingPatches, inspect, open_dataset, split
+from landslide_scale.datasets import LocalFiles, TrainingPatches, inspect, open_dataset
 from landslide_scale.datasets.images import ImagePairs, match_pairs
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidDatasetError
+from landslide_scale.parting import split
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.training.spec import TrainSpec
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
-from landslide_scale.datasets import inspect, open_dataset, partition
+from landslide_scale.datasets import inspect, open_dataset
 from landslide_scale.datasets.chips import read_index
 from landslide_scale.datasets.files import LocalFiles
 from landslide_scale.datasets.spec import DataSpec
@@ -27,6 +27,7 @@ from landslide_scale.importing.patch import BANDS
 from landslide_scale.importing.run import import_patches
 from landslide_scale.importing.settings import ImportSettings
 from landslide_scale.importing.summary import lines
+from landslide_scale.parting import partition
 from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
 from landslide_scale.strictyaml import load
 from landslide_scale.training.job import Prepared

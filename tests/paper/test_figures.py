@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from landslide_scale.paper.figures import Example, comparison, errors, shown, sizes_figure
-from landslide_scale.paper.tables import Spread, Table
+from landslide_scale.paper.sheets import Spread, Table
 
 
 def test_every_pixel_is_coloured_by_what_became_of_it():
@@ -51,8 +51,9 @@ def test_an_image_is_shown_in_its_own_colours_and_no_data_black():
 def test_the_size_figure_leaves_out_what_is_undefined():
     columns = ("Model", "trainable M", "total M", "mF1 %")
     rows = (
-        ("A", "4.20", "4.20", Spread(mean=80.0, deviation=float("nan"))),
+        ("A", "4.20", "4.20", Spread.of([0.8])),
         ("B", "9.00", "9.00", Spread.of([np.nan])),
+        ("constant map", None, None, Spread.of([0.5, 0.6])),
     )
     table = Table(name="sizes", title="", columns=columns, rows=rows, notes=())
     assert Image.open(io.BytesIO(sizes_figure(table))).format == "PNG"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from landslide_scale.datasets import inspect, open_dataset
+from landslide_scale.datasets.elsewhere import shared
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import build
@@ -77,13 +80,13 @@ def counted(root: Path, name: str, *, original: bool) -> Confusion:
 
 
 def test_paper_pools_resized_landslide_images(job: FinetuneJob, bijie: Path):
-    found = judge(job, 2)["paper"]
+    found = judge(job, 2).protocols["paper"]
     assert found.images == 3
     assert found.confusion == sum((counted(bijie, name, original=False) for name in HELD), Confusion())
 
 
 def test_strict_judges_at_original_size_and_then_also_what_holds_no_landslide(job: FinetuneJob, bijie: Path):
-    found = judge(job, 2)
+    found = judge(job, 2).protocols
     strict = sum((counted(bijie, name, original=True) for name in HELD), Confusion())
     assert (found["strict"].images, found["strict"].confusion) == (3, strict)
     others = [f"non-landslide/i{number}" for number in range(12, 16)]
@@ -92,7 +95,7 @@ def test_strict_judges_at_original_size_and_then_also_what_holds_no_landslide(jo
 
 
 def test_strict_protocols_also_judge_landslides_and_calibration(job: FinetuneJob):
-    found = judge(job, 1)
+    found = judge(job, 1).protocols
     assert not found["paper"].beyond
     assert {"object F1", "border F1", "Brier skill"} <= set(found["strict"].beyond)
     # Discs of 6 to 15 px at 0.8 m: nothing is as large as 1,000 m2, so that class has no score.
@@ -105,15 +108,15 @@ def test_strict_protocols_also_judge_landslides_and_calibration(job: FinetuneJob
 def test_a_non_landslide_image_that_was_trained_on_is_not_judged(job: FinetuneJob):
     held = [*HELD, "non-landslide/i13"]
     Path(job.output, "split.json").write_text(json.dumps({"train": [], "validation": [], "holdout": held}))
-    found = judge(replace(job, data=replace(job.data, non_landslide=True)), 2)
+    found = judge(replace(job, data=replace(job.data, non_landslide=True)), 2).protocols
     assert {name: judged.images for name, judged in found.items()} == {"paper": 3, "strict": 3, "strict-all": 4}
 
 
 def test_at_original_size_and_in_one_window_all_protocols_agree_on_landslide_images(job: FinetuneJob):
     whole = replace(job, data=replace(job.data, resize=None), train=replace(job.train, patch=80))
-    found = judge(whole, 1)
+    found = judge(whole, 1).protocols
     assert found["paper"].confusion == found["strict"].confusion
-    assert found["paper"].confusion != judge(job, 1)["paper"].confusion
+    assert found["paper"].confusion != judge(job, 1).protocols["paper"].confusion
 
 
 def test_examples_run_from_the_smallest_share_of_landslide_to_the_largest(job: FinetuneJob):
@@ -124,3 +127,74 @@ def test_examples_run_from_the_smallest_share_of_landslide_to_the_largest(job: F
         assert kept["mask0"].dtype == bool
         assert kept["image0"].shape == (48, 48, 3)
     assert shares == sorted(shares)
+
+
+def test_pixels_without_data_count_under_no_protocol(job: FinetuneJob, bijie: Path, tmp_path: Path):
+    """Of every image the right half is transparent: nobody saw what its label says."""
+    root = tmp_path / "half"
+    shutil.copytree(bijie, root)
+    sizes = {}
+    for name in HELD:
+        path = root / "landslide" / "image" / f"{name.split('/')[1]}.png"
+        picture = Image.open(path).convert("RGBA")
+        pixels = np.asarray(picture).copy()
+        pixels[:, pixels.shape[1] // 2 :, 3] = 0
+        sizes[name] = pixels.shape[0] * (pixels.shape[1] // 2)
+        Image.fromarray(pixels).save(path)
+    for resize in (48, None):
+        data = replace(job.data, path=str(root), resize=resize)
+        found = judge(replace(job, data=data), 2).protocols
+        assert sum(vars(found["strict"].confusion).values()) == sum(sizes.values())
+        expected = 3 * 48 * 24 if resize else sum(sizes.values())
+        assert sum(vars(found["paper"].confusion).values()) == expected
+        seen = inspect(open_dataset(data, MODEL, INPUTS))
+        assert sum(seen[name].counted for name in HELD) == expected
+
+
+def test_maps_that_look_at_no_image_are_judged_under_every_protocol(job: FinetuneJob, bijie: Path):
+    learnt = [f"landslide/i{number}" for number in (1, 2, 4, 5, 6)]
+    Path(job.output, "split.json").write_text(json.dumps({"train": learnt, "validation": [], "holdout": HELD}))
+    found = judge(job, 1)
+    assert set(found.rivals) == {"constant map", "every pixel landslide"}
+    for protocol, judged in found.protocols.items():
+        for rival in found.rivals.values():
+            assert rival[protocol].images == judged.images
+            assert sum(vars(rival[protocol].confusion).values()) == sum(vars(judged.confusion).values())
+        everything = found.rivals["every pixel landslide"][protocol].confusion
+        assert (everything.fn, everything.tn) == (0, 0)
+        assert everything.tp == judged.confusion.tp + judged.confusion.fn
+    # All discs lie in the middle of their pictures: where is known without looking.
+    assert found.rivals["constant map"]["paper"].confusion.landslide.f1 > 0.6
+    labels = [opened(bijie, name)[1] for name in HELD]
+    assert everything.tp == sum(int(label.sum()) for label in labels)
+
+
+def test_pixels_are_kept_by_place_and_images_of_one_ground_are_one(job: FinetuneJob):
+    content = {"train": [], "validation": [], "holdout": HELD, "groups": [["landslide/i3", "landslide/i7"]]}
+    Path(job.output, "split.json").write_text(json.dumps(content))
+    for protocol, judged in judge(job, 1).protocols.items():
+        assert sum(judged.places.values(), Confusion()) == judged.confusion
+        known = {place for place in judged.places if place.startswith("landslide/")}
+        assert known == {"landslide/i0", "landslide/i3"}, protocol
+
+
+def test_what_is_contested_is_also_judged_once_it_is_ignored(job: FinetuneJob, bijie: Path):
+    """The label of one held-out image is said to lie over another's: its disc is ignored there, or does not count."""
+    overlap = {"first": "landslide/i0", "second": "landslide/i3", "rows": 8, "cols": 0, "pixels": 900}
+    contested = {"pixels": 50, "landslide": 500, "pairs": 1}
+    content = {"train": [], "validation": [], "holdout": HELD, "overlaps": [overlap], "contested": contested}
+    Path(job.output, "split.json").write_text(json.dumps(content))
+    found = judge(job, 1)
+    assert list(found.protocols) == ["paper", "strict", "strict-agreed", "strict-all"]
+    assert found.contested is not None
+    assert found.contested.pixels == 50
+    one, other = (opened(bijie, f"landslide/i{number}")[1] for number in (0, 3))
+    there, here = shared(one.shape, other.shape, 8, 0)
+    ignored = int((one[there] != other[here]).sum())
+    assert ignored > 0
+    strict, agreed = (sum(vars(found.protocols[name].confusion).values()) for name in ("strict", "strict-agreed"))
+    assert strict - agreed == ignored
+    left_out = replace(job, data=replace(job.data, contested="ignored"))
+    strictly = judge(left_out, 1).protocols
+    assert "strict-agreed" not in strictly
+    assert strictly["strict"].confusion == found.protocols["strict-agreed"].confusion

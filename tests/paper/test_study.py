@@ -70,7 +70,7 @@ def test_a_benchmark_writes_every_table_and_picture(bijie: Path, tmp_path: Path)
     run = tmp_path / "run"
     benchmark(settings(bijie, run, models={"frozen": TINY}))
     names = {f"bijie-{name}" for name in ("paper", "strict", "strict-all", "strict-beyond", "strict-all-beyond")}
-    names |= {"sizes"}
+    names |= {"sizes", *(f"bijie-{name}-differences" for name in ("paper", "strict", "strict-all"))}
     tables = {f"tables/{name}.{ending}" for name in names for ending in ("md", "csv", "json")}
     assert set(files(run)) == tables | {"pictures/bijie.png", "pictures/sizes.png"}
     text = (run / "tables" / "bijie-paper.md").read_text()

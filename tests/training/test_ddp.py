@@ -106,7 +106,7 @@ def train(out: str, net: nn.Module) -> None:
     areas = PlaceAreas(parts.validation, state.best_epoch.calibration, torch.device("cpu"))
     evaluate(Fixed(), parts.validation, batch=4, precision="float32", seen=areas)
     found = {f"image{number}": Found(height=16, width=16, landslide=0, counted=0) for number in range(3)}
-    said = [values.tolist() for values in areas.by_place(found)]
+    said = [values.tolist() for values in areas.by_place(found, {name: name for name in found})]
     assert state.average is not None
     kept = {
         "trained": state.trained,

@@ -18,6 +18,7 @@ from landslide_scale.metrics import LogitHistogram
 from landslide_scale.training.batches import Workers, global_batches, shares, shuffled
 from landslide_scale.training.epochs import Calibration, evaluate, learning_rate, optimizer_for, train_epoch
 from landslide_scale.training.fitting import Parts, TrainState, fit, score, trained_tensors
+from landslide_scale.training.losses import segmentation_loss
 from landslide_scale.training.spec import TrainSpec
 
 SPEC = TrainSpec(epochs=4, batch=4, patch=16, precision="float32", learning_rate=1e-2)
@@ -169,6 +170,52 @@ def test_evaluation_does_not_depend_on_the_batch():
     np.testing.assert_array_equal(first.histogram.counts, second.histogram.counts)
     assert first.confusion == second.confusion == first.histogram.confusion(0.0)
     assert first.loss == pytest.approx(second.loss)
+
+
+class Corners(Blobs):
+    """Of every second patch one row is counted, as of a window at the edge of an image; of some nothing at all."""
+
+    def read(self, epoch: int, index: int) -> Sample:
+        sample = super().read(epoch, index)
+        if index % 2:
+            sample.label[: 16 if index % 4 == 1 else 15] = 255
+        return sample
+
+
+def by_hand(net: nn.Module, patches: Blobs) -> tuple[float, float]:
+    """Mean loss over counted pixels, and over patches."""
+    samples = [patches.read(0, index) for index in range(len(patches))]
+    images, labels = (torch.from_numpy(np.stack([getattr(s, key) for s in samples])) for key in ("image", "label"))
+    with torch.inference_mode():
+        each = segmentation_loss(net(images), labels).double()
+    counted = (labels != 255).sum((1, 2))
+    return float((each * counted).sum() / counted.sum()), float(each.mean())
+
+
+def test_losses_are_means_over_counted_pixels_and_over_patches_for_runs_begun_so():
+    net, spec = small_net(), TrainSpec(**vars(SPEC) | {"learning_rate": 1e-30})
+    pixels, patches = by_hand(net, Corners(9))
+    assert patches < 0.8 * pixels
+    old = TrainSpec(**vars(spec) | {"loss_over": "patches"})
+    judged = [evaluate(net, Corners(9), batch=4, precision="float32", loss_over=over) for over in ("pixels", "patches")]
+    assert [one.loss for one in judged] == pytest.approx([pixels, patches], rel=1e-5)
+    both = Parts(train=Corners(9), validation=Corners(9), holdout=Blobs(1))
+    for asked, expected in ((spec, pixels), (old, patches)):
+        (epoch,) = fit(small_net(), both, TrainSpec(**vars(asked) | {"epochs": 1})).epochs
+        assert (epoch.loss, epoch.validation_loss) == pytest.approx((expected, expected), rel=1e-5)
+
+
+def test_patches_of_which_nothing_is_counted_change_no_loss():
+    class Padded(Blobs):
+        def read(self, epoch: int, index: int) -> Sample:
+            sample = super().read(epoch, index)
+            if index >= 5:
+                sample.label[:] = 255
+            return sample
+
+    net = small_net()
+    alone, padded = (evaluate(net, each, batch=4, precision="float32").loss for each in (Blobs(5), Padded(12)))
+    assert padded == pytest.approx(alone, rel=1e-6)
 
 
 def test_a_loss_that_is_no_number_stops_the_run():

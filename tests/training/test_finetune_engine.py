@@ -22,13 +22,13 @@ from landslide_scale.errors import (
     InvalidDatasetError,
     RunConflictError,
 )
+from landslide_scale.judging.assess import evaluate_checkpoint
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import counts_line
 from landslide_scale.model.checkpoint import restore
 from landslide_scale.runtime.session import session
 from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec
 from landslide_scale.storage.files import file_sha256
-from landslide_scale.training.assess import evaluate_checkpoint
 from landslide_scale.training.engine import _cause, finetune
 from landslide_scale.training.fitting import TrainState, fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared

@@ -49,7 +49,7 @@ def summed(dataset: Made, batch: int) -> tuple[np.ndarray, np.ndarray]:
     patches = EvaluationPatches.of(dataset, found, dataset.names, 16)  # type: ignore[arg-type]
     areas = PlaceAreas(patches, CALIBRATION, torch.device("cpu"))
     evaluate(Pointwise(), patches, batch=batch, precision="float32", seen=areas)
-    return areas.by_place(found)
+    return areas.by_place(found, {name: dataset.place(name) for name in found})
 
 
 @pytest.mark.parametrize("metres", [100.0, None])

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -200,9 +201,59 @@ def test_a_training_begun_before_goes_on_with_the_calibration_it_was_begun_with(
         TrainRun(job).begin(prepared, job.build(), resume=True)
         assert TrainRun(job).folder.read_json("run.json")["settings"] == settings
         stated = replace(asked, train=replace(asked.train, calibration="platt"))
-        assert as_begun(stated) == stated
+        assert as_begun(stated).train.calibration == "platt"
         with pytest.raises(RunConflictError, match=r"train\.calibration"):
             TrainRun(stated).begin(prepared, job.build(), resume=True)
+
+
+def test_a_training_begun_before_goes_on_with_its_parts_and_with_what_chose_its_epochs(tmp_path: Path):
+    """Of chips of two windows, which parts by ground keep together: its own parts do not."""
+    write_chips(tmp_path / "chips")
+    for number in range(6):
+        for window in range(2):
+            shutil.copy(tmp_path / "chips" / f"c{number}.npz", tmp_path / "chips" / f"Z-t{window}-r{3 * number}-c0.npz")
+        (tmp_path / "chips" / f"c{number}.npz").unlink()
+    data = DataSpec(kind="chips", path=str(tmp_path / "chips"))
+    asked = replace(job_at(str(tmp_path / "run")), data=data)
+    now, by_images = Prepared.of(asked), Prepared.of(replace(asked, data=replace(data, groups="images")))
+    assert now.divided == 0 < by_images.divided
+    begun = replace(asked, data=replace(data, groups="images"), train=replace(asked.train, loss_over="patches"))
+    settings = by_images.settled(begun).settings
+    assert "groups" not in settings["data"]
+    assert "loss_over" not in settings["train"]
+    TrainRun(begun).folder.claim("finetune", settings, resume=False)
+    names = json.loads(json.dumps(asdict(by_images.split)))
+    TrainRun(begun).folder.write_json("split.json", names)
+    job = as_begun(asked)
+    assert (job.data.groups, job.train.loss_over) == ("images", "patches")
+    prepared = Prepared.of(job)
+    TrainRun(prepared.settled(job)).begin(prepared, job.build(), resume=True)
+    assert TrainRun(job).folder.read_json("split.json") == names
+    for key, stated in (
+        ("data.groups", replace(asked, data=replace(data, groups="ground"))),
+        ("train.loss_over", replace(asked, train=replace(asked.train, loss_over="pixels"))),
+    ):
+        with pytest.raises(RunConflictError, match=key.replace(".", r"\.")):
+            TrainRun(as_begun(stated)).folder.match("finetune", prepared.settled(as_begun(stated)).settings)
+
+
+def test_a_training_begun_now_records_that_its_parts_are_by_ground(tmp_path: Path):
+    write_chips(tmp_path / "chips")
+    data = DataSpec(kind="chips", path=str(tmp_path / "chips"))
+    asked = replace(job_at(str(tmp_path / "run")), data=data)
+    prepared = Prepared.of(asked)
+    run = TrainRun(prepared.settled(asked), prepared.trained_on, prepared.image_parts)
+    run.begin(prepared, asked.build(), resume=False)
+    settings = run.folder.read_json("run.json")["settings"]
+    assert (settings["data"]["groups"], settings["train"]["loss_over"]) == ("ground", "pixels")
+    again = as_begun(asked)
+    assert (again.data.groups, again.train.loss_over) == ("ground", "pixels")
+    TrainRun(prepared.settled(again)).begin(prepared, asked.build(), resume=True)
+    net = asked.build()
+    run.after_epoch(net, state_of(0.5))
+    assert read_card(f"{tmp_path}/run/checkpoint.safetensors").parts == prepared.image_parts
+    ground = {"groups", "overlaps", "contents", "contested"}
+    assert set(run.folder.read_json("split.json")) == {"train", "validation", "holdout"} | ground
 
 
 def test_a_training_of_landslide4sense_begun_before_goes_on_with_its_values_as_they_are_stored(tmp_path: Path):
@@ -229,7 +280,7 @@ def test_a_training_begun_now_goes_on_with_its_bias(tmp_path: Path):
     job = prepared.settled(asked)
     TrainRun(job).begin(prepared, job.build(), resume=False)
     again = prepared.settled(as_begun(asked))
-    assert again == job
+    assert again.settings == job.settings
     TrainRun(again).begin(prepared, job.build(), resume=True)
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landslide_scale.datasets import Found, split
+from landslide_scale.datasets import Found
 from landslide_scale.errors import InvalidDatasetError
+from landslide_scale.parting import split
 from landslide_scale.training.spec import TrainSpec
 
 SPEC = TrainSpec()
@@ -50,3 +51,19 @@ def test_the_split_is_pinned():
 def test_too_few_images_are_refused():
     with pytest.raises(InvalidDatasetError, match="2 of 7 images show a landslide; expected at least 3"):
         split(images(2, 5), **SPEC.shares)
+
+
+@given(st.lists(st.integers(1, 9), min_size=3, max_size=30), st.integers(0, 9), st.integers(0, 5))
+def test_groups_stay_whole_and_parts_come_near_their_shares(sizes: list[int], empty: int, seed: int):
+    names = [(group, f"g{group:02d}i{number}") for group, size in enumerate(sizes) for number in range(size)]
+    names += [(len(sizes) + number, f"z{number}") for number in range(empty)]
+    found = {name: Found(height=8, width=8, landslide=int(group < len(sizes)), counted=64) for group, name in names}
+    groups = {name: f"g{group:02d}i0" if group < len(sizes) else name for group, name in names}
+    parts = split(found, groups, seed=seed, holdout=0.3, validation=0.15)
+    held = [{groups[name] for name in part} for part in (parts.train, parts.validation, parts.holdout)]
+    assert sum(map(len, held)) == len(set(groups.values()))
+    assert sorted((*parts.train, *parts.validation, *parts.holdout)) == sorted(found)
+    for part in (parts.train, parts.validation, parts.holdout):
+        assert any(found[name].landslide for name in part)
+    if len(sizes) >= 12:
+        assert abs(len(parts.holdout) - 0.3 * len(found)) <= max(sizes) + 1

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from landslide_scale.datasets import EvaluationPatches, Sample, inspect
+from landslide_scale.judging.mosaic import Mosaic
 from landslide_scale.metrics import LabelledMap, judge
 from landslide_scale.spec import Radiometry
 from landslide_scale.training.epochs import Calibration, evaluate
-from landslide_scale.training.mosaic import Mosaic
 
 CALIBRATION = Calibration(threshold=0.4, temperature=1.7, bias=0.3)
 
