@@ -28,7 +28,7 @@ from landslide_scale.metrics import Confusion, LogitHistogram
 from landslide_scale.model.core.batchnorm import has_batch_norm, share_batch_norm
 from landslide_scale.model.core.precision import Precision, autocast
 from landslide_scale.training.batches import Share, Workers, global_batches, shares, shuffled
-from landslide_scale.training.losses import segmentation_loss
+from landslide_scale.training.losses import heads_loss, segmentation_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -244,7 +244,7 @@ def train_epoch(
         after_step: Called after each step.
 
     Returns:
-        The mean loss per patch, over all processes.
+        The mean loss per patch, over all processes; further heads of the network are in it.
 
     Raises:
         BrokenRunError: The loss is no longer a number.
@@ -263,7 +263,7 @@ def train_epoch(
             optimizer.zero_grad(set_to_none=True)
             with autocast(spec.precision, device.type):
                 logits = net(images)
-            loss = segmentation_loss(logits, labels).sum() * share.weight
+            loss = heads_loss(logits, labels).sum() * share.weight
             # DDP takes the mean of the processes' gradients; the batch's mean is wanted.
             (loss * (workers.size / share.batch)).backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), spec.clip_norm)

@@ -18,7 +18,8 @@ from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
-from landslide_scale.spec import ImageFacts, InputSpec
+from landslide_scale.model.designs import with_design
+from landslide_scale.spec import ConvNetSpec, ImageFacts, InputSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
@@ -178,8 +179,8 @@ class TrainRun:
 def as_begun(job: FinetuneJob) -> FinetuneJob:
     """The job as the run in its folder was begun, in what it leaves open and in what has changed since.
 
-    Runs that were begun before ``train.calibration`` could be left open took the temperature alone, on any images, and
-    those of Landslide4Sense its values as they are stored.
+    Runs that were begun before ``train.calibration`` could be left open took the temperature alone, on any images,
+    those of Landslide4Sense its values as they are stored, and those of convolutional networks their first design.
 
     Raises:
         RunConflictError: The folder holds something else.
@@ -191,6 +192,9 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
         job = replace(job, train=replace(job.train, calibration=begun_calibration(folder)))
     if job.data.kind == "landslide4sense" and _recorded(folder, "inputs").get("radiometry") == "l4s":
         job = replace(job, inputs=InputSpec.for_bands("l4s", job.model.bands))
+    kept = _recorded(folder, "model")
+    if isinstance(job.model, ConvNetSpec) and (begun := with_design(kept)) != kept:
+        job = replace(job, model=replace(job.model, design=begun["design"]))
     return job
 
 
