@@ -1,9 +1,8 @@
 """One epoch, one evaluation, and the loop around them: plain torch, in one process or under ``torch.distributed``.
 
 N processes compute what one would at the same global batch: rank r takes every N-th image of it, and each image's
-loss is divided by the number of images in the whole batch. Batch normalisation is over the whole batch too. Two things
-depend on N: which values dropout drops (DeepLabV3+, PSPNet, CCNet), and, where the last batch has fewer images than
-there are workers, the stand-ins that count in its statistics.
+loss is divided by the number of images in the whole batch. Batch normalisation is over the whole batch too. One thing
+depends on N: which values dropout drops (DeepLabV3+, PSPNet, CCNet).
 
 Order, cuts and colours are functions of (seed, epoch, index) and dropout of (seed, epoch, rank), so a training that was
 stopped and resumed goes on as if it had not been (bit for bit on CPU in float32).
@@ -25,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from landslide_scale.errors import BrokenRunError, InvalidDatasetError
 from landslide_scale.metrics import Confusion, LogitHistogram
-from landslide_scale.model.core.batchnorm import has_batch_norm, share_batch_norm
+from landslide_scale.model.core.batchnorm import has_batch_norm, share_batch_norm, weigh_images
 from landslide_scale.model.core.precision import Precision, autocast
 from landslide_scale.training.batches import Share, Workers, global_batches, shares, shuffled
 from landslide_scale.training.losses import heads_loss, segmentation_loss
@@ -261,6 +260,7 @@ def train_epoch(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(spec, epoch * steps + step, spec.epochs * steps)
             optimizer.zero_grad(set_to_none=True)
+            weigh_images(net, share.weight if share.batch < workers.size else None)
             with autocast(spec.precision, device.type):
                 logits = net(images)
             loss = heads_loss(logits, labels).sum() * share.weight
