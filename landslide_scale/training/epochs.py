@@ -41,6 +41,8 @@ _AHEAD = 2
 """Batches read while the network works on one."""
 
 _WARMUP = 0.05
+_LARGEST_POWER = 700.0
+"""Of e, that a float holds."""
 
 _NO_BUFFERS: dict[str, Any] = (
     # torch 2.15 renamed it and warns of the old name, which is the only one older versions know.
@@ -100,7 +102,8 @@ class Calibration:
             method: ``platt`` fits a bias too; None is the temperature alone.
         """
         temperature, bias = histogram.fit_platt() if method == "platt" else (histogram.fit_temperature(), 0.0)
-        probability = 1 / (1 + math.exp(-(histogram.best_logit(temperature, bias) + bias) / temperature))
+        odds = (histogram.best_logit(temperature, bias) + bias) / temperature
+        probability = 1 / (1 + math.exp(min(-odds, _LARGEST_POWER)))
         threshold = min(max(math.floor(probability * 1e4), 1), 9999) / 1e4
         prevalence = None if math.isnan(histogram.prevalence) else histogram.prevalence
         return cls(threshold=threshold, temperature=temperature, bias=bias, prevalence=prevalence)
