@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from landslide_scale.errors import BrokenRunError, InvalidDatasetError
@@ -32,7 +33,7 @@ from landslide_scale.training.losses import heads_loss, segmentation_loss
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from landslide_scale.datasets import Patches
     from landslide_scale.training.spec import CalibrationMethod, TrainSpec
@@ -195,10 +196,24 @@ def _device(net: nn.Module) -> torch.device:
 
 def optimizer_for(net: nn.Module, spec: TrainSpec) -> torch.optim.AdamW:
     """AdamW over what is trainable; the fused kernel, which on CPU saves a pass over memory per tensor."""
-    trainable = [tensor for tensor in net.parameters() if tensor.requires_grad]
+    trainable = [
+        (tensor, spec.decay == "all" or _is_matrix(module, name, tensor))
+        for module in net.modules()
+        for name, tensor in module.named_parameters(recurse=False)
+        if tensor.requires_grad
+    ]
+    groups = [
+        {"params": [tensor for tensor, decays in trainable if decays], "weight_decay": spec.weight_decay},
+        {"params": [tensor for tensor, decays in trainable if not decays], "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(
-        trainable, lr=spec.learning_rate, betas=(0.9, spec.beta2), weight_decay=spec.weight_decay, fused=True
+        [group for group in groups if group["params"]], lr=spec.learning_rate, betas=(0.9, spec.beta2), fused=True
     )
+
+
+def _is_matrix(module: nn.Module, name: str, tensor: Tensor) -> bool:
+    """Whether a tensor multiplies what comes in: no bias, normalisation, token or position."""
+    return tensor.ndim > 1 and not isinstance(module, nn.Embedding) and "pos" not in name
 
 
 def learning_rate(spec: TrainSpec, step: int, steps: int) -> float:

@@ -105,6 +105,8 @@ class FinetuneJob:
         values["data"]["path"] = redacted(self.data.path)
         if not self.inputs.terrain:
             del values["inputs"]["terrain"]  # so that runs begun before there was this go on
+        if self.train.decay == "all":
+            del values["train"]["decay"]  # likewise
         if not self.train.average:
             del values["train"]["average"]  # likewise
         if self.train.recolour == 1:

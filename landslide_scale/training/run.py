@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from landslide_scale.training.job import FinetuneJob, Prepared
-    from landslide_scale.training.spec import CalibrationMethod
+    from landslide_scale.training.spec import CalibrationMethod, Decay
 
 CHECKPOINT = "checkpoint.safetensors"
 _SPLIT = "split.json"
@@ -181,6 +181,7 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
 
     Runs that were begun before ``train.calibration`` could be left open took the temperature alone, on any images,
     those of Landslide4Sense its values as they are stored, and those of convolutional networks their first design.
+    Before there was ``train.decay``, it was ``all``.
 
     Raises:
         RunConflictError: The folder holds something else.
@@ -192,6 +193,8 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
         job = replace(job, train=replace(job.train, calibration=begun_calibration(folder)))
     if job.data.kind == "landslide4sense" and _recorded(folder, "inputs").get("radiometry") == "l4s":
         job = replace(job, inputs=InputSpec.for_bands("l4s", job.model.bands))
+    if begun_decay(folder) == "all":
+        job = replace(job, train=replace(job.train, decay="all"))
     kept = _recorded(folder, "model")
     if isinstance(job.model, ConvNetSpec) and (begun := with_design(kept)) != kept:
         job = replace(job, model=replace(job.model, design=begun["design"]))
@@ -202,6 +205,12 @@ def begun_calibration(folder: RunDirectory) -> CalibrationMethod | None:
     """What the run in a folder records of ``train.calibration``; where it has no such key, the temperature."""
     method: CalibrationMethod | None = _recorded(folder, "train").get("calibration", "temperature")
     return method
+
+
+def begun_decay(folder: RunDirectory) -> Decay:
+    """What the run in a folder records of ``train.decay``; where it has no such key, all."""
+    decay: Decay = _recorded(folder, "train").get("decay", "all")
+    return decay
 
 
 def _as_recorded(settings: dict[str, Any], folder: RunDirectory) -> dict[str, Any]:

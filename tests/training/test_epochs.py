@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -177,6 +178,32 @@ def test_a_loss_that_is_no_number_stops_the_run():
         net[0].weight.fill_(math.nan)
     with pytest.raises(BrokenRunError, match=r"the loss of epoch 3 is nan. Try a lower train.learning_rate"):
         train_epoch(net, optimizer_for(net, SPEC), Blobs(4), spec=SPEC, epoch=2)
+
+
+class OfAllKinds(nn.Module):
+    """A tensor of every kind that there is in the networks here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel, self.matrix, self.norm = nn.Conv2d(1, 2, 3), nn.Linear(2, 3), nn.BatchNorm2d(2)
+        self.token, self.gamma = nn.Embedding(4, 2), nn.Parameter(torch.zeros(1))
+        self.pos_embed, self.rel_pos_h = nn.Parameter(torch.zeros(1, 2, 2, 3)), nn.Parameter(torch.zeros(3, 2))
+        self.frozen = nn.Linear(2, 2).requires_grad_(requires_grad=False)
+
+
+def test_only_kernels_and_matrices_decay():
+    net = OfAllKinds()
+    spec = TrainSpec(weight_decay=0.1)
+    decays = {
+        tensor: group["weight_decay"] for group in optimizer_for(net, spec).param_groups for tensor in group["params"]
+    }
+    names = {name: decays[tensor] for name, tensor in net.named_parameters() if tensor.requires_grad}
+    assert {name for name, decay in names.items() if decay} == {"kernel.weight", "matrix.weight"}
+    assert set(names.values()) == {0, 0.1}
+    assert len(names) == 10
+    (group,) = optimizer_for(net, replace(spec, decay="all")).param_groups
+    assert group["weight_decay"] == 0.1
+    assert len(group["params"]) == 10
 
 
 def test_a_read_error_comes_through():

@@ -220,6 +220,21 @@ def test_a_training_of_landslide4sense_begun_before_goes_on_with_its_values_as_t
     assert as_begun(other).inputs == other.inputs
 
 
+def test_a_training_begun_before_goes_on_with_the_decay_it_was_begun_with(tmp_path: Path):
+    asked = job_at(str(tmp_path / "run"))
+    begun = replace(asked, train=replace(asked.train, decay="all"))
+    assert "decay" not in begun.settings["train"]
+    TrainRun(begun).folder.claim("finetune", begun.settings, resume=False)
+    assert as_begun(asked).train == begun.train
+    other = replace(asked, output=str(tmp_path / "other"))
+    assert other.settings["train"]["decay"] == "matrices"
+    TrainRun(other).folder.claim("finetune", other.settings, resume=False)
+    assert as_begun(other) == other
+    stated = replace(begun, output=other.output)
+    with pytest.raises(RunConflictError, match=r"train\.decay"):
+        TrainRun(as_begun(stated)).folder.claim("finetune", stated.settings, resume=True)
+
+
 def test_a_training_of_a_convolutional_network_begun_before_goes_on_with_its_first_design(tmp_path: Path):
     model = ConvNetSpec(name="pspnet", encoder="resnet18")
     asked = replace(job_at(str(tmp_path / "run")), model=model, inputs=InputSpec.for_bands("boa", model.bands))
