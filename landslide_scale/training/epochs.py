@@ -159,6 +159,9 @@ def evaluate(
         calibration: What makes a mask of logits; by default probability 0.5.
         threads: That read patches.
         seen: Given this process's patches as they come: their indices, logits (B, P, P) and labels uint8 (B, P, P).
+
+    Raises:
+        BrokenRunError: A logit is no number, or none that ends.
     """
     net.eval()
     workers, device = Workers.here(), _device(net)
@@ -168,6 +171,12 @@ def evaluate(
     for images, labels, share in _loaded(patches, 0, parts, device, threads):
         with autocast(precision, device.type):
             logits = net(images)
+        if not logits.isfinite().all():
+            raise BrokenRunError(
+                "the network's logits are no numbers (NaN or infinite)",
+                expected="weights that are",
+                cure="Try a lower train.learning_rate.",
+            )
         if seen is not None:
             seen(share.indices, logits[:, 0], labels)
         confusion += Confusion.of(calibration.mask(logits[:, 0]), labels)
@@ -264,7 +273,7 @@ def train_epoch(
         The mean loss per patch, over all processes; further heads of the network are in it.
 
     Raises:
-        BrokenRunError: The loss is no longer a number.
+        BrokenRunError: The loss or a gradient is no longer a number.
         InvalidDatasetError: One patch alone, from which batch normalisation learns nothing.
     """
     net.train()
@@ -272,7 +281,7 @@ def train_epoch(
     order = shuffled(len(patches), seed=spec.seed, epoch=epoch)
     steps = len(global_batches(order, spec.batch, least=least))
     parts = shares(order, spec.batch, workers, least=least)
-    total = torch.zeros((), dtype=torch.float64, device=device)
+    total, slopes = torch.zeros(2, dtype=torch.float64, device=device)
     with _dropout_seeded(spec.seed, epoch, workers.rank, device):
         for step, (images, labels, share) in enumerate(_loaded(patches, epoch, parts, device, threads)):
             for group in optimizer.param_groups:
@@ -284,13 +293,15 @@ def train_epoch(
             loss = heads_loss(logits, labels).sum() * share.weight
             # DDP takes the mean of the processes' gradients; the batch's mean is wanted.
             (loss * (workers.size / share.batch)).backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(net.parameters(), spec.clip_norm)
+            slopes += torch.nn.utils.clip_grad_norm_(net.parameters(), spec.clip_norm)
             optimizer.step()
             after_step()
             total += loss.detach()
     mean = workers.total(total).item() / len(patches)
-    if not math.isfinite(mean):
-        raise BrokenRunError(f"the loss of epoch {epoch + 1} is {mean}", cure="Try a lower train.learning_rate.")
+    # Gradients too: after an epoch's last step no loss is taken any more.
+    for what, value in (("loss", mean), ("gradient", slopes.item())):
+        if not math.isfinite(value):
+            raise BrokenRunError(f"the {what} of epoch {epoch + 1} is {value}", cure="Try a lower train.learning_rate.")
     return mean
 
 
