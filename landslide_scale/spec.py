@@ -15,6 +15,7 @@ from landslide_scale.errors import InvalidConfigError
 
 SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 ConvName = Literal["unet", "deeplabv3plus", "pspnet", "ccnet"]
+ConvDesign = Literal["published", "smp"]
 Radiometry = Literal["boa", "toa", "rgb8", "l4s"]
 
 REFLECTANCE: tuple[Radiometry, ...] = ("boa", "toa")
@@ -122,11 +123,14 @@ class ConvNetSpec:
     Attributes:
         name: ``unet`` (Ronneberger et al. 2015), ``deeplabv3plus`` (Chen et al. 2018), ``pspnet`` (Zhao et al. 2017) or
             ``ccnet`` (Huang et al. 2019).
-        encoder: As segmentation-models-pytorch names it: ``resnet18``, ``resnet50``, ``se_resnet152``, ...
+        encoder: As segmentation-models-pytorch names it: ``resnet18``, ``resnet50``, ``se_resnet152``, ...; with
+            ``ccnet`` a plain ResNet, which begins with three convolutions there.
         depth: Stages of the encoder that are used, each of which halves or keeps the sides: 3 to 5, with ``ccnet`` 5.
             Fewer than 5 need an encoder of the ResNet family.
         bands: Names of the input channels, in order; the encoder's first convolution takes all of them.
         upsample: Integer factor 1 to 8 by which a patch is enlarged before the encoder.
+        design: ``published`` is as the papers have it. ``smp`` is as this package built all but ``unet`` before, for
+            checkpoints of then, which say nothing of a design.
     """
 
     name: ConvName
@@ -134,6 +138,7 @@ class ConvNetSpec:
     depth: int = 5
     bands: tuple[str, ...] = ("red", "green", "blue")
     upsample: int = 1
+    design: ConvDesign = "published"
 
     def __post_init__(self) -> None:
         _check_input(self)

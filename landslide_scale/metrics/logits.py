@@ -1,17 +1,20 @@
 """Pixels by logit, from which threshold, temperature, bias and epoch are chosen.
 
-Logits are counted per class in bins of 1/32. That is exact in float32 and bf16, so the counts at any bin edge are those
-of thresholding the logits themselves; it is a few thousand integers however large the set, and adds up over workers.
+Logits are counted per class in bins of 1/32, and beyond 16 in bins of a 128th of each power of two, as far as float32
+goes. Bin edges are exact in float32 and bf16, so the counts at any of them are those of thresholding the logits
+themselves; it is 64 Ki integers however large the set, and adds up over workers.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.metrics.confusion import Confusion
@@ -22,12 +25,31 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PER_UNIT = 32
-_LIMIT = 16
-_BINS = 2 * _LIMIT * _PER_UNIT
-_EDGES = (np.arange(_BINS) - _BINS // 2) / _PER_UNIT  # the lower ones
-_CENTRES = _EDGES + 0.5 / _PER_UNIT
-_TEMPERATURES = (0.1, 10.0)
+_FINE = 16
+_PER_OCTAVE = 128
+_OCTAVES = 124  # from 16 to 2^128, where float32 ends
 _GOLDEN = (math.sqrt(5) - 1) / 2
+_LEAST_TEMPERATURE = 0.1
+_MOST_TEMPERATURE = 10.0
+
+
+def _bounds() -> NDArray[np.float64]:
+    """Edges of all bins, ascending; the first and last stand for what has no end."""
+    octaves = _FINE * 2.0 ** np.arange(_OCTAVES)[:, None] * (1 + np.arange(_PER_OCTAVE) / _PER_OCTAVE)
+    far = np.append(octaves.ravel(), 2.0**128)
+    near = np.arange(1 - _FINE * _PER_UNIT, _FINE * _PER_UNIT) / _PER_UNIT
+    return np.concatenate((-far[::-1], near, far))
+
+
+_BOUNDS = _bounds()
+_EDGES = np.append(-np.inf, _BOUNDS[1:-1])  # the lower ones
+_CENTRES = (_BOUNDS[1:] + _BOUNDS[:-1]) / 2
+_BINS = len(_CENTRES)
+
+
+@lru_cache(maxsize=8)
+def _edges(device: torch.device) -> Tensor:
+    return torch.from_numpy(_EDGES.astype(np.float32)).to(device)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,8 +57,8 @@ class LogitHistogram:
     """Pixels per class and logit bin.
 
     Attributes:
-        counts: int64 (2, 1024); row 0 background, row 1 landslide; bin ``i`` is the half-open interval
-            [(i - 512) / 32, (i - 511) / 32), the first and last taking in everything beyond.
+        counts: int64 (2, 32768); row 0 background, row 1 landslide. Bins are half-open, [low, high), and begin at minus
+            infinity; the 1024 in the middle are of 1/32, from -16 to 16.
     """
 
     counts: NDArray[np.int64]
@@ -48,10 +70,10 @@ class LogitHistogram:
 
     @classmethod
     def of(cls, logits: Tensor, label: Tensor) -> LogitHistogram:
-        """Count one batch: floating logits and uint8 labels (255 ignored) of the same number of elements."""
+        """Count one batch: floating logits, none NaN, and uint8 labels (255 ignored) of the same number of elements."""
         label, logits = label.reshape(-1), logits.reshape(-1).float()
         counted = label != IGNORE
-        index = (logits[counted] * _PER_UNIT).floor().clamp(-_BINS // 2, _BINS // 2 - 1).long() + _BINS // 2
+        index = torch.bucketize(logits[counted], _edges(logits.device), right=True) - 1
         index += _BINS * (label[counted] == LANDSLIDE).long()
         return cls(counts=torch.bincount(index, minlength=2 * _BINS).reshape(2, _BINS).cpu().numpy())
 
@@ -60,7 +82,9 @@ class LogitHistogram:
 
     def confusion(self, logit: float) -> Confusion:
         """Count as if ``logit >= edge`` were landslide; `logit` is taken to the nearest bin edge."""
-        edge = min(max(round(logit * _PER_UNIT) + _BINS // 2, 0), _BINS)
+        above = int(np.searchsorted(_EDGES, logit))
+        nearest = (edge for edge in (above - 1, above) if 0 < edge < _BINS)
+        edge = min(nearest, key=lambda edge: abs(_EDGES[edge] - logit), default=0)
         (fp, tp), (tn, fn) = self.counts[:, edge:].sum(1), self.counts[:, :edge].sum(1)
         return Confusion(tp=int(tp), fp=int(fp), fn=int(fn), tn=int(tn))
 
@@ -88,7 +112,7 @@ class LogitHistogram:
         if not self.counts[1].any():
             return 0.0
         pixels = self.counts.sum(0)
-        landslides = pixels / (1 + np.exp(-(_CENTRES + bias) / temperature))
+        landslides = pixels * expit((_CENTRES + bias) / temperature)
         found, predicted = landslides[::-1].cumsum()[::-1], pixels[::-1].cumsum()[::-1]
         f1 = 2 * found / (predicted + landslides.sum())
         best = np.flatnonzero(f1 == f1.max())
@@ -104,14 +128,14 @@ class LogitHistogram:
         return float((self.counts * cost).sum() / total)
 
     def fit_temperature(self) -> float:
-        """Fit the temperature in [0.1, 10] of least BCE (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+        """Fit the temperature of least BCE (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 
-        BCE is convex in 1 / T, hence has one minimum in log T, found by golden section to 1e-4. 1 where nothing was
-        counted.
+        BCE is convex in 1 / T, hence has one minimum in log T, found by golden section to 1e-4, between 0.1 and the
+        largest logit there is, at least 10. 1 where nothing was counted.
         """
         if not self.counts.any():
             return 1.0
-        low, high = (math.log(t) for t in _TEMPERATURES)
+        low, high = (math.log(t) for t in self._temperatures)
         while high - low > 1e-4:  # noqa: PLR2004 (relative precision of the temperature)
             left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
             if self.negative_log_likelihood(math.exp(left)) <= self.negative_log_likelihood(math.exp(right)):
@@ -121,7 +145,7 @@ class LogitHistogram:
         return math.exp((low + high) / 2)
 
     def fit_platt(self) -> tuple[float, float]:
-        """Fit the temperature in [0.1, 10] and bias of least BCE (Platt 1999, "Probabilistic Outputs for SVMs").
+        """Fit temperature and bias of least BCE (Platt 1999, "Probabilistic Outputs for SVMs").
 
         Platt's smoothed targets are left out: they matter for hundreds of samples, and here are millions of pixels.
         The bias makes the mean probability of these pixels their `prevalence`, so the probabilities are true where
@@ -130,10 +154,11 @@ class LogitHistogram:
 
         Returns:
             Temperature and bias; the temperature alone, and bias 0, where one of the classes was not counted, where
-            they can be told apart entirely, or where the best temperature lies outside its interval.
+            they can be told apart entirely, or where the best temperature lies outside the interval of
+            :meth:`fit_temperature`.
         """
-        fitted = fit_logistic(_CENTRES, self.counts)
-        low, high = _TEMPERATURES
+        fitted = self.recalibration()
+        low, high = self._temperatures
         if fitted is None or not 1 / high <= fitted[0] <= 1 / low:
             return self.fit_temperature(), 0.0
         slope, intercept = fitted
@@ -141,4 +166,11 @@ class LogitHistogram:
 
     def recalibration(self) -> tuple[float, float] | None:
         """Slope and intercept of ``logit P(landslide) = slope * logit + intercept``, as :func:`fit_logistic` gives."""
-        return fit_logistic(_CENTRES, self.counts)
+        used = self.counts.any(0)
+        return fit_logistic(_CENTRES[used], self.counts[:, used])
+
+    @property
+    def _temperatures(self) -> tuple[float, float]:
+        """The interval they are looked for in: at the largest logit, all probabilities are near a half."""
+        largest = float(np.abs(_CENTRES[self.counts.any(0)]).max(initial=0))
+        return _LEAST_TEMPERATURE, max(_MOST_TEMPERATURE, largest)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BINS = 20
+_SURE = 16.0
+"""Logit from which float32 probabilities of 1 are not told apart any more; those of 0 are cut there likewise."""
+
 _UNIT = 2**32
 """Probabilities are added up in whole numbers of 2^-32, so that no order of images or workers changes a sum."""
 
@@ -100,7 +103,10 @@ class Reliability:
             probabilities=tuple(summed.tolist()),
             squares=int(np.rint(chance**2 * _UNIT).astype(np.int64).sum()),
             landslide_probabilities=int(units[landslide].sum()),
-            logits=LogitHistogram.of(torch.logit(torch.from_numpy(chance)), torch.from_numpy(label[counted])),
+            logits=LogitHistogram.of(
+                torch.logit(torch.from_numpy(chance)).clamp(-_SURE, math.nextafter(_SURE, 0)),
+                torch.from_numpy(label[counted]),
+            ),
         )
 
     def __add__(self, other: Reliability) -> Reliability:
@@ -164,7 +170,7 @@ class Reliability:
 
     @property
     def recalibration(self) -> Recalibration:
-        """Slope and intercept, fitted to logit(p) in bins of 1/32, taken at their centres."""
+        """Slope and intercept, fitted to logit(p) from -16 to 16 in bins of 1/32, taken at their centres."""
         slope, intercept = self.logits.recalibration() or (math.nan, math.nan)
         return Recalibration(slope=slope, intercept=intercept)
 

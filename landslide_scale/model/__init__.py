@@ -7,7 +7,7 @@ Needs torch, numpy, segment-anything and, for the convolutional networks, segmen
 from landslide_scale.model.convnets.network import ConvNet
 from landslide_scale.model.core.network import Network, counts_line, parameter_counts
 from landslide_scale.model.core.precision import autocast
-from landslide_scale.model.families import build, family
+from landslide_scale.model.families import build, family, shape
 from landslide_scale.model.landslidenet.network import LandslideNet
 from landslide_scale.model.landslidenet.sam import random_base
 from landslide_scale.model.weights import load_base
@@ -23,4 +23,5 @@ __all__ = [
     "load_base",
     "parameter_counts",
     "random_base",
+    "shape",
 ]

@@ -21,6 +21,7 @@ from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
 from landslide_scale.metrics import AreaRatio, HeldOut
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.core.tensors import state_sha256
+from landslide_scale.model.designs import as_kept, with_design
 from landslide_scale.model.values import value_from_json
 from landslide_scale.redaction import redacted
 from landslide_scale.spec import ImageFacts, ImageParts, InputSpec, ModelSpec
@@ -138,7 +139,7 @@ def _said(card: ModelCard) -> dict[str, Any]:
     """The card as JSON; without what is not known of its images, as cards were before there was room for it."""
     unknown = {"area": card.area is None, "trained_on": card.trained_on == ImageFacts(), "parts": card.parts is None}
     unknown["held_out"] = card.held_out is None
-    said = asdict(card) | {"trained_on": card.trained_on.known}
+    said = asdict(card) | {"model": as_kept(card.model), "trained_on": card.trained_on.known}
     return {key: value for key, value in said.items() if not unknown.get(key, False)}
 
 
@@ -274,7 +275,10 @@ def _card_from_json(stored: object) -> ModelCard:
         raise InvalidCheckpointError(
             f"version {version!r}", expected=f"version {_VERSION}", cure="Use the release that wrote it"
         )
-    return value_from_json(ModelCard, {key: value for key, value in stored.items() if key != "version"}, "card")
+    said = {key: value for key, value in stored.items() if key != "version"}
+    if isinstance(said.get("model"), dict):
+        said["model"] = with_design(said["model"])
+    return value_from_json(ModelCard, said, "card")
 
 
 def _broken(found: str, url: str) -> InvalidCheckpointError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from landslide_scale.model import weights
 from landslide_scale.model.convnets import network as convnets
 from landslide_scale.model.landslidenet import network as landslidenet
@@ -14,8 +16,6 @@ from landslide_scale.spec import ConvNetSpec, LandslideNetSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    import torch
 
     from landslide_scale.model.core.network import Network
     from landslide_scale.spec import InputSpec, ModelSpec
@@ -29,6 +29,7 @@ class Family:
         build: As :func:`build`, for specs of this kind.
         load_base: From URL, SHA-256 and cache to a state dict of base weights that could be of this kind.
         random_base: From spec and seed to the base weights that :func:`build` draws where it is given none.
+        shape: From spec and scaling to the network without any memory for its tensors, to be looked at alone.
         stands_on_base: Whether frozen base weights stay in the trained network, so that a checkpoint is restored on
             them; otherwise it holds every tensor.
     """
@@ -36,6 +37,7 @@ class Family:
     build: Callable[..., Network]
     load_base: Callable[[str, str | None, Path | None], Mapping[str, torch.Tensor]]
     random_base: Callable[[Any, int], Mapping[str, torch.Tensor]]
+    shape: Callable[..., Network]
     stands_on_base: bool
 
 
@@ -44,12 +46,14 @@ _FAMILIES: dict[type[ModelSpec], Family] = {
         build=landslidenet.build,
         load_base=weights.load_base,
         random_base=lambda model, seed: sam.random_base(model.sam, seed),
+        shape=landslidenet.shape,
         stands_on_base=True,
     ),
     ConvNetSpec: Family(
         build=convnets.build,
         load_base=weights.load_classifier,
         random_base=convnets.random_base,
+        shape=convnets.shape,
         stands_on_base=False,
     ),
 }
@@ -84,3 +88,13 @@ def build(
         InvalidCheckpointError: `base` is of another network.
     """
     return family(model).build(model, inputs, base=base, seed=seed, checkpoint_gradients=checkpoint_gradients)
+
+
+def shape(model: ModelSpec, inputs: InputSpec, *, checkpoint_gradients: bool = False) -> Network:
+    """The network of a spec as it would be built, on torch's ``meta`` device: to be counted in a moment.
+
+    Raises:
+        InvalidConfigError: As for :func:`build`.
+    """
+    with torch.random.fork_rng(devices=()), torch.device("meta"):
+        return family(model).shape(model, inputs, checkpoint_gradients=checkpoint_gradients)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from landslide_scale.model.presets import GUESSED
+from landslide_scale.paper.published import SIZES
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.trials import trials
 from landslide_scale.training.foreseen import data_lines, network_lines
@@ -16,7 +18,7 @@ class Foreseen:
 
     Attributes:
         trainings: How many there are.
-        networks: Of each model its weights and counts, by label.
+        networks: Of each model its weights and counts, beside those of the paper, by label.
         data: Of each data set its images and parts at the first seed, by name.
     """
 
@@ -34,11 +36,19 @@ def foresee(config: BenchmarkConfig) -> Foreseen:
     """
     wanted = trials(config)
     first = [trial for trial in wanted if trial.seed == wanted[0].seed]
-    networks = {trial.model: network_lines(trial.job) for trial in {trial.model: trial for trial in first}.values()}
+    models = {trial.model: trial.job for trial in first}
+    networks = {label: (*network_lines(job), paper_line(job.model.name)) for label, job in models.items()}
     data: dict[str, list[str]] = {}
     for trial in {(trial.dataset, trial.job.model.bands): trial for trial in first}.values():
         data.setdefault(trial.dataset, []).extend(data_lines(trial.job, Prepared.of(trial.job)))
     return Foreseen(trainings=len(wanted), networks=networks, data=data)
+
+
+def paper_line(name: str) -> str:
+    """What the paper's table 3 says of the network of a ``model.name``, and whether it is known which that is."""
+    printed = SIZES[name]
+    said = f"the paper's {name}: {printed.trainable:.2f} M of {printed.total:.2f} M"
+    return f"{said}, of a design that is not known; this one is a guess" if name in GUESSED else said
 
 
 def plan_lines(found: Foreseen) -> list[str]:

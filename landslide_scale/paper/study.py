@@ -26,7 +26,7 @@ from landslide_scale.runtime.session import check_machine, session
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.run import begun_calibration, begun_groups, begun_loss
+from landslide_scale.training.run import begun_calibration, begun_decay, begun_groups, begun_loss
 
 _RESULT = "result.json"
 Say = Callable[[str], None]
@@ -76,12 +76,14 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
 
 
 def _as_begun(config: BenchmarkConfig, folder: RunDirectory) -> BenchmarkConfig:
-    """The benchmark; what it leaves open of calibration and parts, as the one in the folder was begun."""
+    """The benchmark as the one in the folder was begun: its decay; of calibration and parts what is left open."""
     if not folder.exists("run.json"):
         return config
     train, settings = config.train, folder.claimed()["settings"]
     if train.calibration is None:
         train = replace(train, calibration=begun_calibration(folder))
+    if begun_decay(folder) == "all":
+        train = replace(train, decay="all")
     if train.loss_over is None:
         recorded = settings.get("train", {}) if isinstance(settings, dict) else {}
         train = replace(train, loss_over=begun_loss(recorded))
@@ -97,8 +99,10 @@ def _settings(config: BenchmarkConfig) -> dict[str, Any]:
     """What all trainings share. Models and seeds are not in it: each training's own folder knows its own."""
     plain = config.model_dump(mode="json", include={"train", "base_weights"})
     plain["train"].pop("seed")
+    if config.train.decay == "all":
+        del plain["train"]["decay"]  # so that benchmarks begun before there was this go on
     if not config.train.average:
-        del plain["train"]["average"]  # so that benchmarks begun before there was this go on
+        del plain["train"]["average"]  # likewise
     if config.train.recolour == 1:
         del plain["train"]["recolour"]  # likewise
     if config.train.split_seed is None:

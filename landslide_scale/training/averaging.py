@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from landslide_scale.model.core.tensors import load_exactly
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -65,14 +67,17 @@ class WeightAverage:
         net: Whose tensors; not wrapped for DDP.
         keep: Share of the old mean that a step leaves, in (0, 1).
         state: Where to go on, as `state` gave it; None for the network as it is.
+
+    Raises:
+        InvalidCheckpointError: The state is of another network.
     """
 
     def __init__(self, net: nn.Module, keep: float, *, state: Mapping[str, Any] | None = None) -> None:
         self._net, self._keep = net, keep
         self._steps = state["steps"] if state else 0
         self._mean = {name: tensor.detach().clone() for name, tensor in changing(net).items()}
-        for name, tensor in (state["mean"] if state else {}).items():
-            self._mean[name].copy_(tensor)
+        if state:
+            load_exactly(self._mean, state["mean"], what="the averaged tensors of the training's state")
 
     @property
     def state(self) -> dict[str, Any]:
@@ -95,8 +100,8 @@ class WeightAverage:
     def shown(self) -> Iterator[None]:
         """The network with the mean in it for as long as the block takes."""
         own = {name: tensor.detach().clone() for name, tensor in changing(self._net).items()}
-        self._net.load_state_dict(self._mean, strict=False)
+        load_exactly(changing(self._net), self._mean, what="the averaged tensors")
         try:
             yield
         finally:
-            self._net.load_state_dict(own, strict=False)
+            load_exactly(changing(self._net), own, what="the tensors of the last step")

@@ -1,9 +1,8 @@
 """One epoch, one evaluation, and the loop around them: plain torch, in one process or under ``torch.distributed``.
 
 N processes compute what one would at the same global batch: rank r takes every N-th image of it, and each image's
-loss is divided by the number of images in the whole batch. Batch normalisation is over the whole batch too. Two things
-depend on N: which values dropout drops (DeepLabV3+, PSPNet, CCNet), and, where the last batch has fewer images than
-there are workers, the stand-ins that count in its statistics.
+loss is divided by the number of images in the whole batch. Batch normalisation is over the whole batch too. One thing
+depends on N: which values dropout drops (DeepLabV3+, PSPNet, CCNet).
 
 Order, cuts and colours are functions of (seed, epoch, index) and dropout of (seed, epoch, rank), so a training that was
 stopped and resumed goes on as if it had not been (bit for bit on CPU in float32).
@@ -21,20 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from landslide_scale.errors import BrokenRunError, InvalidDatasetError
 from landslide_scale.label_values import IGNORE
 from landslide_scale.metrics import Confusion, LogitHistogram
-from landslide_scale.model.core.batchnorm import has_batch_norm, share_batch_norm
+from landslide_scale.model.core.batchnorm import has_batch_norm, share_batch_norm, weigh_images
 from landslide_scale.model.core.precision import Precision, autocast
 from landslide_scale.training.batches import Share, Workers, global_batches, shares, shuffled
-from landslide_scale.training.losses import segmentation_loss
+from landslide_scale.training.losses import heads_loss, segmentation_loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from landslide_scale.datasets import Patches
     from landslide_scale.training.spec import CalibrationMethod, LossOver, TrainSpec
@@ -43,6 +43,8 @@ _AHEAD = 2
 """Batches read while the network works on one."""
 
 _WARMUP = 0.05
+_LARGEST_POWER = 700.0
+"""Of e, that a float holds."""
 
 _NO_BUFFERS: dict[str, Any] = (
     # torch 2.15 renamed it and warns of the old name, which is the only one older versions know.
@@ -102,7 +104,8 @@ class Calibration:
             method: ``platt`` fits a bias too; None is the temperature alone.
         """
         temperature, bias = histogram.fit_platt() if method == "platt" else (histogram.fit_temperature(), 0.0)
-        probability = 1 / (1 + math.exp(-(histogram.best_logit(temperature, bias) + bias) / temperature))
+        odds = (histogram.best_logit(temperature, bias) + bias) / temperature
+        probability = 1 / (1 + math.exp(min(-odds, _LARGEST_POWER)))
         threshold = min(max(math.floor(probability * 1e4), 1), 9999) / 1e4
         prevalence = None if math.isnan(histogram.prevalence) else histogram.prevalence
         return cls(threshold=threshold, temperature=temperature, bias=bias, prevalence=prevalence)
@@ -160,6 +163,9 @@ def evaluate(
         seen: Given this process's patches as they come: their indices, logits (B, P, P) and labels uint8 (B, P, P).
         loss_over: What the loss is a mean over: with ``patches`` one of which a corner is counted weighs as a whole
             one.
+
+    Raises:
+        BrokenRunError: A logit is no number, or none that ends.
     """
     net.eval()
     workers, device = Workers.here(), _device(net)
@@ -169,6 +175,12 @@ def evaluate(
     for images, labels, share in _loaded(patches, 0, parts, device, threads):
         with autocast(precision, device.type):
             logits = net(images)
+        if not logits.isfinite().all():
+            raise BrokenRunError(
+                "the network's logits are no numbers (NaN or infinite)",
+                expected="weights that are",
+                cure="Try a lower train.learning_rate.",
+            )
         if seen is not None:
             seen(share.indices, logits[:, 0], labels)
         confusion += Confusion.of(calibration.mask(logits[:, 0]), labels)
@@ -206,10 +218,24 @@ def _device(net: nn.Module) -> torch.device:
 
 def optimizer_for(net: nn.Module, spec: TrainSpec) -> torch.optim.AdamW:
     """AdamW over what is trainable; the fused kernel, which on CPU saves a pass over memory per tensor."""
-    trainable = [tensor for tensor in net.parameters() if tensor.requires_grad]
+    trainable = [
+        (tensor, spec.decay == "all" or _is_matrix(module, name, tensor))
+        for module in net.modules()
+        for name, tensor in module.named_parameters(recurse=False)
+        if tensor.requires_grad
+    ]
+    groups = [
+        {"params": [tensor for tensor, decays in trainable if decays], "weight_decay": spec.weight_decay},
+        {"params": [tensor for tensor, decays in trainable if not decays], "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(
-        trainable, lr=spec.learning_rate, betas=(0.9, spec.beta2), weight_decay=spec.weight_decay, fused=True
+        [group for group in groups if group["params"]], lr=spec.learning_rate, betas=(0.9, spec.beta2), fused=True
     )
+
+
+def _is_matrix(module: nn.Module, name: str, tensor: Tensor) -> bool:
+    """Whether a tensor multiplies what comes in: no bias, normalisation, token or position."""
+    return tensor.ndim > 1 and not isinstance(module, nn.Embedding) and "pos" not in name
 
 
 def learning_rate(spec: TrainSpec, step: int, steps: int) -> float:
@@ -257,10 +283,11 @@ def train_epoch(
         after_step: Called after each step.
 
     Returns:
-        The mean loss over counted pixels, or over patches as `spec` says, over all processes.
+        The mean loss over counted pixels, or over patches as `spec` says, over all processes; further heads of the
+        network are in it.
 
     Raises:
-        BrokenRunError: The loss is no longer a number.
+        BrokenRunError: The loss or a gradient is no longer a number.
         InvalidDatasetError: One patch alone, from which batch normalisation learns nothing.
     """
     net.train()
@@ -269,26 +296,30 @@ def train_epoch(
     steps = len(global_batches(order, spec.batch, least=least))
     parts = shares(order, spec.batch, workers, least=least)
     total = torch.zeros(2, dtype=torch.float64, device=device)  # of losses by weight, and of weights
+    slopes = torch.zeros((), dtype=torch.float64, device=device)
     with _dropout_seeded(spec.seed, epoch, workers.rank, device):
         for step, (images, labels, share) in enumerate(_loaded(patches, epoch, parts, device, threads)):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(spec, epoch * steps + step, spec.epochs * steps)
             optimizer.zero_grad(set_to_none=True)
+            weigh_images(net, share.weight if share.batch < workers.size else None)
             with autocast(spec.precision, device.type):
                 logits = net(images)
-            each = segmentation_loss(logits, labels)
+            each = heads_loss(logits, labels)
             loss = each.sum() * share.weight
             # DDP takes the mean of the processes' gradients; the batch's mean is wanted.
             (loss * (workers.size / share.batch)).backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(net.parameters(), spec.clip_norm)
+            slopes += torch.nn.utils.clip_grad_norm_(net.parameters(), spec.clip_norm)
             optimizer.step()
             after_step()
             weights = _weights(labels, spec.loss_over) * share.weight
             total += torch.stack(((each.detach() * weights).sum(), weights.sum()))
     losses, whole = workers.total(total).tolist()
     mean = losses / whole if whole else math.nan
-    if not math.isfinite(mean):
-        raise BrokenRunError(f"the loss of epoch {epoch + 1} is {mean}", cure="Try a lower train.learning_rate.")
+    # Gradients too: after an epoch's last step no loss is taken any more.
+    for what, value in (("loss", mean), ("gradient", slopes.item())):
+        if not math.isfinite(value):
+            raise BrokenRunError(f"the {what} of epoch {epoch + 1} is {value}", cure="Try a lower train.learning_rate.")
     return mean
 
 

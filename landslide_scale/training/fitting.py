@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from landslide_scale.errors import InvalidCheckpointError
+from landslide_scale.model.core.tensors import load_exactly
 from landslide_scale.training.averaging import averaging, changing
 from landslide_scale.training.epochs import Calibration, Evaluation, distributed, evaluate, optimizer_for, train_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import torch
     from torch import Tensor, nn
 
     from landslide_scale.datasets import Patches
@@ -128,12 +132,12 @@ def fit(
         threads: That read patches.
 
     Raises:
-        BrokenRunError: The loss is no longer a number.
+        BrokenRunError: The loss, a gradient or a logit is no longer a number.
+        InvalidCheckpointError: The state is of another network, or of one that broke.
     """
     optimizer = optimizer_for(net, spec)
     if state is not None:
-        net.load_state_dict(state.trained, strict=False)
-        optimizer.load_state_dict(dict(state.optimizer))
+        _go_on(net, optimizer, state)
     average = averaging(net, spec.average, state.average if state else None)
     wrapped = distributed(net)
     for epoch in range(len(state.epochs) if state else 0, spec.epochs):
@@ -159,6 +163,25 @@ def fit(
                 after_epoch(state)
     assert state is not None  # noqa: S101 (a TrainSpec has at least one epoch)
     return state
+
+
+def _go_on(net: nn.Module, optimizer: torch.optim.Optimizer, state: TrainState) -> None:
+    """Network and optimiser as they were after the last epoch of a state."""
+    if not math.isfinite(state.best_epoch.validation_loss):
+        raise InvalidCheckpointError(
+            f"the best epoch of the training's state has a validation loss of {state.best_epoch.validation_loss}",
+            expected="a number",
+            cure="Begin anew with a lower train.learning_rate and another output.run.",
+        )
+    load_exactly(changing(net), state.trained, what="the trained tensors of the training's state")
+    try:
+        optimizer.load_state_dict(dict(state.optimizer))
+    except (ValueError, KeyError) as error:
+        raise InvalidCheckpointError(
+            f"the optimiser of the training's state does not fit ({error})",
+            expected="that of this network",
+            cure="Begin anew with another output.run.",
+        ) from error
 
 
 def _epoch(number: int, loss: float, judged: Evaluation, method: CalibrationMethod | None, seconds: float) -> Epoch:
@@ -192,8 +215,12 @@ def score(
     threads: int = 2,
     seen: Callable[[Sequence[int], Tensor, Tensor], None] | None = None,
 ) -> Evaluation:
-    """Score the holdout with the best epoch and its calibration; the network is left at that epoch."""
-    net.load_state_dict(state.best_trained, strict=False)
+    """Score the holdout with the best epoch and its calibration; the network is left at that epoch.
+
+    Raises:
+        InvalidCheckpointError: The state is of another network.
+    """
+    load_exactly(changing(net), state.best_trained, what="the tensors of the best epoch")
     calibration = state.best_epoch.calibration
     return evaluate(
         net,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from landslide_scale.errors import StorageAwayError
-from landslide_scale.model import counts_line
+from landslide_scale.model import counts_line, shape
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.cache import bytes_to_fetch
 from landslide_scale.storage.rundir import RunDirectory
@@ -45,14 +45,17 @@ def foresee(job: FinetuneJob) -> Foreseen:
 
 
 def network_lines(job: FinetuneJob) -> tuple[str, ...]:
-    """What a network starts from, and how large it is; built, with weights that are on this machine already.
+    """What a network starts from, and how large it is.
+
+    With weights that are on this machine it is built, so that they are known to fit; else it is counted alone.
 
     Raises:
         InvalidInputError: The weights are not there, or not this network's.
         StorageAwayError: They cannot be reached now.
     """
+    counts = counts_line(shape(job.model, job.inputs, checkpoint_gradients=job.train.checkpoint_gradients))
     if job.base_url is None or job.base_sha256 is None:
-        return "weights: random ones (no base_weights)", counts_line(job.build())
+        return "weights: random ones (no base_weights)", counts
     try:
         size = bytes_to_fetch(job.base_url, job.base_sha256)
     except StorageAwayError as error:
@@ -61,7 +64,6 @@ def network_lines(job: FinetuneJob) -> tuple[str, ...]:
     if size == 0:
         return f"weights: {redacted(job.base_url)}, of the SHA-256 that is stated", counts_line(job.build())
     told = "of unknown size" if size is None else f"of {size / 1e6:,.0f} MB"
-    counts = counts_line(replace(job, base_url=None, base_sha256=None).build())
     return f"weights: {redacted(job.base_url)}, {told}, are there to be fetched; their content is checked then", counts
 
 

@@ -20,6 +20,23 @@ logits down twelve times as hard as a landslide of 60 pixels pulls its own up, a
 hundredth of the square it is less than twice.
 """
 
+_FURTHER = 0.4
+"""Weight of each further head beside the one that is used: PSPNet's (Zhao et al. 2017) and CCNet's."""
+
+
+def heads_loss(logits: Tensor, label: Tensor) -> Tensor:
+    """What is learnt from: the loss of the head that is used, and 0.4 of that of each further one.
+
+    Args:
+        logits: Any floating dtype, (B, heads, H, W), the head that is used first.
+        label: As for :func:`segmentation_loss`.
+
+    Returns:
+        As that does; with one head the same.
+    """
+    first, *further = (segmentation_loss(head, label) for head in logits.split(1, dim=1))
+    return first + _FURTHER * sum(further) if further else first
+
 
 def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:
     """BCE + Dice of each image, with equal weight, as the LandslideNet paper names them.

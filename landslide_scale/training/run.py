@@ -19,8 +19,9 @@ from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.metrics import AreaRatio, ByPlace, Confusion, HeldOut, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
+from landslide_scale.model.designs import with_design
 from landslide_scale.parting import Split
-from landslide_scale.spec import ImageFacts, ImageParts, InputSpec
+from landslide_scale.spec import ConvNetSpec, ImageFacts, ImageParts, InputSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from landslide_scale.training.job import FinetuneJob, Prepared
-    from landslide_scale.training.spec import CalibrationMethod, LossOver
+    from landslide_scale.training.spec import CalibrationMethod, Decay, LossOver
 
 CHECKPOINT = "checkpoint.safetensors"
 SPLIT = "split.json"
@@ -215,9 +216,10 @@ class TrainRun:
 def as_begun(job: FinetuneJob) -> FinetuneJob:
     """The job as the run in its folder was begun, in what it leaves open and in what has changed since.
 
-    Runs that were begun before ``train.calibration`` could be left open took the temperature alone, on any images, and
-    those of Landslide4Sense its values as they are stored. Those that were begun before parts were drawn by ground go
-    on by images, and those before losses were means over pixels by patches.
+    Runs that were begun before ``train.calibration`` could be left open took the temperature alone, on any images,
+    those of Landslide4Sense its values as they are stored, and those of convolutional networks their first design.
+    Those that were begun before parts were drawn by ground go on by images, and those before losses were means over
+    pixels by patches. Before there was ``train.decay``, it was ``all``.
 
     Raises:
         RunConflictError: The folder holds something else.
@@ -233,6 +235,11 @@ def as_begun(job: FinetuneJob) -> FinetuneJob:
         job = replace(job, data=replace(job.data, groups=begun_groups(_recorded(folder, "data"))))
     if job.data.kind == "landslide4sense" and _recorded(folder, "inputs").get("radiometry") == "l4s":
         job = replace(job, inputs=InputSpec.for_bands("l4s", job.model.bands))
+    if begun_decay(folder) == "all":
+        job = replace(job, train=replace(job.train, decay="all"))
+    kept = _recorded(folder, "model")
+    if isinstance(job.model, ConvNetSpec) and (begun := with_design(kept)) != kept:
+        job = replace(job, model=replace(job.model, design=begun["design"]))
     return job
 
 
@@ -256,6 +263,12 @@ def read_parts(folder: RunDirectory) -> dict[str, list[str]]:
     """Names of the images of each part, as the training in a folder recorded them."""
     known = folder.read_json(SPLIT)
     return {part.name: known[part.name] for part in fields(Split)}
+
+
+def begun_decay(folder: RunDirectory) -> Decay:
+    """What the run in a folder records of ``train.decay``; where it has no such key, all."""
+    decay: Decay = _recorded(folder, "train").get("decay", "all")
+    return decay
 
 
 def _as_recorded(settings: dict[str, Any], folder: RunDirectory) -> dict[str, Any]:

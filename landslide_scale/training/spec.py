@@ -9,6 +9,7 @@ from landslide_scale.errors import InvalidConfigError
 
 CalibrationMethod = Literal["temperature", "platt"]
 LossOver = Literal["pixels", "patches"]
+Decay = Literal["matrices", "all"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,8 @@ class TrainSpec:
         batch: Global batch: images per optimiser step over all workers together.
         learning_rate: AdamW's, above 0.
         weight_decay: AdamW's, a share of each weight per step and rate.
+        decay: What it is taken from: ``matrices`` and kernels alone, not biases, normalisations, tokens and positions;
+            or ``all``, as trainings took it that were begun before there was this.
         patch: Side of the training square in native pixels; once enlarged by the model's ``upsample``, a multiple of
             16, of 32 for ``unet`` and of 8 for ``pspnet`` and ``ccnet``.
         seed: Of the initial weights, the order and the augmentation, and of the split where `split_seed` is None.
@@ -59,6 +62,7 @@ class TrainSpec:
     batch: int = 8
     learning_rate: float = 2e-4
     weight_decay: float = 0.01
+    decay: Decay = "matrices"
     patch: int = 112
     seed: int = 0
     holdout: float = 0.3

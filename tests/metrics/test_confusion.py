@@ -70,10 +70,28 @@ def test_histogram_counts_equal_thresholding_the_logits():
     logits[1, 0, 0] = 100.0
     label = masks(3, 0.4, (2, 40, 40))[1]
     histogram = LogitHistogram.of(logits[:1], label[:1]) + LogitHistogram.of(logits[1:], label[1:])
-    for edge in (-17, -2.25, 0, 1 / 32, 0.5, 15.96875):
-        if edge > -16:
-            assert histogram.confusion(edge) == Confusion.of(logits[:, 0] >= edge, label)
-    assert histogram.confusion(-17).tn == histogram.confusion(-17).fn == 0
+    for edge in (-17, -2.25, 0, 1 / 32, 0.5, 15.96875, 16, 18.125, 96.5, 100, 100.5, 3e38):
+        assert histogram.confusion(edge) == Confusion.of(logits[:, 0] >= edge, label)
+    assert histogram.confusion(-math.inf).tn == histogram.confusion(-math.inf).fn == 0
+
+
+@given(st.floats(4, 2.0**127, width=32), st.sampled_from([-1, 1]))
+def test_numbers_of_bf16_are_told_apart_however_large(number: float, sign: int):
+    """From 4 on, below which its numbers are closer than a 32nd."""
+    logit = (sign * torch.tensor([number])).bfloat16()
+    histogram = LogitHistogram.of(logit, torch.zeros(1, dtype=torch.uint8))
+    above = torch.nextafter(logit, torch.tensor([math.inf], dtype=torch.bfloat16))
+    assert [histogram.confusion(edge.item()).fp for edge in (logit, above)] == [1, 0]
+
+
+@pytest.mark.parametrize("temperature", [8.0, 40.0])
+def test_logits_beyond_16_count_as_what_they_are(temperature: float):
+    """A temperature of 8 was found as 5.4."""
+    histogram = calibrated(200_000, 1, temperature=temperature)
+    assert histogram.fit_temperature() == pytest.approx(temperature, rel=0.03)
+    assert histogram.fit_platt() == pytest.approx((temperature, 0), rel=0.03, abs=0.05 * temperature)
+    edge = histogram.best_logit(temperature)
+    assert histogram.confusion(edge).landslide.f1 == pytest.approx(counted_f1(histogram, temperature).max(), abs=0.002)
 
 
 def calibrated(count: int, seed: int, *, temperature: float = 1.0):
@@ -84,8 +102,8 @@ def calibrated(count: int, seed: int, *, temperature: float = 1.0):
     return LogitHistogram.of(logit * temperature, label)
 
 
-def counted_f1(histogram: LogitHistogram):
-    return np.array([histogram.confusion(edge / 32).landslide.f1 for edge in range(-512, 512)])
+def counted_f1(histogram: LogitHistogram, temperature: float = 1.0):
+    return np.array([histogram.confusion(temperature * edge / 32).landslide.f1 for edge in range(-512, 512)])
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -147,10 +165,10 @@ def test_temperature_and_bias_are_recovered_and_equal_scikit_learn(temperature: 
     histogram = LogitHistogram.of(logit, label)
     found = histogram.fit_platt()
     assert found == pytest.approx((temperature, bias), rel=0.03, abs=0.03)
-    centres = ((logit * 32).floor().clamp(-512, 511).double() + 0.5) / 32
+    centres = ((logit * 32).floor().double() + 0.5) / 32
     fitted = LogisticRegression(C=math.inf, solver="newton-cholesky", tol=1e-9).fit(centres[:, None], label)
     slope, intercept = fitted.coef_[0, 0], fitted.intercept_[0]
-    assert found == pytest.approx((1 / slope, intercept / slope), abs=1e-6)
+    assert found == pytest.approx((1 / slope, intercept / slope), abs=1e-6 if logit.abs().max() < 16 else 1e-4)
     least = histogram.negative_log_likelihood(*found)
     assert least <= histogram.negative_log_likelihood(histogram.fit_temperature())
     mean = torch.sigmoid((centres + found[1]) / found[0]).mean().item()

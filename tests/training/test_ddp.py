@@ -1,4 +1,4 @@
-"""Real processes over gloo: two workers compute what one does."""
+"""Real processes over gloo: two, three and four workers compute what one does."""
 
 from __future__ import annotations
 
@@ -94,12 +94,14 @@ class Fixed(nn.Module):
 
 
 NETS = {"unused": PartlyUnused, "normalised": Normalised}
+SIZES = (2, 3, 4)
 
 
-def train(out: str, net: nn.Module) -> None:
+def train(out: str, net: nn.Module, count: int = 9) -> None:
     # 9 and 5 patches in batches of 4: last batches of one, which leaves the second of two workers without any; with
-    # batch normalisation the ninth joins the second batch.
-    parts = Parts(train=Noise(9), validation=Noise(5), holdout=Noise(5))
+    # batch normalisation the ninth joins the second batch. 10 end in a batch of two, in which the third and the fourth
+    # worker keep company only.
+    parts = Parts(train=Noise(count), validation=Noise(5), holdout=Noise(5))
     state = fit(net, parts, SPEC)
     judged = score(net, state, parts, SPEC)
     losses = [(epoch.loss, epoch.validation_loss, epoch.validation_f1) for epoch in state.epochs]
@@ -118,12 +120,22 @@ def train(out: str, net: nn.Module) -> None:
     torch.save(kept, out)
 
 
-def worker(rank: int, size: int, port: int, folder: str) -> None:
+def worker(rank: int, ports: dict[int, int], folder: str) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
-    for name, make in NETS.items():
-        train(f"{folder}/{name}-{size}-{rank}.pt", make())
-    dist.destroy_process_group()
+    for size, port in ports.items():
+        if rank < size:
+            dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size)
+            for name, make in NETS.items():
+                train(f"{folder}/{name}-{size}-{rank}.pt", make())
+            train(f"{folder}/short-{size}-{rank}.pt", Normalised(), 10)
+            dist.destroy_process_group()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 @pytest.fixture(scope="module")
@@ -131,22 +143,21 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     folder = tmp_path_factory.mktemp("ddp")
     for name, make in NETS.items():
         train(f"{folder}/{name}-1-0.pt", make())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.spawn(worker, args=(2, port, str(folder)), nprocs=2)
+    train(f"{folder}/short-1-0.pt", Normalised(), 10)
+    mp.spawn(worker, args=({size: free_port() for size in SIZES}, str(folder)), nprocs=max(SIZES))
     return {path.stem: torch.load(path, weights_only=True) for path in Path(folder).glob("*.pt")}
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", [*NETS, "short"])
 @pytest.mark.parametrize("kind", ["trained", "mean"])
 def test_parameters_and_running_statistics_and_their_means_equal_one_process(
-    results: dict[str, dict], name: str, kind: str
+    results: dict[str, dict], name: str, kind: str, size: int
 ):
     alone = results[f"{name}-1-0"]
-    for rank in range(2):
+    for rank in range(size):
         for key, tensor in alone[kind].items():
-            torch.testing.assert_close(results[f"{name}-2-{rank}"][kind][key], tensor, atol=1e-5, rtol=1e-6)
+            torch.testing.assert_close(results[f"{name}-{size}-{rank}"][kind][key], tensor, atol=1e-5, rtol=1e-6)
 
 
 def test_batch_normalisation_is_the_same_in_every_worker_and_has_moved(results: dict[str, dict]):

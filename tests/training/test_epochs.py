@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from landslide_scale.datasets import Sample
-from landslide_scale.errors import BrokenRunError, InvalidDatasetError
+from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, InvalidDatasetError
 from landslide_scale.metrics import LogitHistogram
 from landslide_scale.training.batches import Workers, global_batches, shares, shuffled
 from landslide_scale.training.epochs import Calibration, evaluate, learning_rate, optimizer_for, train_epoch
@@ -224,6 +225,89 @@ def test_a_loss_that_is_no_number_stops_the_run():
         net[0].weight.fill_(math.nan)
     with pytest.raises(BrokenRunError, match=r"the loss of epoch 3 is nan. Try a lower train.learning_rate"):
         train_epoch(net, optimizer_for(net, SPEC), Blobs(4), spec=SPEC, epoch=2)
+
+
+class Overflowing(nn.Module):
+    """A network whose gradient is no number after so many steps, though its loss still is."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.net, self.left = small_net(), steps
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.net(images)
+        if self.training:
+            self.left -= 1
+        if self.training and not self.left:
+            logits = logits + torch.sqrt(0 * logits.square().sum())  # 0, of a slope that is infinite
+        return logits
+
+
+def test_a_gradient_that_is_no_number_in_the_last_step_of_an_epoch_stops_the_run():
+    """Ten patches in batches of four are three steps."""
+    net = Overflowing(3)
+    with pytest.raises(BrokenRunError, match=r"the gradient of epoch 1 is (nan|inf). Try a lower train.learning_rate"):
+        fit(net, parts(), SPEC)
+    assert BrokenRunError.exit_code == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_logits_that_are_no_numbers_are_not_scored(value: float):
+    net = small_net()
+    with torch.no_grad():
+        net[2].bias.fill_(value)
+    with pytest.raises(BrokenRunError, match=r"the network's logits are no numbers .*train\.learning_rate"):
+        evaluate(net, Blobs(2), batch=2, precision="float32")
+
+
+@pytest.mark.parametrize(("part", "what"), [("trained", "trained tensors"), ("average", "averaged tensors")])
+def test_a_state_of_other_names_is_refused(part: str, what: str):
+    spec = TrainSpec(**vars(SPEC) | {"average": 0.8, "epochs": 1})
+    plain = fit(small_net(), parts(), spec).to_plain()
+    tensors = plain["average"]["mean"] if part == "average" else plain["trained"]
+    tensors["renamed.weight"] = tensors.pop("2.weight")
+    with pytest.raises(InvalidCheckpointError, match=rf"{what} of the training's state do not fit: missing: 2\.weight"):
+        fit(small_net(), parts(), replace(spec, epochs=2), state=TrainState.from_plain(plain))
+    assert InvalidCheckpointError.exit_code == 2
+
+
+def test_a_state_whose_best_epoch_is_no_number_is_refused():
+    state = fit(small_net(), parts(), replace(SPEC, epochs=1))
+    broken = replace(state, epochs=(replace(state.epochs[0], validation_loss=math.nan),))
+    with pytest.raises(InvalidCheckpointError, match="has a validation loss of nan; expected a number"):
+        fit(small_net(), parts(), SPEC, state=broken)
+
+
+def test_a_state_of_another_decay_is_refused():
+    state = fit(small_net(), parts(), replace(SPEC, epochs=1, decay="all"))
+    with pytest.raises(InvalidCheckpointError, match="the optimiser of the training's state does not fit"):
+        fit(small_net(), parts(), SPEC, state=state)
+
+
+class OfAllKinds(nn.Module):
+    """A tensor of every kind that there is in the networks here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel, self.matrix, self.norm = nn.Conv2d(1, 2, 3), nn.Linear(2, 3), nn.BatchNorm2d(2)
+        self.token, self.gamma = nn.Embedding(4, 2), nn.Parameter(torch.zeros(1))
+        self.pos_embed, self.rel_pos_h = nn.Parameter(torch.zeros(1, 2, 2, 3)), nn.Parameter(torch.zeros(3, 2))
+        self.frozen = nn.Linear(2, 2).requires_grad_(requires_grad=False)
+
+
+def test_only_kernels_and_matrices_decay():
+    net = OfAllKinds()
+    spec = TrainSpec(weight_decay=0.1)
+    decays = {
+        tensor: group["weight_decay"] for group in optimizer_for(net, spec).param_groups for tensor in group["params"]
+    }
+    names = {name: decays[tensor] for name, tensor in net.named_parameters() if tensor.requires_grad}
+    assert {name for name, decay in names.items() if decay} == {"kernel.weight", "matrix.weight"}
+    assert set(names.values()) == {0, 0.1}
+    assert len(names) == 10
+    (group,) = optimizer_for(net, replace(spec, decay="all")).param_groups
+    assert group["weight_decay"] == 0.1
+    assert len(group["params"]) == 10
 
 
 def test_a_read_error_comes_through():

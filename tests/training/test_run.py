@@ -16,7 +16,7 @@ from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram
 from landslide_scale.model.checkpoint import read_card, restore
-from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
+from landslide_scale.spec import ConvNetSpec, ImageFacts, InputSpec, LandslideNetSpec
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
 from landslide_scale.training.job import FinetuneJob, Prepared
@@ -269,6 +269,39 @@ def test_a_training_of_landslide4sense_begun_before_goes_on_with_its_values_as_t
     assert as_begun(other) == other
     TrainRun(other).folder.claim("finetune", other.settings, resume=False)
     assert as_begun(other).inputs == other.inputs
+
+
+def test_a_training_begun_before_goes_on_with_the_decay_it_was_begun_with(tmp_path: Path):
+    asked = job_at(str(tmp_path / "run"))
+    begun = replace(asked, train=replace(asked.train, decay="all"))
+    assert "decay" not in begun.settings["train"]
+    TrainRun(begun).folder.claim("finetune", begun.settings, resume=False)
+    assert as_begun(asked).train == begun.train
+    other = replace(asked, output=str(tmp_path / "other"))
+    assert other.settings["train"]["decay"] == "matrices"
+    TrainRun(other).folder.claim("finetune", other.settings, resume=False)
+    assert as_begun(other) == other
+    stated = replace(begun, output=other.output)
+    with pytest.raises(RunConflictError, match=r"train\.decay"):
+        TrainRun(as_begun(stated)).folder.claim("finetune", stated.settings, resume=True)
+
+
+def test_a_training_of_a_convolutional_network_begun_before_goes_on_with_its_first_design(tmp_path: Path):
+    model = ConvNetSpec(name="pspnet", encoder="resnet18")
+    asked = replace(job_at(str(tmp_path / "run")), model=model, inputs=InputSpec.for_bands("boa", model.bands))
+    begun = replace(asked, model=replace(model, design="smp"))
+    assert "design" not in begun.settings["model"]
+    TrainRun(begun).folder.claim("finetune", begun.settings, resume=False)
+    assert as_begun(asked).model == begun.model
+    TrainRun(as_begun(asked)).folder.claim("finetune", as_begun(asked).settings, resume=True)
+    other = replace(asked, output=str(tmp_path / "other"))
+    TrainRun(other).folder.claim("finetune", other.settings, resume=False)
+    assert as_begun(other) == other
+    assert other.settings["model"]["design"] == "published"
+    stated = replace(begun, output=other.output)
+    assert as_begun(stated) == stated
+    with pytest.raises(RunConflictError, match=r"model\.design"):
+        TrainRun(stated).folder.claim("finetune", stated.settings, resume=True)
 
 
 def test_a_training_begun_now_goes_on_with_its_bias(tmp_path: Path):

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.model.convnets.deepstem import named_here
 from landslide_scale.model.core.stem import mixing
 from landslide_scale.model.core.tensors import load_exactly
 
@@ -62,7 +63,7 @@ def load_encoder(encoder: nn.Module, given: Mapping[str, torch.Tensor], *, name:
     Raises:
         InvalidCheckpointError: The weights are not of this encoder.
     """
-    own = encoder.state_dict()
+    own, given = encoder.state_dict(), named_here(given)
     present = tuple(f"{stage}." for stage in _STAGES if isinstance(getattr(encoder, stage, None), nn.Identity))
     kept = {key: tensor for key, tensor in given.items() if not key.startswith((*CLASSIFIERS, *present))}
     # Files from before torch counted batches lack the counters, which nothing here reads.

@@ -1,4 +1,9 @@
-"""The convolutional networks the paper compares with: UNet, DeepLabV3+, PSPNet and CCNet, trained as a whole."""
+"""The convolutional networks the paper compares with: UNet, DeepLabV3+, PSPNet and CCNet, trained as a whole.
+
+``design`` of a spec says how the last three are built. ``published`` is what their papers and authors describe. ``smp``
+is what this package built before, of segmentation-models-pytorch's own decoders: it is kept as it was, rates, stretch
+and all, because weights that were trained in it mean something in it alone; new networks have no use for it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.model.convnets.ccnet import CCNet
+from landslide_scale.model.convnets.ccnet import CCNet, OneHeadCCNet
+from landslide_scale.model.convnets.deeplabv3plus import DeepLabV3Plus
+from landslide_scale.model.convnets.deepstem import deepen
 from landslide_scale.model.convnets.encoder import drop_unused_stages, load_encoder
+from landslide_scale.model.convnets.pspnet import PSPNet
 from landslide_scale.model.core.network import Network
 
 if TYPE_CHECKING:
@@ -19,7 +27,8 @@ if TYPE_CHECKING:
     from landslide_scale.spec import ConvNetSpec, InputSpec
 
 _UNET_CHANNELS = (256, 128, 64, 32, 16)
-_STRIDE = 8
+_FINE, _COARSE = 8, 16
+"""Output strides: the sides of the coarsest map are such a fraction of the patch's."""
 
 
 class ConvNet(Network):
@@ -44,6 +53,24 @@ class ConvNet(Network):
         return logits
 
 
+def shape(model: ConvNetSpec, inputs: InputSpec, *, checkpoint_gradients: bool = False) -> ConvNet:
+    """A convolutional network on the device that torch makes tensors on now, its weights as torch draws them.
+
+    Args:
+        model: What it is made of.
+        inputs: How it scales pixel values.
+        checkpoint_gradients: Must be False: recomputing would update running statistics twice.
+
+    Raises:
+        InvalidConfigError: An encoder that does not exist, or that cannot serve this network.
+    """
+    if checkpoint_gradients:
+        raise InvalidConfigError(
+            f"true with {model.name}", expected="false but for landslidenet", key="train.checkpoint_gradients"
+        )
+    return ConvNet(model, inputs)
+
+
 def build(
     model: ConvNetSpec,
     inputs: InputSpec,
@@ -66,13 +93,9 @@ def build(
         InvalidConfigError: An encoder that does not exist, or that cannot serve this network.
         InvalidCheckpointError: `base` is not of this encoder.
     """
-    if checkpoint_gradients:
-        raise InvalidConfigError(
-            f"true with {model.name}", expected="false but for landslidenet", key="train.checkpoint_gradients"
-        )
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)
-        net = ConvNet(model, inputs)
+        net = shape(model, inputs, checkpoint_gradients=checkpoint_gradients)
     if base is not None:
         load_encoder(net.net.get_submodule("encoder"), base, name=model.encoder, bands=model.bands)
     return net
@@ -93,7 +116,7 @@ def _network(spec: ConvNetSpec) -> nn.Module:
     import segmentation_models_pytorch as smp  # type: ignore[import-untyped]  # noqa: PLC0415
 
     try:
-        return _MAKERS[spec.name](smp, spec)
+        return _MAKERS[spec.design][spec.name](smp, spec)
     except (KeyError, ValueError, RuntimeError) as error:
         raise InvalidConfigError(
             f"encoder {spec.encoder} for {spec.name} ({type(error).__name__}: {error})",
@@ -117,23 +140,45 @@ def _unet(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped 
     return net
 
 
+def _encoder(smp: Any, spec: ConvNetSpec, stride: int) -> Any:  # noqa: ANN401 an untyped library
+    """Dilated so that its coarsest map is of that output stride."""
+    return smp.encoders.get_encoder(
+        spec.encoder, in_channels=len(spec.bands), depth=spec.depth, weights=None, output_stride=stride
+    )
+
+
 def _deeplabv3plus(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
-    """With plain atrous convolutions, by which the count of parameters comes near the paper's (see ``presets``)."""
+    encoder = _encoder(smp, spec, _COARSE)
+    return DeepLabV3Plus(encoder, encoder.out_channels)
+
+
+def _pspnet(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
+    encoder = _encoder(smp, spec, _FINE)
+    return PSPNet(encoder, encoder.out_channels)
+
+
+def _ccnet(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
+    encoder = _encoder(smp, spec, _FINE)
+    deepen(encoder, len(spec.bands))
+    return CCNet(encoder, encoder.out_channels)
+
+
+def _smp_deeplabv3plus(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
     net: nn.Module = smp.DeepLabV3Plus(**_common(spec), decoder_aspp_separable=False)
     return net
 
 
-def _pspnet(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
-    """The encoder is dilated to keep maps of an eighth (Zhao et al. 2017), whatever its depth."""
-    net: nn.Module = smp.PSPNet(**_common(spec), output_stride=_STRIDE, upsampling=_STRIDE)
+def _smp_pspnet(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
+    net: nn.Module = smp.PSPNet(**_common(spec), output_stride=_FINE, upsampling=_FINE)
     return net
 
 
-def _ccnet(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
-    encoder = smp.encoders.get_encoder(
-        spec.encoder, in_channels=len(spec.bands), depth=spec.depth, weights=None, output_stride=_STRIDE
-    )
-    return CCNet(encoder, encoder.out_channels[-1])
+def _smp_ccnet(smp: Any, spec: ConvNetSpec) -> nn.Module:  # noqa: ANN401 an untyped library
+    encoder = _encoder(smp, spec, _FINE)
+    return OneHeadCCNet(encoder, encoder.out_channels)
 
 
-_MAKERS = {"unet": _unet, "deeplabv3plus": _deeplabv3plus, "pspnet": _pspnet, "ccnet": _ccnet}
+_MAKERS = {
+    "published": {"unet": _unet, "deeplabv3plus": _deeplabv3plus, "pspnet": _pspnet, "ccnet": _ccnet},
+    "smp": {"unet": _unet, "deeplabv3plus": _smp_deeplabv3plus, "pspnet": _smp_pspnet, "ccnet": _smp_ccnet},
+}

@@ -49,7 +49,10 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, 1, h, w), at any resolution, of normalised and enlarged patches (B, channels, H, W)."""
+        """Logits (B, 1, h, w), at any resolution, of normalised and enlarged patches (B, channels, H, W).
+
+        In training, where a network has further heads that help to train it, theirs follow: (B, 1 + heads, h, w).
+        """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Predict landslide logits.
@@ -59,7 +62,8 @@ class Network(nn.Module, ABC):
                 there is no data. ``H * spec.upsample`` and ``W * spec.upsample`` are multiples of ``spec.multiple``.
 
         Returns:
-            Logits, float32 (B, 1, H, W); a positive one says landslide is the likelier.
+            Logits, float32 (B, 1, H, W); a positive one says landslide is the likelier. In training those of further
+            heads follow as further channels.
 
         Raises:
             InvalidInputError: Another number of bands, or sides that are no such multiples.

@@ -52,6 +52,11 @@ class LandslideNet(Network):
         return decode(self.mask_decoder, self.prompt_encoder, embeddings)
 
 
+def shape(model: LandslideNetSpec, inputs: InputSpec, *, checkpoint_gradients: bool = False) -> LandslideNet:
+    """A LandslideNet on the device that torch makes tensors on now, its weights of no meaning."""
+    return LandslideNet(model, inputs, sam=sam_parts(model.sam), checkpoint_gradients=checkpoint_gradients)
+
+
 def build(
     model: LandslideNetSpec,
     inputs: InputSpec,

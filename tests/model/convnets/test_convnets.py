@@ -7,10 +7,7 @@ import torch
 from torchvision.models import resnet18, resnet34
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, InvalidInputError
-from landslide_scale.model import LandslideNet, build, counts_line, family, parameter_counts
-from landslide_scale.model.convnets.network import ConvNet
-from landslide_scale.model.landslidenet.sam import sam_parts
-from landslide_scale.model.presets import TABLE_3, TABLE_3_MILLIONS
+from landslide_scale.model import build, family, parameter_counts
 from landslide_scale.model.weights import load_classifier
 from landslide_scale.spec import ConvName, ConvNetSpec, InputSpec
 from landslide_scale.storage.files import file_sha256
@@ -18,6 +15,8 @@ from landslide_scale.storage.files import file_sha256
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from landslide_scale.model.convnets.network import ConvNet
 
 NAMES = get_args(ConvName)
 RGB = ("red", "green", "blue")
@@ -80,7 +79,8 @@ def test_everything_in_a_network_is_trained(images: Callable[..., torch.Tensor],
     net = net_of(name, depth=depth)
     if name == "ccnet":
         torch.nn.init.ones_(net.net.attention.gamma)  # at zero it lets nothing back to queries, keys and values
-    net(images(2, 3, 32, 64)).square().mean().backward()
+    # Three images: PSPNet normalises means over whole maps, and two values are always 1 and -1 then.
+    net(images(3, 3, 32, 64)).square().mean().backward()
     idle = {key for key, tensor in net.named_parameters() if tensor.grad is None or not tensor.grad.any()}
     assert not idle
     assert net.trained_state().keys() == net.state_dict().keys()
@@ -130,7 +130,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "ccnet"])
 def test_a_published_classifier_is_the_start_of_the_encoder(published: Path, name: str):
     given = load_classifier(str(published), file_sha256(published))
     encoder, classifier = net_of(name, base=given).net.encoder.eval(), resnet18(weights=None).eval()
@@ -163,6 +163,29 @@ def test_other_bands_see_colours_as_before_and_are_not_squeezed_through_three(pu
     assert not five.net.encoder.conv1.weight[:, 0].any()
 
 
+def test_a_published_classifier_of_three_first_convolutions_is_the_start_of_ccnet(published: Path):
+    """By the names of the files that its authors start from; one of 7 x 7 is refused."""
+    given = load_classifier(str(published), None)
+    with pytest.raises(InvalidCheckpointError, match=r"resnet18 base weights do not fit: missing: conv1\.0\.weight"):
+        net_of("ccnet", base=given)
+    own = net_of("ccnet", seed=3).net.encoder.state_dict()
+    names = {
+        "conv1.0": "conv1",
+        "conv1.1": "bn1",
+        "conv1.3": "conv2",
+        "conv1.4": "bn2",
+        "conv1.6": "conv3",
+        "bn1": "bn3",
+    }
+    theirs = {}
+    for key, tensor in own.items():
+        module, _, tail = key.rpartition(".")
+        theirs[f"{names.get(module, module)}.{tail}"] = tensor
+    assert "conv3.weight" in theirs
+    found = net_of("ccnet", base=theirs | {"fc.weight": torch.zeros(1)}, seed=4).net.encoder.state_dict()
+    assert all(torch.equal(tensor, own[key]) for key, tensor in found.items())
+
+
 def test_weights_of_another_encoder_are_refused(tmp_path: Path):
     with pytest.raises(InvalidCheckpointError, match=r"resnet18 base weights do not fit: unexpected: layer1\.2\.bn1"):
         net_of(base=resnet34(weights=None).state_dict())
@@ -171,33 +194,3 @@ def test_weights_of_another_encoder_are_refused(tmp_path: Path):
     torch.save({"state_dict": {"conv1.weight": torch.zeros(1)}}, tmp_path / "nested.pth")
     with pytest.raises(InvalidCheckpointError, match=r"nested\.pth: dict that is no state dict of a classifier"):
         load_classifier(str(tmp_path / "nested.pth"), None)
-
-
-def counted(name: str):
-    """Built without memory."""
-    spec = TABLE_3[name]
-    inputs = InputSpec.for_bands("rgb8", spec.bands)
-    with torch.device("meta"):
-        if name == "landslidenet":
-            return LandslideNet(spec, inputs, sam=sam_parts(spec.sam), checkpoint_gradients=False)
-        return ConvNet(spec, inputs)
-
-
-@pytest.mark.parametrize(
-    ("name", "millions"),
-    [("unet", 73.79), ("deeplabv3plus", 39.21), ("pspnet", 48.80), ("ccnet", 66.43), ("landslidenet", 312.48)],
-)
-def test_parameter_counts_are_the_documented_ones_beside_table_3(name: str, millions: float):
-    net = counted(name)
-    trainable, total = parameter_counts(net)
-    assert round(total / 1e6, 2) == millions
-    assert trainable == total or name == "landslidenet"
-    assert counts_line(net) == f"{name}: {trainable / 1e6:.2f} M of {millions:.2f} M parameters are trained"
-    off = abs(total / 1e6 / TABLE_3_MILLIONS[name] - 1)
-    assert off < (0.07 if name == "ccnet" else 0.05)
-
-
-def test_ccnet_lacks_only_the_second_head_of_the_papers_count():
-    second = 1024 * 512 * 9 + 2 * 512 + 512 + 1
-    total = parameter_counts(counted("ccnet"))[1]
-    assert (total + second) / 1e6 == pytest.approx(TABLE_3_MILLIONS["ccnet"], rel=0.003)
