@@ -97,7 +97,7 @@ def test_the_three_formats_hold_the_same_figures():
     assert write_tables([table], written.__setitem__) == list(written)
     rows = list(csv.DictReader(io.StringIO(written["tables/bijie-paper.csv"].decode())))
     (record,) = json.loads(written["tables/bijie-paper.json"])["rows"]
-    assert {key: str(value) for key, value in record.items()} == rows[0]
+    assert {key: "" if value is None else str(value) for key, value in record.items()} == rows[0]
     mean, least, most = (record[f"landslide F1 of seeds{which}"] for which in ("", " least seed", " most seed"))
     assert f"| {mean:.2f} [{least:.2f}, {most:.2f}] |" in written["tables/bijie-paper.md"].decode()
 
