@@ -196,6 +196,19 @@ class InputSpec:
     std: tuple[float, ...]
     terrain: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        # One that is out of its range is out of it in every pixel: the network would be shown no number, or one alone.
+        if not -math.inf < self.low < self.high < math.inf:
+            raise _refused("low", f"low {self.low}, high {self.high}", "two numbers, low below high")
+        if not 0 < self.gain < math.inf:
+            raise _refused("gain", f"gain {self.gain}", "a number above 0")
+        if not all(map(math.isfinite, self.mean)):
+            raise _refused("mean", f"mean {list(self.mean)}", "a number for each band")
+        if not all(0 < one < math.inf for one in self.std):
+            raise _refused("std", f"std {list(self.std)}", "a number above 0 for each band")
+        if not all(0 <= band < len(self.mean) for band in self.terrain):
+            raise _refused("terrain", f"terrain {list(self.terrain)}", f"numbers of bands, 0 to {len(self.mean) - 1}")
+
     def limits(self) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
         """Low, high and gain of each band."""
         own, plain = (self.low, self.high, self.gain), (-math.inf, math.inf, 1.0)
@@ -226,6 +239,10 @@ class InputSpec:
         return cls(radiometry=radiometry, low=low, high=high, gain=gain, mean=mean, std=std, terrain=terrain)
 
 
+def _refused(name: str, found: str, expected: str) -> InvalidConfigError:
+    return InvalidConfigError(found, expected=expected, key=f"inputs.{name}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
     """What is known of the images that a network learns from, or is shown; None where nobody says.
@@ -254,4 +271,10 @@ class ImageFacts:
 
     def __post_init__(self) -> None:
         if self.resolution is not None and not 0 < self.resolution < math.inf:
-            raise InvalidConfigError(f"resolution {self.resolution}", expected="metres per pixel, above 0")
+            raise InvalidConfigError(
+                f"resolution {self.resolution}", expected="metres per pixel, above 0", key="trained_on.resolution"
+            )
+        if self.dilate_m is not None and not 0 <= self.dilate_m < math.inf:
+            raise InvalidConfigError(
+                f"dilate_m {self.dilate_m}", expected="metres, 0 or more", key="trained_on.dilate_m"
+            )

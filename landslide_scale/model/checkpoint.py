@@ -96,15 +96,19 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
-            raise InvalidCheckpointError(f"threshold {self.threshold}", expected="between 0 and 1")
+            raise _refused("threshold", self.threshold, "between 0 and 1")
         if not 0 < self.temperature < math.inf:
-            raise InvalidCheckpointError(f"temperature {self.temperature}", expected="a number above 0")
+            raise _refused("temperature", self.temperature, "a number above 0")
         if not math.isfinite(self.bias):
-            raise InvalidCheckpointError(f"bias {self.bias}", expected="a number")
+            raise _refused("bias", self.bias, "a number")
         if self.prevalence is not None and not 0 <= self.prevalence <= 1:
-            raise InvalidCheckpointError(f"prevalence {self.prevalence}", expected="0 to 1, or none")
+            raise _refused("prevalence", self.prevalence, "0 to 1, or none")
         if self.area is not None and not self.area.possible:
-            raise InvalidCheckpointError(f"area {self.area}", expected="ratios of 0 or more, ascending, and places")
+            raise _refused("area", self.area, "ratios of 0 or more, ascending, and places")
+
+
+def _refused(key: str, value: object, expected: str) -> InvalidCheckpointError:
+    return InvalidCheckpointError(f"{key} {value}", expected=expected, key=f"card.{key}")
 
 
 def save(url: str, net: Network, card: ModelCard) -> str:
@@ -259,8 +263,14 @@ def _card(header: bytes, url: str) -> ModelCard:
             expected=error.expected,
             cure=error.cure,
             file=redacted(url),
-            **error.where,
+            **_by_card(error.where),
         ) from error
+
+
+def _by_card(where: Mapping[str, str]) -> dict[str, str]:
+    """Where an error is, its key as the card has it."""
+    key = where.get("key", "card")
+    return {**where, "key": key if key.startswith("card") else f"card.{key}"}
 
 
 def _card_from_json(stored: object) -> ModelCard:
@@ -269,6 +279,8 @@ def _card_from_json(stored: object) -> ModelCard:
         raise InvalidCheckpointError(
             f"version {version!r}", expected=f"version {_VERSION}", cure="Use the release that wrote it"
         )
+    if "threshold" not in stored:  # every release wrote it, and what is landslide is not guessed
+        raise InvalidCheckpointError("no threshold", expected="a probability between 0 and 1", key="card.threshold")
     return value_from_json(ModelCard, {key: value for key, value in stored.items() if key != "version"}, "card")
 
 
