@@ -74,7 +74,9 @@ def _model_lines(prepared: Prepared | Foreseen) -> list[str]:
     model = prepared.model
     if isinstance(model, NoModel):
         return ["model: none; no probability will be made"]
+    side, halo = model.patches.patch, model.patches.halo
     return [
+        f"patches of {side} px, overlap {halo} px, precision {model.precision}",
         *([f"caveat: {model.caveat}"] if model.caveat else []),
         *([f"not known: {model.unknown}"] if model.unknown else []),
     ]

@@ -16,6 +16,7 @@ from landslide_scale.errors import InvalidConfigError
 SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 ConvName = Literal["unet", "deeplabv3plus", "pspnet", "ccnet"]
 Radiometry = Literal["boa", "toa", "rgb8", "l4s"]
+NumberFormat = Literal["bf16", "float32"]
 
 REFLECTANCE: tuple[Radiometry, ...] = ("boa", "toa")
 """Radiometries whose bands are reflectance, with elevation in metres and slope in degrees beside them."""
@@ -241,6 +242,32 @@ class InputSpec:
 
 def _refused(name: str, found: str, expected: str) -> InvalidConfigError:
     return InvalidConfigError(found, expected=expected, key=f"inputs.{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """How a network passed over the images by which its threshold and calibration were found; None where nobody says.
+
+    Attributes:
+        patch: Side of its squares in native pixels.
+        halo: Pixels on each side of a square that a neighbour predicts too; 0 where each pixel was predicted once.
+        precision: In which it computed.
+    """
+
+    patch: int | None = None
+    halo: int | None = None
+    precision: NumberFormat | None = None
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What somebody says."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def __post_init__(self) -> None:
+        for key, least in (("patch", SMALLEST_SIDE), ("halo", 0)):
+            value = getattr(self, key)
+            if value is not None and value < least:
+                raise InvalidConfigError(f"{key} {value}", expected=f"pixels, {least} or more", key=f"judged.{key}")
 
 
 @dataclass(frozen=True, kw_only=True)

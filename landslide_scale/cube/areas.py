@@ -1,7 +1,7 @@
 """Areas of a run, window by window; over windows only what is an area: ground scanned, and ground seen at least once.
 
-The same ground is looked at in every window. What it adds up to over windows is looks, and the sum of the landslide area
-that each of them expects is no area of anything.
+The same ground is looked at in every window: what it adds up to over windows is looks, and the sum of the landslide
+area that each of them expects is no area of anything.
 """
 
 from __future__ import annotations

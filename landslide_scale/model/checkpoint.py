@@ -23,7 +23,7 @@ from landslide_scale.model import Network, build, family
 from landslide_scale.model.core.tensors import state_sha256
 from landslide_scale.model.values import value_from_json
 from landslide_scale.redaction import redacted
-from landslide_scale.spec import ImageFacts, InputSpec, ModelSpec
+from landslide_scale.spec import ImageFacts, InputSpec, Judged, ModelSpec
 from landslide_scale.storage.files import read_range, write_whole
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class ModelCard:
         prevalence: Share of landslide, 0 to 1, among the validation pixels they were fitted to; None where not known.
         area: True over expected landslide area on the validation images; None where not known.
         trained_on: What the images were that it learnt from and was validated on.
+        judged: How the network passed over those that threshold, temperature and bias were fitted to.
         base: The weights under the trained tensors, or those they began as.
         provenance: Anything worth knowing of the training, as text by name.
     """
@@ -91,6 +92,7 @@ class ModelCard:
     prevalence: float | None = None
     area: AreaRatio | None = None
     trained_on: ImageFacts = field(default_factory=ImageFacts)
+    judged: Judged = field(default_factory=Judged)
     base: BaseWeights
     provenance: dict[str, str] = field(default_factory=dict)
 
@@ -136,7 +138,11 @@ def save(url: str, net: Network, card: ModelCard) -> str:
 
 def _said(card: ModelCard) -> dict[str, Any]:
     """The card as JSON; without what is not known of its images, as cards were before there was room for it."""
-    unknown = {"area": card.area is None, "trained_on": card.trained_on == ImageFacts()}
+    unknown = {
+        "area": card.area is None,
+        "trained_on": card.trained_on == ImageFacts(),
+        "judged": card.judged == Judged(),
+    }
     said = asdict(card) | {"trained_on": card.trained_on.known}
     return {key: value for key, value in said.items() if not unknown.get(key, False)}
 

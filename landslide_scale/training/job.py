@@ -109,6 +109,8 @@ class FinetuneJob:
             del values["train"]["recolour"]  # likewise
         if self.train.split_seed is None:
             del values["train"]["split_seed"]  # likewise
+        if not self.train.hidden:
+            del values["train"]["hidden"]  # likewise
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 

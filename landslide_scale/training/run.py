@@ -18,7 +18,8 @@ from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
-from landslide_scale.spec import ImageFacts, InputSpec
+from landslide_scale.model.core.precision import format_on
+from landslide_scale.spec import ImageFacts, InputSpec, Judged
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
@@ -76,7 +77,7 @@ class TrainRun:
             raise self._changed("other images")
         self.folder.claim("finetune", _as_recorded(self.job.settings, self.folder), resume=resume)
         if known is None:
-            self.folder.note(trained_on=self.trained_on.known)
+            self.folder.note(trained_on=self.trained_on.known, judged=self._passed.known)
             self.folder.write_json(_SPLIT, names)
         elif known != names:
             raise self._changed("other labels")
@@ -110,13 +111,15 @@ class TrainRun:
     def _save(self, net: Network, state: TrainState, area: AreaRatio | None = None) -> str:
         best = state.best_epoch
         # A run begun before cards had room for them goes on to the file it would have come to.
-        known = self._notes_its_images()
+        known, said = self._notes("trained_on"), self._notes("judged")
+        precision = format_on(self.job.train.precision, str(next(net.parameters()).device))
         card = ModelCard(
             model=self.job.model,
             inputs=self.job.inputs,
             **asdict(best.calibration),
             area=area if known else None,
             trained_on=self.trained_on if known else ImageFacts(),
+            judged=replace(self._passed, precision=precision) if said else Judged(),
             base=self.job.base(),
             provenance={
                 "data": self.job.data.kind,
@@ -127,8 +130,13 @@ class TrainRun:
         )
         return save(self.folder.at(CHECKPOINT), net, card)
 
-    def _notes_its_images(self) -> bool:
-        return "trained_on" in self.folder.read_json("run.json")
+    @property
+    def _passed(self) -> Judged:
+        """How the network passes over validation images: each pixel once, in squares as it is trained on."""
+        return Judged(patch=self.job.train.patch, halo=0)
+
+    def _notes(self, key: str) -> bool:
+        return key in self.folder.read_json("run.json")
 
     def result(self) -> FinetuneResult | None:
         """What the run came to; None while it is not complete."""

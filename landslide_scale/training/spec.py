@@ -49,6 +49,8 @@ class TrainSpec:
         recolour: Factor, 0 to 5, on how far the colours of training squares are moved at random: with 1 each band by up
             to 10 % of itself and 3 % of white. It is for scenes of another day or sensor than the network has seen;
             where it will scan the very scenes it learns from, less keeps apart what only colour tells apart.
+        hidden: Share, 0 to 1, of training squares of which 5 to 60 % are shown as if nobody had seen them, beyond an
+            edge as coasts, clouds and swaths have. A scan's patches are like that wherever ground is hidden.
     """
 
     epochs: int = 20
@@ -70,6 +72,7 @@ class TrainSpec:
     average: float = 0.0
     recolour: float = 1.0
     split_seed: int | None = None
+    hidden: float = 0.0
 
     @property
     def shares(self) -> dict[str, Any]:
@@ -85,6 +88,7 @@ class TrainSpec:
             "seed": self.seed,
             "focus": self.landslide_focus,
             "recolour": self.recolour,
+            "hidden": self.hidden,
         }
 
     def calibrated_for(self, *, fair_share: bool | None) -> TrainSpec:
@@ -98,12 +102,16 @@ class TrainSpec:
         for key in ("epochs", "batch", "patch", "learning_rate", "clip_norm"):
             if getattr(self, key) <= 0:
                 raise InvalidConfigError(str(getattr(self, key)), expected="more than 0", key=f"train.{key}")
-        if not 0 <= self.landslide_focus <= 1:
-            raise InvalidConfigError(str(self.landslide_focus), expected="0 to 1", key="train.landslide_focus")
+        self._check_shares()
         if not 0 <= self.recolour <= 5:  # noqa: PLR2004 a gain of 50 %
             raise InvalidConfigError(str(self.recolour), expected="0 to 5", key="train.recolour")
         if not 0 <= self.average < 1:
             raise InvalidConfigError(str(self.average), expected="at least 0 and below 1", key="train.average")
+
+    def _check_shares(self) -> None:
+        for key in ("landslide_focus", "hidden"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise InvalidConfigError(str(getattr(self, key)), expected="0 to 1", key=f"train.{key}")
         for key in ("holdout", "validation", "beta2"):
             if not 0 < getattr(self, key) < 1:
                 raise InvalidConfigError(str(getattr(self, key)), expected="between 0 and 1", key=f"train.{key}")
