@@ -23,7 +23,7 @@ from landslide_scale.bands import Reason, scene_bands
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.datasets.chips import LEAST_OBSERVED
 from landslide_scale.errors import ReadError, StorageAwayError, TryAgainError
-from landslide_scale.grid import Lattice, PatchLattice, project
+from landslide_scale.grid import Lattice, PatchLattice, project, turns
 from landslide_scale.imagery.composite import Image
 from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.settings import CompositeConfig
@@ -258,7 +258,14 @@ def _landslides(unit: WorkUnit, task: Task) -> tuple[NDArray[np.bool_], NDArray[
 
 
 def _moved(unit: WorkUnit, task: Task, window: BaseGeometry) -> list[BaseGeometry]:
-    """Labels within a window in degrees, in the coordinates of the unit's lattice."""
-    near = shapely.intersection(task.landslides, window)
-    parts = [part for part in getattr(near, "geoms", [near]) if part.area > 0]
-    return [project(part, 4326, unit.lattice.zone.epsg) for part in parts]
+    """Labels within a window in degrees, in the coordinates of the unit's lattice, where alone the two meet.
+
+    One place has many longitudes: a window over the antimeridian, or beside it, may say 180.02 where a label says
+    -179.98.
+    """
+    found: list[BaseGeometry] = []
+    for turned in turns(window):
+        near = shapely.intersection(task.landslides, turned)
+        parts = [part for part in getattr(near, "geoms", [near]) if part.area > 0]
+        found += [project(part, 4326, unit.lattice.zone.epsg) for part in parts]
+    return found
