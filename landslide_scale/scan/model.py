@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
 from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
+from landslide_scale.cube.arrays import STORED_AS, on_stored
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, LandslideScaleError
 from landslide_scale.grid import PatchLattice
@@ -68,7 +69,9 @@ class ScanModel:
         said = {} if self.card.trained_on == ImageFacts() else {"trained_on": trained_on}
         return {
             "checkpoint_sha256": self.sha256,
-            "threshold": self.card.threshold,
+            "threshold": on_stored(self.card.threshold),
+            "checkpoint_threshold": self.card.threshold,
+            "probability": STORED_AS,
             "caveat": self.caveat,
             "training": self.card.provenance,
         } | said

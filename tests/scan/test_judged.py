@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
+import xarray as xr
 import zarr
 from helpers.borderland import configured, served, untrained
 from helpers.plainrun import plain_scan
 
+from landslide_scale.cube.arrays import STORED_AS
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.model.checkpoint import BaseWeights, ModelCard, read_card, restore, save
@@ -188,3 +191,24 @@ class _Found:
 
     def __init__(self, card: ModelCard) -> None:
         self.card = card
+
+
+def test_a_cube_says_what_is_stored_and_the_threshold_that_holds_on_it(
+    catalogue: tuple[str, Path], knowing: str, tmp_path: Path
+):
+    net, card = restore(knowing)
+    url = str(tmp_path / "odd.safetensors")
+    save(url, net, replace(card, threshold=0.3001))
+    summary = plain_scan(configured(catalogue, url, tmp_path / "run"))
+    root = zarr.open_group(tmp_path / "run" / "cube.zarr", mode="r")
+    said = dict(root.attrs)
+    assert (said["threshold"], said["checkpoint_threshold"]) == (0.302, 0.3001)
+    assert said["probability"] == STORED_AS
+    tree = xr.open_datatree(tmp_path / "run" / "cube.zarr", engine="zarr")
+    for name, group in tree.children.items():
+        steps = zarr.open_array(tmp_path / "run" / "cube.zarr", path=f"{name}/probability", mode="r")[...]
+        wanted = (steps >= 76) & (steps < 255)
+        assert wanted.any()
+        np.testing.assert_array_equal(group.probability.to_numpy() >= said["threshold"], wanted)
+        assert group.probability.attrs["comment"] == STORED_AS
+    assert summary.landslide_km2 > 0
