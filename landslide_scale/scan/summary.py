@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,7 +152,7 @@ def summary_of(
     )
 
 
-def _seen_km2(run: RunDirectory, looks: list[Looks], each: Callable[[], None]) -> float:
+def _seen_km2(run: RunDirectory, looks: Sequence[Looks], each: Callable[[], None]) -> float:
     """Ground that was seen at least once, counted anew only where the ledger has changed since."""
     noted = seen_noted(run.read_json("run.json"), (record for of_block in looks for _, record in of_block))
     if noted is not None:
