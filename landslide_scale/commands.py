@@ -27,12 +27,12 @@ from landslide_scale.exporting.verify import stated_cube, verify_products
 from landslide_scale.importing.run import import_patches
 from landslide_scale.importing.settings import ImportSettings
 from landslide_scale.importing.summary import lines as import_lines
-from landslide_scale.inspection.chips import chips_status
+from landslide_scale.inspection.chips import chips_status, lost_lines
 from landslide_scale.inspection.coverage import MAPS
 from landslide_scale.inspection.status import lines
 from landslide_scale.inspection.status import status as run_status
 from landslide_scale.judging.assess import Part, evaluate_checkpoint
-from landslide_scale.labels.chips import make_chips
+from landslide_scale.labels.chips import ChipsSummary, make_chips
 from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.foreseen import foresee as foresee_chips
 from landslide_scale.labels.foreseen import plan_lines as chips_lines
@@ -302,11 +302,17 @@ def chips(path: str, *, resume: bool) -> int:
         f"{made.kept} of {made.planned} chips kept in {made.directory}: {made.landslide_pixels:,} of {made.pixels:,} "
         f"observed pixels are landslide{ring}"
     )
-    if made.outside:
-        say(f"not kept: {made.outside} chips, most of which lies outside the region")
-    if made.unobserved:
-        say(f"not kept: {made.unobserved} chips, of which less than half is observed ground (clouds, no data)")
+    for line in (*lost_lines(made.lost, made.landslide_pixels), *_not_kept(made)):
+        say(line)
     return 0
+
+
+def _not_kept(made: ChipsSummary) -> list[str]:
+    half = "less than half of the region's ground was observed (clouds, no data)"
+    return [
+        *([f"not kept: {made.outside} chips outside the region"] if made.outside else []),
+        *([f"not kept: {made.unobserved} chips in which {half}"] if made.unobserved else []),
+    ]
 
 
 def import_sen12landslides(

@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 import pyproj
 import shapely
+import shapely.affinity
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
@@ -237,6 +238,11 @@ class Lattice:
 def _turns(longitude: NDArray[np.float64], centre: float) -> NDArray[np.float64]:
     """Degrees of the whole turns from about `centre` to a longitude; none where the CRS gives no longitude."""
     return 360 * np.nan_to_num(np.round((longitude - centre) / 360), posinf=0, neginf=0)
+
+
+def turns(ground: BaseGeometry) -> list[BaseGeometry]:
+    """Ground in degrees, and the same a whole turn of the globe to its west and to its east."""
+    return [ground, *(shapely.affinity.translate(ground, by) for by in (-360, 360))]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from landslide_scale.bands import scene_bands
+from landslide_scale.cube.areas import Areas
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.inspection.status import persistent_line
+from landslide_scale.inspection.status import persistent_lines
 from landslide_scale.metrics import (
     LEAST,
+    AreaRatio,
     ByPlace,
     Confusion,
     LeastArea,
@@ -22,6 +24,7 @@ from landslide_scale.metrics import (
     Reliability,
     Scores,
     SizeClass,
+    assumption,
 )
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import counted
@@ -73,7 +76,9 @@ def _model_lines(prepared: Prepared | Foreseen) -> list[str]:
     model = prepared.model
     if isinstance(model, NoModel):
         return ["model: none; no probability will be made"]
+    side, halo = model.patches.patch, model.patches.halo
     return [
+        f"patches of {side} px, overlap {halo} px, precision {model.precision}",
         *([f"caveat: {model.caveat}"] if model.caveat else []),
         *([f"not known: {model.unknown}"] if model.unknown else []),
     ]
@@ -279,12 +284,11 @@ def _calibration_lines(reliability: Reliability) -> list[str]:
 
 def scan_report(summary: ScanSummary) -> str:
     """How a scan ended, in a few lines."""
-    share = summary.observed_km2 / summary.km2 if summary.km2 else 0.0
     lines = [
         f"{summary.written} units written, {summary.empty} empty, {summary.failed} failed of {summary.units}",
-        f"{summary.km2:,.1f} km2 scanned, {share:.1%} observed; {summary.area_line}",
+        *_area_lines(summary),
         *([f"taken over from an earlier run: {counted(summary.taken, 'unit')}"] if summary.taken else []),
-        *([persistent_line(summary.persistent_km2)] if summary.persistent_km2 else []),
+        *persistent_lines({days: one.persistent_km2 for days, one in summary.windows.items()}),
         *_failures(summary.errors),
         *_not_used(summary.quarantined),
         *(f"no scene from {window}: its layer is empty" for window in summary.unseen),
@@ -294,6 +298,31 @@ def scan_report(summary: ScanSummary) -> str:
         f"run: {summary.run}",
     ]
     return "\n".join(lines)
+
+
+def _area_lines(summary: ScanSummary) -> list[str]:
+    """Ground and landslides of each window; over windows, what was seen at least once."""
+    seen = _share(summary.observed_km2, summary.km2)
+    if len(summary.windows) == 1:
+        return [f"{summary.km2:,.1f} km2 scanned, {seen} observed; {summary.area_line}"]
+    assumed = assumption(summary.area, fair_share=summary.fair_share)
+    return [
+        f"{summary.km2:,.1f} km2 scanned in {len(summary.windows)} windows, {seen} observed in at least one",
+        *(f"{days}: {_window_areas(one, summary.area)}" for days, one in summary.windows.items()),
+        f"expected landslides: {assumed}" if summary.learned else summary.area_line,
+    ]
+
+
+def _window_areas(one: Areas, area: AreaRatio | None) -> str:
+    seen = f"{_share(one.observed_km2, one.km2)} observed"
+    if one.landslide_km2 is None:
+        return seen
+    around = "" if area is None else " ({:,.2f} to {:,.2f})".format(*area.around(one.landslide_km2))
+    return f"{seen}; expected landslides {one.landslide_km2:,.2f} km2{around}"
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole if whole else 0.0:.1%}"
 
 
 def _shortage(lacking: str) -> str:

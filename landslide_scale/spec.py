@@ -17,6 +17,7 @@ SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 ConvName = Literal["unet", "deeplabv3plus", "pspnet", "ccnet"]
 ConvDesign = Literal["published", "smp"]
 Radiometry = Literal["boa", "toa", "rgb8", "l4s"]
+NumberFormat = Literal["bf16", "float32"]
 
 REFLECTANCE: tuple[Radiometry, ...] = ("boa", "toa")
 """Radiometries whose bands are reflectance, with elevation in metres and slope in degrees beside them."""
@@ -201,6 +202,19 @@ class InputSpec:
     std: tuple[float, ...]
     terrain: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        # One that is out of its range is out of it in every pixel: the network would be shown no number, or one alone.
+        if not -math.inf < self.low < self.high < math.inf:
+            raise _refused("low", f"low {self.low}, high {self.high}", "two numbers, low below high")
+        if not 0 < self.gain < math.inf:
+            raise _refused("gain", f"gain {self.gain}", "a number above 0")
+        if not all(map(math.isfinite, self.mean)):
+            raise _refused("mean", f"mean {list(self.mean)}", "a number for each band")
+        if not all(0 < one < math.inf for one in self.std):
+            raise _refused("std", f"std {list(self.std)}", "a number above 0 for each band")
+        if not all(0 <= band < len(self.mean) for band in self.terrain):
+            raise _refused("terrain", f"terrain {list(self.terrain)}", f"numbers of bands, 0 to {len(self.mean) - 1}")
+
     def limits(self) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
         """Low, high and gain of each band."""
         own, plain = (self.low, self.high, self.gain), (-math.inf, math.inf, 1.0)
@@ -229,6 +243,36 @@ class InputSpec:
             "l4s": (0.0, _L4S_HIGH, other[0]),
         }[radiometry]
         return cls(radiometry=radiometry, low=low, high=high, gain=gain, mean=mean, std=std, terrain=terrain)
+
+
+def _refused(name: str, found: str, expected: str) -> InvalidConfigError:
+    return InvalidConfigError(found, expected=expected, key=f"inputs.{name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """How a network passed over the images by which its threshold and calibration were found; None where nobody says.
+
+    Attributes:
+        patch: Side of its squares in native pixels.
+        halo: Pixels on each side of a square that a neighbour predicts too; 0 where each pixel was predicted once.
+        precision: In which it computed.
+    """
+
+    patch: int | None = None
+    halo: int | None = None
+    precision: NumberFormat | None = None
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What somebody says."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def __post_init__(self) -> None:
+        for key, least in (("patch", SMALLEST_SIDE), ("halo", 0)):
+            value = getattr(self, key)
+            if value is not None and value < least:
+                raise InvalidConfigError(f"{key} {value}", expected=f"pixels, {least} or more", key=f"judged.{key}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,4 +321,10 @@ class ImageFacts:
 
     def __post_init__(self) -> None:
         if self.resolution is not None and not 0 < self.resolution < math.inf:
-            raise InvalidConfigError(f"resolution {self.resolution}", expected="metres per pixel, above 0")
+            raise InvalidConfigError(
+                f"resolution {self.resolution}", expected="metres per pixel, above 0", key="trained_on.resolution"
+            )
+        if self.dilate_m is not None and not 0 <= self.dilate_m < math.inf:
+            raise InvalidConfigError(
+                f"dilate_m {self.dilate_m}", expected="metres, 0 or more", key="trained_on.dilate_m"
+            )

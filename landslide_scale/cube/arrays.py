@@ -7,6 +7,7 @@ touch one object. A shard that is all fill is not stored.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -26,6 +27,16 @@ from landslide_scale.storage.files import persistently
 
 PROBABILITY_SCALE = 0.004
 PROBABILITY_FILL = 255
+STEPS = round(1 / PROBABILITY_SCALE)
+"""How a probability of 1 is stored."""
+
+STORED_AS = (
+    f"stored in steps of {PROBABILITY_SCALE:g}, rounded to the nearest: below {PROBABILITY_SCALE / 2:g} it is 0. "
+    "Sums over the cube are of what is stored; expected areas in ledger/ and run.json are of the probabilities before"
+)
+"""What a cube says of its probabilities."""
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +59,8 @@ VARIABLES = (
             "scale_factor": PROBABILITY_SCALE,
             "_FillValue": PROBABILITY_FILL,
             "units": "1",
-            "valid_range": [0, 250],
+            "valid_range": [0, STEPS],
+            "comment": STORED_AS,
         },
     ),
     Variable(
@@ -154,6 +166,20 @@ def quantised(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
     observed = np.isfinite(probability)
     steps = np.rint(np.where(observed, probability, 0) / np.float32(PROBABILITY_SCALE))
     return np.where(observed, steps, PROBABILITY_FILL).astype(np.uint8)
+
+
+def step_from(threshold: float) -> int:
+    """The smallest stored step of probability that is not below a threshold in (0, 1): 1 to 250."""
+    return max(1, math.ceil(threshold * STEPS - _ROUNDING))
+
+
+def on_stored(threshold: float) -> float:
+    """The threshold that holds on stored numbers, in (0, 1): halfway to :func:`step_from` from the step below it.
+
+    No stored number comes so near to it that rounding could matter, and it is where probabilities were parted when they
+    were stored: at most half a step from `threshold`.
+    """
+    return round((step_from(threshold) - 0.5) * PROBABILITY_SCALE, 6)
 
 
 def objects(slot: Slot, side: int) -> dict[str, list[str]]:

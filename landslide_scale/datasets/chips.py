@@ -37,7 +37,7 @@ INDEX = "chips.json"
 VERSION = 1
 
 LEAST_OBSERVED = 0.5
-"""A chip of which less was observed is not kept."""
+"""A chip is not kept where less was observed of the region's ground in it."""
 
 _Header = Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]]
 _HEADERS: dict[tuple[int, int], _Header] = {

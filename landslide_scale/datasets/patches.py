@@ -27,6 +27,17 @@ _BIAS = 0.03
 
 _WHITE = 255
 
+_MOST_HIDDEN = 0.6
+"""Of a square: enough is left to learn from."""
+
+_LEAST_HIDDEN = 0.05
+
+_BENDS = (4, 8)
+"""Of a wavy edge: places across a square between which it is straight, fewest and most."""
+
+_SWING = 0.15
+"""How far a wavy edge leaves the straight one, of a square's side (standard deviation)."""
+
 
 class Patches(Protocol):
     """A numbered list of patches of one size."""
@@ -120,6 +131,7 @@ class TrainingPatches:
         terrain: Numbers of the bands that are no colours.
         focus: Share of the squares that are put over a landslide pixel, where their image has one.
         recolour: As `augment` takes it.
+        hidden: Share of the squares of which a part is not shown, as if nobody had seen it.
     """
 
     dataset: Dataset
@@ -129,6 +141,7 @@ class TrainingPatches:
     white: float
     focus: float
     recolour: float
+    hidden: float = 0.0
     terrain: tuple[int, ...] = ()
 
     @classmethod
@@ -143,6 +156,7 @@ class TrainingPatches:
         focus: float,
         recolour: float,
         inputs: InputSpec,
+        hidden: float = 0.0,
     ) -> TrainingPatches:
         """List the named images, larger ones several times."""
         times = {n: math.ceil(found[n].height / patch) * math.ceil(found[n].width / patch) for n in names}
@@ -156,6 +170,7 @@ class TrainingPatches:
             white=white,
             focus=focus,
             recolour=recolour,
+            hidden=hidden,
             terrain=inputs.terrain,
         )
 
@@ -169,7 +184,10 @@ class TrainingPatches:
         place = _focused if rng.random() < self.focus else _anywhere
         y, x = place(sample.truth, self.patch, rng)
         square = cut(sample, y, x, self.patch)
-        return augment(square, rng, white=self.white, recolour=self.recolour, terrain=self.terrain)
+        square = augment(square, rng, white=self.white, recolour=self.recolour, terrain=self.terrain)
+        # From numbers of its own: all else is drawn as it is without.
+        drawn = np.random.default_rng((self.seed, epoch, 1, index, 1))
+        return partly_hidden(square, drawn) if drawn.random() < self.hidden else square
 
 
 def _anywhere(label: np.ndarray, patch: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -209,6 +227,36 @@ def augment(
     gain[list(terrain)], bias[list(terrain)] = 1, 0
     image = _oriented(sample.image, flip=flip, turns=turns) * gain.astype(np.float32) + bias.astype(np.float32)
     return Sample(image=image, label=_oriented(sample.label, flip=flip, turns=turns))
+
+
+def partly_hidden(sample: Sample, rng: np.random.Generator) -> Sample:
+    """A square without what lies beyond an edge: NaN there, and ignored.
+
+    Args:
+        sample: The square (C, P, P).
+        rng: Source of the edge: its direction, what it leaves, and whether it is straight or wavy, equally often.
+    """
+    image, label = sample.image.copy(), sample.label.copy()
+    hidden = beyond_an_edge(label.shape[0], rng)
+    image[:, hidden], label[hidden] = np.nan, IGNORE
+    return Sample(image=image, label=label)
+
+
+def beyond_an_edge(side: int, rng: np.random.Generator) -> np.ndarray:
+    """The pixels (side, side) on one side of a straight or wavy line: 5 to 60 % of them."""
+    turn, share = rng.uniform(0, 2 * np.pi), rng.uniform(_LEAST_HIDDEN, _MOST_HIDDEN)
+    place = (np.arange(side) + 0.5) / side
+    distance = np.cos(turn) * place[:, None] + np.sin(turn) * place[None, :]
+    bends, swing = int(rng.integers(*_BENDS, endpoint=True)), _SWING * rng.integers(2)
+    distance = distance + swing * _waves(rng.standard_normal((bends, bends)), place)
+    return np.asarray(distance < np.quantile(distance, share))
+
+
+def _waves(knots: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """A square field, linear between its knots (N, N), at places from 0 to 1 along both axes."""
+    at = np.linspace(0, 1, len(knots))
+    along = np.stack([np.interp(place, at, row) for row in knots])
+    return np.stack([np.interp(place, at, column) for column in along.T], axis=1)
 
 
 def _oriented(array: np.ndarray, *, flip: bool, turns: int) -> np.ndarray:

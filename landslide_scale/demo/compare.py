@@ -90,7 +90,7 @@ def compare(config: ScanConfig, world: World, classifier: PixelClassifier, pictu
     prepared = prepare(config)
     model = prepared.model
     assert isinstance(model, ScanModel)  # noqa: S101 the demo scans with what it has trained
-    found, bands, threshold = prepared.survey, model.bands, model.card.threshold
+    found, bands, threshold = prepared.survey, model.bands, arrays.on_stored(model.card.threshold)
     network, pixels = MapScore(), MapScore()
     grounds = list(_grounds(config, found.plan, bands, world))
     for ground in grounds:

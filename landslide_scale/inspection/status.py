@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from landslide_scale.cube.ledger import Ledger, Record, State, expected_km2
+from landslide_scale.cube.areas import Areas, blocks, least_seen_km2, scanned_km2
+from landslide_scale.cube.ledger import Ledger, Record, State
 from landslide_scale.metrics import AreaRatio, assumption
 from landslide_scale.runtime.capacity import counted
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import Layout
 from landslide_scale.scan.settings import NONE
+from landslide_scale.scan.summary import seen_noted
 from landslide_scale.storage.holder import Holder
 from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory
@@ -33,9 +36,11 @@ class Row:
         name: Of the window.
         units: Planned ones.
         states: How many are in each of `STATES`; those without a record are left to do.
-        km2: Ground of the units that are done.
-        observed_km2: What of it was observed.
-        landslide_km2: Expected area of landslides; None of a scan without a network.
+        km2: Ground of the units that are done, in however many windows.
+        observed_km2: What of it was observed, of all windows in at least one.
+        landslide_km2: Expected area of landslides; None of a scan without a network, and of several windows.
+        persistent_km2: Ground that is not observed and more likely bright than cloudy; 0 of several windows.
+        at_least: Whether as much was observed, or more: pixels of several windows are counted when a scan ends.
     """
 
     name: str
@@ -44,6 +49,8 @@ class Row:
     km2: float
     observed_km2: float
     landslide_km2: float | None
+    persistent_km2: float = 0.0
+    at_least: bool = False
 
     @property
     def left(self) -> int:
@@ -67,7 +74,6 @@ class Status:
         resampled: Units with scenes of a neighbouring zone.
         doubted: Units that lack a scene that is not used.
         bytes: Stored.
-        persistent_km2: Ground that is not observed and more likely bright than cloudy.
         not_used: Scenes that the run is done without, each with the reason.
         taken: Units done that were taken over from an earlier run.
     """
@@ -85,8 +91,12 @@ class Status:
     doubted: int
     bytes: int
     not_used: tuple[str, ...] = ()
-    persistent_km2: float = 0.0
     taken: int = 0
+
+    @property
+    def learned(self) -> bool:
+        """Whether a network looked at it."""
+        return any(row.landslide_km2 is not None for row in self.rows)
 
 
 def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
@@ -99,17 +109,17 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
     held = list(records.values())
     done = [record for record in held if record.done]
     predicted = facts["settings"].get("model") != NONE
-    rows = [
+    rows = tuple(
         _row(window.days, ids, records, predicted=predicted)
         for window, ids in zip(laid.windows, _by_layer(laid), strict=True)
-    ]
+    )
     found = Status(
         run=str(run),
         state=run.claimed()["state"],
         worker=holder(run),
         area=AreaRatio(**facts["area"]) if facts.get("area") else None,
         fair_share=facts.get("trained_on", {}).get("fair_share"),
-        rows=(*rows, _row("all", [place.id for place in laid.places], records, predicted=predicted)),
+        rows=(*rows, _over_windows(rows, laid, records, facts)),
         errors=tuple(Counter(record.error.partition(":")[0] for record in held if not record.done).most_common()),
         seconds=tuple(
             stage for name in ("read", "wait", "predict", "write", "take") if (stage := _stage(name, done))[1] > 0
@@ -118,7 +128,6 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
         resampled=sum(any(scene.get("resampled") for scene in record.scenes) for record in done),
         doubted=sum(any("quarantined" in scene for scene in record.scenes) for record in done),
         bytes=sum(int(one["bytes"]) for record in done for one in record.stored.values()),
-        persistent_km2=sum(record.persistent_km2 for record in done),
         taken=sum(bool(record.taken_from) for record in done),
         not_used=tuple(
             f"{name}: {reason}" for name, reason in run.read_json("run.json").get("quarantined", {}).items()
@@ -141,9 +150,24 @@ def _row(name: str, ids: Sequence[str], records: dict[str, Record], *, predicted
         name=name,
         units=len(ids),
         states=tuple(states[state] for state in STATES),
-        km2=sum(record.km2 for record in held),
-        observed_km2=sum(record.km2 * record.clear_fraction for record in held),
-        landslide_km2=expected_km2(held) if predicted else None,
+        **vars(Areas.of(held, predicted=predicted)),
+    )
+
+
+def _over_windows(rows: Sequence[Row], laid: Layout, records: Mapping[str, Record], facts: Mapping[str, Any]) -> Row:
+    """All units; of areas what can be said over windows: ground scanned, and ground seen at least once."""
+    if len(rows) == 1:
+        return replace(rows[0], name="all")
+    looks = blocks((laid.slot(place), records[place.id]) for place in laid.places if place.id in records)
+    noted = seen_noted(facts, (record for of_block in looks for _, record in of_block))
+    return Row(
+        name="seen at least once",
+        units=sum(row.units for row in rows),
+        states=tuple(map(sum, zip(*(row.states for row in rows), strict=True))),
+        km2=scanned_km2(looks),
+        observed_km2=least_seen_km2(looks) if noted is None else noted,
+        landslide_km2=None,
+        at_least=noted is None,
     )
 
 
@@ -176,7 +200,7 @@ def lines(found: Status) -> list[str]:
             f"{found.doubted} lack a quarantined one"
         ),
         *([f"taken over from an earlier run: {counted(found.taken, 'unit')}"] if found.taken else []),
-        *([persistent_line(found.persistent_km2)] if found.persistent_km2 else []),
+        *(persistent_lines({row.name: row.persistent_km2 for row in found.rows[:-1]})),
         *(f"not used: scene {one}" for one in found.not_used[:NAMED_SCENES]),
         *([f"not used: {len(found.not_used)} scenes in all"] if len(found.not_used) > NAMED_SCENES else []),
         f"{found.bytes / 1e6:,.1f} MB stored",
@@ -184,21 +208,24 @@ def lines(found: Status) -> list[str]:
 
 
 def _assumed(found: Status) -> list[str]:
-    if found.rows[-1].landslide_km2 is None:
+    if not found.learned:
         return ["no network was used: no landslides are mapped"]
     return [f"landslide km2 is expected, its range {assumption(found.area, fair_share=found.fair_share)}"]
 
 
-def persistent_line(km2: float) -> str:
-    """What is said of ground with the reason ``persistent``."""
-    return (
-        f"{km2:,.3f} km2 are masked as cloud on every date with clear surroundings (reason persistent): bright ground, "
-        "or cloud that stays; composite.persistence.observe observes it"
-    )
+def persistent_lines(windows: Mapping[str, float]) -> list[str]:
+    """What is said of ground with the reason ``persistent``, of each window that has some: km2 by its days."""
+    return [
+        (f"{days}: " if len(windows) > 1 else "")
+        + f"{km2:,.3f} km2 are masked as cloud on every date with clear surroundings (reason persistent): bright "
+        "ground, or cloud that stays; composite.persistence.observe observes it"
+        for days, km2 in windows.items()
+        if km2
+    ]
 
 
 def _cells(row: Row, area: AreaRatio | None) -> tuple[str, ...]:
-    clear = f"{row.observed_km2 / row.km2:.1%}" if row.km2 else "-"
+    clear = f"{'>= ' * row.at_least}{row.observed_km2 / row.km2:.1%}" if row.km2 else "-"
     counts = (row.units, *row.states, row.left)
     expected = row.landslide_km2
     known = "-" if area is None or expected is None else "{:,.2f} to {:,.2f}".format(*area.around(expected))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from landslide_scale.datasets.chips import INDEX, LEAST_OBSERVED
 from landslide_scale.errors import IncompleteRunError, InvalidDatasetError
 from landslide_scale.labels.foreseen import Foreseen, foresee
 from landslide_scale.labels.index import index
-from landslide_scale.labels.making import Task, changed, counted, dropped
+from landslide_scale.labels.making import Task, Whole, changed, counted, dropped, lost
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.redaction import redacted_values
 from landslide_scale.scan.plan import WorkUnit
@@ -45,8 +45,10 @@ class ChipsSummary:
 
     Attributes:
         ignored_pixels: Observed pixels that are ignored for lying around a landslide.
-        outside: Chips that are not kept because most of them lies outside the region.
-        unobserved: Those of which too little was observed.
+        lost: Pixels of landslides inside the region that no label shows, by the file of their chip: they were not
+            observed, or it is not kept.
+        outside: Chips that are not kept because they lie outside the region.
+        unobserved: Those of which less than half of what lies inside was observed.
         quarantined: Scenes that were not used, and why.
     """
 
@@ -56,6 +58,7 @@ class ChipsSummary:
     pixels: int
     landslide_pixels: int
     ignored_pixels: int = 0
+    lost: Mapping[str, int] = field(default_factory=dict)
     outside: int = 0
     unobserved: int = 0
     quarantined: tuple[str, ...] = ()
@@ -78,7 +81,16 @@ class _Set(Foreseen):
         }
         content: dict[str, Any] = redacted_values(self.config.model_dump(mode="json", exclude=places))
         bare = {"labels_bare": list(self.bare)} if self.bare else {}
-        return content | {"region_sha256": self.survey.request.ground_sha256} | self.labelled.settings | bare
+        told = {"half_of": self.half_of} if self.half_of != "chip" else {}  # as sets of before recorded it
+        return content | {"region_sha256": self.survey.request.ground_sha256} | self.labelled.settings | bare | told
+
+    @property
+    def half_of(self) -> Whole:
+        """What half of is observed of every chip that is kept: in a set that was begun before, the whole chip."""
+        if not self.directory.exists("run.json"):
+            return "inside"
+        settings = self.directory.claimed()["settings"]
+        return "inside" if not isinstance(settings, dict) or "half_of" in settings else "chip"
 
     @property
     def task(self) -> Task:
@@ -95,6 +107,7 @@ class _Set(Foreseen):
             interpolation=(self.config.dem or DemConfig()).interpolation,
             ignore_ring_m=self.config.labels.ignore_ring_m,
             bare=self.bare,
+            half_of=self.half_of,
         )
 
 
@@ -228,12 +241,12 @@ def _check_complete(made: _Set, records: Mapping[str, Record], lacking: str) -> 
 def _completed(made: _Set, records: Mapping[str, Record]) -> ChipsSummary:
     config, plan = made.config, made.survey.plan
     of_plan = [records[unit.id] for unit in plan.units]
-    outside, unobserved = dropped(of_plan, plan.units)
+    outside, unobserved = dropped(of_plan, plan.units, made.half_of)
     if outside + unobserved == len(of_plan):
         raise InvalidDatasetError(
-            f"none of {len(of_plan)} chips is kept: {outside} lie mostly outside the region, of {unobserved} "
-            "too little was observed",
-            expected=f"chips of which at least {LEAST_OBSERVED:.0%} is observed ground of the region",
+            f"none of {len(of_plan)} chips is kept: {outside} lie outside the region, of {unobserved} "
+            f"too little was observed; {sum(lost(of_plan).values()):,} landslide pixels are lost",
+            expected=f"chips in which at least {LEAST_OBSERVED:.0%} of the region's ground is observed",
             cure="Look at windows, composite.clear and composite.mask, at region and size, and take another directory.",
             directory=made.directory,
         )
@@ -256,9 +269,10 @@ def _completed(made: _Set, records: Mapping[str, Record]) -> ChipsSummary:
         pixels=counted(of_plan, "pixels"),
         landslide_pixels=counted(of_plan, "landslide_pixels"),
         ignored_pixels=counted(of_plan, "ignored_pixels"),
+        lost=lost(of_plan),
         outside=outside,
         unobserved=unobserved,
         quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),
     )
-    made.directory.note(state="complete", kept=summary.kept, planned=summary.planned)
+    made.directory.note(state="complete", kept=summary.kept, planned=summary.planned, lost=dict(summary.lost))
     return summary

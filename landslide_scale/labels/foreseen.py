@@ -9,11 +9,11 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import RunConflictError
-from landslide_scale.grid import PatchLattice
+from landslide_scale.grid import PatchLattice, turns
 from landslide_scale.labels.ground import LabelledGround
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.region.metres import check_metres
-from landslide_scale.scan.plan import Plan
+from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, settled
 from landslide_scale.storage.files import PARTIAL
 from landslide_scale.storage.lease import PREFIX
@@ -108,12 +108,17 @@ def plan_lines(found: Foreseen) -> list[str]:
 def _window_line(plan: Plan, layer: int, labelled: LabelledGround, bare: Sequence[int]) -> str:
     window, units = plan.windows[layer], [unit for unit in plan.units if unit.layer == layer]
     scenes = {scene.id for unit in units for scene in unit.scenes}
-    outlines = [unit.lattice.zone.clip(unit.lattice.outline(unit.box)) for unit in units]
     labels = shapely.intersection(labelled.landslides, labelled.ground)
-    meeting = 0 if layer in bare else shapely.intersects(labels, outlines).sum()
+    meeting = 0 if layer in bare else sum(_holds(unit, labels) for unit in units)
     without = sum(not unit.scenes for unit in units)
-    bare = f", {without} without a scene" if without else ""
-    return f"{window.days}: {len(scenes)} scenes, {len(units)} chips{bare}, {meeting} of them with landslides"
+    unseen = f", {without} without a scene" if without else ""
+    return f"{window.days}: {len(scenes)} scenes, {len(units)} chips{unseen}, {meeting} of them with landslides"
+
+
+def _holds(unit: WorkUnit, labels: BaseGeometry) -> bool:
+    """Whether a chip has labels on its zone's ground, whatever turn of the globe its outline is told on."""
+    found = (unit.lattice.zone.clip(turned) for turned in turns(unit.lattice.outline(unit.box)))
+    return any(labels.intersects(outline) for outline in found if not outline.is_empty)
 
 
 def _apart(labelled: LabelledGround) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import shapely
@@ -22,7 +23,7 @@ from landslide_scale.bands import Reason, scene_bands
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.datasets.chips import LEAST_OBSERVED
 from landslide_scale.errors import ReadError, StorageAwayError, TryAgainError
-from landslide_scale.grid import Lattice, PatchLattice, project
+from landslide_scale.grid import Lattice, PatchLattice, project, turns
 from landslide_scale.imagery.composite import Image
 from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.settings import CompositeConfig
@@ -42,9 +43,16 @@ _BEYOND_M = 200.0
 _QUARTER = 64
 """Edges of a quarter of a circle: a ring is short of its width by less than 0.01 %."""
 
+LOST = "lost_landslide_pixels"
+
 STORED = "chip"
-"""What a record says of a chip that is kept, under this name: its bytes, their SHA-256, its pixels by label, and those
-that were observed and are ignored for lying around a landslide."""
+"""What a record says of a chip, under this name: its bytes, their SHA-256, its pixels by label, those that were
+observed and are ignored for lying around a landslide, and how many of landslides are lost: not observed, or in a chip
+that is not kept, of which nothing else is said."""
+
+Whole = Literal["inside", "chip"]
+"""What half of must be observed for a chip to be kept: its ground inside the region; or all of it, as in sets that were
+begun before there was a choice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +70,7 @@ class Task:
         interpolation: Of elevations, where there are any.
         ignore_ring_m: Pixels within so many metres of a landslide, but in none, are ignored.
         bare: Layers of before the landslides, which show none.
+        half_of: What half of is observed of every chip that is kept.
     """
 
     directory: RunDirectory
@@ -74,6 +83,7 @@ class Task:
     interpolation: Interpolation = "cubic"
     ignore_ring_m: float = 0.0
     bare: tuple[int, ...] = ()
+    half_of: Whole = "inside"
 
     @cached_property
     def ground(self) -> BaseGeometry:
@@ -162,9 +172,10 @@ def _kept(record: Record, unit: WorkUnit, image: Image, task: Task) -> Record:
     landslides, ring = _landslides(unit, task)
     ignored = counted & ring
     label = np.where(counted & ~ring, landslides, np.uint8(IGNORE)).astype(np.uint8)
-    if counted.mean() < LEAST_OBSERVED:
+    whole = inside.size if task.half_of == "chip" else max(int(inside.sum()), 1)
+    if counted.sum() < LEAST_OBSERVED * whole:
         task.directory.delete_all([name_of(unit.id)])  # it may have been kept, of other scenes
-        return replace(record, state="empty")
+        return replace(record, state="empty", stored={STORED: {LOST: int((landslides & inside).sum())}})
     content = io.BytesIO()
     np.savez_compressed(content, image=image.values, label=label)
     task.directory.write(name_of(unit.id), content.getvalue())
@@ -174,6 +185,7 @@ def _kept(record: Record, unit: WorkUnit, image: Image, task: Task) -> Record:
         "pixels": int((label != IGNORE).sum()),
         "landslide_pixels": int((label == LANDSLIDE).sum()),
         "ignored_pixels": int(ignored.sum()),
+        LOST: int((landslides & inside & ~counted).sum()),
     }
     return replace(record, state="written", stored={STORED: said})
 
@@ -191,15 +203,26 @@ def counted(records: Iterable[Record], key: str) -> int:
     return sum(int(record.stored[STORED].get(key, 0)) for record in records if record.state == "written")
 
 
-def dropped(records: Iterable[Record], units: Iterable[WorkUnit]) -> tuple[int, int]:
-    """How many chips are not kept for lying mostly outside the region, and how many for what was observed of them.
+def lost(records: Iterable[Record]) -> dict[str, int]:
+    """Pixels of landslides inside the region that no label shows, by the file of their chip; those with none left out.
+
+    Of chips made before they were counted nothing is known.
+    """
+    found = {name_of(record.unit): int(record.stored.get(STORED, {}).get(LOST, 0)) for record in records}
+    return {name: pixels for name, pixels in found.items() if pixels}
+
+
+def dropped(records: Iterable[Record], units: Iterable[WorkUnit], half_of: Whole) -> tuple[int, int]:
+    """How many chips are not kept for lying outside the region, and how many for what was observed of them.
 
     Args:
         records: Of all chips.
         units: Likewise, in the same order.
+        half_of: What half of had to be observed.
     """
     empty = [(record, unit) for record, unit in zip(records, units, strict=True) if record.state == "empty"]
-    outside = sum(record.km2 < LEAST_OBSERVED * _km2(unit) for record, unit in empty)
+    least = LEAST_OBSERVED if half_of == "chip" else 0.0
+    outside = sum(record.km2 < least * _km2(unit) or not record.km2 for record, unit in empty)
     return outside, len(empty) - outside
 
 
@@ -240,7 +263,14 @@ def _landslides(unit: WorkUnit, task: Task) -> tuple[NDArray[np.bool_], NDArray[
 
 
 def _moved(unit: WorkUnit, task: Task, window: BaseGeometry) -> list[BaseGeometry]:
-    """Labels within a window in degrees, in the coordinates of the unit's lattice."""
-    near = shapely.intersection(task.landslides, window)
-    parts = [part for part in getattr(near, "geoms", [near]) if part.area > 0]
-    return [project(part, 4326, unit.lattice.zone.epsg) for part in parts]
+    """Labels within a window in degrees, in the coordinates of the unit's lattice, where alone the two meet.
+
+    One place has many longitudes: a window over the antimeridian, or beside it, may say 180.02 where a label says
+    -179.98.
+    """
+    found: list[BaseGeometry] = []
+    for turned in turns(window):
+        near = shapely.intersection(task.landslides, turned)
+        parts = [part for part in getattr(near, "geoms", [near]) if part.area > 0]
+        found += [project(part, 4326, unit.lattice.zone.epsg) for part in parts]
+    return found

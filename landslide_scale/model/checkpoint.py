@@ -24,7 +24,7 @@ from landslide_scale.model.core.tensors import state_sha256
 from landslide_scale.model.designs import as_kept, with_design
 from landslide_scale.model.values import value_from_json
 from landslide_scale.redaction import redacted
-from landslide_scale.spec import ImageFacts, ImageParts, InputSpec, ModelSpec
+from landslide_scale.spec import ImageFacts, ImageParts, InputSpec, Judged, ModelSpec
 from landslide_scale.storage.files import read_range, write_whole
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class ModelCard:
         trained_on: What the images were that it learnt from and was validated on.
         parts: Which images it learnt from, was chosen by, and was scored on; None where not known.
         held_out: How it did on the images that were kept from it; None where not known.
+        judged: How the network passed over those that threshold, temperature and bias were fitted to.
         base: The weights under the trained tensors, or those they began as.
         provenance: Anything worth knowing of the training, as text by name.
     """
@@ -96,20 +97,25 @@ class ModelCard:
     trained_on: ImageFacts = field(default_factory=ImageFacts)
     parts: ImageParts | None = None
     held_out: HeldOut | None = None
+    judged: Judged = field(default_factory=Judged)
     base: BaseWeights
     provenance: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
-            raise InvalidCheckpointError(f"threshold {self.threshold}", expected="between 0 and 1")
+            raise _refused("threshold", self.threshold, "between 0 and 1")
         if not 0 < self.temperature < math.inf:
-            raise InvalidCheckpointError(f"temperature {self.temperature}", expected="a number above 0")
+            raise _refused("temperature", self.temperature, "a number above 0")
         if not math.isfinite(self.bias):
-            raise InvalidCheckpointError(f"bias {self.bias}", expected="a number")
+            raise _refused("bias", self.bias, "a number")
         if self.prevalence is not None and not 0 <= self.prevalence <= 1:
-            raise InvalidCheckpointError(f"prevalence {self.prevalence}", expected="0 to 1, or none")
+            raise _refused("prevalence", self.prevalence, "0 to 1, or none")
         if self.area is not None and not self.area.possible:
-            raise InvalidCheckpointError(f"area {self.area}", expected="ratios of 0 or more, ascending, and places")
+            raise _refused("area", self.area, "ratios of 0 or more, ascending, and places")
+
+
+def _refused(key: str, value: object, expected: str) -> InvalidCheckpointError:
+    return InvalidCheckpointError(f"{key} {value}", expected=expected, key=f"card.{key}")
 
 
 def save(url: str, net: Network, card: ModelCard) -> str:
@@ -137,8 +143,13 @@ def save(url: str, net: Network, card: ModelCard) -> str:
 
 def _said(card: ModelCard) -> dict[str, Any]:
     """The card as JSON; without what is not known of its images, as cards were before there was room for it."""
-    unknown = {"area": card.area is None, "trained_on": card.trained_on == ImageFacts(), "parts": card.parts is None}
-    unknown["held_out"] = card.held_out is None
+    unknown = {
+        "area": card.area is None,
+        "trained_on": card.trained_on == ImageFacts(),
+        "parts": card.parts is None,
+        "held_out": card.held_out is None,
+        "judged": card.judged == Judged(),
+    }
     said = asdict(card) | {"model": as_kept(card.model), "trained_on": card.trained_on.known}
     return {key: value for key, value in said.items() if not unknown.get(key, False)}
 
@@ -265,8 +276,14 @@ def _card(header: bytes, url: str) -> ModelCard:
             expected=error.expected,
             cure=error.cure,
             file=redacted(url),
-            **error.where,
+            **_by_card(error.where),
         ) from error
+
+
+def _by_card(where: Mapping[str, str]) -> dict[str, str]:
+    """Where an error is, its key as the card has it."""
+    key = where.get("key", "card")
+    return {**where, "key": key if key.startswith("card") else f"card.{key}"}
 
 
 def _card_from_json(stored: object) -> ModelCard:
@@ -275,6 +292,8 @@ def _card_from_json(stored: object) -> ModelCard:
         raise InvalidCheckpointError(
             f"version {version!r}", expected=f"version {_VERSION}", cure="Use the release that wrote it"
         )
+    if "threshold" not in stored:  # every release wrote it, and what is landslide is not guessed
+        raise InvalidCheckpointError("no threshold", expected="a probability between 0 and 1", key="card.threshold")
     said = {key: value for key, value in stored.items() if key != "version"}
     if isinstance(said.get("model"), dict):
         said["model"] = with_design(said["model"])

@@ -68,8 +68,13 @@ class Scanned:
 
     @property
     def threshold(self) -> float:
-        """Probability from which its checkpoint calls a pixel landslide, in (0, 1); of a scan with a network."""
+        """Probability from which a stored pixel is landslide, in (0, 1); of a scan with a network."""
         return float(self.said["threshold"])
+
+    @property
+    def checkpoint_threshold(self) -> float:
+        """What it was on the checkpoint's card; cubes of before have that one alone."""
+        return float(self.said.get("checkpoint_threshold", self.said["threshold"]))
 
     @cached_property
     def done(self) -> tuple[Place, ...]:

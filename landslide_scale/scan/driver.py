@@ -142,7 +142,7 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, 
     ledger.compact()
     lease.check()
     run.remove_partial_files()  # of writers that died and whose work another one did
-    summary = summary_of(prepared, records, lacking)
+    summary = summary_of(prepared, _laid(prepared), records, lacking, lease.check)
     run.note(state="complete" if summary.complete else "incomplete", summary=summary.facts)
     return summary
 
@@ -249,17 +249,21 @@ def _note_plan(prepared: Prepared) -> None:
 def _current(prepared: Prepared, ledger: Ledger) -> dict[str, Record]:
     """What the ledger says of every unit, once it speaks of what is stored, and of the scenes that are planned."""
     ledger.compact()
-    output, records, plan = prepared.config.output, ledger.records(), prepared.survey.plan
-    laid = Layout(
+    records = ledger.records()
+    _take_back(changed(_laid(prepared), records), records, ledger)
+    _take_back(differing(records, prepared.survey.plan.units), records, ledger)
+    return records
+
+
+def _laid(prepared: Prepared) -> Layout:
+    output, plan = prepared.config.output, prepared.survey.plan
+    return Layout(
         run=prepared.run,
         places=plan.units,
         windows=plan.windows,
         side=output.side(prepared.config.grid),
         bands=output.keep,
     )
-    _take_back(changed(laid, records), records, ledger)
-    _take_back(differing(records, plan.units), records, ledger)
-    return records
 
 
 def _task(prepared: Prepared) -> Task:

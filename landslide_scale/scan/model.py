@@ -8,25 +8,27 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, TypeVar
 
 from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
+from landslide_scale.cube.arrays import STORED_AS, on_stored
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, LandslideScaleError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.metrics import AreaRatio
 from landslide_scale.model.checkpoint import Identified, ModelCard, identified
+from landslide_scale.model.core.precision import Precision
 from landslide_scale.registry.entries import listed
 from landslide_scale.registry.located import Located, located
 from landslide_scale.registry.settings import Entry
-from landslide_scale.scan.settings import NONE, CheckpointConfig, PredictConfig
-from landslide_scale.spec import REFLECTANCE, ImageFacts, Radiometry
+from landslide_scale.scan.settings import NONE, UNSAID, CheckpointConfig, PredictConfig
+from landslide_scale.spec import REFLECTANCE, ImageFacts, Judged, Radiometry
 from landslide_scale.stac.search import collection
 from landslide_scale.stac.settings import DemConfig
 
 E = TypeVar("E", bound=LandslideScaleError)
 
 NETWORK_SIDE = 448
-"""Side in pixels of what the encoder sees by default: 28 of SAM's tokens, two windows of 14 without padding; a multiple
-of 32 too, for the convolutional networks."""
+"""Side in pixels of what the encoder sees where its checkpoint does not say how it was judged: 28 of SAM's tokens, two
+windows of 14 without padding; a multiple of 32 too, for the convolutional networks."""
 
 _NONE_YET = "`landslide-scale finetune` writes checkpoint.safetensors into its output.run;"
 
@@ -42,6 +44,7 @@ class ScanModel:
         card: The checkpoint's.
         sha256: Of the checkpoint file.
         patches: Where the network's squares lie.
+        precision: In which it computes; ``auto`` is as the hardware has it.
         caveat: What every output must say of this pairing of model and data; empty where there is nothing.
         unknown: What the checkpoint does not say and the pairing was therefore not judged by; empty where there is
             nothing.
@@ -50,6 +53,7 @@ class ScanModel:
     card: ModelCard
     sha256: str
     patches: PatchLattice
+    precision: Precision
     caveat: str
     unknown: str = ""
 
@@ -65,7 +69,9 @@ class ScanModel:
         said = {} if self.card.trained_on == ImageFacts() else {"trained_on": trained_on}
         return {
             "checkpoint_sha256": self.sha256,
-            "threshold": self.card.threshold,
+            "threshold": on_stored(self.card.threshold),
+            "checkpoint_threshold": self.card.threshold,
+            "probability": STORED_AS,
             "caveat": self.caveat,
             "training": self.card.provenance,
         } | said
@@ -74,6 +80,16 @@ class ScanModel:
     def recorded(self) -> dict[str, Any]:
         """What the result depends on beside the configuration."""
         return {"checkpoint_sha256": self.sha256}
+
+    @property
+    def passing(self) -> dict[str, Any]:
+        """How it passes over a block, as ``predict`` of a configuration.
+
+        Of a checkpoint that does not say how it was judged nothing, so that runs begun before are known again.
+        """
+        if self.card.judged.patch is None:
+            return {}
+        return {"patch": self.patches.patch, "halo": self.patches.halo, "precision": self.precision}
 
     @property
     def area(self) -> AreaRatio | None:
@@ -95,7 +111,14 @@ class ScanModel:
             "unknown": self.unknown,
             "trained_on": card.trained_on.known,
             "area": area,
-            "network": {"name": card.model.name, "bands": list(card.model.bands), "patch": self.patches.patch},
+            "judged": card.judged.known,
+            "network": {
+                "name": card.model.name,
+                "bands": list(card.model.bands),
+                "patch": self.patches.patch,
+                "halo": self.patches.halo,
+                "precision": self.precision,
+            },
         }
 
 
@@ -182,15 +205,29 @@ def fitting_model(checkpoint: CheckpointConfig, predict: PredictConfig, shown: I
         accepted = (_radiometry(checkpoint, card), _resolution(checkpoint, card, shown))
     except InvalidCheckpointError as error:
         raise with_instead(error, shown) from error
-    caveats = (*accepted, _making(card.trained_on, shown))
-    patches = PatchLattice(patch=_patch_side(predict.patch, card), halo=predict.halo)
+    patches = PatchLattice(patch=_patch_side(predict.patch, card), halo=_halo(predict.halo, card.judged))
+    precision = precision_of(predict, card)
+    caveats = (*accepted, _making(card.trained_on, shown), _judging(card.judged, patches, precision))
     return ScanModel(
         card=card,
         sha256=found.sha256,
         patches=patches,
+        precision=precision,
         caveat=" ".join(caveat for caveat in caveats if caveat),
-        unknown=_unknown(card.trained_on),
+        unknown="; ".join(each for each in (_unknown(card.trained_on), _unsaid(card.judged)) if each),
     )
+
+
+def precision_of(predict: PredictConfig, card: ModelCard) -> Precision:
+    """In which a network computes: as asked for, else as it was judged in, else as before cards said so."""
+    found: Precision = predict.precision or card.judged.precision or UNSAID["precision"]
+    return found
+
+
+def _halo(asked: int | None, judged: Judged) -> int:
+    """Likewise how far its squares reach over their neighbours."""
+    known = [halo for halo in (asked, judged.halo) if halo is not None]
+    return known[0] if known else int(UNSAID["halo"])
 
 
 def checkpoint_of(config: CheckpointConfig) -> Located:
@@ -226,7 +263,7 @@ def _as_listed(found: Identified, entry: Entry | None) -> Identified:
 
 def _patch_side(asked: int | None, card: ModelCard) -> int:
     """Side of a patch in native pixels."""
-    side = asked or NETWORK_SIDE // card.model.upsample
+    side = asked or card.judged.patch or NETWORK_SIDE // card.model.upsample
     if side * card.model.upsample % card.model.multiple:
         raise InvalidConfigError(
             f"{side} px enlarged by {card.model.upsample} to {side * card.model.upsample} px",
@@ -314,6 +351,21 @@ def _unknown(trained: ImageFacts) -> str:
     facts = (("ground resolution", trained.resolution), ("composite", trained.method))
     unknown = [name for name, value in facts if value is None]
     return f"{' and '.join(unknown)} of the images that the model was trained on" if unknown else ""
+
+
+def _unsaid(judged: Judged) -> str:
+    unsaid = [words for key, words in _PASSING.items() if getattr(judged, key) is None]
+    return f"{', '.join(unsaid)} at which threshold and calibration were found" if unsaid else ""
+
+
+_PASSING = {"patch": "patch", "halo": "overlap", "precision": "precision"}
+
+
+def _judging(judged: Judged, patches: PatchLattice, precision: Precision) -> str:
+    """How the scan passes over the ground otherwise than validation did, by which threshold and calibration are."""
+    here = {"patch": patches.patch, "halo": patches.halo, "precision": precision}
+    differ = [f"predict.{key} {value} (here {here[key]})" for key, value in judged.known.items() if here[key] != value]
+    return f"Threshold and calibration were found otherwise: {', '.join(differ)}." if differ else ""
 
 
 def _same(one: float, other: float) -> bool:

@@ -91,7 +91,7 @@ class BlockPredictor:
 
         Raises:
             InvalidInputError: A tile does not reach as far as the patches over its core.
-            BrokenRunError: The network gave no number for a pixel with data.
+            BrokenRunError: The network gave no finite number for a pixel with data.
             MemoryError: The device has too little memory.
         """
         try:
@@ -127,8 +127,10 @@ class BlockPredictor:
                 (patch.row.start, patch.row.start + side, patch.col.start, patch.col.start + side)
             )
         with autocast(self.precision, self.device):
-            logits: torch.Tensor = self.net(torch.from_numpy(images).to(self.device))
-        return torch.sigmoid((logits[:, 0].float() + self.card.bias) / self.card.temperature)
+            logits: torch.Tensor = self.net(torch.from_numpy(images).to(self.device))[:, 0].float()
+        # One that has overflowed says nothing, though it would pass for certainty.
+        numbers = torch.where(torch.isfinite(logits), logits, torch.nan)
+        return torch.sigmoid((numbers + self.card.bias) / self.card.temperature)
 
 
 class _Strip(NamedTuple):
@@ -194,7 +196,7 @@ class _Canvas:
         self.result[self.observed] = mean[self.observed]
         if lost := np.count_nonzero(np.isnan(self.result) & self.observed):
             raise BrokenRunError(
-                f"the network gave no number for {lost} pixels with data",
+                f"the network gave no number for {lost} pixels with data, or an infinite one",
                 expected="a probability for each",
                 cure="The checkpoint is broken, or its values overflow: try precision float32",
                 core=self.tile.core,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
 from landslide_scale.grid import PatchLattice, PixelBox
+from landslide_scale.scan.model import precision_of
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.predict import BlockPredictor, Tile
 from landslide_scale.scan.settings import PredictConfig
@@ -43,7 +44,7 @@ class Predictor:
             self.card,
             lattice=patches,
             batch=settings.batch,
-            precision=settings.precision,
+            precision=precision_of(settings, self.card),
             device=device,
             threads=threads,
         )

@@ -19,7 +19,7 @@ from landslide_scale.scan.model import (
     observed_as,
     with_instead,
 )
-from landslide_scale.scan.settings import CheckpointConfig, ScanConfig
+from landslide_scale.scan.settings import UNSAID, CheckpointConfig, ScanConfig
 from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
 from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.stac.settings import check_terrain
@@ -101,7 +101,8 @@ def foresee(config: ScanConfig, bands: tuple[str, ...] = ()) -> Foreseen:
     begun = _begun(run)
     if begun is not None:
         config = config.as_begun(begun)
-    patches = PatchLattice(patch=config.predict.patch or NETWORK_SIDE // network.upsample, halo=config.predict.halo)
+    halo = UNSAID["halo"] if config.predict.halo is None else config.predict.halo
+    patches = PatchLattice(patch=config.predict.patch or NETWORK_SIDE // network.upsample, halo=halo)
     survey = _surveyed(config, run, begun, bands, patches)
     return Foreseen(config=config, survey=survey, bands=bands)
 
@@ -182,7 +183,10 @@ def _surveyed(
 
 def result_settings(config: ScanConfig, model: ScanModel | NoModel, request: Request) -> dict[str, Any]:
     """What the result depends on, files by their content."""
-    return config.settings() | model.recorded | {"region_sha256": request.ground_sha256}
+    content = config.settings() | model.recorded | {"region_sha256": request.ground_sha256}
+    if isinstance(model, ScanModel):
+        content["predict"] |= model.passing
+    return content
 
 
 def check_base(base: RunDirectory, run: RunDirectory, settings: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 SAY_S = 60.0
 """Between two lines about tries that failed."""
+
+_LAYER = re.compile(r"-t\d+-")
+"""What the names of units of one block differ in."""
 
 TRIES_OF_A_PERMANENT_FAILURE = 2
 """A failure that should not pass is tried once more, in another process, because GDAL remembers failures."""
@@ -67,7 +71,7 @@ class Progress:
 
     Attributes:
         done, total: Units, and of how many.
-        km2: Ground of those that are done.
+        km2: Ground of those that are done, in however many windows.
         seconds: Since it began.
         before: Units that were done before.
         again: Tries that failed and are made again.
@@ -98,9 +102,11 @@ class Reporter:
     """
 
     def __init__(self, total: int, records: Mapping[str, Record], progress: Report) -> None:
-        done = [record.km2 for record in records.values() if record.done]
+        done = [record for record in records.values() if record.done]
         self._total, self._before, self._progress = total, len(done), progress
-        self._done, self._km2 = len(done), sum(done)
+        self._done, self._km2, self._ground = len(done), 0.0, dict[str, float]()
+        for record in done:
+            self._take(record)
         self._begun, self._again, self._waited = time.monotonic(), 0, 0.0
         self._taken = 0
         self._said = -math.inf
@@ -114,11 +120,18 @@ class Reporter:
             tries = "1 try has failed and is" if self._again == 1 else f"{self._again} tries have failed and are"
             log.warning("%s made again; the last was of unit %s: %s", tries, record.unit, record.error)
 
+    def _take(self, record: Record) -> None:
+        """Add the ground of a unit, less what of it another window has added."""
+        ground = _LAYER.sub("-", record.unit, count=1)
+        known = self._ground.get(ground, 0.0)
+        self._km2 += max(record.km2 - known, 0.0)
+        self._ground[ground] = max(record.km2, known)
+
     def __call__(self, record: Record) -> None:
         """Say that a unit has ended."""
         self._done += 1
         self._taken += bool(record.taken_from)
-        self._km2 += record.km2
+        self._take(record)
         self._waited += record.seconds.get("wait", 0.0)
         self._progress(
             Progress(

@@ -78,20 +78,27 @@ ModelField = Annotated[
 ]
 
 
+UNSAID: Mapping[str, Any] = {"halo": 16, "precision": "auto"}
+"""Of ``predict``, what is done where neither configuration nor checkpoint say: as before checkpoints could say."""
+
+
 class PredictConfig(Section):
     """How the network passes over a block.
 
     Attributes:
-        patch: Side of a patch in native pixels; by default 448 divided by the checkpoint's ``upsample``.
-        halo: Pixels on each side of a patch that its neighbours predict with full context; even.
+        patch: Side of a patch in native pixels; by default that at which the checkpoint's threshold and calibration
+            were found, of a checkpoint that does not say 448 divided by its ``upsample``. Every output says of another.
+        halo: Pixels on each side of a patch that its neighbours predict with full context; even. By default as the
+            checkpoint says, else 16.
         batch: Patches per forward pass, always exactly this many.
-        precision: ``auto`` is bf16 where the hardware computes it natively.
+        precision: ``auto`` is bf16 where the hardware computes it natively; by default as the checkpoint says, else
+            ``auto``.
     """
 
     patch: int | None = Field(default=None, ge=16)
-    halo: int = Field(default=16, ge=0)
+    halo: int | None = Field(default=None, ge=0)
     batch: int = Field(default=8, ge=1)
-    precision: Literal["auto", "bf16", "float32"] = "auto"
+    precision: Literal["auto", "bf16", "float32"] | None = None
 
 
 _NUMBER, _POOL = hidden_tag("number"), hidden_tag("pool")
@@ -236,6 +243,8 @@ class ScanConfig(Section):
                 del content[section][key]
         if self.dem is None:
             del content["dem"]
+        if "predict" in content:
+            content["predict"] |= {key: value for key, value in UNSAID.items() if content["predict"][key] is None}
         return content
 
     def as_begun(self, settings: object) -> ScanConfig:

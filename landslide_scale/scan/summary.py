@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from landslide_scale.cube.ledger import Record, expected_km2
+from landslide_scale.cube.areas import Areas, Looks, blocks, scanned_km2, seen_km2
+from landslide_scale.cube.ledger import Record
 from landslide_scale.metrics import AreaRatio, area_line, assumption
+from landslide_scale.scan.layout import Layout
 from landslide_scale.scan.model import NoModel
 from landslide_scale.scan.prepared import Prepared
+from landslide_scale.storage.rundir import RunDirectory
+
+SEEN = "seen"
+"""What run.json calls the ground that was seen at least once, and the state of the ledger that it is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +25,13 @@ class ScanSummary:
     """How a scan ended: units by state; ground inside region and zones, what of it was observed; and what was lacking.
 
     Attributes:
-        landslide_km2: Expected on observed ground; None of a scan without a network.
+        km2: Ground that was scanned, however many windows there are.
+        observed_km2: What of it was seen in at least one of them.
+        windows: The areas of each window, by its days: nothing else of theirs is added up over windows.
         quarantined: Scenes that were not used, and why.
         unseen: Windows without a scene.
-        persistent_km2: Ground that is not observed and more likely bright than cloudy.
         shortage: Why scenes that cannot be read were not set aside; empty where none is left in the way.
-        area, fair_share: The checkpoint's: what the expected `landslide_km2` can be trusted for.
+        area, fair_share: The checkpoint's: what an expected area of landslides can be trusted for.
         unknown: What the checkpoint does not say of itself.
         taken: Units that were taken over from an earlier run.
     """
@@ -34,7 +43,7 @@ class ScanSummary:
     failed: int
     km2: float
     observed_km2: float
-    landslide_km2: float | None
+    windows: Mapping[str, Areas]
     errors: tuple[str, ...]
     caveat: str
     quarantined: tuple[str, ...] = ()
@@ -43,7 +52,6 @@ class ScanSummary:
     unknown: str = ""
     unseen: tuple[str, ...] = ()
     shortage: str = ""
-    persistent_km2: float = 0.0
     taken: int = 0
 
     @property
@@ -52,10 +60,31 @@ class ScanSummary:
         return self.written + self.empty == self.units
 
     @property
+    def landslide_km2(self) -> float | None:
+        """Expected on observed ground of the one window; None of several, and of a scan without a network."""
+        return self._only.landslide_km2 if self._only else None
+
+    @property
+    def persistent_km2(self) -> float:
+        """Ground of the one window that is not observed and more likely bright than cloudy; 0 of several."""
+        return self._only.persistent_km2 if self._only else 0.0
+
+    @property
+    def learned(self) -> bool:
+        """Whether a network looked at it."""
+        return any(one.landslide_km2 is not None for one in self.windows.values())
+
+    @property
+    def _only(self) -> Areas | None:
+        return next(iter(self.windows.values())) if len(self.windows) == 1 else None
+
+    @property
     def area_line(self) -> str:
-        """The expected area of landslides with its range, and what that assumes."""
-        if self.landslide_km2 is None:
+        """The expected area of landslides of the one window with its range, and what that assumes."""
+        if not self.learned:
             return "no network was used, and no landslides are mapped"
+        if self.landslide_km2 is None:
+            return "landslides are expected window by window"
         return area_line(self.landslide_km2, self.area, fair_share=self.fair_share)
 
     @property
@@ -63,35 +92,55 @@ class ScanSummary:
         """What a run keeps of it, as JSON has it."""
         keys = ("written", "empty", "failed", "km2", "observed_km2", "landslide_km2")
         found = {key: getattr(self, key) for key in keys} | ({"taken": self.taken} if self.taken else {})
-        if self.landslide_km2 is None:
+        windows = [{"window": days, **vars(one)} | self._range(one) for days, one in self.windows.items()]
+        found["windows"] = windows
+        if not self.learned:
             return found
-        return found | {
-            "landslide_km2_range": None if self.area is None else self.area.around(self.landslide_km2),
-            "landslide_km2_assumes": assumption(self.area, fair_share=self.fair_share),
-        }
+        only = {} if self._only is None else self._range(self._only)
+        return found | only | {"landslide_km2_assumes": assumption(self.area, fair_share=self.fair_share)}
+
+    def _range(self, one: Areas) -> dict[str, Any]:
+        if one.landslide_km2 is None:
+            return {}
+        return {"landslide_km2_range": None if self.area is None else self.area.around(one.landslide_km2)}
 
 
-def summary_of(prepared: Prepared, records: Mapping[str, Record], lacking: str) -> ScanSummary:
+def summary_of(
+    prepared: Prepared, laid: Layout, records: Mapping[str, Record], lacking: str, each: Callable[[], None]
+) -> ScanSummary:
     """What became of a scan.
 
     Args:
         prepared: The scan.
-        records: What became of its units, by id.
+        laid: Where its units are stored.
+        records: What became of them, by id.
         lacking: Why scenes that cannot be read were not set aside; empty where none is left in the way.
+        each: Called before each block whose pixels are read.
+
+    Raises:
+        BrokenRunError: What is stored cannot be read.
     """
     plan = prepared.survey.plan
     states = [record.state for record in records.values()]
-    of_units = list(records.values())
+    predicted = not isinstance(prepared.model, NoModel)
+    ended = [place for place in laid.places if place.id in records]
+    of_layer: list[list[Record]] = [[] for _ in plan.windows]
+    for place in ended:
+        of_layer[place.layer].append(records[place.id])
+    looks = blocks((laid.slot(place), records[place.id]) for place in ended)
     return ScanSummary(
         run=str(prepared.run),
         units=len(plan.units),
         written=states.count("written"),
         empty=states.count("empty"),
         failed=len(plan.units) - states.count("written") - states.count("empty"),
-        km2=sum(record.km2 for record in of_units),
-        observed_km2=sum(record.km2 * record.clear_fraction for record in of_units),
-        landslide_km2=None if isinstance(prepared.model, NoModel) else expected_km2(of_units),
-        errors=tuple(f"{record.unit}: {record.error}" for record in of_units if not record.done),
+        km2=scanned_km2(looks),
+        observed_km2=_seen_km2(prepared.run, looks, each),
+        windows={
+            window.days: Areas.of(of_window, predicted=predicted)
+            for window, of_window in zip(plan.windows, of_layer, strict=True)
+        },
+        errors=tuple(f"{record.unit}: {record.error}" for record in records.values() if not record.done),
         caveat=prepared.model.caveat,
         quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),
         area=prepared.model.area,
@@ -99,6 +148,26 @@ def summary_of(prepared: Prepared, records: Mapping[str, Record], lacking: str) 
         unknown=prepared.model.unknown,
         unseen=tuple(plan.windows[layer].days for layer in plan.unseen),
         shortage=lacking,
-        persistent_km2=sum(record.persistent_km2 for record in of_units),
-        taken=sum(record.done and bool(record.taken_from) for record in of_units),
+        taken=sum(record.done and bool(record.taken_from) for record in records.values()),
     )
+
+
+def _seen_km2(run: RunDirectory, looks: Sequence[Looks], each: Callable[[], None]) -> float:
+    """Ground that was seen at least once, counted anew only where the ledger has changed since."""
+    noted = seen_noted(run.read_json("run.json"), (record for of_block in looks for _, record in of_block))
+    if noted is not None:
+        return noted
+    found = seen_km2(looks, each)
+    run.note(**{SEEN: {"km2": found, "of": _state(record for of_block in looks for _, record in of_block)}})
+    return found
+
+
+def seen_noted(facts: Mapping[str, Any], records: Iterable[Record]) -> float | None:
+    """Ground that was seen at least once, as run.json has it; None where that is of another state of the ledger."""
+    noted = facts.get(SEEN, {})
+    return float(noted["km2"]) if noted.get("of") == _state(records) else None
+
+
+def _state(records: Iterable[Record]) -> str:
+    held = sorted((record.unit, record.state, record.sha256) for record in records)
+    return hashlib.sha256(json.dumps(held).encode()).hexdigest()

@@ -117,6 +117,8 @@ class FinetuneJob:
             del values["train"]["loss_over"]  # likewise
         else:
             values["train"]["loss_over"] = "pixels"
+        if not self.train.hidden:
+            del values["train"]["hidden"]  # likewise
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 

@@ -19,9 +19,10 @@ from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.metrics import AreaRatio, ByPlace, Confusion, HeldOut, nan_as_null
 from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.checkpoint import ModelCard, save
+from landslide_scale.model.core.precision import format_on
 from landslide_scale.model.designs import with_design
 from landslide_scale.parting import Split
-from landslide_scale.spec import ConvNetSpec, ImageFacts, ImageParts, InputSpec
+from landslide_scale.spec import ConvNetSpec, ImageFacts, ImageParts, InputSpec, Judged
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.epochs import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
@@ -82,7 +83,7 @@ class TrainRun:
             raise self._changed("other images")
         self.folder.claim("finetune", _as_recorded(self.job.settings, self.folder), resume=resume)
         if known is None:
-            self.folder.note(trained_on=self.trained_on.known)
+            self.folder.note(trained_on=self.trained_on.known, judged=self._passed.known)
             ground = {"groups": prepared.together, "overlaps": [asdict(one) for one in prepared.looked.overlaps]}
             found = {"contents": prepared.looked.contents, "contested": asdict(prepared.looked.contested)}
             self.folder.write_json(SPLIT, names | ground | found)
@@ -142,7 +143,9 @@ class TrainRun:
     ) -> str:
         best = state.best_epoch
         # A run begun before cards had room for them goes on to the file it would have come to.
-        known, parted = self._notes_its_images(), self._notes_their_content()
+        known, said = self._notes("trained_on"), self._notes("judged")
+        parted = self._notes_their_content()
+        precision = format_on(self.job.train.precision, str(next(net.parameters()).device))
         card = ModelCard(
             model=self.job.model,
             inputs=self.job.inputs,
@@ -151,6 +154,7 @@ class TrainRun:
             trained_on=self.trained_on if known else ImageFacts(),
             parts=self.parts if parted else None,
             held_out=held_out,
+            judged=replace(self._passed, precision=precision) if said else Judged(),
             base=self.job.base(),
             provenance={
                 "data": self.job.data.kind,
@@ -161,8 +165,13 @@ class TrainRun:
         )
         return save(self.folder.at(CHECKPOINT), net, card)
 
-    def _notes_its_images(self) -> bool:
-        return "trained_on" in self.folder.read_json("run.json")
+    @property
+    def _passed(self) -> Judged:
+        """How the network passes over validation images: each pixel once, in squares as it is trained on."""
+        return Judged(patch=self.job.train.patch, halo=0)
+
+    def _notes(self, key: str) -> bool:
+        return key in self.folder.read_json("run.json")
 
     def _notes_their_content(self) -> bool:
         return self.folder.exists(SPLIT) and "contents" in self.folder.read_json(SPLIT)

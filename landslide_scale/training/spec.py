@@ -56,6 +56,8 @@ class TrainSpec:
         loss_over: What the losses of an epoch are means over, of which the validation's chooses the epoch. ``pixels``:
             each patch weighs by its counted pixels. ``patches``: all weigh alike, also one of which a corner is counted
             or nothing. None is ``pixels``; a run begun before goes on by patches.
+        hidden: Share, 0 to 1, of training squares of which 5 to 60 % are shown as if nobody had seen them, beyond an
+            edge as coasts, clouds and swaths have. A scan's patches are like that wherever ground is hidden.
     """
 
     epochs: int = 20
@@ -79,6 +81,7 @@ class TrainSpec:
     recolour: float = 1.0
     split_seed: int | None = None
     loss_over: LossOver | None = None
+    hidden: float = 0.0
 
     @property
     def shares(self) -> dict[str, Any]:
@@ -94,6 +97,7 @@ class TrainSpec:
             "seed": self.seed,
             "focus": self.landslide_focus,
             "recolour": self.recolour,
+            "hidden": self.hidden,
         }
 
     def calibrated_for(self, *, fair_share: bool | None) -> TrainSpec:
@@ -107,12 +111,16 @@ class TrainSpec:
         for key in ("epochs", "batch", "patch", "learning_rate", "clip_norm"):
             if getattr(self, key) <= 0:
                 raise InvalidConfigError(str(getattr(self, key)), expected="more than 0", key=f"train.{key}")
-        if not 0 <= self.landslide_focus <= 1:
-            raise InvalidConfigError(str(self.landslide_focus), expected="0 to 1", key="train.landslide_focus")
+        self._check_shares()
         if not 0 <= self.recolour <= 5:  # noqa: PLR2004 a gain of 50 %
             raise InvalidConfigError(str(self.recolour), expected="0 to 5", key="train.recolour")
         if not 0 <= self.average < 1:
             raise InvalidConfigError(str(self.average), expected="at least 0 and below 1", key="train.average")
+
+    def _check_shares(self) -> None:
+        for key in ("landslide_focus", "hidden"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise InvalidConfigError(str(getattr(self, key)), expected="0 to 1", key=f"train.{key}")
         for key in ("holdout", "validation", "beta2"):
             if not 0 < getattr(self, key) < 1:
                 raise InvalidConfigError(str(getattr(self, key)), expected="between 0 and 1", key=f"train.{key}")

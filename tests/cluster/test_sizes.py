@@ -16,7 +16,7 @@ from landslide_scale.grid import Lattice, PatchLattice, Zone
 from landslide_scale.runtime.capacity import Need, check_there
 from landslide_scale.scan.model import NETWORK_SIDE
 from landslide_scale.scan.plan import reader_bytes
-from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.settings import UNSAID, ScanConfig
 from landslide_scale.strictyaml import load
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
@@ -110,7 +110,8 @@ def asked_by_reader(config: ScanConfig, bands: tuple[str, ...], upsample: int) -
     lattice = Lattice(
         zone=Zone.utm(45, southern=False, rule="published"), resolution=config.grid.resolution, block=config.grid.block
     )
-    patches = PatchLattice(patch=config.predict.patch or NETWORK_SIDE // upsample, halo=config.predict.halo)
+    halo = UNSAID["halo"] if config.predict.halo is None else config.predict.halo
+    patches = PatchLattice(patch=config.predict.patch or NETWORK_SIDE // upsample, halo=halo)
     return reader_bytes(lattice, patches, config.composite, bands, len(config.output.keep))
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from landslide_scale.datasets import EvaluationPatches, Sample, TrainingPatches, inspect
 from landslide_scale.datasets.patches import augment, cut, windows
+from landslide_scale.errors import InvalidConfigError
 from landslide_scale.label_values import counting
 from landslide_scale.spec import InputSpec, Radiometry
 from landslide_scale.training.spec import TrainSpec
@@ -196,3 +197,31 @@ def test_an_image_whose_landslide_nobody_saw_shows_none():
 
     found = inspect(Half())["a"]  # type: ignore[arg-type]
     assert (found.landslide, found.counted) == (0, 128)
+
+
+def test_hidden_squares_lack_what_lies_beyond_an_edge_and_nothing_else():
+    """Coasts, clouds and swaths hide ground from a scan's patches, so that a network is shown such squares too."""
+    dataset = Made({"a": (160, 160)})
+    found, squares = inspect(dataset), TrainSpec(patch=32).squares
+    plain = TrainingPatches.of(dataset, found, ("a",), **squares, inputs=INPUTS)
+    parted = TrainingPatches.of(dataset, found, ("a",), **squares | {"hidden": 1.0}, inputs=INPUTS)
+    shares = []
+    for index in range(len(plain)):
+        whole, left = plain.read(1, index), parted.read(1, index)
+        hidden = np.isnan(left.image).any(axis=0) & ~np.isnan(whole.image).any(axis=0)
+        shares.append(hidden.mean())
+        assert np.isnan(left.image[:, hidden]).all()
+        assert (left.label[hidden] == 255).all()
+        np.testing.assert_array_equal(left.image[:, ~hidden], whole.image[:, ~hidden])
+        np.testing.assert_array_equal(left.label[~hidden], whole.label[~hidden])
+    assert 0.04 < min(shares) < 0.2
+    assert 0.4 < max(shares) < 0.62
+    half = TrainingPatches.of(dataset, found, ("a",), **squares | {"hidden": 0.5}, inputs=INPUTS)
+    drawn = [np.isnan(half.read(epoch, 0).image).any() for epoch in range(200)]
+    assert 0.35 < np.mean(drawn) < 0.65
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_share_of_hidden_squares_that_cannot_be_is_refused(share: float):
+    with pytest.raises(InvalidConfigError, match=r"train\.hidden"):
+        TrainSpec(hidden=share)

@@ -54,7 +54,7 @@ def test_the_table_adds_up(hurt: str):
         for state in ("written", "empty", "failed", "broken")
     }
     assert every.left == 0
-    assert every.km2 == pytest.approx(sum(record.km2 for record in records.values()))
+    assert first.km2 <= every.km2 <= first.km2 + second.km2  # of the first, units are failed
     assert 0 < every.observed_km2 < every.km2
     assert dict(found.errors) == {"TryAgainError": 1, "PermanentReadError": 1, "BrokenUnit": 1}
     assert {name for name, *_ in found.seconds} == {"read", "predict", "write"}

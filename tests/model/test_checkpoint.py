@@ -198,6 +198,44 @@ def test_malformed_card_is_refused_by_key(
     assert refusal.value.where["file"] == url
 
 
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("inputs.std", lambda stored: stored["inputs"].update(std=[58.0, 0.0, 57.0, 57.0])),
+        ("inputs.std", lambda stored: stored["inputs"].update(std=[58.0, NAN, 57.0, 57.0])),
+        ("inputs.std", lambda stored: stored["inputs"].update(std=[58.0, -1.0, 57.0, 57.0])),
+        ("inputs.mean", lambda stored: stored["inputs"].update(mean=[NAN, 1.0, 1.0, 1.0])),
+        ("inputs.gain", lambda stored: stored["inputs"].update(gain=0.0)),
+        ("inputs.gain", lambda stored: stored["inputs"].update(gain=NAN)),
+        ("inputs.gain", lambda stored: stored["inputs"].update(gain=float("inf"))),
+        ("inputs.low", lambda stored: stored["inputs"].update(low=1.0, high=0.0)),
+        ("inputs.low", lambda stored: stored["inputs"].update(low=0.5, high=0.5)),
+        ("inputs.low", lambda stored: stored["inputs"].update(high=NAN)),
+        ("inputs.terrain", lambda stored: stored["inputs"].update(terrain=[4])),
+        ("threshold", lambda stored: stored.pop("threshold")),
+        ("threshold", lambda stored: stored.update(threshold=NAN)),
+        ("temperature", lambda stored: stored.update(temperature=NAN)),
+        ("bias", lambda stored: stored.update(bias=NAN)),
+        ("prevalence", lambda stored: stored.update(prevalence=NAN)),
+        ("area", lambda stored: stored["area"].update(low=NAN)),
+        ("trained_on.resolution", lambda stored: stored["trained_on"].update(resolution=NAN)),
+        ("trained_on.dilate_m", lambda stored: stored["trained_on"].update(dilate_m=NAN)),
+        ("model.upsample", lambda stored: stored["model"].update(upsample=0)),
+    ],
+)
+def test_a_card_whose_numbers_cannot_be_is_refused_by_key(
+    rewrite: Callable[..., str], key: str, change: Callable[[dict[str, object]], object]
+):
+    url = rewrite(lambda stored: change(stored) and None)
+    for read in (read_card, restore, identified):
+        with pytest.raises(InvalidCheckpointError) as refusal:
+            read(url)
+        assert (refusal.value.where["key"], refusal.value.where["file"]) == (f"card.{key}", url)
+
+
 def test_a_card_from_before_there_were_variants_reads_as_the_default_one(
     rewrite: Callable[..., str], net: LandslideNet, card: ModelCard
 ):

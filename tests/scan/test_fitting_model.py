@@ -21,7 +21,7 @@ from landslide_scale.reports import plan_lines, scan_report
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.spec import ImageFacts
+from landslide_scale.spec import ImageFacts, Judged
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
@@ -42,7 +42,8 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> str:
 def knowing(old: str, tmp_path: Path) -> Knowing:
     def knowing(facts: ImageFacts = TRAINED, area: AreaRatio | None = AREA) -> str:
         net, card = restore(old)
-        save(str(tmp_path / "new.safetensors"), net, replace(card, trained_on=facts, area=area))
+        judged = Judged(patch=32, halo=4, precision="float32")
+        save(str(tmp_path / "new.safetensors"), net, replace(card, trained_on=facts, area=area, judged=judged))
         return str(tmp_path / "new.safetensors")
 
     return knowing
@@ -109,7 +110,7 @@ def test_pixels_of_one_size_but_for_a_projection_are_taken(knowing: Knowing, met
 def test_a_size_that_nobody_knows_is_said_and_not_guessed(old: str, metres: int):
     found = fitted(old, grid={"resolution": metres})
     assert (found.caveat, "trained_on" in found.attributes) == ("", False)
-    assert found.unknown == "ground resolution and composite of the images that the model was trained on"
+    assert found.unknown.startswith("ground resolution and composite of the images that the model was trained on; ")
 
 
 def test_what_else_made_the_pixels_is_said_where_it_differs_and_refuses_nothing(knowing: Knowing):

@@ -232,10 +232,11 @@ def test_tile_that_does_not_reach_far_enough_is_refused(cut: tuple[slice, ...]):
         predictor(Blur()).predict([short])
 
 
-def test_network_without_an_answer_stops_the_run():
+@pytest.mark.parametrize("answer", ["nan", "inf", "-inf"])
+def test_network_without_an_answer_stops_the_run(answer: str):
     class Lost(torch.nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return images[:, :1] * float("nan")
+            return images[:, :1] * float(answer)
 
     with pytest.raises(BrokenRunError, match="no number for 16 pixels"):
         predictor(Lost()).predict([tile(np.ones((3, *GROUND.shape), np.float32), (0, 4, 0, 4))])

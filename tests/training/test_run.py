@@ -65,7 +65,7 @@ def test_settings_hold_no_secrets_and_no_machines():
     assert json.loads(json.dumps(job.settings)) == job.settings
 
 
-@pytest.mark.parametrize(("key", "other"), [("average", 0.9), ("recolour", 0.5), ("split_seed", 3)])
+@pytest.mark.parametrize(("key", "other"), [("average", 0.9), ("recolour", 0.5), ("split_seed", 3), ("hidden", 0.5)])
 def test_a_run_without_what_came_later_has_the_settings_of_runs_from_before(key: str, other: float):
     job = job_at("run")
     assert key not in job.settings["train"]
@@ -97,7 +97,7 @@ def test_the_best_epoch_is_what_is_kept(tmp_path: Path):
     images = ImageFacts(resolution=10.0, fair_share=True)
     run, net = TrainRun(job, images), job.build()
     run.folder.claim("finetune", job.settings, resume=False)
-    run.folder.note(trained_on={})  # as `begin` does
+    run.folder.note(trained_on={}, judged={})  # as `begin` does
     run.after_epoch(net, state_of(0.5))
     first = next(iter(net.trained_state().values())).clone()
     with torch.no_grad():
@@ -108,6 +108,8 @@ def test_the_best_epoch_is_what_is_kept(tmp_path: Path):
     assert (card.threshold, card.temperature, card.provenance["epoch"]) == (0.25, 2.0, "1")
     assert (card.bias, card.prevalence) == (-0.5, 0.125)
     assert (card.trained_on, card.area) == (images, None)
+    assert (card.judged.patch, card.judged.halo) == (job.train.patch, 0)
+    assert card.judged.precision in {"bf16", "float32"}
     assert run.result() is None
     json.dumps(run.folder.read_json("run.json"), allow_nan=False)
 
@@ -331,6 +333,7 @@ def test_a_training_begun_before_comes_to_the_file_it_would_have_come_to(tmp_pat
         if name == "before":
             facts = run.folder.read_json("run.json")
             assert facts.pop("trained_on")["resolution"] == 20.0
+            assert facts.pop("judged") == {"patch": job.train.patch, "halo": 0}
             run.folder.write_json("run.json", facts)
             run.begin(prepared, net, resume=True)
         judged = Evaluation(confusion=Confusion(tp=1, tn=2), histogram=LogitHistogram.empty(), loss=1.0)
@@ -339,6 +342,8 @@ def test_a_training_begun_before_comes_to_the_file_it_would_have_come_to(tmp_pat
         run.complete(net, state_of(0.5), judged, area=area)
         found[name] = (tmp_path / name / "checkpoint.safetensors").read_bytes()
     assert b"trained_on" not in found["before"]
+    assert b"judged" not in found["before"]
+    assert b"judged" in found["now"]
     assert b'\\"area\\"' not in found["before"]
     assert b'\\"area\\"' in found["now"]
     card = read_card(str(tmp_path / "now" / "checkpoint.safetensors"))

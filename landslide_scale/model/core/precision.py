@@ -6,6 +6,8 @@ from typing import Literal
 
 import torch
 
+from landslide_scale.spec import NumberFormat
+
 Precision = Literal["auto", "bf16", "float32"]
 
 
@@ -16,9 +18,15 @@ def autocast(precision: Precision, device: str) -> torch.autocast:
         precision: ``auto`` is bf16 where the hardware computes it natively, else float32.
         device: As torch names it: "cpu", "cuda", "cuda:1".
     """
-    kind = torch.device(device).type
-    enabled = precision == "bf16" or (precision == "auto" and native_bf16(device))
-    return torch.autocast(kind, dtype=torch.bfloat16, enabled=enabled)
+    enabled = format_on(precision, device) == "bf16"
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def format_on(precision: Precision, device: str) -> NumberFormat:
+    """The format that the network computes in on a device."""
+    if precision != "auto":
+        return precision
+    return "bf16" if native_bf16(device) else "float32"
 
 
 def native_bf16(device: str) -> bool:

@@ -49,7 +49,7 @@ def network(of: Scanned) -> Item | None:
             "mlm:tasks": _TASKS,
             "mlm:input": [_input(known["bands"], side)],
             "mlm:output": [_output(side)],
-            "mlm:hyperparameters": {"threshold": of.threshold},
+            "mlm:hyperparameters": {"threshold": of.checkpoint_threshold},
             **_version(of.facts["versions"]),
         },
         stac_extensions=[_MLM, _FILE, _RASTER],

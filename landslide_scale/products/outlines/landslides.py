@@ -11,6 +11,7 @@ from operator import add, or_
 from shapely import MultiPolygon
 
 from landslide_scale.change.rdndvi import SCALE
+from landslide_scale.cube.arrays import STEPS
 from landslide_scale.products.bits import Advisory, Exclusion
 from landslide_scale.products.ground import advised, low_sun, rules
 from landslide_scale.products.landslide import CHANGES, CONFIDENCES, WITNESSES, Landslide
@@ -22,7 +23,7 @@ from landslide_scale.products.outlines.part import Part
 from landslide_scale.products.outlines.smoothing import sides_of_smallest_rectangle, simplified
 from landslide_scale.products.outlines.sweep import connected
 from landslide_scale.products.outlines.tally import Tally, median
-from landslide_scale.products.outlines.wanted import STEPS, LeftOut, Wanted
+from landslide_scale.products.outlines.wanted import LeftOut, Wanted
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.products.terrain import Elevations
 

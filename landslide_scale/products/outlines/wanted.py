@@ -5,19 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from landslide_scale.cube.arrays import PROBABILITY_SCALE
+from landslide_scale.cube.arrays import step_from
 from landslide_scale.errors import InvalidConfigError
 
 LEAST_AREA_M2 = 400.0
 """Four pixels of 10 m."""
 
-STEPS = round(1 / PROBABILITY_SCALE)
-"""How a probability of 1 is stored."""
-
 UNREACHED = 256
 """A step that no stored byte comes to, the fill included."""
-
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +46,7 @@ class Wanted:
         """
         if self.threshold is None:
             return UNREACHED
-        return max(1, math.ceil(self.threshold * STEPS - _ROUNDING))
+        return step_from(self.threshold)
 
 
 @dataclass(frozen=True, kw_only=True)

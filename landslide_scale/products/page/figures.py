@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from landslide_scale.bands import Reason
-from landslide_scale.inspection.status import Status, status
+from landslide_scale.inspection.status import Row, Status, status
 from landslide_scale.metrics import assumption
 from landslide_scale.products.page.colours import REASONS
 from landslide_scale.products.page.pick import Picked
@@ -17,7 +16,9 @@ from landslide_scale.region.polygons import area_km2
 
 UNKNOWN = "not known"
 M2_PER_KM2 = 1e6
-_WITHOUT_NETWORK = 3  # lines of areas
+
+SEEN_ONCE = "area observed in at least one window, km²"
+_EXPECTED = ("landslides expected on observed ground, km²", "range of that (5 to 95 %), km²")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def figures(of: Scanned, picked: Picked, km2: Sequence[Mapping[Reason, float]]) 
 
 def _areas(of: Scanned, found: Status) -> list[Figure]:
     asked = of.facts["region_km2"] if "region_km2" in of.facts else area_km2(of.region)
-    rows = found.rows[:-1]  # the last is the sum of all
+    rows = found.rows[:-1]  # the last is of all windows
     expected = [row.landslide_km2 for row in rows]
     ranges = [
         UNKNOWN if found.area is None or one is None else "{:,.2f} to {:,.2f}".format(*found.area.around(one))
@@ -78,11 +79,12 @@ def _areas(of: Scanned, found: Status) -> list[Figure]:
         "area asked for, km²": [f"{asked:,.1f}" for _ in rows],
         "area scanned, km²": [f"{row.km2:,.1f}" for row in rows],
         "area observed, km²": [f"{row.observed_km2:,.1f} ({_share(row.observed_km2, row.km2)})" for row in rows],
-        "landslides expected on observed ground, km²": [UNKNOWN if one is None else f"{one:,.2f}" for one in expected],
-        "range of that (5 to 95 %), km²": ranges,
+        **({SEEN_ONCE: [_seen_once(found.rows[-1])] * len(rows)} if len(rows) > 1 else {}),
+        _EXPECTED[0]: [UNKNOWN if one is None else f"{one:,.2f}" for one in expected],
+        _EXPECTED[1]: ranges,
     }
     if not of.learned:  # nothing is expected of what no network looked at
-        lines = dict(islice(lines.items(), _WITHOUT_NETWORK))
+        lines = {name: values for name, values in lines.items() if name not in _EXPECTED}
     return [Figure(name=name, values=tuple(values)) for name, values in lines.items()]
 
 
@@ -96,6 +98,11 @@ def _landslides(of: Scanned, picked: Picked) -> list[Figure]:
         "log10 of their number": [f"{math.log10(one.count):.2f}" if one.count else "none" for one in totals],
     }
     return [Figure(name=name, values=tuple(values)) for name, values in lines.items()]
+
+
+def _seen_once(row: Row) -> str:
+    least = "at least " if row.at_least else ""
+    return f"{least}{row.observed_km2:,.1f} ({_share(row.observed_km2, row.km2)})"
 
 
 def _share(part: float, whole: float) -> str:

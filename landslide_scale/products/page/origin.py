@@ -61,7 +61,8 @@ def origin(of: Scanned) -> Origin:
 def _facts(of: Scanned) -> Iterator[tuple[str, str]]:
     facts, said = of.facts, of.said
     yield "model (SHA-256 of the checkpoint)", str(said.get("checkpoint_sha256", ""))
-    yield "threshold of the probability", f"{of.threshold:g}" if of.learned else ""
+    yield "threshold of the probability, as it is stored", f"{of.threshold:g}" if of.learned else ""
+    yield "threshold of the checkpoint", f"{of.checkpoint_threshold:g}" if of.learned else ""
     yield "model was trained by", _pairs(said.get("training"))
     yield "model was trained on", _pairs(said.get("trained_on"))
     yield "must be said of it", str(said.get("caveat", ""))

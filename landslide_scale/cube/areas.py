@@ -1,0 +1,107 @@
+"""Areas of a run, window by window; over windows only what is an area: ground scanned, and ground seen at least once.
+
+The same ground is looked at in every window: what it adds up to over windows is looks, and the sum of the landslide
+area that each of them expects is no area of anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from landslide_scale.bands import Reason
+from landslide_scale.cube.arrays import Slot, read_one
+from landslide_scale.cube.ledger import Record, expected_km2
+from landslide_scale.errors import BrokenRunError
+from landslide_scale.redaction import redacted
+from landslide_scale.storage.files import persistently
+
+
+@dataclass(frozen=True, kw_only=True)
+class Areas:
+    """Ground of the units of one window.
+
+    Attributes:
+        km2: That is done, inside region and zones.
+        observed_km2: What of it was observed.
+        landslide_km2: Expected area of landslides on that; None where nothing was predicted.
+        persistent_km2: Ground that is not observed and more likely bright than cloudy.
+    """
+
+    km2: float
+    observed_km2: float
+    landslide_km2: float | None
+    persistent_km2: float = 0.0
+
+    @classmethod
+    def of(cls, records: Sequence[Record], *, predicted: bool) -> Areas:
+        """The sums over the records of one window."""
+        return cls(
+            km2=sum(record.km2 for record in records),
+            observed_km2=sum(record.km2 * record.clear_fraction for record in records),
+            landslide_km2=expected_km2(records) if predicted else None,
+            persistent_km2=sum(record.persistent_km2 for record in records),
+        )
+
+
+Looks = Sequence[tuple[Slot, Record]]
+"""Where the units of one block's windows are stored, and what became of them."""
+
+
+def blocks(looks: Iterable[tuple[Slot, Record]]) -> list[list[tuple[Slot, Record]]]:
+    """Units by the block that they are of, whatever their window."""
+    found: dict[tuple[object, object], list[tuple[Slot, Record]]] = {}
+    for slot, record in looks:
+        found.setdefault((slot.lattice, slot.box), []).append((slot, record))
+    return list(found.values())
+
+
+def scanned_km2(looks: Iterable[Looks]) -> float:
+    """Ground that was scanned in some window, block by block."""
+    return sum(max(record.km2 for _, record in of_block) for of_block in looks)
+
+
+def least_seen_km2(looks: Iterable[Looks]) -> float:
+    """Ground that was seen at least once is at least so much: of each block what its best window shows."""
+    return sum(max(record.km2 * record.clear_fraction for _, record in of_block) for of_block in looks)
+
+
+def seen_km2(looks: Iterable[Looks], each: Callable[[], None] = lambda: None) -> float:
+    """Ground that was seen in at least one window.
+
+    Pixels are read where records do not tell: of blocks that several windows show in part.
+
+    Args:
+        looks: Block by block.
+        each: Called before every block that is read.
+
+    Raises:
+        BrokenRunError: What is stored cannot be read.
+    """
+    return sum(_seen_km2(of_block, each) for of_block in looks)
+
+
+def _seen_km2(of_block: Looks, each: Callable[[], None]) -> float:
+    seen = [(slot, record) for slot, record in of_block if record.clear_fraction > 0]
+    best = max((record.km2 * record.clear_fraction for _, record in seen), default=0.0)
+    if len(seen) < 2 or any(record.clear_fraction == 1 for _, record in seen):  # noqa: PLR2004 windows
+        return best
+    each()
+    somewhere = np.any([_reason(slot) == Reason.OBSERVED for slot, _ in seen], axis=0)
+    return float(somewhere.sum() * seen[0][0].lattice.resolution ** 2 / 1e6)
+
+
+def _reason(slot: Slot) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    try:
+        return persistently(slot.cube, partial(read_one, slot, "reason"))
+    except (ValueError, RuntimeError) as error:  # of Zarr and of its codecs
+        raise BrokenRunError(
+            f"what is stored cannot be decoded ({error})",
+            expected="the cube as it was written",
+            cure="verify says which units are broken, scan --resume makes them again.",
+            file=redacted(slot.cube),
+            array=f"{slot.lattice.zone.group}/reason",
+        ) from error
