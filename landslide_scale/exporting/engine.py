@@ -93,6 +93,7 @@ def carry_out(
     Raises:
         InvalidConfigError: A product reads one of a kind that is not to be made, and that is not there; nothing was
             written.
+        InvalidInputError: What is there of a product must not be replaced; no product was made.
         RunConflictError: Another export is at work there, or the folder holds something else.
         BrokenRunError: It cannot go on; another call does, with what is finished.
     """
@@ -101,6 +102,8 @@ def carry_out(
     with _told_of_exports(), _ours(target) as lease, bench(target) as folder:
         target.remove_partial_files()  # of manifests and leases that a killed export was writing
         shelf = Shelf(target, source)
+        for product in _replaced(wanted, shelf):
+            product.may_replace()
         removed = _removed(shelf, wanted, kinds)
         pace, new = _Pace(wanted, progress), list[str]()
         for level in levels(wanted):
@@ -153,6 +156,15 @@ def _check_needs(wanted: Sequence[Product], plan: Sequence[Product], shelf: Shel
                     expected=f"{known[need].kind},{product.kind}",
                     key="--only",
                 )
+
+
+def _replaced(wanted: Sequence[Product], shelf: Shelf) -> list[Product]:
+    """Those that are not there as they would be made, and those that read one of these."""
+    found: dict[str, Product] = {}
+    for product in wanted:
+        if not shelf.holds(product) or any(name in found for name in (*product.needs, *product.takes)):
+            found[product.name] = product
+    return list(found.values())
 
 
 def _removed(shelf: Shelf, wanted: Sequence[Product], kinds: Sequence[str]) -> tuple[str, ...]:

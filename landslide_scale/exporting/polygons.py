@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from landslide_scale.exporting.bench import at_hand
 from landslide_scale.exporting.inheriting import Inheriting
 from landslide_scale.exporting.product import Product, single
 from landslide_scale.exporting.shown import Shown
+from landslide_scale.exporting.untouched import check_untouched
 from landslide_scale.products import names
 from landslide_scale.products.bits import FLAT_RULE
 from landslide_scale.products.landslide import Landslide
@@ -115,9 +117,15 @@ def from_polygons(of: Scanned, target: RunDirectory) -> list[Product]:
         return ""
 
     needs = (names.POLYGONS,)
-    made = single(names.GEOPACKAGE, geopackage)
     return [
-        Product(name=names.GEOPACKAGE, kind="vector", make=made, needs=needs, pixels=of.pixels),
+        Product(
+            name=names.GEOPACKAGE,
+            kind="vector",
+            make=single(names.GEOPACKAGE, geopackage),
+            needs=needs,
+            pixels=of.pixels,
+            may_replace=partial(check_untouched, target),
+        ),
         Product(name=names.GEOJSON, kind="vector", make=geojson, needs=needs),
     ]
 

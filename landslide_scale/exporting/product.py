@@ -17,6 +17,10 @@ Make = Callable[[Path], str]
 one line what they lack; or says why there is none of this scan."""
 
 
+def _always() -> None:
+    """Whatever is there may be replaced."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Product:
     """One step of an export.
@@ -29,6 +33,7 @@ class Product:
         needs: Names of the products it reads, which come before it.
         takes: Names of the products that it reads where they are there, of the same cube; they come before it too.
         pixels: How many of the cube it reads, to tell how long it takes beside others.
+        may_replace: Called before what is there of it is replaced; raises InvalidInputError where it must not be.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Product:
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     pixels: int = 0
+    may_replace: Callable[[], None] = _always
 
     def __post_init__(self) -> None:
         assert self.kind in names.KINDS, self.kind  # noqa: S101 our own invariant

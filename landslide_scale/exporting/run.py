@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from landslide_scale.errors import InvalidConfigError, RunConflictError
+from landslide_scale.errors import InvalidConfigError, InvalidInputError, RunConflictError
 from landslide_scale.exporting.engine import Each, Outcome, Progress, carry_out, in_order
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.exporting.steps import steps
@@ -15,7 +15,9 @@ from landslide_scale.products.change.settings import Change
 from landslide_scale.products.heritage import Heritage
 from landslide_scale.products.manifest import Source
 from landslide_scale.products.scanned import Scanned, scanned
+from landslide_scale.scene import Window
 from landslide_scale.stac.settings import DemConfig
+from landslide_scale.storage.files import local_path
 from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory, commit
 
@@ -79,12 +81,14 @@ def export(
         each: What has products made.
 
     Raises:
-        InvalidInputError: There is no cube with a ledger, a setting or a layer does not fit, or a scan or another
-            export is at work there; nothing was written.
+        InvalidInputError: There is no cube with a ledger, a setting or a layer does not fit, a scan or another export
+            is at work there, or what an analyst wrote would be lost; nothing was written.
         BrokenRunError: It cannot go on; the same call does, with what is finished.
     """
     target = target_of(run, settings.to)
+    _check_address(target)
     of = scanned(run)
+    _check_windows(of)
     working = holder(run)
     if working is not None:
         raise RunConflictError(f"a scan is at work here: {working}", expected="one that has ended", run=run)
@@ -92,6 +96,27 @@ def export(
         steps(of, settings, target), source_of(of), target, kinds=settings.only, progress=progress, each=each
     )
     return ExportSummary(place=str(target), outcome=outcome, units=len(of.laid.places), missing=of.missing)
+
+
+def _check_address(target: RunDirectory) -> None:
+    if "!" in str(local_path(target.url) or ""):
+        raise InvalidConfigError(
+            f"{target}, with '!', by which pyogrio parts archives", expected="a path without", key="--to"
+        )
+
+
+def _check_windows(of: Scanned) -> None:
+    """Refuse what would be called alike: the raster of one window would replace the other's."""
+    found: dict[str, Window] = {}
+    for window in of.windows:
+        other = found.setdefault(names.days(window), window)
+        if other is not window:
+            raise InvalidInputError(
+                f"windows {other.instants} and {window.instants}, of the same days",
+                expected="windows that begin or end on different days, by which products are told apart",
+                cure="Scan the ground of one of them in a run of its own.",
+                run=of.run,
+            )
 
 
 def export_compared(

@@ -17,6 +17,7 @@ from landslide_scale.exporting.polygons import Polygons, from_polygons
 from landslide_scale.exporting.product import Product, given, single
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.exporting.shown import Shown, slopes_of
+from landslide_scale.exporting.untouched import check_untouched
 from landslide_scale.grid import Lattice
 from landslide_scale.products import names
 from landslide_scale.products.catalogue.written import catalogue
@@ -95,7 +96,8 @@ def _check_layers(settings: ExportSettings) -> None:
 def _without_network(of: Scanned, target: RunDirectory) -> list[Product]:
     """What there is of a scan without a network; of what is made of probabilities, the reason why it is not."""
     rasters = list(_rasters(of))
-    vectors = [_not_made(name, "vector") for name in (names.POLYGONS, names.GEOPACKAGE, names.GEOJSON)]
+    package = replace(_not_made(names.GEOPACKAGE, "vector"), may_replace=partial(check_untouched, target))
+    vectors = [_not_made(names.POLYGONS, "vector"), package, _not_made(names.GEOJSON, "vector")]
     return [*rasters, *vectors, _listed(of, target, rasters, None), _not_made(names.REPORT, "report")]
 
 

@@ -16,6 +16,8 @@ from landslide_scale.storage.files import PARTIAL, sha256_at
 from landslide_scale.storage.lease import PREFIX, holder
 from landslide_scale.storage.rundir import RunDirectory
 
+_OF_SQLITE = ("-wal", "-shm", "-journal")
+
 THREADS = 8
 """Files hashed at a time; a piece of each is in memory."""
 
@@ -116,5 +118,7 @@ def _unknown(manifest: Manifest, sizes: Mapping[str, int]) -> Iterator[Finding]:
     for name in sizes.keys() - known:
         if name.startswith((f"{MAKING}/", PREFIX)) or name.endswith(PARTIAL):
             yield Finding(of=name, problem="left by an export that was stopped; the next one removes it")
+        elif name.endswith(_OF_SQLITE) and name.rpartition("-")[0] in known:
+            yield Finding(of=name, problem="of a program that has the file open: close it there; do not delete this")
         else:
             yield Finding(of=name, problem="unknown: of no product; delete it")

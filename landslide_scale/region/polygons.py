@@ -154,10 +154,13 @@ def _check(shape: BaseGeometry | None, kind: Kind, **where: object) -> None:
         cure = {POLYGONS: "Draw the area itself, leave this out, or give region.bbox: [west, south, east, north]."}
         raise InvalidRegionError(found, expected=kind.one, cure=cure.get(kind, "Leave this out.")).at(**where)
     if not shape.is_valid:
+        wanted, more = "a polygon that does not cross itself", "; labels have `repair: true` for it"
+        if kind == LINES:  # which may cross itself, and has no such key
+            wanted, more = "a line of two places or more, each of two numbers", ", or leave it out"
         raise InvalidRegionError(
             shapely.is_valid_reason(shape),
-            expected="a polygon that does not cross itself",
-            cure="Repair it with shapely.make_valid or QGIS's Fix geometries; labels have `repair: true` for it.",
+            expected=wanted,
+            cure=f"Repair it with shapely.make_valid or QGIS's Fix geometries{more}.",
         ).at(**where)
 
 

@@ -35,7 +35,7 @@ class Wanted:
             )
         if not 0 <= self.least_area_m2 < math.inf:
             raise InvalidConfigError(
-                f"least area {self.least_area_m2}", expected="square metres, 0 or more", key="--least-area"
+                f"least area {self.least_area_m2}", expected="square metres, 0 or more", key="--min-area"
             )
 
     @property

@@ -407,7 +407,7 @@ def test_a_threshold_out_of_range_is_refused(threshold: float):
 
 @pytest.mark.parametrize("least", [-1.0, float("nan"), float("inf")])
 def test_a_least_area_that_is_none_is_refused(least: float):
-    with pytest.raises(InvalidConfigError, match="--least-area"):
+    with pytest.raises(InvalidConfigError, match="--min-area"):
         Wanted(threshold=0.5, least_area_m2=least)
 
 

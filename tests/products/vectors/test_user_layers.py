@@ -24,6 +24,7 @@ from landslide_scale.products.vectors.userlayers import user_layers
 
 HERE = square(13, 46)
 LINE = shapely.LineString([(13, 46), (13.001, 46.001)])
+STILL = shapely.LineString([(13, 46), (13, 46)])
 
 
 def written(path: Path, *shapes: BaseGeometry, crs: int | None = 4326, **how: object) -> str:
@@ -188,6 +189,7 @@ def test_what_is_no_such_layer_is_refused_in_a_line_that_names_the_key(tmp_path:
         ("cropland", written(tmp_path / "lines.gpkg", LINE)): "a LineString; expected a polygon",
         ("buildings", written(tmp_path / "nothing.gpkg")): "no features",
         ("roads", str(tmp_path / "away.gpkg")): "no such file",
+        ("roads", written(tmp_path / "still.gpkg", STILL)): "Too few points.*expected a line of two places or more",
     }
     several = written(tmp_path / "several.gpkg", LINE, layer="a")
     written(tmp_path / "several.gpkg", LINE, layer="b")
