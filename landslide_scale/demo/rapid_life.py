@@ -84,7 +84,7 @@ class Told:
             return f"{when}: {self.state}; no version"
         one = self.version.figures
         share = one.observed_km2 / one.asked_km2
-        found = "" if one.landslides is None else f", {one.landslides} landslides, {one.landslide_km2:.3f} km2"
+        found = f", {one.counted}" if one.counted else ""
         rejected = f", {self.rejected} rejected" if self.rejected else ""
         units = f"{self.scanned} units scanned, {self.taken} taken over" if self.scanned + self.taken else "no scan"
         return (
