@@ -20,8 +20,8 @@ class ChangeClass(IntEnum):
     ``NO_MORE``: seen on both sides, landslide before and not after. ``ALREADY``: seen on both sides, and landslide on
     both: an old scar, a river bank, a quarry. ``AFTER_ONLY_LANDSLIDE``: landslide, and seen only after, so that nobody
     knows whether it is new. ``NEW_LANDSLIDE``: seen on both sides, and new by both witnesses, or by the network alone
-    where plants say nothing and it is sure; see `joining.py`. ``NETWORK_ALONE``: seen on both sides, and landslide after
-    and not before by the network alone, where plants were there and still are, or where it is not sure.
+    where plants say nothing and it is sure; see `joining.py`. ``NETWORK_ALONE``: seen on both sides, and landslide
+    after and not before by the network alone, where plants were there and still are, or where it is not sure.
 
     Of a scan without one: ``NONE``, no loss of vegetation, or on ground too flat; ``CANDIDATE``: vegetation was lost,
     on a slope where slopes are known; ``NOT_COMPARABLE``: seen after, but not before, or rdNDVI says nothing there, or
@@ -60,7 +60,8 @@ def learned(before: Side, after: Side, new: Mask, asked: Mask) -> NDArray[np.uin
     """The class of each pixel (H, W) of a scan with a network; `NO_DATA` where it was not `asked` for after.
 
     Args:
-        before, after: What the network saw.
+        before: What the network saw.
+        after: The same, later.
         new: Of what was seen on both sides, what is a new landslide, whatever the network says of it.
         asked: Ground of the region.
     """

@@ -18,7 +18,7 @@ GROWTH = 8
 """Pixels that a landslide goes on over ground that lost its plants, from where both witnesses agree: 80 m, at 10 m."""
 
 SURE = 0.8
-"""Probability that ground is landslide after and was none before, from which on, closed, the network is enough alone."""
+"""Probability that ground is landslide and was none before, from which on, closed, the network is enough alone."""
 
 BARE_NDVI = 0.2
 """Of soil without plants (Sobrino, Jimenez-Munoz and Paolini 2004, Remote Sensing of Environment 90, 434-440)."""
@@ -44,7 +44,8 @@ def sure(before: Reals, after: Reals) -> Mask:
     """(H, W) where it is likely enough that ground is landslide after and was none before.
 
     Args:
-        before, after: Probability, 0 to 1: taken as independent, so that of the one and not the other is a product.
+        before: Probability, 0 to 1.
+        after: The same, later; taken as independent, so that of the one and not the other is a product.
     """
     return np.asarray(after * (np.float32(1) - before) >= np.float32(SURE))
 
@@ -55,7 +56,8 @@ def new(before: Side, after: Side, *, certain: Mask, judged: Mask, lost: Mask) -
     What lies within `GROWTH` pixels of the edge of the arrays may go on from beyond it: give them so much larger.
 
     Args:
-        before, after: What the network saw.
+        before: What the network saw.
+        after: The same, later.
         certain: As :func:`sure` says.
         judged: Where plants tell, as :func:`could_lose` says, of what is known on both sides.
         lost: Where vegetation was lost.
@@ -75,4 +77,3 @@ def grown(seeds: Mask, over: Mask, steps: int) -> Mask:
             break
         found = following
     return found
-

@@ -18,8 +18,8 @@ from shapely import Polygon
 
 from landslide_scale.demo.ground.cover import make_cover
 from landslide_scale.demo.ground.frame import Frame, to_lonlat
-from landslide_scale.demo.ground.losses import Losses, lose
 from landslide_scale.demo.ground.lookalikes import cut_forest, cut_quarries, lay_roads
+from landslide_scale.demo.ground.losses import Losses, lose
 from landslide_scale.demo.ground.scars import make_scars
 from landslide_scale.demo.ground.spectra import BANDS
 from landslide_scale.demo.ground.surface import make_surface

@@ -21,8 +21,8 @@ from landslide_scale.scan.model import (
 )
 from landslide_scale.scan.settings import CheckpointConfig, ScanConfig
 from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
-from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.scene import Window
+from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.stac.settings import check_terrain
 from landslide_scale.storage.rundir import RunDirectory
 

@@ -38,12 +38,11 @@ def test_growth_walks_step_by_step_over_what_it_may(seeds: Mask, over: Mask, ste
     np.testing.assert_array_equal(grown(seeds, over, steps), reached(seeds, over, steps))
 
 
-@given(MASKS, MASKS, MASKS, MASKS, MASKS, MASKS, MASKS)
-def test_new_is_what_both_say_what_it_goes_on_over_and_a_sure_network_where_plants_are_silent(
-    seen_before: Mask, was: Mask, seen: Mask, now: Mask, certain: Mask, judged: Mask, lost: Mask
-):
+@given(npst.arrays(bool, (7, *SHAPE)))
+def test_new_is_what_both_say_what_it_goes_on_over_and_a_sure_network_where_plants_are_silent(drawn: Mask):
+    seen_before, was, seen, now, certain, judged, lost = drawn
     before, after = Side(seen=seen_before, landslide=seen_before & was), Side(seen=seen, landslide=seen & now)
-    lost &= seen_before & seen  # it is known of ground that was seen twice
+    lost = lost & seen_before & seen  # it is known of ground that was seen twice
     found = new(before, after, certain=certain, judged=judged, lost=lost)
     likely = seen_before & seen & now & ~was
     beside = reached(likely & lost, lost, GROWTH)

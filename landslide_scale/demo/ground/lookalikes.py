@@ -60,7 +60,8 @@ def plot(
         frame: The ground.
         terrain: Its slopes.
         place: (2,) x, y.
-        long, wide: Metres, between which its sides are drawn.
+        long: Metres, between which its one side is drawn.
+        wide: The same of the other.
     """
     row, column = frame.rows_columns(place[:1], place[1:], CELL_M)
     at = round(row[0]), round(column[0])

@@ -21,6 +21,7 @@ from landslide_scale.demo.ground.terrain import Terrain
 
 _LONG_M, _WIDE_M = (70, 210), (50, 106)  # of what is felled: 1.09 ha on average
 _HILL_SLOPE = 20.0  # degrees: steeper hills are not farmed
+_STEPS = 1000
 _M2_PER_KM2 = 1e6
 
 
@@ -78,9 +79,9 @@ def _hills(cover: Classes, terrain: Terrain, seed: int, share: float) -> NDArray
     where = rank(fractal(stream(seed, "hill farms"), terrain.slope.shape, longest=70, power=2.6))
     order = where.repeat(2, axis=0).repeat(2, axis=1)
     wanted = share * np.isin(cover, CROPS).sum()
-    counted = np.cumsum(np.bincount((order[gentle] * 1000).astype(np.intp), minlength=1001)[::-1])
-    lowest = 1000 - int(np.searchsorted(counted, wanted))
-    return np.asarray(gentle & (order * 1000 >= lowest))
+    counted = np.cumsum(np.bincount((order[gentle] * _STEPS).astype(np.intp), minlength=_STEPS + 1)[::-1])
+    lowest = _STEPS + 1 - int(np.searchsorted(counted, wanted, side="right"))
+    return np.asarray(gentle & (order * _STEPS >= lowest))
 
 
 def _fell(cover: Classes, frame: Frame, terrain: Terrain, seed: int, per_km2: float) -> None:

@@ -177,8 +177,8 @@ def confidence(probability: float | None, looks: int) -> str:
 def _joined_confidence(probability: float | None, looks: int, change: str | None, witnesses: str | None) -> str:
     """:func:`confidence`, by what both witnesses say where two layers are compared.
 
-    Low where a network alone says that it is new: on the demo's world few of these were. Where both say so it is not low
-    by its probability, whose mean is over the ground too that the network did not see and plants tell of.
+    Low where a network alone says that it is new: on the demo's world few of these were. Where both say so it is not
+    low by its probability, whose mean is over the ground too that the network did not see and plants tell of.
     """
     network, both, _ = WITNESSES
     if change == CHANGES[0] and witnesses == network:

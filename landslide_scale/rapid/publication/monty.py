@@ -188,8 +188,8 @@ def _hazard(version: Version, subject: Subject, producer: Producer) -> dict[str,
     made = _item(f"{subject.id}-landslides", subject.ground, subject, producer, roles=["hazard", "source"])
     made["properties"] |= {
         "title": f"{figures.mapped.capitalize()}: {subject.title}",
-        "description": f"{_sentence(version.state)} Area of the {figures.landslides} {figures.mapped} that were mapped on "
-        f"{figures.observed_km2:,.1f} of {figures.asked_km2:,.1f} km2.",
+        "description": f"{_sentence(version.state)} Area of the {figures.landslides} {figures.mapped} that were "
+        f"mapped on {figures.observed_km2:,.1f} of {figures.asked_km2:,.1f} km2.",
         "monty:hazard_codes": [*LANDSLIDE],
         "monty:hazard_detail": {
             "severity_value": figures.landslide_km2,
