@@ -57,9 +57,10 @@ class Shown:
             InvalidInputError: They cannot be compared.
         """
         how = asdict(replace(change, earlier=None))
+        joined = {"joined": joining.RULE} if of.learned else {}
         return cls(
             compared=Compared(of=of, how=change, step=wanted.step, terrain=terrain),
-            settings={"change": how | {"step": wanted.step, "slopes": terrain is not None}},
+            settings={"change": how | {"step": wanted.step, "slopes": terrain is not None, **joined}},
         )
 
     @cached_property
