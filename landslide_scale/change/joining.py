@@ -15,8 +15,8 @@ from landslide_scale.change.classes import Mask, Side
 from landslide_scale.change.rdndvi import Reals, rdndvi
 
 GROWTH = 3
-"""Pixels that a landslide goes on over ground that lost its plants, from where both witnesses agree: 30 m, at 10 m. Fields that were harvested
-beside a landslide are not to be taken for it."""
+"""Pixels, 30 m at 10 m each, that a landslide goes on over ground that lost its plants, from where both witnesses
+agree: fields beside it that were harvested are none of it."""
 
 SURE = 0.8
 """Probability that ground is landslide and was none before, from which on, closed, the network is enough alone."""
