@@ -355,14 +355,11 @@ def rapid_demo(
         Literal["unet", "landslidenet", "none"],
         typer.Option(help="What maps; none: candidates of vegetation loss, in a minute or two less."),
     ] = "unet",
-    trained: Annotated[
-        str, typer.Option(metavar="DIR", help="Of a finished `demo`, whose network is taken; else one is trained.")
-    ] = "demo",
     *,
     small: Annotated[bool, typer.Option("--small", help="On little ground, for a test.")] = False,
 ) -> None:
     """The life of a made earthquake as `rapid` follows it: versions under clouds, verdicts, scores; offline."""
-    sys.exit(run_guarded(lambda: _commands().rapid_demo(directory, seed, model, trained, small=small)))
+    sys.exit(run_guarded(lambda: _commands().rapid_demo(directory, seed, model, small=small)))
 
 
 def _commands() -> ModuleType:

@@ -431,12 +431,12 @@ def demo(directory: str, seed: int, model: ModelName = "unet") -> int:
     return 0
 
 
-def rapid_demo(directory: str, seed: int, model: RapidModelName = "unet", trained: str = "demo", *, small: bool) -> int:
+def rapid_demo(directory: str, seed: int, model: RapidModelName = "unet", *, small: bool) -> int:
     """Live through a made event, as `rapid` follows one."""
-    from landslide_scale.demo.rapid_life import SMALL, live  # noqa: PLC0415 scikit-learn, as above
+    from landslide_scale.demo.rapid_life import LEARNED, SMALL, live  # noqa: PLC0415 scikit-learn, as above
     from landslide_scale.demo.run import trained_in  # noqa: PLC0415
 
-    place, found = (Path(_given(one, output_place, key)) for one, key in ((directory, "--dir"), (trained, "--trained")))
+    place = Path(_given(directory, output_place, "--dir"))
 
     def cycle(file: str, now: datetime) -> str:
         workers = Workers(scan=run_scan, export=export_compared)
@@ -445,7 +445,7 @@ def rapid_demo(directory: str, seed: int, model: RapidModelName = "unet", traine
 
     network: Callable[[World], Path] | None = None
     if model != "none":
-        network = partial(trained_in, place, found, model=model, progress=say)
+        network = partial(trained_in, place / LEARNED, model=model, progress=say)
     with session(None):
         live(
             place,

@@ -19,7 +19,9 @@ class ChangeClass(IntEnum):
     ``NONE``: seen on both sides, landslide on neither. ``AFTER_ONLY_NONE``: seen only after, and no landslide.
     ``NO_MORE``: seen on both sides, landslide before and not after. ``ALREADY``: seen on both sides, and landslide on
     both: an old scar, a river bank, a quarry. ``AFTER_ONLY_LANDSLIDE``: landslide, and seen only after, so that nobody
-    knows whether it is new. ``NEW_LANDSLIDE``: seen on both sides, landslide after and not before.
+    knows whether it is new. ``NEW_LANDSLIDE``: seen on both sides, and new by both witnesses, or by the network alone
+    where plants say nothing and it is sure; see `joining.py`. ``NETWORK_ALONE``: seen on both sides, and landslide
+    after and not before by the network alone, where plants were there and still are, or where it is not sure.
 
     Of a scan without one: ``NONE``, no loss of vegetation, or on ground too flat; ``CANDIDATE``: vegetation was lost,
     on a slope where slopes are known; ``NOT_COMPARABLE``: seen after, but not before, or rdNDVI says nothing there, or
@@ -34,9 +36,10 @@ class ChangeClass(IntEnum):
     NOT_OBSERVED = 3
     NO_MORE = 4
     ALREADY = 5
-    CANDIDATE = 6
-    AFTER_ONLY_LANDSLIDE = 7
-    NEW_LANDSLIDE = 8
+    NETWORK_ALONE = 6
+    CANDIDATE = 7
+    AFTER_ONLY_LANDSLIDE = 8
+    NEW_LANDSLIDE = 9
 
 
 NO_DATA = 255
@@ -53,19 +56,27 @@ class Side(NamedTuple):
     landslide: Mask
 
 
-def learned(before: Side, after: Side, asked: Mask) -> NDArray[np.uint8]:
-    """The class of each pixel (H, W) of a scan with a network; `NO_DATA` where it was not `asked` for after."""
+def learned(before: Side, after: Side, new: Mask, asked: Mask) -> NDArray[np.uint8]:
+    """The class of each pixel (H, W) of a scan with a network; `NO_DATA` where it was not `asked` for after.
+
+    Args:
+        before: What the network saw.
+        after: The same, later.
+        new: Of what was seen on both sides, what is a new landslide, whatever the network says of it.
+        asked: Ground of the region.
+    """
     both = before.seen & after.seen
     only = after.seen & ~before.seen
     found = np.full(asked.shape, NO_DATA, np.uint8)
     found[asked] = ChangeClass.NOT_OBSERVED
     for mask, code in (
         (both & ~before.landslide & ~after.landslide, ChangeClass.NONE),
-        (both & ~before.landslide & after.landslide, ChangeClass.NEW_LANDSLIDE),
+        (both & ~before.landslide & after.landslide, ChangeClass.NETWORK_ALONE),
         (both & before.landslide & after.landslide, ChangeClass.ALREADY),
         (both & before.landslide & ~after.landslide, ChangeClass.NO_MORE),
         (only & after.landslide, ChangeClass.AFTER_ONLY_LANDSLIDE),
         (only & ~after.landslide, ChangeClass.AFTER_ONLY_NONE),
+        (both & new, ChangeClass.NEW_LANDSLIDE),
     ):
         found[mask] = code
     return found

@@ -32,12 +32,9 @@ class Status(IntEnum):
 CONFIRMED_LOOKS = 3
 """Looks from which on a change is confirmed."""
 
-HIGH_PROBABILITY = 0.8
-"""Probability from which on, closed, one witness is enough for high confidence."""
-
 RULE = (
-    f"high: new since before, and of a probability of at least {HIGH_PROBABILITY:g} or with loss of vegetation too; "
-    "low: else, all that was seen only after, and every candidate"
+    "high: new since before, and a landslide by the network's own word; low: else, what such a one goes on over, all "
+    "that was seen only after, and every candidate"
 )
 """What low and high mean here; each agency has a measure of its own."""
 
@@ -49,15 +46,14 @@ _FINISHED = {
 _UNKNOWN = (ChangeClass.NOT_OBSERVED, ChangeClass.NOT_COMPARABLE, NO_DATA)
 
 
-def high(classes: NDArray[np.uint8], likely: NDArray[np.bool_], lost: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def high(classes: NDArray[np.uint8], landslide: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(H, W) what is of high confidence by `RULE`.
 
     Args:
         classes: Of :class:`ChangeClass`.
-        likely: Where the probability is at least `HIGH_PROBABILITY`.
-        lost: Where vegetation was lost.
+        landslide: Where the network says so, after.
     """
-    return np.asarray((classes == ChangeClass.NEW_LANDSLIDE) & (likely | lost))
+    return np.asarray((classes == ChangeClass.NEW_LANDSLIDE) & landslide)
 
 
 def ripened(

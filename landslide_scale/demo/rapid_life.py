@@ -23,6 +23,7 @@ from landslide_scale.cube.ledger import Ledger
 from landslide_scale.demo.agency import EVENT_ID, Agency, agency
 from landslide_scale.demo.change_score import ChangeScore, score_version
 from landslide_scale.demo.ground.frame import Frame
+from landslide_scale.demo.ground.losses import Losses
 from landslide_scale.demo.ground.relief import COLLECTION as RELIEF
 from landslide_scale.demo.ground.relief import write_relief
 from landslide_scale.demo.rapid_recipe import LEAST_SLOPE_DEG, LIFE, LOSS, Followed, Moment, rapid_settings
@@ -47,6 +48,9 @@ SMALL = Frame(left=728_160, top=5_106_240, width_m=7_200, height_m=4_800)
 """Enough ground for a test: both zones, and two tiles."""
 
 CONFIG = "rapid.yaml"
+
+LEARNED = "network"
+"""Folder of the network: that of `demo` has not seen what else loses its plants here."""
 
 Cycle = Callable[[str, datetime], str]
 """One cycle of rapid mapping by a configuration file, as if it were that instant; what the event is at, in words."""
@@ -84,7 +88,7 @@ class Told:
             return f"{when}: {self.state}; no version"
         one = self.version.figures
         share = one.observed_km2 / one.asked_km2
-        found = "" if one.landslides is None else f", {one.landslides} landslides, {one.landslide_km2:.3f} km2"
+        found = f", {one.counted}" if one.counted else ""
         rejected = f", {self.rejected} rejected" if self.rejected else ""
         units = f"{self.scanned} units scanned, {self.taken} taken over" if self.scanned + self.taken else "no scan"
         return (
@@ -138,7 +142,8 @@ def live(
     directory, ground = directory.resolve(), frame or Frame()
     began = time.monotonic()
     progress("A made world and a made earthquake: no score here is one of real ground.")
-    world = make_world(directory / "world", WorldSpec(frame=ground, seed=seed), progress=progress)
+    progress("Beside landslides its plants are felled, burnt, harvested: as many as in a year, on both of its sides.")
+    world = make_world(directory / "world", WorldSpec(frame=ground, seed=seed, losses=Losses()), progress=progress)
     relief = write_relief(directory / "relief", ground, seed)
     network = None if checkpoint is None else checkpoint(world)
     of = Followed(

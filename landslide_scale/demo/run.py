@@ -175,24 +175,20 @@ def train(places: Places, advance: Advance) -> None:
     finetune(job, resume=resume, progress=_counted(advance, 1 + job.train.epochs))
 
 
-def trained_in(place: Path, found: Path, world: World, *, model: ModelName, progress: Say) -> Path:
-    """The checkpoint of a finished demo; else one trained on a world's west by the same recipe.
+def trained_in(place: Path, world: World, *, model: ModelName, progress: Say) -> Path:
+    """A checkpoint that was trained on a world's west by the demo's recipe, or is found where it was.
 
     Args:
-        place: Holds what is trained here.
-        found: Of the demo.
-        world: That is trained on, where there is no such checkpoint.
+        place: Holds what comes of it.
+        world: That is trained on.
         model: Which network.
         progress: Given a line of text at every step.
 
     Raises:
         LandslideScaleError: As training does.
     """
-    there = Places(directory=found.resolve(), model=model).checkpoint
-    if there.exists():
-        progress(f"the network is that of {there}")
-        return there
     places = Places(directory=place.resolve(), model=model)
+    places.directory.mkdir(parents=True, exist_ok=True)
     stages = Stages({"chips": _SECONDS["chips"], "finetune": RECIPES[model].seconds}, progress)
     with session(None), catalog_server(world) as url:
         with stages.stage("chips") as advance:

@@ -19,6 +19,7 @@ from shapely import Polygon
 from landslide_scale.demo.ground.cover import make_cover
 from landslide_scale.demo.ground.frame import Frame, to_lonlat
 from landslide_scale.demo.ground.lookalikes import cut_forest, cut_quarries, lay_roads
+from landslide_scale.demo.ground.losses import Losses, lose
 from landslide_scale.demo.ground.scars import make_scars
 from landslide_scale.demo.ground.spectra import BANDS
 from landslide_scale.demo.ground.surface import make_surface
@@ -49,6 +50,7 @@ class WorldSpec:
         seed: Of every random draw.
         landslide_share: Landslide area over the area of each region, at most 0.02.
         old_share: Share of the landslides, 0 to 1, that were there before the event.
+        losses: What else loses its plants between the passes before the event and those after; None: nothing does.
     """
 
     frame: Frame = field(default_factory=Frame)
@@ -56,6 +58,7 @@ class WorldSpec:
     seed: int = 7
     landslide_share: float = 0.018
     old_share: float = 0.2
+    losses: Losses | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.landslide_share <= _MOST_LANDSLIDE:
@@ -70,7 +73,10 @@ class WorldSpec:
     @property
     def digest(self) -> str:
         """SHA-256 of the spec and of the version of what is written."""
-        return hashlib.sha256(json.dumps([_FORMAT, asdict(self)], sort_keys=True, default=str).encode()).hexdigest()
+        spec = asdict(self)
+        if self.losses is None:
+            del spec["losses"]  # a world without is what it was before there were any, and is found
+        return hashlib.sha256(json.dumps([_FORMAT, spec], sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +184,7 @@ def _ground(directory: Path, spec: WorldSpec, progress: Progress) -> Ground:
     cut_quarries(cover, frame, terrain, seed)
     cut_forest(cover, frame, terrain, seed)
     paved, track = lay_roads(cover, frame, terrain, seed)
+    earlier = None if spec.losses is None else lose(cover, frame, terrain, seed, spec.losses)
     sides = regions(frame)
     scars = make_scars(frame, terrain, sides, seed=seed, share=spec.landslide_share, old=spec.old_share)
     progress(f"letting {len(scars)} landslides go, {sum(s.age == 'old' for s in scars)} of them before the first scene")
@@ -185,10 +192,13 @@ def _ground(directory: Path, spec: WorldSpec, progress: Progress) -> Ground:
         write_labels(directory / "truth" / f"labels_{side}.geojson", frame, [s for s in scars if s.side == side])
         write_region(directory / "truth" / f"region_{side}.geojson", frame, region, side)
     write_truth(directory / "truth", frame, scars)
+    after = make_surface(frame, cover, scars, paved=paved, track=track, seed=seed)
+    before = after if earlier is None else make_surface(frame, earlier, scars, paved=paved, track=track, seed=seed)
     return Ground(
         frame=frame,
         terrain=terrain,
-        surface=make_surface(frame, cover, scars, paved=paved, track=track, seed=seed),
+        before=before,
+        after=after,
         samplers=[Sampler.of(frame, tile) for tile in TILES],
         crowns=np.array([scar.path[0] for scar in scars]),
         seed=seed,

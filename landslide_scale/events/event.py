@@ -64,6 +64,12 @@ class Event:
         """Whether a person gave it, and no feed."""
         return not self.url
 
+    @property
+    def title(self) -> str:
+        """Where it was, or what, how large and when, in words."""
+        size = "" if self.magnitude is None else f", magnitude {self.magnitude:.1f}"
+        return f"{self.place or self.kind}{size}, {self.origin:%Y-%m-%d %H:%M} UTC"
+
     def is_same(self, other: Event) -> bool:
         """Whether both are one event: any id of one is one of the other."""
         return not set(self.ids).isdisjoint(other.ids)

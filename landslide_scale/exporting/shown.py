@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from landslide_scale.change import joining
 from landslide_scale.change.ripening import RULE
 from landslide_scale.exporting.comparison import compared_rasters, due, still_hidden
 from landslide_scale.exporting.product import Product
@@ -19,6 +20,8 @@ from landslide_scale.products.plane import Plane
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.products.terrain import relief
 from landslide_scale.stac.settings import DemConfig
+
+_M2_PER_KM2 = 1e6
 
 
 def slopes_of(of: Scanned, places: DemConfig | None) -> Terrain | None:
@@ -54,9 +57,10 @@ class Shown:
             InvalidInputError: They cannot be compared.
         """
         how = asdict(replace(change, earlier=None))
+        joined = {"joined": joining.RULE} if of.learned else {}
         return cls(
             compared=Compared(of=of, how=change, step=wanted.step, terrain=terrain),
-            settings={"change": how | {"step": wanted.step, "slopes": terrain is not None}},
+            settings={"change": how | {"step": wanted.step, "slopes": terrain is not None, **joined}},
         )
 
     @cached_property
@@ -75,7 +79,8 @@ class Shown:
         of, how = self.compared.of, self.compared.how
         layers = {"before": of.windows[how.before].days, "after": of.windows[how.after].days}
         words = {"witnesses": witnesses(self.compared), "slopes": slopes(self.compared), "status": RULE}
-        return {"change": {**layers, "loss": how.loss, "finished": how.finished, **words}, **self._candidate}
+        alone = {"joined": joining.RULE, "network_alone_m2": self.compared.network_alone_m2} if of.learned else {}
+        return {"change": {**layers, "loss": how.loss, "finished": how.finished, **words, **alone}, **self._candidate}
 
     @property
     def _candidate(self) -> dict[str, str]:
@@ -100,5 +105,15 @@ class Shown:
                 ("loss of vegetation", f"rdNDVI of {-how.loss:g} or less"),
                 ("slopes", slopes(self.compared)),
                 ("low and high", RULE),
+                *self._joined,
             ),
         )
+
+    @property
+    def _joined(self) -> tuple[tuple[str, str], ...]:
+        """What a network and plants say together, and of how much ground there is no polygon for all that."""
+        if not self.compared.learned:
+            return ()
+        km2 = self.compared.network_alone_m2 / _M2_PER_KM2
+        alone = f"{km2:.3f} km2 that the network alone calls new: in the raster of change, and no polygons"
+        return ("joined", joining.RULE), ("not reported", alone)

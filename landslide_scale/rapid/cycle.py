@@ -94,7 +94,7 @@ def attend(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
         log.warning("%s: %s: %s", known.event.id, state, error)
         known = _last(folder, known).at("ended" if known.state == "ended" else state, str(error))
     restate(folder, known.state)
-    renew_history(folder)
+    renew_history(folder, known.event.title)
     keep(folder, known)
     return known
 

@@ -25,6 +25,8 @@ from landslide_scale.rapid.publication.publishing import Begun, Step, begin, pub
 from landslide_scale.rapid.publication.summing import Ground as Looked
 from landslide_scale.rapid.publication.summing import Said, said_of
 from landslide_scale.rapid.publication.version import (
+    CANDIDATES,
+    LANDSLIDES,
     Figures,
     MadeOf,
     Version,
@@ -127,7 +129,8 @@ def release(by: Publisher, export: Export, how_much: Seen, *, now: datetime, sta
     assert asked is not None  # noqa: S101 there is a scan
     run = RunDirectory(by.folder.at(asked.folder))
     compared: dict[str, Any] = {**by.config.comparison.model_dump(), "finished": state == "ended"}
-    cube = scanned(run).cube_sha256
+    of = scanned(run)
+    cube = of.cube_sha256
     made_of = MadeOf(
         run=asked.folder,
         cube_sha256=cube,
@@ -147,7 +150,10 @@ def release(by: Publisher, export: Export, how_much: Seen, *, now: datetime, sta
 
     steps = [Step(name="products", do=products), *_of_ground(by), *_ems(by, begun, ended=state == "ended")]
     looked = Looked(
-        layer=layer_of(asked.windows[AFTER].days), asked_km2=how_much.asked_km2, observed_km2=how_much.observed_km2
+        layer=layer_of(asked.windows[AFTER].days),
+        asked_km2=how_much.asked_km2,
+        observed_km2=how_much.observed_km2,
+        mapped=LANDSLIDES if of.learned else CANDIDATES,
     )
 
     def said(_: RunDirectory) -> Said:
@@ -166,7 +172,7 @@ def _publish(
         return monty.items(version, by.subject, producer, stage, derived_from=_scenes(by.folder, begun))
 
     publish(by.folder, begun, steps=steps, said=said, items=items, event_state=state)
-    write_history(by.folder)
+    write_history(by.folder, by.known.event.title)
 
 
 def failure_told(folder: RunDirectory) -> Mapping[str, Any] | None:

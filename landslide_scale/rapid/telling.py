@@ -40,8 +40,7 @@ def event_lines(folder: RunDirectory, known: Followed) -> Iterator[str]:
         known: What is known of it.
     """
     event, latest = known.event, read_latest(folder)
-    size = "" if event.magnitude is None else f", magnitude {event.magnitude:.1f}"
-    yield f"{event.id}: {event.place or event.kind}{size}, {event.origin:%Y-%m-%d %H:%M} UTC"
+    yield f"{event.id}: {event.title}"
     yield f"  state: {known.state}{f' ({known.why})' if known.why else ''}"
     if known.area is not None:
         ground = f"{known.area.km2:,.0f} km2, of it {known.area.land_km2:,.0f} km2 land, by {known.area.source}"
@@ -65,6 +64,6 @@ def _version(latest: Latest | None) -> str:
         return "no version yet"
     figures = latest.figures
     share = figures.observed_km2 / figures.asked_km2 if figures.asked_km2 else 0.0
-    mapped = "" if figures.landslides is None else f"; {figures.landslides} landslides, {figures.landslide_km2:.3f} km2"
+    mapped = f"; {figures.counted}" if figures.counted else ""
     seen = f"{share:.0%} observed ({figures.observed_km2:,.1f} of {figures.asked_km2:,.1f} km2)"
     return f"version {latest.number} ({latest.folder}): {seen}{mapped}; {latest.state}"

@@ -21,6 +21,7 @@ from landslide_scale.scan.model import (
 )
 from landslide_scale.scan.settings import UNSAID, CheckpointConfig, ScanConfig
 from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
+from landslide_scale.scene import Window
 from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.stac.settings import check_terrain
 from landslide_scale.storage.rundir import RunDirectory
@@ -178,7 +179,16 @@ def _surveyed(
     request, sources = asked(config, bands, patches)
     if begun is None:  # a run that counts in other metres goes on in them
         check_metres(config.grid.crs, request.ground)
-    return settled(request, sources, kept_or_searched(run, request, sources))
+    return settled(request, sources, kept_or_searched(run, request, sources), told=_told(config))
+
+
+def _told(config: ScanConfig) -> list[Window]:
+    """Windows that the base run had too, as it said what is to be noticed of them."""
+    if config.output.base is None:
+        return []
+    there = _begun(RunDirectory(config.output.base))
+    known = there.get("windows", ()) if isinstance(there, dict) else ()
+    return [window for window, said in zip(config.windows, config.settings()["windows"], strict=True) if said in known]
 
 
 def result_settings(config: ScanConfig, model: ScanModel | NoModel, request: Request) -> dict[str, Any]:

@@ -228,10 +228,16 @@ def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window])
     return search.search(config, widen(ground, METRES_AROUND_REGION), tuple(windows))
 
 
-def settled(request: Request, sources: Sources, found: Found) -> Survey:
+def settled(request: Request, sources: Sources, found: Found, told: Collection[Window] = ()) -> Survey:
     """Scenes and elevation tiles of the Items, the doubtful new ones asked, and the plan of all of them.
 
     A new Item that lacks what is read of it is set aside.
+
+    Args:
+        request: What is to be observed.
+        sources: Where Items are from.
+        found: They.
+        told: Windows of which an earlier run has said what a person should look at.
 
     Raises:
         InvalidCatalogError: Too few scenes are left of the windows that were searched, or a frozen Item lacks what is
@@ -264,7 +270,8 @@ def settled(request: Request, sources: Sources, found: Found) -> Survey:
     if found.searched:
         check_dates(survey.plan, request.composite)
     windows, every = found.searched or request.windows, (*found.frozen, *found.new)
-    few = few_scenes(every, request.ground, windows, catalog, until=datetime.now(UTC))
+    untold = [window for window in windows if window not in told]
+    few = few_scenes(every, request.ground, untold, catalog, until=datetime.now(UTC))
     return replace(survey, noticed=(*few, *few_dates(survey.plan, request.composite)))
 
 

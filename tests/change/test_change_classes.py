@@ -21,7 +21,7 @@ def column(*values: bool) -> NDArray[np.bool_]:
     return np.array([values]).T
 
 
-def said_of(before: tuple[bool, bool], after: tuple[bool, bool], *, asked: bool) -> int:
+def said_of(before: tuple[bool, bool], after: tuple[bool, bool], *, new: bool, asked: bool) -> int:
     (seen_before, was), (seen, now) = before, after
     if not asked:
         return NO_DATA
@@ -29,9 +29,11 @@ def said_of(before: tuple[bool, bool], after: tuple[bool, bool], *, asked: bool)
         return ChangeClass.NOT_OBSERVED
     if not seen_before:
         return ChangeClass.AFTER_ONLY_LANDSLIDE if now else ChangeClass.AFTER_ONLY_NONE
+    if new:
+        return ChangeClass.NEW_LANDSLIDE
     return {
         (False, False): ChangeClass.NONE,
-        (False, True): ChangeClass.NEW_LANDSLIDE,
+        (False, True): ChangeClass.NETWORK_ALONE,
         (True, True): ChangeClass.ALREADY,
         (True, False): ChangeClass.NO_MORE,
     }[was, now]
@@ -39,12 +41,14 @@ def said_of(before: tuple[bool, bool], after: tuple[bool, bool], *, asked: bool)
 
 def test_every_combination_of_two_sides_has_its_class():
     sides = [(seen, landslide) for seen, landslide in product(BOTH, BOTH) if seen or not landslide]
-    cases = [(one, other, asked) for one, other, asked in product(sides, sides, BOTH) if asked or not other[0]]
-    before = Side(seen=column(*(one[0] for one, _, _ in cases)), landslide=column(*(one[1] for one, _, _ in cases)))
-    after = Side(seen=column(*(two[0] for _, two, _ in cases)), landslide=column(*(two[1] for _, two, _ in cases)))
-    found = learned(before, after, column(*(asked for *_, asked in cases)))
+    every = product(sides, sides, BOTH, BOTH)
+    cases = [case for case in every if case[3] or not case[1][0]]
+    before = Side(seen=column(*(one[0] for one, *_ in cases)), landslide=column(*(one[1] for one, *_ in cases)))
+    after = Side(seen=column(*(two[0] for _, two, *_ in cases)), landslide=column(*(two[1] for _, two, *_ in cases)))
+    new = column(*(one for _, _, one, _ in cases))
+    found = learned(before, after, new, column(*(asked for *_, asked in cases)))
     assert found.dtype == np.uint8
-    assert found[:, 0].tolist() == [said_of(one, other, asked=asked) for one, other, asked in cases]
+    assert found[:, 0].tolist() == [said_of(one, other, new=said, asked=asked) for one, other, said, asked in cases]
     assert set(found[:, 0].tolist()) == {
         *set(ChangeClass) - {ChangeClass.CANDIDATE, ChangeClass.NOT_COMPARABLE}, NO_DATA,
     }  # fmt: skip
@@ -70,7 +74,7 @@ def test_a_candidate_lost_vegetation_on_a_slope_and_can_be_compared():
 
 def test_polygons_are_of_what_is_new_or_may_be():
     codes = np.array([*ChangeClass, NO_DATA], np.uint8)
-    assert codes[reported(codes)].tolist() == [6, 7, 8] == list(REPORTED)
+    assert codes[reported(codes)].tolist() == [7, 8, 9] == list(REPORTED)
     assert min(REPORTED) > max(set(ChangeClass) - set(REPORTED))  # so that coarser pixels lose none
 
 
@@ -79,15 +83,14 @@ LOOKS = npst.arrays(np.uint8, (4, 5), elements=st.integers(1, 255))
 MASKS = npst.arrays(bool, (4, 5))
 
 
-@given(CODES, LOOKS, MASKS, MASKS, st.booleans())
+@given(CODES, LOOKS, MASKS, st.booleans())
 def test_the_status_of_each_pixel_is_by_looks_and_confidence(
     classes: NDArray[np.uint8],
     looks: NDArray[np.uint8],
-    likely: NDArray[np.bool_],
-    lost: NDArray[np.bool_],
+    landslide: NDArray[np.bool_],
     finished: bool,  # noqa: FBT001 hypothesis's
 ):
-    found = ripened(classes, looks, high(classes, likely, lost), finished=finished)
+    found = ripened(classes, looks, high(classes, landslide), finished=finished)
     for place in np.ndindex(*classes.shape):
         code = int(classes[place])
         if code in {NO_DATA, ChangeClass.NOT_OBSERVED, ChangeClass.NOT_COMPARABLE}:
@@ -95,7 +98,7 @@ def test_the_status_of_each_pixel_is_by_looks_and_confidence(
         elif code not in REPORTED:
             assert found[place] == Status.NONE
         else:
-            sure = code == ChangeClass.NEW_LANDSLIDE and (likely[place] or lost[place])
+            sure = code == ChangeClass.NEW_LANDSLIDE and landslide[place]
             name = ("FIRST", "PROVISIONAL", "CONFIRMED")[min(int(looks[place]), 3) - 1]
             ended = "_FINISHED" if finished and name == "CONFIRMED" else ""
             assert Status(found[place]).name == f"{name}_{'HIGH' if sure else 'LOW'}{ended}"

@@ -130,6 +130,20 @@ def test_it_is_gone_on_with_and_given_further_windows_and_taken_over(with_networ
     assert_same_cubes(tmp_path / "next", whole)
 
 
+def test_what_is_noticed_of_a_window_is_not_said_again_by_a_scan_that_takes_over_from_one_that_said_it(
+    with_network: Settings, tmp_path: Path
+):
+    wide = {"start": "2023-06-01", "end": "2023-08-05"}  # its scenes are of few days
+    first = of(with_network, tmp_path / "first", windows=[wide])
+    assert ["suspiciously few" in line for line in prepare(parse(ScanConfig, first)).survey.noticed] == [True]
+    assert plain_scan(first).complete
+    output = {"run": str(tmp_path / "next"), "keep": ["red"], "base": str(tmp_path / "first")}
+    following = of(with_network, tmp_path / "next", windows=[wide, LATER], output=output)
+    assert prepare(parse(ScanConfig, following)).survey.noticed == ()
+    wider = of(with_network, tmp_path / "next", windows=[wide | {"start": "2023-05-31"}, LATER], output=output)
+    assert ["2023-05-31" in line for line in prepare(parse(ScanConfig, wider)).survey.noticed] == [True]
+
+
 def test_a_run_with_a_network_is_none_without_and_the_other_way_round(with_network: Settings, run: Path):
     assert plain_scan(with_network).complete
     with pytest.raises(RunConflictError, match="model"):

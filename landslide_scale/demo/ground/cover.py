@@ -35,6 +35,7 @@ class Cover(IntEnum):
     QUARRY = 14
     CLEARCUT = 15
     TRACK = 16
+    BURNT = 17
 
 
 BARE = (
@@ -43,10 +44,11 @@ BARE = (
 )  # fmt: skip
 """Classes without plants."""
 
-_CROPS = (Cover.MEADOW, Cover.MAIZE, Cover.STUBBLE, Cover.PLOUGHED)
+CROPS = (Cover.MEADOW, Cover.MAIZE, Cover.STUBBLE, Cover.PLOUGHED)
 _CROP_SHARE_WEST = (0.45, 0.25, 0.20, 0.10)
 _CROP_SHARE_EAST = (0.38, 0.30, 0.18, 0.14)
-_FIELD_SLOPE = 7.0  # degrees: steeper ground is not ploughed
+FIELD_SLOPE = 7.0
+"""Degrees: steeper ground is not ploughed, but where a world has fields on its hills (`losses.py`)."""
 
 
 def make_cover(frame: Frame, terrain: Terrain, seed: int) -> Classes:
@@ -69,7 +71,7 @@ def make_cover(frame: Frame, terrain: Terrain, seed: int) -> Classes:
 def settled(terrain: Terrain, seed: int) -> NDArray[np.bool_]:
     """Where villages stand: clusters on level ground off the river; (rows, columns), 10 m cells."""
     field = fractal(stream(seed, "villages"), terrain.slope.shape, longest=70, power=3.2)
-    level = (terrain.slope < _FIELD_SLOPE) & (terrain.river_distance > 120)  # noqa: PLR2004  (metres off the water)
+    level = (terrain.slope < FIELD_SLOPE) & (terrain.river_distance > 120)  # noqa: PLR2004  (metres off the water)
     return level & (rank(field) > 0.93)  # noqa: PLR2004  (the highest 7 % of the field)
 
 
@@ -92,17 +94,23 @@ def _natural(terrain: Terrain, seed: int) -> Classes:
 def _plain(terrain: Terrain, seed: int) -> NDArray[np.bool_]:
     """Level ground that is farmed: all but some woods and the strip along the rivers."""
     woods = rank(fractal(stream(seed, "woods"), terrain.slope.shape, longest=60, power=2.4))
-    return (terrain.slope < _FIELD_SLOPE) & (woods < 0.86) & (terrain.height < 420)  # noqa: PLR2004
+    return (terrain.slope < FIELD_SLOPE) & (woods < 0.86) & (terrain.height < 420)  # noqa: PLR2004
 
 
 def _plant(cover: Classes, parcels: Parcels, plain: NDArray[np.bool_]) -> None:
-    east = np.linspace(0, 1, cover.shape[1], dtype=np.float32)
-    limits = [np.interp(east, (0.3, 0.7), (sum(_CROP_SHARE_WEST[:i]), sum(_CROP_SHARE_EAST[:i]))) for i in range(1, 4)]
-    crop = np.full(cover.shape, _CROPS[0], dtype=np.uint8)
-    for limit, name in zip(limits, _CROPS[1:], strict=True):
-        crop[parcels.draw > limit[None, :]] = name
+    crop = grown(parcels.draw)
     crop[parcels.edge] = Cover.GRASS
     cover[plain] = crop[plain]
+
+
+def grown(draw: Field) -> Classes:
+    """What grows on each parcel by its number: less meadow and more bare ground in the east; (rows, columns)."""
+    east = np.linspace(0, 1, draw.shape[1], dtype=np.float32)
+    limits = [np.interp(east, (0.3, 0.7), (sum(_CROP_SHARE_WEST[:i]), sum(_CROP_SHARE_EAST[:i]))) for i in range(1, 4)]
+    crop = np.full(draw.shape, CROPS[0], dtype=np.uint8)
+    for limit, name in zip(limits, CROPS[1:], strict=True):
+        crop[draw > limit[None, :]] = name
+    return crop
 
 
 def _build(cover: Classes, village: NDArray[np.bool_], seed: int) -> None:

@@ -25,7 +25,7 @@ def cut_quarries(cover: Classes, frame: Frame, terrain: Terrain, seed: int) -> N
     """Open round pits on gentle slopes; changes `cover` (5 m cells) in place."""
     rng = stream(seed, "quarries")
     gentle = (terrain.slope > 6) & (terrain.slope < 22) & (terrain.river_distance > 60)  # noqa: PLR2004  (degrees, m)
-    for x, y in _points(rng, frame, gentle, round(_QUARRIES_PER_KM2 * frame.area_km2)):
+    for x, y in points(rng, frame, gentle, round(_QUARRIES_PER_KM2 * frame.area_km2)):
         turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
         lobes = 1 + 0.18 * np.sin(2 * turn + rng.uniform(0, 6)) + 0.10 * np.sin(5 * turn + rng.uniform(0, 6))
         radius = rng.uniform(35, 130) * lobes
@@ -40,16 +40,43 @@ def cut_forest(cover: Classes, frame: Frame, terrain: Terrain, seed: int) -> Non
     rng = stream(seed, "clear-cuts")
     forest = cover[::2, ::2] <= Cover.BROADLEAF
     moderate = forest & (terrain.slope > 8) & (terrain.slope < 30)  # noqa: PLR2004  (degrees)
-    for x, y in _points(rng, frame, moderate, round(_CLEARCUTS_PER_KM2 * frame.area_km2)):
-        row, column = frame.rows_columns(np.array([x]), np.array([y]), CELL_M)
-        at = round(row[0]), round(column[0])
-        downhill = np.degrees(np.arctan2(-terrain.downhill_row[at], terrain.downhill_column[at]))
-        angle = downhill + rng.choice((0, 90)) + rng.normal(0, 12)
-        length, width = rng.uniform(90, 260), rng.uniform(60, 130)
-        plot = Polygon([(0, 0), (length, 0), (length, width), (0, width)])
-        window, mask = inside(frame, translate(rotate(plot, angle, origin=(0, 0)), x, y), FINE_M)
-        felled = mask & (cover[window] <= Cover.BROADLEAF)
-        cover[window][felled] = Cover.CLEARCUT
+    for place in points(rng, frame, moderate, round(_CLEARCUTS_PER_KM2 * frame.area_km2)):
+        fell(cover, frame, plot(rng, frame, terrain, place, long=(90, 260), wide=(60, 130)))
+
+
+def plot(
+    rng: np.random.Generator,
+    frame: Frame,
+    terrain: Terrain,
+    place: NDArray[np.float64],
+    *,
+    long: tuple[float, float],
+    wide: tuple[float, float],
+) -> Polygon:
+    """A rectangle with its corner at a place, its long side downhill or along the slope; frame CRS.
+
+    Args:
+        rng: Of its direction and size.
+        frame: The ground.
+        terrain: Its slopes.
+        place: (2,) x, y.
+        long: Metres, between which its one side is drawn.
+        wide: The same of the other.
+    """
+    row, column = frame.rows_columns(place[:1], place[1:], CELL_M)
+    at = round(row[0]), round(column[0])
+    downhill = np.degrees(np.arctan2(-terrain.downhill_row[at], terrain.downhill_column[at]))
+    angle = downhill + rng.choice((0, 90)) + rng.normal(0, 12)
+    length, width = rng.uniform(*long), rng.uniform(*wide)
+    level = Polygon([(0, 0), (length, 0), (length, width), (0, width)])
+    return translate(rotate(level, angle, origin=(0, 0)), *place)
+
+
+def fell(cover: Classes, frame: Frame, outline: Polygon) -> None:
+    """Fell the forest inside an outline; changes `cover` in place."""
+    window, mask = inside(frame, outline, FINE_M)
+    felled = mask & (cover[window] <= Cover.BROADLEAF)
+    cover[window][felled] = Cover.CLEARCUT
 
 
 def lay_roads(cover: Classes, frame: Frame, terrain: Terrain, seed: int) -> tuple[Field, Field]:
@@ -83,7 +110,7 @@ def _drawn(frame: Frame, lines: list[NDArray[np.float64]], width: int) -> Field:
     return block_mean(drawn, round(FINE_M / TRUTH_M))
 
 
-def _points(rng: np.random.Generator, frame: Frame, where: NDArray[np.bool_], count: int) -> NDArray[np.float64]:
+def points(rng: np.random.Generator, frame: Frame, where: NDArray[np.bool_], count: int) -> NDArray[np.float64]:
     """(count, 2) x, y of cells drawn from a mask of 10 m cells."""
     cells = np.flatnonzero(where.ravel())
     row, column = np.divmod(rng.choice(cells, count, replace=False), where.shape[1])

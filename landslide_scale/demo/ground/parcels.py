@@ -50,6 +50,15 @@ def make_parcels(frame: Frame, seed: int) -> Parcels:
     return Parcels(draw=_hashed(district, strip, plot), edge=edge)
 
 
+def redrawn(draw: Field) -> Field:
+    """Another number in [0, 1) for each parcel: of another year. It follows from the first, and tells nothing of it."""
+    key = draw.view(np.uint32) * np.uint32(2654435761)
+    key ^= key >> np.uint32(16)
+    key *= np.uint32(2246822519)
+    key ^= key >> np.uint32(13)
+    return np.asarray((key >> np.uint32(8)) / np.float32(1 << 24), dtype=np.float32)
+
+
 def _districts(rng: np.random.Generator, frame: Frame, count: int) -> NDArray[np.intp]:
     rows, columns = frame.shape(_DISTRICT_CELL_M)
     centres = rng.random((count, 2)) * (rows, columns)

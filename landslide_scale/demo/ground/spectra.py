@@ -33,6 +33,7 @@ _SUMMER = (
     (0.112, 0.148, 0.182, 0.250, 0.300),  # quarry
     (0.070, 0.100, 0.127, 0.215, 0.271),  # clear-cut
     (0.094, 0.126, 0.160, 0.222, 0.290),  # track
+    (0.040, 0.048, 0.056, 0.100, 0.190),  # burnt
 )
 _PER_MONTH = (
     (0.001, 0.000, 0.001, -0.010, 0.004),
@@ -52,13 +53,16 @@ _PER_MONTH = (
     (0.000, 0.000, 0.000, 0.000, 0.000),
     (-0.004, -0.003, -0.007, 0.010, -0.010),
     (0.000, 0.000, 0.000, 0.000, 0.000),
+    (0.000, 0.002, 0.000, 0.006, 0.000),
 )
 SCAR = (0.088, 0.119, 0.151, 0.215, 0.280)
 """Bare debris, within a hundredth of ploughed soil, gravel, tracks and clear-cuts."""
 HUE = (-0.03, -0.015, 0.015, 0.01, 0.01)
 """Change of the logarithm of reflectance, per band, from grey rock (-1) to red soil (+1): bare ground of every kind,
 scars too, lies somewhere on this line, as the bedrock under it does."""
-ROUGHNESS = (0.20, 0.14, 0.12, 0.16, 0.06, 0.06, 0.10, 0.16, 0.10, 0.20, 0.30, 0.20, 0.22, 0.25, 0.24, 0.22, 0.10)
+ROUGHNESS = (
+    0.20, 0.14, 0.12, 0.16, 0.06, 0.06, 0.10, 0.16, 0.10, 0.20, 0.30, 0.20, 0.22, 0.25, 0.24, 0.22, 0.10, 0.25,
+)  # fmt: skip
 """Relative spread of brightness inside each class, one per `Cover`."""
 
 

@@ -33,14 +33,23 @@ _MISTAKEN_PER_PASS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """All that stays the same between passes."""
+    """All that stays the same between passes of one side of the event.
+
+    Attributes:
+        before, after: What covers it on either side; one and the same where only landslides come with the event.
+    """
 
     frame: Frame
     terrain: Terrain
-    surface: Surface
+    before: Surface
+    after: Surface
     samplers: Sequence[Sampler]
     crowns: NDArray[np.float64]
     seed: int
+
+    def surface(self, satellite_pass: Pass) -> Surface:
+        """As that pass finds it."""
+        return self.after if satellite_pass.after else self.before
 
 
 def make_pass(ground: Ground, satellite_pass: Pass, assets: Path) -> list[dict[str, Any]]:
@@ -55,10 +64,11 @@ def make_pass(ground: Ground, satellite_pass: Pass, assets: Path) -> list[dict[s
     )  # fmt: skip
     scl = _classes(ground, satellite_pass, sky, shadow, rng)
     views = [view for view in (_view(s, satellite_pass, scl) for s in ground.samplers) if view.valid.any()]
+    surface = ground.surface(satellite_pass)
     fine_light = bilinear_twice(light)
     fine_sky = Sky(cloud=bilinear_twice(sky.cloud), shadow=bilinear_twice(sky.shadow), haze=sky.haze)
     for band in BANDS:
-        bare = reflectance(ground.surface, band, satellite_pass.sensed.date(), fine_light, after=satellite_pass.after)
+        bare = reflectance(surface, band, satellite_pass.sensed.date(), fine_light, after=satellite_pass.after)
         seen = through_sky(bare, band, fine_sky)
         for view in views:
             _write_band(view, band, seen, assets, ground.seed)
@@ -104,15 +114,16 @@ def _classes(
     ground: Ground, satellite_pass: Pass, sky: Sky, shadow: Field, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Scene classes on the frame's 10 m cells."""
-    cells = ground.surface.after if satellite_pass.after else ground.surface.before
-    scar = np.zeros(ground.surface.cover.shape, dtype=np.float32)
+    surface = ground.surface(satellite_pass)
+    cells = surface.after if satellite_pass.after else surface.before
+    scar = np.zeros(surface.cover.shape, dtype=np.float32)
     scar.reshape(-1)[cells.index] = cells.share
     scar = scar[::2, ::2]
     near = np.zeros(scar.shape, dtype=np.bool_)
     for x, y in ground.crowns[rng.integers(len(ground.crowns), size=_MISTAKEN_PER_PASS)]:
         row, column = int((ground.frame.top - y) / CELL_M), int((x - ground.frame.left) / CELL_M)
         near[max(0, row - 15) : row + 15, max(0, column - 15) : column + 15] = True
-    return classify(ground.surface.cover[::2, ::2], scar, sky, shadow, near & (scar > 0.5))  # noqa: PLR2004
+    return classify(surface.cover[::2, ::2], scar, sky, shadow, near & (scar > 0.5))  # noqa: PLR2004
 
 
 def _write_band(view: _View, band: str, seen: Field, assets: Path, seed: int) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
-from landslide_scale.change import classes, rdndvi, ripening
-from landslide_scale.change.classes import Side
+from landslide_scale.change import classes, joining, rdndvi, ripening
+from landslide_scale.change.classes import ChangeClass, Mask, Side
+from landslide_scale.change.rdndvi import Reals
 from landslide_scale.cube.arrays import PROBABILITY_SCALE, Layer
 from landslide_scale.errors import InvalidConfigError, InvalidInputError
 from landslide_scale.grid import Lattice, PixelBox
@@ -21,8 +23,6 @@ from landslide_scale.products.scanned import Scanned
 
 NEEDED = ("red", "nir")
 """Bands that the cube must keep for rdNDVI."""
-
-_HIGH_STEP = round(ripening.HIGH_PROBABILITY / PROBABILITY_SCALE)
 
 
 class Slopes(Protocol):
@@ -113,14 +113,35 @@ class Compared:
 
     def pixels(self, lattice: Lattice, box: PixelBox) -> Pixels:
         """All that is known of a box inside what the zone's group covers."""
+        if not self.learned:
+            return self._candidates(lattice, box)
+        wide = box.pad(joining.GROWTH).intersection(self.of.extents[lattice]) or box
+        return _cut(self._joined(lattice, wide), box.within(wide))
+
+    def _joined(self, lattice: Lattice, box: PixelBox) -> Pixels:
+        """What a network and plants say together; near the edges of the box what comes from beyond it is lacking."""
         before, after = (self.of.read(lattice, box, layer) for layer in (self.how.before, self.how.after))
-        seen_before, seen = before.reason == Reason.OBSERVED, after.reason == Reason.OBSERVED
-        asked, both = after.reason != Reason.NOT_SCANNED, seen_before & seen
-        stored = self._rdndvi(lattice, box, both)
+        sides = self._side(before), self._side(after)
+        both = sides[0].seen & sides[1].seen
+        ndvi = self._ndvi(lattice, box, both)
+        stored = self._rdndvi(ndvi, both)
         lost = rdndvi.lost(stored, self.how.loss)
-        if self.learned:
-            found = classes.learned(self._side(before, seen_before), self._side(after, seen), asked)
-            return Pixels(after=after, classes=found, both=both, rdndvi=stored, lost=lost)
+        new = joining.new(
+            *sides,
+            certain=both & joining.sure(*(_probability(layer) for layer in (before, after))),
+            judged=(stored != rdndvi.FILL) & joining.could_lose(ndvi[0], self.how.loss),
+            lost=lost,
+        )
+        found = classes.learned(*sides, new, after.reason != Reason.NOT_SCANNED)
+        return Pixels(after=after, classes=found, both=both, rdndvi=stored, lost=lost)
+
+    def _candidates(self, lattice: Lattice, box: PixelBox) -> Pixels:
+        """What plants say alone."""
+        before, after = (self.of.read(lattice, box, layer) for layer in (self.how.before, self.how.after))
+        seen, asked = after.reason == Reason.OBSERVED, after.reason != Reason.NOT_SCANNED
+        both = (before.reason == Reason.OBSERVED) & seen
+        stored = self._rdndvi(self._ndvi(lattice, box, both), both)
+        lost = rdndvi.lost(stored, self.how.loss)
         steep, sloped = self._slopes(lattice, box)
         found = classes.candidates(
             seen=seen, comparable=both & (stored != rdndvi.FILL) & sloped, lost=lost, steep=steep, asked=asked
@@ -134,22 +155,34 @@ class Compared:
 
     def status(self, known: Pixels) -> NDArray[np.uint8]:
         """(H, W) of `Status`, and `NO_DATA`."""
-        likely = known.after.probability >= _HIGH_STEP
-        sure = ripening.high(known.classes, likely, known.lost)
+        sure = ripening.high(known.classes, self._side(known.after).landslide)
         return ripening.ripened(known.classes, known.after.clear_count, sure, finished=self.how.finished)
 
-    def _side(self, layer: Layer, seen: NDArray[np.bool_]) -> Side:
+    @cached_property
+    def network_alone_m2(self) -> int:
+        """Ground of class `NETWORK_ALONE`, of which no polygons are made."""
+        blocks = {(place.lattice, place.block): place.box for place in self.of.done if place.layer == self.how.after}
+        return sum(
+            lattice.resolution**2 * int((self.pixels(lattice, box).classes == ChangeClass.NETWORK_ALONE).sum())
+            for (lattice, _), box in blocks.items()
+        )
+
+    def _side(self, layer: Layer) -> Side:
+        seen = layer.reason == Reason.OBSERVED
         return Side(seen=seen, landslide=seen & (layer.probability >= self.step))
 
-    def _rdndvi(self, lattice: Lattice, box: PixelBox, both: NDArray[np.bool_]) -> NDArray[np.int16]:
+    def _ndvi(self, lattice: Lattice, box: PixelBox, both: Mask) -> tuple[Reals, Reals]:
+        """Before and after, (H, W), NaN where unknown: all of it where the cube has not the bands."""
         if not self.has_vegetation or not both.any():
-            return np.full(box.shape, rdndvi.FILL, np.int16)
-        ndvi = []
-        for layer in (self.how.before, self.how.after):
-            bands = self.of.read_reflectance(lattice, box, layer, NEEDED)
-            ndvi.append(rdndvi.ndvi(*(bands[name] for name in NEEDED)))
-        stored = rdndvi.packed(rdndvi.rdndvi(*ndvi))
-        return np.where(both, stored, np.int16(rdndvi.FILL))
+            nothing = np.full(box.shape, np.nan, np.float32)
+            return nothing, nothing
+        layers = (self.how.before, self.how.after)
+        bands = [self.of.read_reflectance(lattice, box, layer, NEEDED) for layer in layers]
+        before, after = (rdndvi.ndvi(*(one[name] for name in NEEDED)) for one in bands)
+        return before, after
+
+    def _rdndvi(self, ndvi: tuple[Reals, Reals], both: Mask) -> NDArray[np.int16]:
+        return np.where(both, rdndvi.packed(rdndvi.rdndvi(*ndvi)), np.int16(rdndvi.FILL))
 
     def _slopes(self, lattice: Lattice, box: PixelBox) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """(H, W) what is steep enough, and where the slope is known; all of it where slopes are not asked."""
@@ -157,3 +190,23 @@ class Compared:
             return np.ones(box.shape, bool), np.ones(box.shape, bool)
         slope = self.terrain(self.of, lattice, box).slope
         return np.asarray(slope >= self.how.least_slope_deg), np.isfinite(slope)
+
+
+def _probability(layer: Layer) -> Reals:
+    """(H, W), 0 to 1; of any value where nothing was observed."""
+    return layer.probability * np.float32(PROBABILITY_SCALE)
+
+
+def _cut(known: Pixels, part: tuple[slice, slice]) -> Pixels:
+    """A part of what is known."""
+    after = Layer(
+        **{name: values[part] for name, values in known.after.arrays.items() if name not in known.after.bands},
+        bands={name: values[part] for name, values in known.after.bands.items()},
+    )
+    return Pixels(
+        after=after,
+        classes=known.classes[part],
+        both=known.both[part],
+        rdndvi=known.rdndvi[part],
+        lost=known.lost[part],
+    )

@@ -35,6 +35,9 @@ CLASSES: Mapping[int, Shown] = {
     ChangeClass.NOT_OBSERVED: Shown((86, 180, 233), "not observed after"),
     ChangeClass.NO_MORE: Shown((0, 158, 115), "landslide before, and none after"),
     ChangeClass.ALREADY: Shown((0, 114, 178), "landslide before already"),
+    ChangeClass.NETWORK_ALONE: Shown(
+        (148, 103, 62), "the network alone, and not sure or plants still stand: no polygon"
+    ),
     ChangeClass.CANDIDATE: Shown((240, 228, 66), "candidate: vegetation lost; no network looked at it"),
     ChangeClass.AFTER_ONLY_LANDSLIDE: Shown((230, 159, 0), "landslide; seen only after"),
     ChangeClass.NEW_LANDSLIDE: Shown((213, 94, 0), "new landslide"),

@@ -25,8 +25,14 @@ def mapped(of: Scanned, picked: Picked, seen: Pictured) -> dict[str, Any]:
         "bounds": _bounds(frame),
         "region": _rings(shapely.simplify(seen.ground, _pixel(frame)), frame),
         "layers": [_layer(layer) for layer in seen.layers],
+        "called": called(of),
         "landslides": [_landslide(row, frame) for row in picked.drawn],
     }
+
+
+def called(of: Scanned) -> str:
+    """What one polygon is called."""
+    return "Landslide" if of.learned else "Candidate"
 
 
 def _layer(layer: MapLayer) -> dict[str, Any]:

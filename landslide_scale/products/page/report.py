@@ -18,7 +18,7 @@ from landslide_scale.products.page.comparison import Comparison
 from landslide_scale.products.page.figures import figures
 from landslide_scale.products.page.layers import pictured
 from landslide_scale.products.page.listing import HEADS, listing
-from landslide_scale.products.page.mapped import mapped
+from landslide_scale.products.page.mapped import called, mapped
 from landslide_scale.products.page.origin import MOST_NAMED, origin
 from landslide_scale.products.page.pick import Row, picked
 from landslide_scale.products.page.pictures import png
@@ -70,6 +70,7 @@ def page(of: Scanned, polygons: Iterable[Row], comparison: Comparison | None = N
         shades=png(np.arange(1, len(colours.PROBABILITY.colours), dtype=np.uint8)[None], colours.PROBABILITY),
         legend=colours.legend(reason for one in seen.km2 for reason in Reason if one[reason]),
         learned=of.learned,
+        called=called(of),
         comparison=comparison,
         threshold=of.threshold if of.learned else None,
         passes=passes(of),

@@ -187,14 +187,14 @@ def _hazard(version: Version, subject: Subject, producer: Producer) -> dict[str,
     figures = version.figures
     made = _item(f"{subject.id}-landslides", subject.ground, subject, producer, roles=["hazard", "source"])
     made["properties"] |= {
-        "title": f"Landslides: {subject.title}",
-        "description": f"{_sentence(version.state)} Area of the {figures.landslides} landslides that were mapped on "
-        f"{figures.observed_km2:,.1f} of {figures.asked_km2:,.1f} km2.",
+        "title": f"{figures.mapped.capitalize()}: {subject.title}",
+        "description": f"{_sentence(version.state)} Area of the {figures.landslides} {figures.mapped} that were "
+        f"mapped on {figures.observed_km2:,.1f} of {figures.asked_km2:,.1f} km2.",
         "monty:hazard_codes": [*LANDSLIDE],
         "monty:hazard_detail": {
             "severity_value": figures.landslide_km2,
             "severity_unit": "km2",
-            "severity_label": "area of landslides",
+            "severity_label": f"area of {figures.mapped}",
             "estimate_type": "primary",
         },
     }
@@ -219,7 +219,7 @@ def _response(
     made["stac_extensions"] += [_PROCESSING, _VERSIONED, *extensions(known)]
     made["assets"] = {name: asset.to_dict() for name, asset in known.items()}
     made["properties"] |= {
-        "title": f"Landslides, version {version.number}: {subject.title}",
+        "title": f"{version.figures.mapped.capitalize()}, version {version.number}: {subject.title}",
         "description": f"{_sentence(version.state)} {_seen(version)}",
         "created": version.published.isoformat(),
         "version": f"{version.release}.{version.version}",
@@ -335,6 +335,7 @@ def _own(version: Version) -> dict[str, Any]:
         "observed_km2": version.figures.observed_km2,
         "hidden_km2": version.figures.hidden_km2,
         "landslides": version.figures.landslides,
+        "mapped": version.figures.mapped,
         "landslide_km2": version.figures.landslide_km2,
         "newly_observed_km2": None if version.difference is None else version.difference.newly_observed_km2,
         "cube_sha256": version.made_of.cube_sha256 or None,

@@ -9,7 +9,7 @@ from landslide_scale.products import names
 from landslide_scale.products.heritage import Judgement
 from landslide_scale.rapid.publication.landslides import REJECTED, Key, Landslide, landslides_of, of_layer
 from landslide_scale.rapid.publication.verdicts import unapplied
-from landslide_scale.rapid.publication.version import Difference, Figures, folder_of, read_version
+from landslide_scale.rapid.publication.version import LANDSLIDES, Difference, Figures, folder_of, read_version
 from landslide_scale.storage.rundir import RunDirectory
 
 _M2_PER_KM2 = 1e6
@@ -39,12 +39,14 @@ class Ground:
         asked_km2: Ground to be looked at.
         observed_km2: Of it, what was seen clear since the event.
         landslide_km2_range: Least and largest area of all landslides on observed ground, 5 to 95 %, where known.
+        mapped: What is mapped, in words.
     """
 
     layer: str
     asked_km2: float
     observed_km2: float
     landslide_km2_range: tuple[float, float] | None = None
+    mapped: str = LANDSLIDES
 
 
 def said_of(
@@ -80,6 +82,7 @@ def said_of(
             landslides=len(counted) if looked else None,
             landslide_km2=sum(counted) / _M2_PER_KM2 if looked else None,
             landslide_km2_range=ground.landslide_km2_range,
+            mapped=ground.mapped,
         ),
         difference=change if earlier else None,
         unapplied=unapplied(judgements, before),

@@ -27,6 +27,9 @@ RESPONSE, ITEMS = "response.json", "monty/"
 
 PRELIMINARY = "preliminary, not field-validated"
 
+LANDSLIDES, CANDIDATES = "landslides", "candidates of vegetation loss"
+"""What polygons are, by a network and without one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MadeOf:
@@ -65,9 +68,10 @@ class Figures:
         asked_km2: Ground to be looked at.
         observed_km2: Of it, what was seen clear since the event.
         hidden_km2: Of it, what was not.
-        landslides: Mapped ones that no analyst has rejected.
+        landslides: Mapped ones that no analyst has rejected; candidates of vegetation loss where no network looked.
         landslide_km2: Their area.
         landslide_km2_range: Least and largest area of all landslides on observed ground, 5 to 95 %.
+        mapped: What they are, in words.
     """
 
     asked_km2: float
@@ -76,6 +80,12 @@ class Figures:
     landslides: int | None = None
     landslide_km2: float | None = None
     landslide_km2_range: tuple[float, float] | None = None
+    mapped: str = LANDSLIDES
+
+    @property
+    def counted(self) -> str:
+        """How many and how large, in words; empty where nothing was looked for."""
+        return "" if self.landslides is None else f"{self.landslides} {self.mapped}, {self.landslide_km2:.3f} km2"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from scipy import ndimage
 
 from landslide_scale.bands import Reason
 from landslide_scale.change.classes import NO_DATA, ChangeClass
+from landslide_scale.change.joining import GROWTH
 from landslide_scale.change.rdndvi import FILL
 from landslide_scale.cube.arrays import Layer
 from landslide_scale.cube.reflectance import FILL as NO_BAND
@@ -67,6 +68,33 @@ class Oracle:
         total = known[0] + known[1]
         return (known[1] - known[0]) / math.sqrt(total) * 100 if total > 0 else math.nan
 
+    def likely(self, place: tuple[int, int]) -> bool:
+        """By the network, after and not before."""
+        was, now = (bool(one["probability"][place] >= STEP) for one in self.stored)
+        return all(self.seen(place)) and now and not was
+
+    @cached_property
+    def beside(self) -> NDArray[np.bool_]:
+        """Lost plants from where both witnesses agree, step by step."""
+        places = [*np.ndindex(*BOX.shape)]
+        lost = np.array([round(self.rdndvi(one), 2) <= -HOW.loss for one in places]).reshape(BOX.shape)
+        lost &= np.array([all(self.seen(one)) for one in places]).reshape(BOX.shape)
+        seeds = lost & np.array([self.likely(one) for one in places]).reshape(BOX.shape)
+        return ndimage.binary_dilation(seeds, np.ones((3, 3)), iterations=GROWTH, mask=lost) if seeds.any() else seeds
+
+    def silent(self, place: tuple[int, int]) -> bool:
+        """Whether there were no plants to lose, as far as is known."""
+        if math.isnan(self.rdndvi(place)):
+            return True
+        red, nir = (int(self.stored[0][name][place]) for name in ("red", "nir"))
+        before = (nir - red) / (nir + red - 2000)
+        return before <= -0.2 or (before - 0.2) / math.sqrt(before + 0.2) * 100 < HOW.loss
+
+    def new(self, place: tuple[int, int]) -> bool:
+        was, now = (float(one["probability"][place]) / 250 for one in self.stored)
+        alone = self.likely(place) and self.silent(place) and now * (1 - was) >= 0.8
+        return bool(self.beside[place]) or alone
+
     def change(self, place: tuple[int, int]) -> ChangeClass:
         seen_before, seen = self.seen(place)
         was, now = (bool(one["probability"][place] >= STEP) for one in self.stored)
@@ -74,13 +102,16 @@ class Oracle:
             return ChangeClass.NOT_OBSERVED
         if not seen_before:
             return ChangeClass.AFTER_ONLY_LANDSLIDE if now else ChangeClass.AFTER_ONLY_NONE
+        if self.new(place):
+            return ChangeClass.NEW_LANDSLIDE
         if was:
             return ChangeClass.ALREADY if now else ChangeClass.NO_MORE
-        return ChangeClass.NEW_LANDSLIDE if now else ChangeClass.NONE
+        return ChangeClass.NETWORK_ALONE if now else ChangeClass.NONE
 
 
 def test_classes_and_rdndvi_are_those_of_each_pixel(learned: Scanned):
     known, oracle = Compared(of=learned, how=HOW, step=STEP).pixels(LATTICE, BOX), Oracle(learned)
+    assert set(np.unique(known.classes)) >= {ChangeClass.NEW_LANDSLIDE, ChangeClass.NETWORK_ALONE, ChangeClass.ALREADY}
     for place in np.ndindex(*BOX.shape):
         assert known.classes[place] == oracle.change(place)
         wanted = oracle.rdndvi(place)
@@ -148,16 +179,23 @@ def test_polygons_are_of_what_is_new_and_say_which_witnesses_agree(learned: Scan
     assert sum(one.pixels for one in found) < sum(one.pixels for one in landslides(learned, 1, ALL))
 
 
-def test_a_landslide_of_the_network_alone_is_not_trusted_where_plants_were_seen_to_stand(learned: Scanned):
+def test_what_the_network_alone_calls_new_is_counted_and_trusted_where_no_plants_contradict(learned: Scanned):
     compared = Compared(of=learned, how=HOW, step=STEP)
-    both = {one.id: one.confidence for one in landslides(learned, 1, ALL, compared) if "loss" in (one.witnesses or "")}
-    assert set(both.values()) - {"low"}
-    standing = Compared(of=learned, how=replace(HOW, loss=300.0), step=STEP)
-    now = {one.id: one for one in landslides(learned, 1, ALL, standing)}
-    assert {(now[name].witnesses, now[name].confidence) for name in both} == {("learned", "low")}
-    bare = replace(learned, laid=replace(learned.laid, bands=("red",)))
-    unknown = landslides(bare, 1, ALL, Compared(of=bare, how=HOW, step=STEP))
-    assert {one.id: one.confidence for one in unknown if one.id in both} == both  # nothing is known of plants
+    classes = compared.pixels(LATTICE, BOX).classes
+    assert compared.network_alone_m2 == 100 * (classes == ChangeClass.NETWORK_ALONE).sum() > 0
+    found = list(landslides(learned, 1, ALL, compared))
+    new = {one.confidence: one.witnesses for one in found if one.change == "new" and one.looks > 1}
+    alone = {one.confidence for one in found if one.change == "new" and one.witnesses == "learned"}
+    both = {one.confidence for one in found if "loss" in (one.witnesses or "") and one.looks > 1}
+    assert new
+    assert alone == {"low"}
+    assert both
+    assert "low" not in both
+    never = Compared(of=learned, how=replace(HOW, loss=300.0), step=STEP)  # nowhere were there so many plants
+    after = never.pixels(LATTICE, BOX)
+    of_both = after.classes[after.both]
+    sure = (of_both == ChangeClass.NEW_LANDSLIDE).sum()
+    assert 0 < sure < (of_both == ChangeClass.NETWORK_ALONE).sum()
 
 
 @pytest.mark.parametrize("block", [24, 48])

@@ -148,7 +148,7 @@
     const button = switches.get(landslide.window);
     if (!button.checked) button.click();
     shapes[index].setStyle(chosenStyle).bringToFront();
-    byId("card-head").textContent = `Landslide ${landslide.id}`;
+    byId("card-head").textContent = `${data.called} ${landslide.id}`;
     byId("hint").hidden = true;
     byId("columns").replaceChildren(...landslide.card.flatMap(([name, text]) => [made("dt", {}, name), made("dd", {}, text)]));
     for (const one of document.querySelectorAll("#list tbody tr")) {
@@ -159,7 +159,7 @@
   const count = data.landslides.length;
   byId("next").addEventListener("click", () => choose(count ? (chosen + 1) % count : -1, true));
   byId("previous").addEventListener("click", () => choose(count ? (Math.max(chosen, 0) + count - 1) % count : -1, true));
-  if (!count) byId("hint").textContent = "No landslide was mapped.";
+  if (!count) byId("hint").textContent = `No ${data.called.toLowerCase()} was mapped.`;
 
   // Table.
   const body = document.querySelector("#list tbody");
