@@ -36,7 +36,7 @@ from landslide_scale.rapid.publication.history import renew_history
 from landslide_scale.rapid.publication.pace import CATALOGUE, DETAIL, GROUND, SCAN, SEEN, Pace, keep_pace
 from landslide_scale.rapid.publication.publishing import restate, unfinished
 from landslide_scale.rapid.publication.verdicts import newest
-from landslide_scale.rapid.publication.version import read_latest, read_version
+from landslide_scale.rapid.publication.version import Latest, read_latest, read_version
 from landslide_scale.rapid.releasing import Publisher, failure_told, release, release_first
 from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.rapid.telling import standing
@@ -89,20 +89,26 @@ def attend(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
         BrokenRunError: The folder itself cannot be written.
     """
     folder.delete_all(folder.names("", PARTIAL))  # of records that a killed one was writing
-    before = read_latest(folder)
+    before, was_over = read_latest(folder), known.over
     try:
         known = _done_with(cycle, folder, known) if known.over else _attended(cycle, folder, known)
     except LandslideScaleError as error:
         state = _state_of(error)
         log.warning("%s: %s: %s", known.event.id, state, error)
         known = _without(cycle, _last(folder, known), state, str(error))
-    restate(folder, standing(folder, known))
+    latest = read_latest(folder)
+    if not (was_over and latest == before and _is_said(latest, known)):
+        restate(folder, standing(folder, known))
     renew_history(folder)
     keep(folder, known)
-    latest = read_latest(folder)
     if latest is not None and (before is None or latest.number > before.number):
         keep_pace(folder, cycle.pace.took(latest.number, cycle.now, latest.figures.asked_km2))
     return known
+
+
+def _is_said(latest: Latest | None, known: Followed) -> bool:
+    """Whether it is told where the newest version is named: of what is over, nothing else changes but who was told."""
+    return latest is not None and (latest.event.state, latest.event.why) == (known.state, known.why)
 
 
 def _without(cycle: Cycle, known: Followed, state: State, why: str) -> Followed:
