@@ -12,7 +12,7 @@ from datetime import datetime
 
 import shapely
 
-from landslide_scale.errors import InvalidRegionError
+from landslide_scale.errors import InvalidInputError, StorageAwayError
 from landslide_scale.events.area import area_of
 from landslide_scale.events.event import Event
 from landslide_scale.events.feed import Feed
@@ -149,7 +149,7 @@ def as_given(given: GivenConfig, land: Land, now: datetime) -> Followed:
     ground, problem = None, ""
     try:
         ground = load_region(given.region)
-    except InvalidRegionError as error:
+    except (InvalidInputError, StorageAwayError) as error:
         problem = str(error)
     middle = shapely.Point(0, 0) if ground is None else shapely.Point(ground.representative_point())
     event = Event(

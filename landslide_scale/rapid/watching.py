@@ -138,7 +138,7 @@ def _known_as(config: RapidConfig, root: RunDirectory, name: str, now: datetime)
 
 
 def _asked_for(config: RapidConfig, root: RunDirectory, name: str, now: datetime) -> tuple[str, Followed]:
-    """An event that a person asks for by its id: given by the configuration, or known to its service."""
+    """An event that a person asks for by an id that its service knows."""
     detail = None if config.events is None else read_detail(config.events, name)
     if detail is None:
         raise InvalidInputError(f"no event {name}", expected="the id of one, of the service or of given", key="--event")
@@ -152,11 +152,9 @@ def _asked_for(config: RapidConfig, root: RunDirectory, name: str, now: datetime
 
 def _take_up_all_given(config: RapidConfig, root: RunDirectory, now: datetime, name: str = "") -> None:
     """Have those followed that a person gives; that of one name alone, where it is given."""
-    some = [given for given in config.given if name in {"", given.id}]
-    land = _land(config) if some else None
-    for given in some:
-        assert land is not None  # noqa: S101 see above
-        take_up_given(root, given, land, now)
+    for given in config.given:
+        if name in {"", given.id}:
+            take_up_given(root, given, _land(config), now)
 
 
 def _claim(root: RunDirectory) -> None:
