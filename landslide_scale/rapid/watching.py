@@ -124,6 +124,7 @@ class _Telling:
     def end(self, lease: Lease) -> None:
         """Wait a while for all of it, and say of each event what did not come through."""
         self._herald.rest(HERALD_S)
+        self._herald.close()  # a watch has many cycles
         lease.check()
         for folder, known in self._events:
             restate(folder, standing(folder, known))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -168,6 +169,20 @@ def test_a_webhook_that_fails_is_seen_in_the_status_and_stops_nothing(run: Run, 
     run.cycle(2)
     assert "webhook" not in run.status()
     assert run.said("us1", "latest.json")["event_remarks"] == []
+
+
+def test_no_cycle_leaves_a_thread_behind(run: Run, agency: Agency):
+    agency.answers["/hook"] = Answer(status=204)
+    run.changes["publish"] = {"webhook": {"url": f"{agency.address}/hook"}}
+    agency.tell("us1")
+    agency.detail("us1", ("weak", 1))
+    before = {one.ident for one in threading.enumerate()}
+    for hours in (1, 2, 3):
+        run.cycle(hours)
+    left = [one for one in threading.enumerate() if one.name == "herald" and one.ident not in before]
+    for one in left:
+        one.join(10)
+    assert not [one for one in left if one.is_alive()]
 
 
 def test_a_second_watcher_is_refused(run: Run, agency: Agency):
