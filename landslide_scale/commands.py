@@ -50,9 +50,10 @@ from landslide_scale.products.change.settings import change_told as layers_compa
 from landslide_scale.products.outlines.wanted import LEAST_AREA_M2
 from landslide_scale.rapid.face import RapidAsked
 from landslide_scale.rapid.face import run as run_rapid
+from landslide_scale.rapid.foreseen import expected
 from landslide_scale.rapid.mapping import Workers
 from landslide_scale.rapid.settings import RapidConfig
-from landslide_scale.rapid.watching import once
+from landslide_scale.rapid.watching import now_utc, once
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.adding import Told, add, entry_of, remove, scores_told
 from landslide_scale.registry.entries import listed, named, user_registry
@@ -124,13 +125,6 @@ def plan(path: str, bands: tuple[str, ...] = ()) -> int:
         kind = kind_of(keys_of(file), KINDS)
     except InvalidConfigError as error:
         raise error.at(file=file) from None
-    if kind == "rapid":
-        raise InvalidConfigError(
-            "a configuration of rapid mapping",
-            expected="one of what can be planned: its ground is known once an event is",
-            cure="`landslide-scale rapid --once` tells what is followed; plan a scan of like ground for its bytes.",
-            file=file,
-        )
     if bands and kind != "scan":
         raise InvalidConfigError(f"bands for {kind}", expected="a configuration of scan", key="--bands")
     say("\n".join(_scan_lines(path, bands) if kind == "scan" else _PLANNED[kind](path)))
@@ -147,10 +141,20 @@ def _scan_lines(path: str, bands: tuple[str, ...]) -> list[str]:
     return plan_lines(foresee(wanted, bands) if without else prepare(wanted))
 
 
+def _rapid_lines(path: str) -> list[str]:
+    """What the next cycle of rapid mapping would scan, by what is followed and given now; the feed is not asked."""
+    told: list[str] = []
+    for one in expected(load(RapidConfig, path), now_utc()):
+        scan = [one.why] if one.scan is None else plan_lines(one.scan)
+        told += [one.title, *(f"  {line}" for line in (*scan, *one.seconds_lines()))]
+    return told or ["no event is followed or given: `landslide-scale rapid --once` reads the feed"]
+
+
 _PLANNED: Mapping[str, Callable[[str], list[str]]] = {
     "chips": lambda path: chips_lines(foresee_chips(load(ChipsConfig, path))),
     "finetune": lambda path: training_lines(foresee_training(finetune_job(load(FinetuneConfig, path)))),
     "benchmark": lambda path: benchmark_lines(foresee_benchmark(load(BenchmarkConfig, path))),
+    "rapid": _rapid_lines,
 }
 """What would be done with a configuration of a kind, beside a scan's."""
 

@@ -90,6 +90,10 @@ class InvalidFeedError(InvalidInputError):
     """What a feed of events answered, or a file that it names, is not what it should be (no such event, no grid)."""
 
 
+class EventGoneError(InvalidFeedError):
+    """An event that its service knows by none of its ids any more."""
+
+
 class RunConflictError(InvalidInputError):
     """The output already holds a run with other settings."""
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,16 @@ import yaml
 from helpers.borderland import assert_same_cubes, configured, served, snapshot, untrained
 from helpers.exporting import scan_in
 from helpers.plainrun import plain_scan
+from helpers.rapid import SPEC, Life, instant
+from helpers.s3 import bucket, contents, local
 
+from landslide_scale.demo.world import make_world
 from landslide_scale.exporting.run import export
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.model.checkpoint import restore
+from landslide_scale.rapid.publication.pace import SCAN, read_pace
+from landslide_scale.rapid.publication.version import read_latest, read_version
+from landslide_scale.rapid.watching import replay
 from landslide_scale.scan.verify import verify
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -34,6 +41,7 @@ pytestmark = pytest.mark.ray
 
 REPOSITORY = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+NO_TIME = timedelta(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +51,24 @@ class Cluster:
     url: str
     environment: Mapping[str, str]
 
-    def submit(self, *entrypoint: str, folder: Path) -> subprocess.CompletedProcess[str]:
-        """Run an entry point in a copy of a folder.
+    def submit(
+        self, *entrypoint: str, folder: Path, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run an entry point in a copy of a folder, with variables of its own on every node.
 
         Ray 2.60 keeps one package for equal folders, drops it when the last job that used it has ended, and may drop it
         just after it told the next job that there is one; so no two jobs here come from equal folders.
         """
-        command = [str(BIN / "ray"), "job", "submit", "--address", self.url, "--working-dir", str(folder), "--"]
+        command = [str(BIN / "ray"), "job", "submit", "--address", self.url, "--working-dir", str(folder)]
+        if variables:
+            command += ["--runtime-env-json", json.dumps({"env_vars": dict(variables)})]
         return subprocess.run(
-            [*command, *entrypoint], env=self.environment, capture_output=True, text=True, check=False, timeout=280
+            [*command, "--", *entrypoint],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=280,
         )
 
     def type(self, lines: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -242,6 +259,47 @@ def test_products_that_a_job_makes_on_two_nodes_are_those_that_one_process_makes
     told = cluster.submit("python", "jobs/export.py", run.url, "--to", "products", folder=project)
     assert told.returncode != 0
     assert "key --to: products, in a submitted job; expected s3://BUCKET/FOLDER" in told.stdout
+
+
+@pytest.mark.slow
+def test_rapid_mapping_as_a_job_makes_on_two_nodes_and_s3_what_one_process_makes(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    world = make_world(tmp_path / "planet", SPEC, progress=lambda _: None)
+    ours = Life(folder=tmp_path / "plain", world=world)
+    theirs = Life(folder=tmp_path / "job", world=world, changes={"output": {"run": "s3://bucket/rapid"}})
+    for life in (ours, theirs):
+        life.add("")
+    until = "2023-08-06T00:00:00+00:00"
+    assert [known.state for _, known in replay(ours.config, ours.workers, "slip", instant(until), latency=NO_TIME)] == [
+        "no scene",
+        "mapped",
+    ]
+    project = clone(tmp_path / "project")
+    (tmp_path / "rapid.yaml").write_text(json.dumps(theirs.settings))
+    asked = ("python", "jobs/rapid_map.py", "--config", str(tmp_path / "rapid.yaml"))
+    with bucket(monkeypatch):
+        reach = {name: value for name, value in os.environ.items() if name.startswith("AWS_") or name == "NO_PROXY"}
+        told = cluster.submit(*asked, "--replay", "slip", "--until", until, folder=project, variables=reach)
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert "succeeded" in told.stdout
+        assert "slip: mapped; version 1 (versions/0001)" in told.stdout
+        event = RunDirectory("s3://bucket/rapid/events/slip")
+        assert event.folders("versions") == ["0000", "0001"]
+        for number in (0, 1):
+            assert read_version(event, number).figures == read_version(ours.event, number).figures
+        assert contents(event.at("runs/0001/cube.zarr")) == local(Path(ours.event.at("runs/0001/cube.zarr")))
+        took = read_pace(event)
+        assert took is not None
+        assert (took.version, took.seconds[SCAN] > 0, took.scanned_km2 > 1) == (1, True, True)
+        # What a scheduler calls; by the clock of the cluster the event is over.
+        (project / "notes.txt").write_text("edited: another copy travels")
+        told = cluster.submit(*asked, "--once", folder=project, variables=reach)
+        assert told.returncode == 0, told.stdout + told.stderr
+        assert "succeeded" in told.stdout
+        latest = read_latest(event)
+        assert latest is not None
+        assert (latest.number, latest.event.state) == (2, "ended")
 
 
 @pytest.mark.slow

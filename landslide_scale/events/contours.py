@@ -28,6 +28,8 @@ AT_THE_EDGE = 0.02
 _SLIVER = 1e-9
 """Square degrees; a degenerate contour goes back along itself."""
 
+_HALF_TURN = 180.0
+
 _CLEAR = 0.8
 """Share of the length of other contours in a piece of ground that has to speak for one side."""
 
@@ -170,6 +172,21 @@ def _frame(said: object, drawn: tuple[float, ...]) -> tuple[float, ...]:
     return (west, south, east, north) if within else drawn
 
 
+def _unfolded(lines: Mapping[float, list[BaseGeometry]]) -> Mapping[float, list[BaseGeometry]]:
+    """Lines whose longitudes go on beyond 180 degrees: no map is half as wide as the globe, but for one that jumps."""
+    if not any(lines.values()) or np.ptp(_extent(lines)[::2]) <= _HALF_TURN:
+        return lines
+    return {
+        level: [shapely.transform(part, lambda xy: xy + (xy[:, :1] < 0) * (2 * _HALF_TURN, 0.0)) for part in parts]
+        for level, parts in lines.items()
+    }
+
+
+def _extent(lines: Mapping[float, list[BaseGeometry]]) -> tuple[float, float, float, float]:
+    west, south, east, north = shapely.GeometryCollection([part for parts in lines.values() for part in parts]).bounds
+    return west, south, east, north
+
+
 def parse_contours(content: bytes) -> Contours:
     """The contours of a ``cont_mmi.json``.
 
@@ -177,14 +194,15 @@ def parse_contours(content: bytes) -> Contours:
         InvalidFeedError: It is none.
     """
     said = as_object(content, "contours")
-    lines: dict[float, list[BaseGeometry]] = defaultdict(list)
+    lines: Mapping[float, list[BaseGeometry]] = defaultdict(list)
     try:
         for feature in said["features"]:
             level = float(feature["properties"]["value"])
             shape = shapely.geometry.shape(feature["geometry"])
             parts = [part for part in getattr(shape, "geoms", [shape]) if part.geom_type == "LineString"]
-            lines[level] += [part for part in parts if part.length > 0]
-        drawn_within = shapely.GeometryCollection([part for parts in lines.values() for part in parts]).bounds
+            lines[level].extend(part for part in parts if part.length > 0)
+        lines = _unfolded(lines)
+        drawn_within = _extent(lines)
         frame = _frame(said.get("bbox"), drawn_within)
     except (KeyError, TypeError, ValueError, AttributeError, ShapelyError) as error:
         raise InvalidFeedError(

@@ -37,6 +37,8 @@ LONGEST_ADDRESS = 2000
 """Characters."""
 
 DELETED = "deleted"
+NO_LOCATION = "no location"
+"""What is wrong with an event that lacks that alone."""
 _NOTHING: dict[str, Any] = {"type": "FeatureCollection", "features": []}
 _ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _TURN, _HALF_TURN = 360.0, 180.0
@@ -50,7 +52,7 @@ class Unread:
 
     Attributes:
         id: Its own, or what can be said of it.
-        problem: What is wrong, as a clause; ``no location`` where that alone is missing.
+        problem: What is wrong, as a clause; :data:`NO_LOCATION` where that alone is missing.
     """
 
     id: str
@@ -291,7 +293,7 @@ def _location(geometry: object, name: str) -> tuple[float, float, float]:
     values = [_number(value) for value in at[:3]] if isinstance(at, list) else []
     lon, lat, depth = (*values, None, None, None)[:3]
     if lon is None or lat is None:
-        raise InvalidFeedError("no location", expected="longitude, latitude and depth", event=name)
+        raise InvalidFeedError(NO_LOCATION, expected="longitude, latitude and depth", event=name)
     if _HALF_TURN < abs(lon) <= _TURN:  # beyond the antimeridian, as some agencies write it
         lon -= math.copysign(_TURN, lon)
     return lon, lat, depth or 0.0

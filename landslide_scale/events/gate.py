@@ -16,7 +16,11 @@ from landslide_scale.events.shaking import Shaking
 Verdict = Literal["passed", "waiting", "refused"]
 """Waiting: something is not known yet that decides. A refusal, too, is made anew when an event is updated."""
 
+Cause = Literal["", "at sea", "too large"]
+"""Why an event is refused, where that has a name: what was shaken is sea; it is more land than may be looked at."""
+
 _HOUR = 3600.0
+_Found = tuple[Verdict, str, Cause]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +31,13 @@ class Decision:
         verdict: The worst of all gates.
         reasons: Of each gate that did not pass, as a clause; of one that passed none.
         figures: What it was decided by, by name; None where it is not known.
+        cause: Of a refusal, where all gates that refuse name the same.
     """
 
     verdict: Verdict
     reasons: tuple[str, ...] = ()
     figures: Mapping[str, float | str | None] = field(default_factory=dict)
+    cause: Cause = ""
 
     def __post_init__(self) -> None:
         if self.verdict not in get_args(Verdict) or bool(self.reasons) != (self.verdict != "passed"):
@@ -76,42 +82,51 @@ def decide(
     found = [*_of_extent(ground, gates)]
     if not event.given_by_hand:
         found += [*_of_event(event, gates), *_of_shaking(event, gates, now, shaking, ground)]
-    verdicts = [verdict for verdict, _ in found]
+    verdicts = [verdict for verdict, _, _ in found]
     verdict: Verdict = "refused" if "refused" in verdicts else "waiting" if verdicts else "passed"
-    return Decision(verdict=verdict, reasons=tuple(reason for _, reason in found), figures=figures)
+    causes = {cause for of, _, cause in found if of == "refused"}
+    return Decision(
+        verdict=verdict,
+        reasons=tuple(reason for _, reason, _ in found),
+        figures=figures,
+        cause=causes.pop() if len(causes) == 1 else "",
+    )
 
 
-def _of_event(event: Event, gates: GateConfig) -> Iterator[tuple[Verdict, str]]:
+def _of_event(event: Event, gates: GateConfig) -> Iterator[_Found]:
     if event.kind != EARTHQUAKE:
-        yield "refused", f"a {event.kind or 'nameless event'}, no earthquake"
+        yield "refused", f"a {event.kind or 'nameless event'}, no earthquake", ""
     if event.magnitude is None:
-        yield "waiting", "no magnitude yet"
+        yield "waiting", "no magnitude yet", ""
     elif event.magnitude < gates.least_magnitude:
-        yield "refused", f"magnitude {event.magnitude:g}, below {gates.least_magnitude:g}"
+        yield "refused", f"magnitude {event.magnitude:g}, below {gates.least_magnitude:g}", ""
     if event.depth_km > gates.greatest_depth_km:
-        yield "refused", f"{event.depth_km:g} km deep, deeper than {gates.greatest_depth_km:g} km"
+        yield "refused", f"{event.depth_km:g} km deep, deeper than {gates.greatest_depth_km:g} km", ""
 
 
 def _of_shaking(
     event: Event, gates: GateConfig, now: datetime, shaking: Shaking | None, ground: Area | None
-) -> Iterator[tuple[Verdict, str]]:
+) -> Iterator[_Found]:
     """Shaking over land; where there is no ShakeMap it is waited for, and then the ground alone decides."""
     hours = (now - event.origin).total_seconds() / _HOUR
     if shaking is None and (ground is None or hours < gates.wait_for_shakemap_h):
-        yield "waiting", f"no ShakeMap {hours:.1f} h after the origin"
+        yield "waiting", f"no ShakeMap {hours:.1f} h after the origin", ""
         return
     if shaking is not None and shaking.max_mmi_on_land < gates.least_mmi:
-        sea = " (over sea it is stronger)" if shaking.max_mmi >= gates.least_mmi else ""
-        yield "refused", f"shaking of MMI {shaking.max_mmi_on_land:.2f} over land{sea}, below {gates.least_mmi:g}"
+        at_sea = shaking.max_mmi >= gates.least_mmi
+        sea = " (over sea it is stronger)" if at_sea else ""
+        said = f"shaking of MMI {shaking.max_mmi_on_land:.2f} over land{sea}, below {gates.least_mmi:g}"
+        yield "refused", said, "at sea" if at_sea else ""
     if ground is not None and ground.land_km2 < gates.least_land_km2:
-        yield "refused", f"{ground.land_km2:,.0f} km2 of land, less than {gates.least_land_km2:,.0f} km2"
+        said = f"{ground.land_km2:,.0f} km2 of land, less than {gates.least_land_km2:,.0f} km2"
+        yield "refused", said, "at sea" if ground.km2 >= gates.least_land_km2 else ""
 
 
-def _of_extent(ground: Area | None, gates: GateConfig) -> Iterator[tuple[Verdict, str]]:
+def _of_extent(ground: Area | None, gates: GateConfig) -> Iterator[_Found]:
     if ground is not None and ground.land_km2 > gates.greatest_land_km2:
         cure = "raise events.gates.greatest_land_km2 or least_mmi, or give the ground by hand"
         said = f"{ground.land_km2:,.0f} km2 of land, more than {gates.greatest_land_km2:,.0f} km2 ({cure})"
-        yield "refused", said
+        yield "refused", said, "too large"
 
 
 def _said(value: float | str | None) -> str:

@@ -120,11 +120,17 @@ def _check_windows(of: Scanned) -> None:
 
 
 def export_compared(
-    run: RunDirectory, *, to: str, change: Change, heritage: Heritage | None, dem: DemConfig | None
+    run: RunDirectory,
+    *,
+    to: str,
+    change: Change,
+    heritage: Heritage | None,
+    dem: DemConfig | None,
+    progress: Callable[[Progress], None] = lambda _: None,
 ) -> ExportSummary:
     """Make the products of a scan two of whose layers are compared; arguments and errors as of :func:`export`."""
     settings = ExportSettings(to=to, change=change, heritage=heritage, dem=dem)
-    return export(run, settings, progress=lambda _: None)
+    return export(run, settings, progress=progress)
 
 
 def source_of(of: Scanned) -> Source:

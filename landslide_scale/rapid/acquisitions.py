@@ -9,7 +9,9 @@ from typing import Any
 
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.rapid.windows import since
+from landslide_scale.rapid.known import Followed
+from landslide_scale.rapid.settings import RapidConfig
+from landslide_scale.rapid.windows import last_before, season_before, since
 from landslide_scale.scan.survey import find
 from landslide_scale.scene import Window
 from landslide_scale.stac.items import sensed_if_said
@@ -66,6 +68,31 @@ def looked_for(
         after=since(origin, instants),
         scenes=tuple(sorted(str(item["id"]) for item in new)),
         items=(*earlier, *new),
+    )
+
+
+def found_for(config: RapidConfig, known: Followed, until: datetime) -> Acquisitions:
+    """What the catalogue has around an event, for as long as it is looked at.
+
+    Before it, that is what was settled with its first scan, the season of the year before, or the last days before.
+
+    Args:
+        config: Where it is asked for, and how far.
+        known: The event; its area is known.
+        until: Scenes that were sensed later do not count yet, UTC.
+
+    Raises:
+        CatalogAwayError, InvalidCatalogError: The catalogue does not answer.
+    """
+    assert known.area is not None  # noqa: S101 who calls has looked
+    origin, before = known.event.origin, config.before
+    either = [season_before(origin, before.season_days), last_before(origin, before.last_days)]
+    return looked_for(
+        config.catalog,
+        known.area.ground,
+        origin,
+        until=min(until, origin + timedelta(days=config.ends.days)),
+        before=[known.asked.windows[0]] if known.asked else either,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.rapid.known import Followed, every, folder_of
+from landslide_scale.rapid.known import TROUBLE, Followed, every, folder_of
 from landslide_scale.rapid.mapping import Workers
 from landslide_scale.rapid.publication import verdicts
 from landslide_scale.rapid.settings import RapidConfig
@@ -94,9 +94,6 @@ def run(config: RapidConfig, asked: RapidAsked, workers: Workers) -> int:
     return run_watch(config, workers) if asked.watch else run_once(config, workers)
 
 
-_TROUBLE = {"catalogue away", "feed away", "checkpoint missing", "failed", "incomplete"}
-
-
 def tell_status(config: RapidConfig) -> int:
     """Say what is known of every event."""
     for line in status_lines(RunDirectory(config.output.run)):
@@ -121,7 +118,7 @@ def run_event(config: RapidConfig, workers: Workers, name: str) -> int:
     """One cycle of one event."""
     found = one_event(config, workers, name)
     _tell(config, found)
-    return UNATTENDED if any(known.state in _TROUBLE for known in found.events) else 0
+    return UNATTENDED if any(known.state in TROUBLE for known in found.events) else 0
 
 
 def run_replay(config: RapidConfig, workers: Workers, name: str, until: str, latency_h: float) -> int:
@@ -137,7 +134,7 @@ def run_replay(config: RapidConfig, workers: Workers, name: str, until: str, lat
     if last is not None:
         for line in event_lines(_folder(config, last.event.id), last):
             say(line)
-    return UNATTENDED if last is not None and last.state in _TROUBLE else 0
+    return UNATTENDED if last is not None and last.state in TROUBLE else 0
 
 
 def bring_verdicts(config: RapidConfig, name: str, file: str) -> int:

@@ -10,11 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import shapely
+
+from landslide_scale.errors import InvalidInputError, StorageAwayError
+from landslide_scale.events.area import area_of
 from landslide_scale.events.event import Event
 from landslide_scale.events.feed import Feed
 from landslide_scale.events.gate import decide
+from landslide_scale.events.land import Land
 from landslide_scale.events.settings import GateConfig
-from landslide_scale.rapid.known import Followed, every, folder_of, keep
+from landslide_scale.rapid.known import UNREADABLE, Followed, every, folder_of, keep, load
+from landslide_scale.rapid.settings import GivenConfig
+from landslide_scale.region.polygons import load as load_region
 from landslide_scale.storage.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -107,6 +114,60 @@ def _settled(known: Mapping[str, Followed]) -> dict[str, Followed]:
         if one.state != "merged" and sum(other.state != "merged" for _, other in same) > 1:
             found |= _told(same, one.event)
     return found
+
+
+def take_up_given(root: RunDirectory, given: GivenConfig, land: Land, now: datetime) -> Followed:
+    """Have an event followed that a person gives; one that is followed already stays as it is known.
+
+    Where its region cannot be read that is what it is at, until it can: no other event waits for it.
+
+    Args:
+        root: Folder of the run.
+        given: The event.
+        land: What says what is land.
+        now: UTC.
+    """
+    folder = folder_of(root, given.id)
+    before = load(folder)
+    if before is not None and (before.over or before.state != UNREADABLE):
+        return before
+    known = as_given(given, land, now)
+    if known.state == UNREADABLE:
+        log.warning("%s: %s", given.id, known.why)
+    keep(folder, known if before is None else replace(known, heard=before.heard))
+    return known
+
+
+def as_given(given: GivenConfig, land: Land, now: datetime) -> Followed:
+    """An event that a person gives, with its ground; it is nowhere on the globe where that cannot be read.
+
+    Args:
+        given: The event.
+        land: What says what is land.
+        now: UTC.
+    """
+    ground, problem = None, ""
+    try:
+        ground = load_region(given.region)
+    except (InvalidInputError, StorageAwayError) as error:
+        problem = str(error)
+    middle = shapely.Point(0, 0) if ground is None else shapely.Point(ground.representative_point())
+    event = Event(
+        id=given.id,
+        ids=(given.id,),
+        origin=given.origin,
+        place=given.place,
+        lon=middle.x,
+        lat=middle.y,
+        depth_km=0.0,
+        magnitude=None,
+        kind=given.kind,
+        updated=now,
+        url="",
+    )
+    if ground is None:
+        return Followed(event=event, heard=now).at(UNREADABLE, problem)
+    return Followed(event=event, heard=now, area=area_of(ground, source="given", land=land))
 
 
 def not_heard(root: RunDirectory, problem: str, now: datetime) -> None:

@@ -23,10 +23,17 @@ KNOWN, AREA = "event.json", "area.geojson"
 
 State = Literal[
     "waiting",
+    "withdrawn",
     "refused",
+    "at sea",
+    "too large",
+    "region unreadable",
     "no scene",
     "catalogue away",
     "feed away",
+    "feed malformed",
+    "no location",
+    "gone",
     "checkpoint missing",
     "incomplete",
     "mapped",
@@ -35,9 +42,23 @@ State = Literal[
     "merged",
     "failed",
 ]
-"""What an event is at. ``waiting``: something that the gates ask is not known yet. ``refused``: by a gate.
-``no scene``: none was sensed since. ``incomplete``: units of its newest map failed, and are tried again. ``ended``:
-nothing more is looked for. ``deleted``: its feed says that it was none. ``merged``: it is known by another id now."""
+"""What an event is at. ``waiting``: something that the gates ask is not known yet; ``withdrawn``: its ShakeMap, which
+they waited for. ``refused``: by a gate; ``at sea`` and ``too large``: by those of land. ``region unreadable``: the
+ground that a person gave. ``no scene``: none was sensed since. ``feed malformed``: its detail is no event's, ``no
+location`` where that alone is missing. ``gone``: its service knows it no more. ``incomplete``: units of its newest map
+failed, and are tried again. ``ended``: nothing more is looked for. ``deleted``: its feed says that it was none.
+``merged``: it is known by another id now."""
+
+UNREADABLE: State = "region unreadable"
+
+OUTSIDE: tuple[State, ...] = ("waiting", "withdrawn", "refused", "at sea", "too large")
+"""Of those that the gates let not pass, or not yet."""
+
+TROUBLE: tuple[State, ...] = (
+    *("catalogue away", "feed away", "feed malformed", "no location", "gone", "checkpoint missing"),
+    *(UNREADABLE, "failed", "incomplete"),
+)
+"""What did not work, and is tried again by the next cycle."""
 
 OVER: tuple[State, ...] = ("ended", "deleted", "merged")
 

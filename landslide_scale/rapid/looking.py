@@ -15,7 +15,7 @@ from landslide_scale.events.land import Land
 from landslide_scale.events.relations import area_by_magnitude
 from landslide_scale.events.settings import EventsConfig
 from landslide_scale.events.shaking import Shaking, read_shaking
-from landslide_scale.rapid.known import Followed
+from landslide_scale.rapid.known import OUTSIDE, Followed, State
 
 log = logging.getLogger(__name__)
 
@@ -101,11 +101,15 @@ def _decided(known: Followed, decision: Decision, now: datetime) -> Followed:
     if told is not known:
         log.info("%s: %s", known.event.id, decision)
     if decision.passed or known.asked is not None:
-        return told if told.state not in {"waiting", "refused"} else told.at("no scene", "not looked for yet")
-    reason = "; ".join(decision.reasons)
-    if known.withdrawn:
-        reason += "; its ShakeMap was withdrawn"
-    return told.at("waiting" if decision.verdict == "waiting" else "refused", reason)
+        return told if told.state not in OUTSIDE else told.at("no scene", "not looked for yet")
+    return told.at(_outside(known, decision), "; ".join(decision.reasons))
+
+
+def _outside(known: Followed, decision: Decision) -> State:
+    """What an event is at that does not pass, or not yet."""
+    if decision.verdict == "waiting":
+        return "withdrawn" if known.withdrawn else "waiting"
+    return decision.cause or "refused"
 
 
 def failure_model(sight: Sight | None) -> dict[str, Any] | None:

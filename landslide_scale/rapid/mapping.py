@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import shapely
 
 from landslide_scale.bands import Reason
+from landslide_scale.cube.ledger import Ledger
 from landslide_scale.events.area import Area
 from landslide_scale.products.change.settings import Change
 from landslide_scale.products.heritage import Heritage
 from landslide_scale.products.scanned import Scanned, scanned
-from landslide_scale.rapid.known import Asked
+from landslide_scale.rapid.acquisitions import Acquisitions
+from landslide_scale.rapid.known import Asked, Followed
 from landslide_scale.rapid.settings import RapidConfig
+from landslide_scale.rapid.windows import last_before
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan.driver import Rank
 from landslide_scale.scan.plan import Place
@@ -28,6 +31,9 @@ from landslide_scale.storage.rundir import RunDirectory
 BEFORE, AFTER = 0, 1
 """Indexes of the layers of an event's cube."""
 
+LAST_DAY = 1
+"""Days before an event, of which the catalogue has nothing: a layer in which all is hidden."""
+
 
 class Scan(Protocol):
     """Runs a scan, or what is left of it."""
@@ -36,11 +42,26 @@ class Scan(Protocol):
         """See :func:`landslide_scale.scan.driver.begin`."""
 
 
+class Making(Protocol):
+    """How far an export is."""
+
+    @property
+    def current(self) -> str:
+        """Name of the product that is being made; empty when all are."""
+
+
 class Export(Protocol):
     """Makes products of a scan; see :func:`landslide_scale.exporting.run.export`."""
 
     def __call__(
-        self, run: RunDirectory, *, to: str, change: Change, heritage: Heritage | None, dem: DemConfig | None
+        self,
+        run: RunDirectory,
+        *,
+        to: str,
+        change: Change,
+        heritage: Heritage | None,
+        dem: DemConfig | None,
+        progress: Callable[[Making], None],
     ) -> object:
         """Make them, or those that are not there as they would be made."""
 
@@ -51,6 +72,19 @@ class Workers:
 
     scan: Scan
     export: Export
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanning:
+    """What one call of a scan did.
+
+    Attributes:
+        summary: How the scan stands.
+        anew_km2: Ground of the units, of each layer, that this call has scanned, and not taken over.
+    """
+
+    summary: ScanSummary
+    anew_km2: float
 
 
 def area_sha256(area: Area) -> str:
@@ -82,14 +116,39 @@ def scan_config(config: RapidConfig, folder: RunDirectory, asked: Asked) -> Scan
     )
 
 
-def carry_out(workers: Workers, config: RapidConfig, folder: RunDirectory, asked: Asked, rank: Rank) -> ScanSummary:
+def carry_out(workers: Workers, config: RapidConfig, folder: RunDirectory, asked: Asked, rank: Rank) -> Scanning:
     """Scan an event's ground, or what is left of it.
 
     Raises:
         LandslideScaleError: As of a scan.
     """
     wanted = scan_config(config, folder, asked)
-    return workers.scan(wanted, resume=RunDirectory(wanted.output.run).exists("run.json"), rank=rank)
+    run = RunDirectory(wanted.output.run)
+    begun = run.exists("run.json")
+    before = {name for name, one in Ledger(run).records().items() if one.done} if begun else set()
+    summary = workers.scan(wanted, resume=begun, rank=rank)
+    anew = [one for name, one in Ledger(run).records().items() if one.done and name not in before]
+    return Scanning(summary=summary, anew_km2=sum(one.km2 for one in anew if not one.taken_from))
+
+
+def asked_for(known: Followed, found: Acquisitions) -> Asked:
+    """The scan of what is known now: the newest one, where that is of the same scenes and ground.
+
+    Args:
+        known: The event; its area is known.
+        found: Its scenes; there is one since the event, or there was a scan before.
+    """
+    assert known.area is not None  # noqa: S101 who calls has looked
+    sha256, before = area_sha256(known.area), known.asked
+    if found.after is None or (before and (before.scenes, before.area_sha256) == (found.scenes, sha256)):
+        assert before is not None  # noqa: S101 there is one where nothing was found
+        return before
+    return Asked(
+        number=1 if before is None else before.number + 1,
+        windows=(found.before or last_before(known.event.origin, LAST_DAY), found.after),
+        scenes=found.scenes,
+        area_sha256=sha256,
+    )
 
 
 def keep_ground(folder: RunDirectory, asked: Asked, area: Area) -> None:

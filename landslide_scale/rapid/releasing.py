@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,12 +16,13 @@ from landslide_scale.products.heritage import Heritage, Judgement, layer_of
 from landslide_scale.products.passes import hidden_geojson, hidden_tiles_of
 from landslide_scale.products.scanned import scanned
 from landslide_scale.rapid.known import Followed, State
-from landslide_scale.rapid.mapping import AFTER, BEFORE, Export, Seen, area_sha256, asked_sha256
+from landslide_scale.rapid.mapping import AFTER, BEFORE, Export, Making, Seen, area_sha256, asked_sha256
 from landslide_scale.rapid.overview import overview
 from landslide_scale.rapid.publication import monty, verdicts
 from landslide_scale.rapid.publication.emsnames import Kind, copy, ems_names
 from landslide_scale.rapid.publication.history import write_history
-from landslide_scale.rapid.publication.publishing import Begun, Step, begin, publish, restate
+from landslide_scale.rapid.publication.pace import FIRST, PUBLICATION, Pace, stage_of_product
+from landslide_scale.rapid.publication.publishing import Begun, Step, begin, publish
 from landslide_scale.rapid.publication.summing import Ground as Looked
 from landslide_scale.rapid.publication.summing import Said, said_of
 from landslide_scale.rapid.publication.version import (
@@ -53,6 +54,7 @@ class Publisher:
         known: The event.
         failure: Its landslide model, as published; None without one.
         items: Of scenes around it, by which passes are foreseen.
+        pace: Of the cycle.
     """
 
     folder: RunDirectory
@@ -60,6 +62,7 @@ class Publisher:
     known: Followed
     failure: Mapping[str, Any] | None
     items: Sequence[Item] = ()
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def area(self) -> Area:
@@ -97,6 +100,7 @@ def release_first(by: Publisher, now: datetime) -> None:
         by: The publisher.
         now: The instant that it will say.
     """
+    by.pace.begin(FIRST)
     latest = read_latest(by.folder)
     if latest is not None and read_version(by.folder, latest.number).made_of.run:
         return
@@ -127,6 +131,7 @@ def release(by: Publisher, export: Export, how_much: Seen, *, now: datetime, sta
     """
     asked = by.known.asked
     assert asked is not None  # noqa: S101 there is a scan
+    by.pace.begin(PUBLICATION)
     run = RunDirectory(by.folder.at(asked.folder))
     compared: dict[str, Any] = {**by.config.comparison.model_dump(), "finished": state == "ended"}
     of = scanned(run)
@@ -141,12 +146,15 @@ def release(by: Publisher, export: Export, how_much: Seen, *, now: datetime, sta
     )
     begun = begin(by.folder, by.known.event.id, made_of, now)
     if begun is None:
-        restate(by.folder, state)
         return
+
+    def making(far: Making) -> None:
+        by.pace.begin(stage_of_product(far.current))
 
     def products(target: RunDirectory) -> None:
         change = Change(before=BEFORE, after=AFTER, earlier=_mapped_before(by.folder, begun), **compared)
-        export(run, to=target.url, change=change, heritage=_heritage(by, begun), dem=by.config.dem)
+        heritage = _heritage(by, begun)
+        export(run, to=target.url, change=change, heritage=heritage, dem=by.config.dem, progress=making)
 
     steps = [Step(name="products", do=products), *_of_ground(by), *_ems(by, begun, ended=state == "ended")]
     looked = Looked(

@@ -8,27 +8,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-import shapely
-
-from landslide_scale.errors import FeedAwayError, InvalidFeedError, InvalidInputError
-from landslide_scale.events.area import area_of
+from landslide_scale.errors import EventGoneError, FeedAwayError, InvalidFeedError, InvalidInputError
 from landslide_scale.events.detail import read_detail
-from landslide_scale.events.event import Event
 from landslide_scale.events.feed import read_feed
 from landslide_scale.events.land import Land, chosen_land
 from landslide_scale.rapid.acquisitions import sensed_in
 from landslide_scale.rapid.cycle import Cycle, attend
-from landslide_scale.rapid.following import not_heard, take_up
+from landslide_scale.rapid.following import not_heard, take_up, take_up_given
 from landslide_scale.rapid.known import Followed, every, folder_of, keep, load
 from landslide_scale.rapid.looking import Sight
 from landslide_scale.rapid.mapping import Workers
 from landslide_scale.rapid.publication.hooks import Herald, hooks
-from landslide_scale.rapid.publication.publishing import unfinished
+from landslide_scale.rapid.publication.pace import Pace
+from landslide_scale.rapid.publication.publishing import restate, unfinished
 from landslide_scale.rapid.publication.version import read_latest, read_version
 from landslide_scale.rapid.ranking import Ranking
-from landslide_scale.rapid.settings import GivenConfig, RapidConfig
+from landslide_scale.rapid.settings import RapidConfig
+from landslide_scale.rapid.telling import standing
 from landslide_scale.rapid.windows import INSTANT
-from landslide_scale.region.polygons import load as load_region
 from landslide_scale.scene import Window
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
@@ -99,18 +96,42 @@ def one_event(config: RapidConfig, workers: Workers, name: str, *, clock: Clock 
     root = RunDirectory(config.output.run)
     with held(root) as lease:
         _claim(root)
-        now = clock()
-        known = _known_as(root, name) or _asked_for(config, root, name, now)
+        now, pace = clock(), Pace()
+        known = _known_as(config, root, name, now) or _asked_for(config, root, name, now)
         folder = folder_of(root, known[0])
-        herald = Herald(hooks(config.publish.webhook, config.publish.command))
-        found = attend(_cycle_at(config, workers, now), folder, known[1])
+        told = _Telling(config)
+        found = attend(_cycle_at(config, workers, now, pace), folder, known[1])
         lease.check()
-        herald.tell(folder)
-        herald.rest(HERALD_S)
+        told.begin(folder, found)
+        told.end(lease)
         return Attended(events=(found,))
 
 
-def _known_as(root: RunDirectory, name: str) -> tuple[str, Followed] | None:
+class _Telling:
+    """Those who are told of versions, and what became of it, said where versions are named."""
+
+    def __init__(self, config: RapidConfig) -> None:
+        some = hooks(config.publish.webhook, config.publish.command)
+        self._herald, self._told = Herald(some), bool(some)
+        self._events: list[tuple[RunDirectory, Followed]] = []
+
+    def begin(self, folder: RunDirectory, known: Followed) -> None:
+        """Have them told of an event's versions, while the cycle goes on."""
+        self._herald.tell(folder)
+        if self._told:
+            self._events.append((folder, known))
+
+    def end(self, lease: Lease) -> None:
+        """Wait a while for all of it, and say of each event what did not come through."""
+        self._herald.rest(HERALD_S)
+        self._herald.close()  # a watch has many cycles
+        lease.check()
+        for folder, known in self._events:
+            restate(folder, standing(folder, known))
+
+
+def _known_as(config: RapidConfig, root: RunDirectory, name: str, now: datetime) -> tuple[str, Followed] | None:
+    _take_up_all_given(config, root, now, name)
     for folder, known in every(root):
         if name in known.event.ids and known.state != "merged":
             return folder.url.rsplit("/", 1)[-1], known
@@ -118,10 +139,7 @@ def _known_as(root: RunDirectory, name: str) -> tuple[str, Followed] | None:
 
 
 def _asked_for(config: RapidConfig, root: RunDirectory, name: str, now: datetime) -> tuple[str, Followed]:
-    """An event that a person asks for by its id: given by the configuration, or known to its service."""
-    for given in config.given:
-        if given.id == name:
-            return name, _given(given, root, _land(config), now)
+    """An event that a person asks for by an id that its service knows."""
     detail = None if config.events is None else read_detail(config.events, name)
     if detail is None:
         raise InvalidInputError(f"no event {name}", expected="the id of one, of the service or of given", key="--event")
@@ -133,12 +151,19 @@ def _asked_for(config: RapidConfig, root: RunDirectory, name: str, now: datetime
     return detail.event.id, known
 
 
+def _take_up_all_given(config: RapidConfig, root: RunDirectory, now: datetime, name: str = "") -> None:
+    """Have those followed that a person gives; that of one name alone, where it is given."""
+    for given in config.given:
+        if name in {"", given.id}:
+            take_up_given(root, given, _land(config), now)
+
+
 def _claim(root: RunDirectory) -> None:
     root.claim(KIND, {}, resume=True)
 
 
 def _cycle(config: RapidConfig, root: RunDirectory, workers: Workers, clock: Clock, lease: Lease) -> Attended:
-    now, problem, declined = clock(), "", 0
+    now, problem, declined, began = clock(), "", 0, time.monotonic()
     if config.events is not None:
         try:
             feed = read_feed(config.events, now)
@@ -148,21 +173,17 @@ def _cycle(config: RapidConfig, root: RunDirectory, workers: Workers, clock: Clo
             not_heard(root, problem, now)
         else:
             declined = len(take_up(root, feed, config.events.gates, now).declined)
-    land = _land(config)
-    for given in config.given:
-        if load(folder_of(root, given.id)) is None:
-            _given(given, root, land, now)
-    herald = Herald(hooks(config.publish.webhook, config.publish.command))
-    events = []
+    _take_up_all_given(config, root, now)
+    told, events = _Telling(config), []
     for folder, known in every(root):
         lease.check()
-        events.append(attend(_cycle_at(config, workers, clock()), folder, known))
-        herald.tell(folder)
-    herald.rest(HERALD_S)
+        events.append(attend(_cycle_at(config, workers, clock(), Pace(began)), folder, known))
+        told.begin(folder, events[-1])
+    told.end(lease)
     return Attended(events=tuple(events), feed=problem, declined=declined)
 
 
-def _cycle_at(config: RapidConfig, workers: Workers, now: datetime) -> Cycle:
+def _cycle_at(config: RapidConfig, workers: Workers, now: datetime, pace: Pace) -> Cycle:
     def look(known: Followed) -> Sight | None:
         if known.event.given_by_hand or config.events is None:
             return None
@@ -170,37 +191,19 @@ def _cycle_at(config: RapidConfig, workers: Workers, now: datetime) -> Cycle:
         asked = read_detail(config.events, known.event.id, known.event.url)
         detail = asked or next((one for one in others if one is not None), None)
         if detail is None:
-            raise InvalidFeedError(f"no event {known.event.id} any more", expected="its detail")
+            raise EventGoneError(
+                f"no event {known.event.id} any more, by any of its ids",
+                expected="its detail",
+                cure="What was published stays. Give it by hand to go on with it.",
+            )
         return Sight(detail=detail, now=now)
 
     ranking = Ranking(config.events)
-    return Cycle(config=config, now=now, look=look, land=_land(config), workers=workers, rank=ranking.of)
+    return Cycle(config=config, now=now, look=look, land=_land(config), workers=workers, rank=ranking.of, pace=pace)
 
 
 def _land(config: RapidConfig) -> Land:
     return chosen_land(None if config.events is None else config.events.land)
-
-
-def _given(given: GivenConfig, root: RunDirectory, land: Land, now: datetime) -> Followed:
-    """Take up an event that a person gives, with its ground."""
-    ground = load_region(given.region)
-    middle = shapely.Point(ground.representative_point())
-    event = Event(
-        id=given.id,
-        ids=(given.id,),
-        origin=given.origin,
-        place=given.place,
-        lon=middle.x,
-        lat=middle.y,
-        depth_km=0.0,
-        magnitude=None,
-        kind=given.kind,
-        updated=now,
-        url="",
-    )
-    known = Followed(event=event, heard=now, area=area_of(ground, source="given", land=land))
-    keep(folder_of(root, given.id), known)
-    return known
 
 
 def replay(
@@ -226,13 +229,14 @@ def replay(
     root = RunDirectory(config.output.run)
     with held(root) as lease:
         _claim(root)
-        began = _known_as(root, name) or _asked_for(config, root, name, now_utc())
+        now = now_utc()
+        began = _known_as(config, root, name, now) or _asked_for(config, root, name, now)
         folder, known = folder_of(root, began[0]), began[1]
         instant: datetime | None = _begun_until(folder, known, latency)
         while instant is not None and instant <= until:
             lease.check()
             at = instant
-            cycle = _cycle_at(config, workers, at)
+            cycle = _cycle_at(config, workers, at, Pace())
             known = attend(replace(cycle, sensed_until=at - latency + INSTANT), folder, load(folder) or known)
             yield at, known
             instant = None if known.over else _next_instant(config, cycle, known, at, latency)

@@ -119,10 +119,12 @@ def test_what_init_writes_for_finetuning_is_a_job(tmp_path: Path):
     assert finetune_job(load(FinetuneConfig, written("finetune", tmp_path))).base_sha256 is not None
 
 
-def test_a_plan_of_rapid_mapping_is_refused_in_words(tmp_path: Path):
-    code, said = run("plan", "--config", str(written("rapid", tmp_path)))
-    assert code == 2
-    assert "its ground is known once an event is" in " ".join(said.split())
+def test_a_plan_of_rapid_mapping_asks_no_feed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = str(written("rapid", tmp_path))
+    monkeypatch.chdir(tmp_path)
+    code, said = run("plan", "--config", file)
+    assert code == 0
+    assert "no event is followed or given: `landslide-scale rapid --once` reads the feed" in " ".join(said.split())
 
 
 def test_what_init_writes_for_rapid_mapping_needs_no_checkpoint_and_follows_no_made_up_event(tmp_path: Path):

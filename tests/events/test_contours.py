@@ -14,6 +14,7 @@ from helpers.quakes import bell, grid_xml
 from matplotlib.figure import Figure
 
 from landslide_scale.errors import InvalidFeedError
+from landslide_scale.events.area import area_of
 from landslide_scale.events.contours import Contours, parse_contours
 from landslide_scale.events.land import coarse_land
 from landslide_scale.events.shakemap import ShakingGrid, parse_grid_xml
@@ -84,6 +85,28 @@ def test_real_contours_at_sea_have_no_land_in_them(usgs: Path):
     assert found.max_mmi_on(coarse_land()) == 2.5  # the publisher says 3.07
     assert found.ground(6).covers(shapely.Point(94.28, -4.91))
     assert area_km2(found.ground(6)) > 10_000
+
+
+@pytest.mark.parametrize("written", ["beyond 180", "below -180", "from -180 to 180"])
+def test_contours_over_the_antimeridian_are_those_of_elsewhere(written: str):
+    whole = bell(60, 90, 8.6, 14.0)
+    here = parse_grid_xml(grid_xml(whole, west=14.0, north=-14.0))
+    there = {"beyond 180": 164.0, "below -180": 164.0 - 360, "from -180 to 180": 164.0}[written]
+    levels = {5.0: [], 6.0: [], 7.0: []}
+    plain = drawn(here, list(levels))
+    for level, parts in plain.lines.items():
+        for part in parts:
+            moved = np.add(shapely.get_coordinates(part), (there, 0.0))
+            if written == "from -180 to 180":
+                moved[:, 0] -= 360 * (moved[:, 0] > 180)
+            levels[level].append(moved.tolist())
+    found = parse_contours(lines(levels)).ground(6.0)
+    wanted = area_of(plain.ground(6.0), source="shakemap contours", land=coarse_land())
+    split = area_of(found, source="shakemap contours", land=coarse_land())
+    assert split.km2 == pytest.approx(wanted.km2, rel=1e-6)
+    assert split.ground.bounds[::2] == (-180.0, 180.0)
+    assert split.ground.covers(shapely.Point(179.99, -15.5))
+    assert split.ground.covers(shapely.Point(-179.9, -15.5))
 
 
 def test_a_hole_that_is_shaken_less_is_no_ground():

@@ -13,8 +13,9 @@ import pytest
 import shapely
 from helpers.quakes import bell, feature, grid_xml, product
 from helpers.webserver import Answer, Asked, site
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from landslide_scale.errors import FeedAwayError, InvalidFeedError, InvalidRegionError
 from landslide_scale.events.area import Area, area_of, grown, wrapped
@@ -119,6 +120,16 @@ def test_ground_that_nothing_shook_is_empty():
     assert (found.area.km2, found.area.land_km2) == (0.0, 0.0)
 
 
+@pytest.fixture(scope="session")
+def real_grid(usgs: Path) -> ShakingGrid:
+    """The middle of a real one."""
+    grid = parse_grid_xml((usgs / "shakemap" / GRIDS[0]).read_bytes())
+    top, left = 76, 120
+    mmi = grid.mmi[top : top + 40, left : left + 40]
+    north, west = float(grid.lat[top]), float(grid.lon[left])
+    return ShakingGrid(mmi=mmi, west=west, north=north, dx=grid.dx, dy=grid.dy)
+
+
 def versions(usgs: Path) -> list[Area]:
     """Ground of a real ShakeMap as it might have been told: too weak, moved, then as it was, then weaker again."""
     grid = parse_grid_xml((usgs / "shakemap" / GRIDS[0]).read_bytes())
@@ -144,6 +155,52 @@ def test_ground_grows_with_each_version_and_never_shrinks(usgs: Path):
         assert known.km2 == pytest.approx(area_km2(known.ground))
         sizes.append(known.km2)
     assert sizes[0] < sizes[1] < sizes[2] == sizes[3]
+
+
+def cells_of(mmi: NDArray[np.bool_], grid: ShakingGrid) -> float:
+    """Area of the cells of some nodes, one row at a time."""
+    return sum(
+        band_km2(lat - grid.dy / 2, lat + grid.dy / 2, grid.dx) * int(row.sum())
+        for lat, row in zip(grid.lat, mmi, strict=True)
+    )
+
+
+STEPS = st.integers(-10, 10)
+CHANGES = st.lists(st.tuples(st.floats(-3, 1), STEPS, STEPS, st.floats(-0.02, 0.02)), min_size=2, max_size=5)
+"""Of a ShakeMap's later versions: stronger or weaker, moved by some nodes, stronger to the east."""
+
+
+@settings(max_examples=10)
+@given(changes=CHANGES, least=st.sampled_from([5.0, 6.0, 7.0]))
+def test_whatever_versions_say_the_ground_is_all_that_any_of_them_shook(
+    changes: list[tuple[float, int, int, float]], least: float, real_grid: ShakingGrid
+):
+    """No event's own grids of several versions were kept: these are a real one, altered."""
+    grid, known, shaken = real_grid, None, np.zeros(real_grid.mmi.shape, bool)
+    sizes = [0.0]
+    for number, (stronger, down, right, east) in enumerate(changes, 1):
+        mmi = np.roll(grid.mmi, (down, right), (0, 1)) + stronger + east * np.arange(grid.mmi.shape[1])
+        mmi = np.minimum(mmi, 10).astype(np.float32)
+        told = ShakingGrid(mmi=mmi, west=grid.west, north=grid.north, dx=grid.dx, dy=grid.dy)
+        later = area_of(told.ground(least), source="shakemap grid", land=ALL_LAND, shakemap_version=f"us {number}")
+        known = grown(known, later, ALL_LAND)
+        shaken |= mmi >= least
+        assert known.km2 == pytest.approx(cells_of(shaken, grid), rel=0.005, abs=0.01)
+        assert known.km2 >= sizes[-1] * (1 - 1e-9)
+        sizes.append(known.km2)
+
+
+def test_ground_grows_over_two_real_grids_of_one_earthquake_in_either_order(usgs: Path):
+    """Loma Prieta as it was processed in 2014 and, on a smaller map, in 2020."""
+    grids = [parse_grid_xml((usgs / "shakemap" / name).read_bytes()) for name in GRIDS]
+    whole, small = (area_of(one.ground(6.0), source="shakemap grid", land=coarse_land()) for one in grids)
+    assert small.km2 < whole.km2
+    both = [grown(first, second, coarse_land()) for first, second in ((whole, small), (small, whole))]
+    for found in both:
+        assert found.ground.buffer(1e-9).covers(whole.ground)
+        assert found.ground.buffer(1e-9).covers(small.ground)
+        assert whole.km2 - 1e-3 <= found.km2 <= whole.km2 + small.km2
+    assert both[0].km2 == pytest.approx(both[1].km2)
 
 
 def test_ground_that_nothing_is_added_to_is_the_same_to_the_last_digit(usgs: Path):

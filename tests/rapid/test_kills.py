@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +19,22 @@ from landslide_scale.rapid.publication.version import VERSION, read_latest, read
 
 FORKS.set_forkserver_preload(["helpers.rapid"])  # found by the path that helpers.plainrun sets
 
+KILLED: list[bool] = []
+"""Of each process of the test that runs, whether it was killed."""
+
 FIRST, SECOND = "2023-08-03T06:00:00+00:00", "2023-08-05T18:00:00+00:00"
 
 
 def in_a_process(life: Life, now: str, log: Path, kill_at: int | None) -> list[Step]:
-    """One cycle in a process of its own, ended before step `kill_at`; the steps it took."""
+    """One cycle in a process of its own, ended before step `kill_at` if it comes to it; the steps it took."""
     before = len(steps(log))
     process = FORKS.Process(target=watched, args=(life.folder, life.world, now, str(log), kill_at))
     process.start()
     process.join(300)
-    assert process.exitcode in ({0} if kill_at is None else {0, -signal.SIGKILL}), process.exitcode
-    return steps(log)[before:]
+    taken = steps(log)[before:]
+    assert process.exitcode == (0 if kill_at is None or len(taken) < kill_at else -signal.SIGKILL)
+    KILLED.append(process.exitcode != 0)
+    return taken
 
 
 def published(life: Life) -> dict[str, bytes]:
@@ -56,6 +62,14 @@ def begun_anew(life: Life) -> None:
     shutil.rmtree(life.root.url)
 
 
+@pytest.fixture(autouse=True)
+def counted(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How often a test has killed, said by it."""
+    KILLED.clear()
+    yield
+    print(f"{request.node.name}: {sum(KILLED)} kills")  # noqa: T201 for whoever counts them
+
+
 @pytest.fixture
 def life(planet: World, tmp_path: Path) -> Life:
     found = Life(folder=tmp_path / "life", world=planet)
@@ -70,13 +84,13 @@ def test_the_first_version_killed_at_every_step_ends_with_the_same_bytes(life: L
     taken = in_a_process(life, FIRST, log, None)
     wanted = published(life)
     assert json.loads(wanted["latest.json"])["number"] == 0
-    assert len(taken) >= 20
     for kill_at in range(len(taken)):
         begun_anew(life)
         in_a_process(life, FIRST, log, kill_at)
         assert_no_half(life)
         in_a_process(life, FIRST, log, None)
         assert published(life) == wanted, taken[kill_at]
+    assert sum(KILLED) == len(taken) >= 30
 
 
 @pytest.mark.slow
@@ -95,13 +109,14 @@ def test_a_map_killed_at_each_step_of_its_publication_and_at_random_ones_ends_wi
     last = [number for number, step in enumerate(taken) if step.path.startswith("events/slip/versions/0001/version")]
     ending = range(last[0] - 1, len(taken))  # version.json, latest.json, the page, the state
     chosen = random.Random(15)  # noqa: S311 to be repeated
-    for kill_at in (*ending, *sorted(chosen.sample(range(last[0] - 1), 16))):
+    for kill_at in (*ending, *sorted(chosen.sample(range(last[0] - 1), 24))):
         begun_anew(life)
         shutil.copytree(before, life.root.url)
         in_a_process(life, SECOND, log, kill_at)
         assert_no_half(life)
         in_a_process(life, SECOND, log, None)
         assert published(life) == wanted, taken[kill_at]
+    assert sum(KILLED) == len(ending) + 24
 
 
 @pytest.mark.slow

@@ -108,8 +108,8 @@ def test_a_withdrawn_shakemap_leaves_its_ground_and_is_told(config: EventsConfig
     assert gone.withdrawn
     assert gone.area is not None
     assert gone.area.ground == known.area.ground
-    assert gone.state == "waiting"
-    assert "its ShakeMap was withdrawn" in gone.why
+    assert gone.state == "withdrawn"
+    assert gone.why.startswith("no ShakeMap 2.0 h")
     later = looked_up(gone, sight(4, told("strong", 1), told("strong", 2, "DELETE")), config, LAND, at(4))
     assert later.state == "no scene"
     again = looked_up(later, sight(5, told("weak", 5)), config, LAND, at(5))
@@ -154,7 +154,7 @@ def test_a_shakemap_takes_the_relations_ground_in(config: EventsConfig, told: Ca
 
 def test_shaking_at_sea_alone_is_refused_by_name(config: EventsConfig, told: Callable[..., dict[str, Any]]):
     known = looked_up(NEW, sight(1, told("strong", 1)), config, SEA, at(1))
-    assert known.state == "refused"
+    assert known.state == "at sea"
     assert "over sea it is stronger" in known.why
 
 
@@ -162,7 +162,7 @@ def test_more_land_than_may_be_looked_at_is_refused_with_a_cure(
     config: EventsConfig, told: Callable[..., dict[str, Any]]
 ):
     known = looked_up(NEW, sight(1, told("wide", 1)), config, LAND, at(1))
-    assert known.state == "refused"
+    assert known.state == "too large"
     assert "raise events.gates.greatest_land_km2" in known.why
 
 
@@ -187,7 +187,17 @@ def test_ground_that_a_person_gave_passes_by_its_extent_alone():
     known = looked_up(replace(NEW, event=given, area=area), None, EventsConfig(), LAND, at(1))
     assert known.state == "no scene"
     strict = EventsConfig(gates=GateConfig(least_land_km2=1, greatest_land_km2=10))
-    assert looked_up(replace(NEW, event=given, area=area), None, strict, LAND, at(1)).state == "refused"
+    assert looked_up(replace(NEW, event=given, area=area), None, strict, LAND, at(1)).state == "too large"
+
+
+def test_a_refusal_has_a_name_of_its_own_where_nothing_else_refuses(
+    config: EventsConfig, told: Callable[..., dict[str, Any]]
+):
+    weak = sight(1, told("strong", 1), mag=5.0, updated=int(at(1).timestamp() * 1000))
+    known = looked_up(NEW, weak, config, SEA, at(1))
+    assert known.state == "refused"
+    assert "magnitude 5, below 5.5" in known.why
+    assert "over sea it is stronger" in known.why
 
 
 def test_a_landslide_model_that_is_not_named_is_none():

@@ -2,134 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import threading
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from helpers.quakes import ORIGIN, bell, collection, feature, grid_xml, product
+from helpers.agencies import NONE, Agency, Run
+from helpers.quakes import ORIGIN
 from helpers.rapid import BEFORE, Life
-from helpers.webserver import Answer, Asked, site
+from helpers.webserver import Answer
 
 from landslide_scale.demo.world import World
 from landslide_scale.errors import RunConflictError
 from landslide_scale.rapid.face import RapidAsked
 from landslide_scale.rapid.face import run as face
-from landslide_scale.rapid.mapping import Workers
 from landslide_scale.rapid.publication.version import read_version
-from landslide_scale.rapid.settings import RapidConfig
-from landslide_scale.rapid.telling import status_lines
-from landslide_scale.rapid.watching import Attended, once
-from landslide_scale.reading import attempts
 from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
-from landslide_scale.strictyaml import parse
 
-NONE = Workers(scan=None, export=None)  # type: ignore[arg-type]
-"""Nothing is scanned where there is no scene."""
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts.time, "sleep", lambda _: None)
-
-
-@dataclass(kw_only=True)
-class Agency:
-    """A service of earthquakes, whose answers can be changed.
-
-    Attributes:
-        answers: By path.
-        address: Its own.
-    """
-
-    answers: dict[str, Answer] = field(default_factory=dict)
-    address: str = ""
-
-    def tell(self, *names: str, **properties: object) -> None:
-        self.answers["/feed"] = Answer.of_json(collection(*(self._of(name, properties) for name in names)))
-
-    def _of(self, name: str, properties: dict[str, Any]) -> dict[str, Any]:
-        return feature(name, detail=f"{self.address}/detail/{name}", **properties)
-
-    def detail(self, name: str, *shakemaps: tuple[str, float], **properties: object) -> None:
-        """Of an event, with ShakeMaps: the file of each and how many hours after the origin it was published."""
-        known = [
-            product(
-                "us",
-                100,
-                int((ORIGIN + timedelta(hours=hours)).timestamp() * 1000),
-                contents={"download/grid.xml": f"{self.address}/{file}.xml"},
-                properties={"version": str(number + 1)},
-            )
-            for number, (file, hours) in enumerate(shakemaps)
-        ]
-        found = feature(name, products={"shakemap": known}, **properties)
-        self.answers[f"/detail/{name}"] = Answer.of_json(found)
-
-
-@pytest.fixture
-def agency() -> Iterator[Agency]:
-    known = Agency()
-    for name, strongest in (("weak", 6.8), ("strong", 8.5)):
-        known.answers[f"/{name}.xml"] = Answer(content=grid_xml(bell(21, 21, strongest, 8), west=14.0, north=46.5))
-
-    def answer(asked: Asked) -> Answer:
-        return known.answers.get(asked.path, Answer(status=404))
-
-    with site(answer) as running:
-        known.address = running.address
-        yield known
-
-
-@dataclass(kw_only=True)
-class Run:
-    """Cycles over an agency's events, whose catalogue has no Items."""
-
-    folder: Path
-    agency: Agency
-    changes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def config(self) -> RapidConfig:
-        items = self.folder / "items.json"
-        items.write_text(json.dumps({"type": "FeatureCollection", "features": []}))
-        events = {
-            "url": f"{self.agency.address}/feed",
-            "detail": f"{self.agency.address}/detail/{{id}}",
-            "days_back": 30,
-        }
-        settings = {
-            "events": events,
-            "catalog": {"items": str(items), "profile": "plain", "collection": "made"},
-            "model": "none",
-            "output": {"run": str(self.folder / "run")},
-        }
-        return parse(RapidConfig, settings | self.changes)
-
-    @property
-    def root(self) -> RunDirectory:
-        return RunDirectory(str(self.folder / "run"))
-
-    def cycle(self, hours: float) -> Attended:
-        return once(self.config, NONE, clock=lambda: ORIGIN + timedelta(hours=hours))
-
-    def states(self) -> dict[str, str]:
-        return {name: self.said(name)["state"] for name in self.root.folders("events")}
-
-    def said(self, name: str, file: str = "event.json") -> dict[str, Any]:
-        return dict(self.root.read_json(f"events/{name}/{file}"))
-
-    def status(self) -> str:
-        return "\n".join(status_lines(self.root))
-
-
-@pytest.fixture
-def run(tmp_path: Path, agency: Agency) -> Run:
-    return Run(folder=tmp_path, agency=agency)
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 def test_the_first_version_appears_within_the_cycle_in_which_a_shakemap_does(run: Run, agency: Agency):
@@ -137,7 +28,8 @@ def test_the_first_version_appears_within_the_cycle_in_which_a_shakemap_does(run
     agency.detail("us1")
     run.cycle(0.5)
     assert run.states() == {"us1": "waiting"}
-    assert not run.root.exists("events/us1/latest.json")
+    assert run.said("us1", "latest.json")["number"] is None
+    assert run.said("us1", "latest.json")["event_state"] == "waiting"
     agency.detail("us1", ("weak", 1))
     run.cycle(1)
     assert run.said("us1", "latest.json")["event_state"] == "no scene"
@@ -212,6 +104,9 @@ def test_a_catalogue_that_is_away_is_a_state_of_those_that_ask_it(run: Run, agen
     run.cycle(1)
     assert run.states() == {"us1": "catalogue away", "us2": "waiting"}
     assert "503" in run.said("us1")["why"]
+    latest = run.said("us1", "latest.json")
+    assert (latest["number"], latest["event_state"]) == (0, "catalogue away")  # the ground is told without it
+    assert "state: catalogue away (" in run.status()
 
 
 def test_an_event_that_its_feed_takes_back_is_told_so_where_it_was_published(run: Run, agency: Agency):
@@ -231,8 +126,17 @@ def test_an_event_that_its_service_knows_no_more_is_asked_for_by_its_other_ids(r
     assert run.states() == {"us1": "no scene"}
     del agency.answers["/detail/us2"]
     run.cycle(2)
-    assert run.states() == {"us1": "failed"}
-    assert "no event us" in run.said("us1")["why"]
+    assert run.states() == {"us1": "gone"}
+    assert "no event us1 any more" in run.said("us1")["why"]
+    run.cycle(24 * 89)
+    assert run.states() == {"us1": "gone"}
+    agency.detail("us2", ("weak", 1), ids=",us1,us2,")
+    run.cycle(24 * 89 + 1)
+    assert run.states() == {"us1": "no scene"}
+    del agency.answers["/detail/us2"]
+    run.cycle(24 * 90)
+    assert run.states() == {"us1": "ended"}
+    assert run.said("us1")["why"].startswith("gone: ")
 
 
 def test_what_is_refused_or_never_seen_ends_with_its_days(run: Run, agency: Agency):
@@ -257,10 +161,28 @@ def test_a_webhook_that_fails_is_seen_in_the_status_and_stops_nothing(run: Run, 
     agency.detail("us1", ("weak", 1))
     run.cycle(1)
     assert run.states() == {"us1": "no scene"}
-    assert "version 0: webhook" in run.status()
+    assert "version 0: webhook failed: " in run.status()
+    (remark,) = run.said("us1", "latest.json")["event_remarks"]
+    assert remark.startswith("version 0: webhook failed: ")
+    assert "HTTP status 500" in remark
     agency.answers["/hook"] = Answer(status=204)
     run.cycle(2)
     assert "webhook" not in run.status()
+    assert run.said("us1", "latest.json")["event_remarks"] == []
+
+
+def test_no_cycle_leaves_a_thread_behind(run: Run, agency: Agency):
+    agency.answers["/hook"] = Answer(status=204)
+    run.changes["publish"] = {"webhook": {"url": f"{agency.address}/hook"}}
+    agency.tell("us1")
+    agency.detail("us1", ("weak", 1))
+    before = {one.ident for one in threading.enumerate()}
+    for hours in (1, 2, 3):
+        run.cycle(hours)
+    left = [one for one in threading.enumerate() if one.name == "herald" and one.ident not in before]
+    for one in left:
+        one.join(10)
+    assert not [one for one in left if one.is_alive()]
 
 
 def test_a_second_watcher_is_refused(run: Run, agency: Agency):

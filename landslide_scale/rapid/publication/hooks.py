@@ -272,7 +272,7 @@ class Herald:
 
     def __init__(self, some: tuple[Hook, ...]) -> None:
         self._some = some
-        self._asked: queue.Queue[RunDirectory] = queue.Queue()
+        self._asked: queue.Queue[RunDirectory | None] = queue.Queue()
         self._waiting: set[str] = set()
         self._open = 0
         self._lock = threading.Condition()
@@ -299,9 +299,12 @@ class Herald:
         with self._lock:
             return self._lock.wait_for(lambda: not self._open, timeout=seconds)
 
+    def close(self) -> None:
+        """Nothing more is asked for: the thread ends once all was told or tried."""
+        self._asked.put(None)
+
     def _work(self) -> None:
-        while True:
-            folder = self._asked.get()
+        while (folder := self._asked.get()) is not None:
             with self._lock:
                 self._waiting.discard(folder.url)  # what is published from here on is asked for anew
             try:

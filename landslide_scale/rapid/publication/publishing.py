@@ -27,6 +27,7 @@ from landslide_scale.rapid.publication.version import (
     RESPONSE,
     VERSION,
     MadeOf,
+    Standing,
     Version,
     folder_of,
     of_format,
@@ -174,20 +175,21 @@ def publish(
             step.do(target)
         _write_version(target, begun, said(target), items)
     version = read_version(folder, begun.number)
-    _switch(folder, version, event_state)
+    folder.write(LATEST, _latest(folder, version, Standing(state=event_state)))
     return version
 
 
-def restate(folder: RunDirectory, event_state: str) -> None:
-    """Say of an event's newest version what the event is at now; nothing is said before there is one.
+def restate(folder: RunDirectory, standing: Standing) -> None:
+    """Say what an event is at now, where its newest version is named; also before there is one.
 
     Args:
         folder: The event's; nobody else works there.
-        event_state: In a word.
+        standing: What it is at.
     """
     latest = read_latest(folder)
-    if latest is not None and latest.event_state != event_state:
-        _switch(folder, read_version(folder, latest.number), event_state)
+    content = _latest(folder, None if latest is None else read_version(folder, latest.number), standing)
+    if not (folder.exists(LATEST) and folder.read(LATEST) == content):
+        folder.write(LATEST, content)
 
 
 def _write_version(
@@ -213,18 +215,19 @@ def _write_version(
     target.write(VERSION, _json(whole.content()))
 
 
-def _switch(folder: RunDirectory, version: Version, event_state: str) -> None:
-    name = f"{version.folder}/{VERSION}"
-    content = {
-        "format": FORMAT,
-        "number": version.number,
-        "folder": version.folder,
-        "sha256": hashlib.sha256(folder.read(name)).hexdigest(),
-        "event_state": event_state,
-        "state": version.state,
-        "figures": asdict(version.figures),
-    }
-    folder.write(LATEST, _json(content))
+def _latest(folder: RunDirectory, version: Version | None, standing: Standing) -> bytes:
+    """What is said of the newest version, and of the event."""
+    said: dict[str, Any] = {"format": FORMAT, "number": None, **standing.content()}
+    if version is not None:
+        content = folder.read(f"{version.folder}/{VERSION}")
+        said |= {
+            "number": version.number,
+            "folder": version.folder,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "state": version.state,
+            "figures": asdict(version.figures),
+        }
+    return _json(said)
 
 
 def _files(target: RunDirectory, made_of: MadeOf) -> Files:

@@ -162,6 +162,25 @@ class Version:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What an event is at, as it is said beside its newest version.
+
+    Attributes:
+        state: In a word.
+        why: That in words.
+        remarks: What else is to be known of it.
+    """
+
+    state: str
+    why: str = ""
+    remarks: tuple[str, ...] = ()
+
+    def content(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"event_state": self.state, "event_why": self.why, "event_remarks": list(self.remarks)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Latest:
     """Which version is the newest.
 
@@ -169,7 +188,7 @@ class Latest:
         number: Of it.
         folder: Below the event's.
         sha256: Of its version.json.
-        event_state: What the event is at, in a word.
+        event: What the event is at.
         state: How far the version can be trusted.
         figures: Its own.
     """
@@ -177,7 +196,7 @@ class Latest:
     number: int
     folder: str
     sha256: str
-    event_state: str
+    event: Standing
     state: str
     figures: Figures
 
@@ -188,7 +207,7 @@ def folder_of(number: int) -> str:
 
 
 def read_latest(folder: RunDirectory) -> Latest | None:
-    """The newest version of an event; None before there is one.
+    """The newest version of an event; None before there is one, when the file says what the event is at alone.
 
     Args:
         folder: The event's.
@@ -200,7 +219,14 @@ def read_latest(folder: RunDirectory) -> Latest | None:
         return None
     said = _of_ours(folder, LATEST)
     try:
-        return Latest(**{**said, "figures": _figures(said["figures"])})
+        if said["number"] is None:
+            return None
+        event = Standing(
+            state=said.pop("event_state"),
+            why=said.pop("event_why", ""),
+            remarks=tuple(said.pop("event_remarks", ())),
+        )
+        return Latest(**{**said, "event": event, "figures": _figures(said["figures"])})
     except (KeyError, TypeError) as error:
         raise _something_else(folder, LATEST, error) from error
 

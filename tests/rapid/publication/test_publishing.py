@@ -41,6 +41,7 @@ from landslide_scale.rapid.publication.version import (
     RESPONSE,
     VERSION,
     Difference,
+    Standing,
     read_latest,
     read_version,
 )
@@ -67,7 +68,7 @@ def test_a_version_is_numbered_and_names_every_file_by_its_hash(folder: RunDirec
     assert {*FILES, RESPONSE, "monty/event.json"} <= version.files.keys()
     latest = read_latest(folder)
     assert latest is not None
-    assert (latest.number, latest.folder, latest.event_state) == (0, "versions/0000", "observing")
+    assert (latest.number, latest.folder, latest.event.state) == (0, "versions/0000", "observing")
     assert latest.sha256 == hashes[VERSION].sha256
     assert read_version(folder, 0) == version
 
@@ -119,12 +120,12 @@ def test_what_was_begun_and_is_no_longer_what_is_known_is_begun_anew_with_nothin
 def test_a_version_is_never_changed_and_what_the_event_is_at_is_said_beside_it(folder: RunDirectory):
     published(folder, FIRST)
     before = local(Path(folder.url))
-    restate(folder, "observing")
+    restate(folder, Standing(state="observing"))
     assert local(Path(folder.url)) == before
-    restate(folder, "ended")
+    restate(folder, Standing(state="ended"))
     after = local(Path(folder.url))
     assert {name for name in after if after[name] != before[name]} == {f"/{LATEST}"}
-    assert read_latest(folder).event_state == "ended"  # type: ignore[union-attr]
+    assert read_latest(folder).event.state == "ended"  # type: ignore[union-attr]
 
 
 def test_products_of_another_cube_are_no_version(folder: RunDirectory, tmp_path: Path):

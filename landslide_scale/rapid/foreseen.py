@@ -1,0 +1,125 @@
+"""What rapid mapping would scan now, and how long that may take by what it took here before. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from landslide_scale.bands import scene_bands
+from landslide_scale.errors import LandslideScaleError
+from landslide_scale.events.land import chosen_land
+from landslide_scale.rapid.acquisitions import found_for
+from landslide_scale.rapid.following import as_given
+from landslide_scale.rapid.known import AREA, Followed, every, folder_of, load
+from landslide_scale.rapid.mapping import asked_for, scan_config
+from landslide_scale.rapid.publication.pace import TEN_THOUSAND_KM2, Took, read_pace
+from landslide_scale.rapid.settings import RapidConfig
+from landslide_scale.region.settings import RegionConfig
+from landslide_scale.runtime.progress import duration
+from landslide_scale.scan.prepared import Prepared, prepare
+from landslide_scale.storage.rundir import RunDirectory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What is to be done for an event.
+
+    Attributes:
+        known: The event, as it is known.
+        scan: What would be scanned; None where nothing would.
+        why: Why nothing would; empty where something would.
+        took: How long a version took here; None where none was mapped yet.
+    """
+
+    known: Followed
+    scan: Prepared | None
+    why: str
+    took: Took | None
+
+    @property
+    def title(self) -> str:
+        """The event in one line."""
+        event, area = self.known.event, self.known.area
+        ground = "no ground yet" if area is None else f"{area.km2:,.0f} km2 by {area.source}"
+        return f"{event.id}: {event.place or event.kind}, {event.origin:%Y-%m-%d %H:%M} UTC; {ground}"
+
+    def seconds_lines(self) -> list[str]:
+        """How long it may take, and what 10,000 km2 like it are; nothing of an event of which nothing is scanned."""
+        if self.scan is None:
+            return []
+        request, plan = self.scan.survey.request, self.scan.survey.plan
+        times = 1 if request.composite.persistence is None else 2
+        to_read = plan.bytes_to_read(len(scene_bands(request.bands)), times * len(request.composite.assets))
+        like = TEN_THOUSAND_KM2 / request.km2
+        here = f"{len(plan.units) * like:,.0f} units, {to_read * like / 1e9:,.1f} GB of pixels to read (uncompressed)"
+        rates = [] if self.took is None else [self.took.over(request.km2), self.took.over(TEN_THOUSAND_KM2)]
+        if self.took is None or None in rates:
+            return [f"10,000 km2 like it: {here}", "how long it takes is not known before a version was mapped here"]
+        own, other = (sum((rate or {}).values()) for rate in rates)
+        by = f"version {self.took.version} of {self.took.at:%Y-%m-%d %H:%M} UTC"
+        return [
+            f"expected: {duration(own)} from the begin of a cycle, if nothing is taken over, at the rates of {by}",
+            f"10,000 km2 like it: {here}, {duration(other)} at these rates",
+        ]
+
+
+def expected(config: RapidConfig, now: datetime) -> Iterator[Expected]:
+    """What is to be done for each event that is followed or given, and is not over.
+
+    Args:
+        config: As for a cycle; its folder may not be there yet.
+        now: UTC.
+
+    Raises:
+        RunConflictError: The folder holds something else.
+    """
+    root = RunDirectory(config.output.run)
+    followed = list(every(root))
+    took, look = _rates([folder for folder, _ in followed]), _Look(config=config, now=now)
+    for folder, known in followed:
+        if not known.over:
+            region = RegionConfig(file=folder.at(AREA)) if folder.exists(AREA) else None
+            yield look.at(folder, known, region, took.get(folder.url) or took.get(""))
+    land = chosen_land(None if config.events is None else config.events.land)
+    for given in config.given:
+        folder = folder_of(root, given.id)
+        if load(folder) is None:
+            yield look.at(folder, as_given(given, land, now), given.region, took.get(""))
+
+
+def _rates(folders: list[RunDirectory]) -> dict[str, Took]:
+    """How long the newest version of each event took, by its folder; by no name that of most ground."""
+    found = {folder.url: took for folder in folders if (took := read_pace(folder)) is not None and took.scanned_km2 > 0}
+    most = max(found.values(), key=lambda one: one.scanned_km2, default=None)
+    return found if most is None else found | {"": most}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """What a cycle would do at an instant."""
+
+    config: RapidConfig
+    now: datetime
+
+    def at(self, folder: RunDirectory, known: Followed, region: RegionConfig | None, took: Took | None) -> Expected:
+        """What it would for one event, whose ground is a region."""
+        scan, why = None, f"{known.state}: {known.why}"
+        if known.area is not None and region is not None:
+            try:
+                scan = self._scan(folder, known, region)
+                why = "" if scan is not None else "nothing new was sensed: there is nothing to scan"
+            except LandslideScaleError as error:
+                why = str(error)
+        return Expected(known=known, scan=scan, why=why, took=took)
+
+    def _scan(self, folder: RunDirectory, known: Followed, region: RegionConfig) -> Prepared | None:
+        """The scan that it would carry out; None where there is none, or it is done."""
+        found = found_for(self.config, known, self.now)
+        if found.after is None and known.asked is None:
+            return None
+        wanted = scan_config(self.config, folder, asked_for(known, found))
+        run = RunDirectory(wanted.output.run)
+        if run.exists("run.json") and run.claimed()["state"] == "complete":
+            return None
+        return prepare(wanted.model_copy(update={"region": region}))
