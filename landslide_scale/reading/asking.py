@@ -81,13 +81,14 @@ class PatientAdapter(HTTPAdapter):
         return answer
 
 
-def fetched(address: str, access: Access, *, most_bytes: int) -> bytes:
+def fetched(address: str, access: Access, *, most_bytes: int, within_s: float = ATTEMPT_S) -> bytes:
     """What lies at an http(s) address, whole; nothing where the server says that there is nothing.
 
     Args:
         address: Where it is.
         access: Which hosts may be asked, redirects included; by default that of the address.
         most_bytes: A larger body is not read to its end.
+        within_s: Seconds that one request may take, to the last byte of its answer.
 
     Raises:
         TryAgainError: The server is busy or away, as often as it is asked.
@@ -97,7 +98,7 @@ def fetched(address: str, access: Access, *, most_bytes: int) -> bytes:
     place = address
     for _ in range(MOST_REDIRECTS + 1):
         _check_host(place, access, address)
-        answer = _asked(place, most_bytes)
+        answer = _asked(place, most_bytes, within_s)
         if isinstance(answer, bytes):
             return answer
         place = urljoin(place, answer)
@@ -119,12 +120,12 @@ def _check_host(place: str, access: Access, first: str) -> None:
     check_public(parts.hostname, access, redacted(place))
 
 
-def _asked(place: str, most_bytes: int) -> bytes | str:
+def _asked(place: str, most_bytes: int, within_s: float) -> bytes | str:
     """The body at an address, or where the server says that it is."""
 
     def once() -> bytes | str:
         try:
-            return bounded(lambda: _got(place, most_bytes), ATTEMPT_S)
+            return bounded(lambda: _got(place, most_bytes), within_s)
         except (TryAgainError, PermanentReadError) as error:
             raise error.at(address=redacted(place)) from None
 
