@@ -41,7 +41,7 @@ _NAMED = re.compile(
     rf"{_VALUE}",
     re.IGNORECASE,
 )
-_BEARER = re.compile(r"\b(Bearer)\s{1,3}[\w+/=.~-]{6,4096}", re.IGNORECASE)
+_BEARER = re.compile(r"\b(Bearer)\s{1,3}[^\s'\"<>,;)\]}]{6,4096}", re.IGNORECASE)
 _SECRET_NAME = re.compile(rf"(?:{_NAMES}|\b(?:sig|policy|apikey|pwd))\Z", re.IGNORECASE)
 _CUT = "..."
 

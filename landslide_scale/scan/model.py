@@ -13,7 +13,7 @@ from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, L
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.metrics import AreaRatio
-from landslide_scale.model.checkpoint import Identified, ModelCard, identified
+from landslide_scale.model.checkpoint import Identified, ModelCard, check_base, identified
 from landslide_scale.registry.entries import listed
 from landslide_scale.registry.located import Located, located
 from landslide_scale.registry.settings import Entry
@@ -178,6 +178,7 @@ def fitting_model(checkpoint: CheckpointConfig, predict: PredictConfig, shown: I
     """
     found = _identified(checkpoint_of(checkpoint))
     card = found.card
+    check_base(card, checkpoint.base_weights)
     try:
         accepted = (_radiometry(checkpoint, card), _resolution(checkpoint, card, shown))
     except InvalidCheckpointError as error:
