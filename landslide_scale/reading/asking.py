@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from landslide_scale.errors import PermanentReadError, TryAgainError
-from landslide_scale.reading.attempts import bounded, may_pass, retrying
+from landslide_scale.errors import AwayError, PermanentReadError, TryAgainError
+from landslide_scale.reading.attempts import TooSlowError, bounded, may_pass, retrying
 from landslide_scale.reading.network import check_public
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access
@@ -29,10 +30,16 @@ ATTEMPTS = 6
 ATTEMPT_S = 60.0
 """Of one request, to the last byte of its answer; a page of a hundred Items is a megabyte or two."""
 
+SLOW_ATTEMPTS = 2
+"""Of an answer that does not come to its end in time: to wait for it six times would take as many minutes."""
+
+MOST_ANSWER = 64 * 2**20
+"""Bytes of one answer, unpacked: some forty times what a page takes. A packed one may grow a thousandfold."""
+
 MOST_REDIRECTS = 5
 
 _TIMEOUT_S = 30
-_PIECE = 2**16
+_PIECE = 2**14
 _OK, _NO_CONTENT = 200, 204
 
 _BROKEN = (
@@ -48,6 +55,8 @@ class PatientAdapter(HTTPAdapter):
 
     Raises:
         TryAgainError: Of the last attempt; ``retry_after`` is what the server asked for.
+        AwayError: An answer did not come to its end in time, :data:`SLOW_ATTEMPTS` times.
+        PermanentReadError: An answer is larger than :data:`MOST_ANSWER`.
     """
 
     def __init__(self) -> None:
@@ -55,19 +64,31 @@ class PatientAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
         """The answer, all of it read."""
+        where, slow = redacted(request.url or ""), count(1)
 
         def once() -> requests.Response:
             try:
                 return bounded(lambda: self._answer(request, *args, **kwargs), ATTEMPT_S)
-            except TryAgainError as error:
-                raise error.at(address=redacted(request.url or "")) from None
+            except TooSlowError as error:
+                if next(slow) == SLOW_ATTEMPTS:
+                    raise AwayError(
+                        f"{error.found}, {SLOW_ATTEMPTS} times",
+                        expected="an answer",
+                        cure="Run the same command again later.",
+                        address=where,
+                    ) from None
+                raise error.at(address=where) from None
+            except (TryAgainError, PermanentReadError) as error:
+                raise error.at(address=where) from None
 
         return retrying(once, ATTEMPTS)
 
     def _answer(self, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 the adapter's
         try:
             answer = super().send(*args, **kwargs)
-            answer.content  # noqa: B018 read now, so that one that breaks off is asked for again
+            # Read now, so that one that breaks off is asked for again, and piece by piece, for it may be packed.
+            answer._content = _whole(answer, MOST_ANSWER)  # noqa: SLF001 as requests' own property does
+            answer._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
         except _BROKEN as error:
             if _is_of_trust(error):
                 raise
@@ -154,6 +175,11 @@ def _body(answer: requests.Response, most_bytes: int) -> bytes:
         )
     if status not in {_OK, _NO_CONTENT}:
         raise PermanentReadError(f"HTTP status {status}", expected="an answer", status=status)
+    return _whole(answer, most_bytes)
+
+
+def _whole(answer: requests.Response, most_bytes: int) -> bytes:
+    """The body of an answer, unpacked; of a larger one no more than that is read."""
     pieces: list[bytes] = []
     size = 0
     for piece in answer.iter_content(_PIECE):

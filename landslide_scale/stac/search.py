@@ -23,10 +23,12 @@ from pystac_client.warnings import DoesNotConformTo
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import (
+    AwayError,
     CatalogAwayError,
     InvalidCatalogError,
     InvalidConfigError,
     LandslideScaleError,
+    PermanentReadError,
     TryAgainError,
 )
 from landslide_scale.reading.asking import ATTEMPTS, PatientAdapter
@@ -137,6 +139,9 @@ def _named(error: BaseException, address: str) -> LandslideScaleError:
             cure="Run the same command again later, or correct the address.",
             catalogue=address,
         )
+    if isinstance(inner, (PermanentReadError, AwayError)):
+        kind = CatalogAwayError if isinstance(inner, AwayError) else InvalidCatalogError
+        return kind(inner.found, expected="an answer of a STAC API", cure=inner.cure, catalogue=address)
     if inner is not None:
         return inner.at(catalogue=address)
     status = getattr(error, "status_code", None)
