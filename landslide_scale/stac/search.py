@@ -35,6 +35,7 @@ from landslide_scale.reading.asking import ATTEMPTS, PatientAdapter
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Window
 from landslide_scale.stac.form import formed
+from landslide_scale.stac.hrefs import named_hosts
 from landslide_scale.stac.items import OWN_PREFIX
 from landslide_scale.stac.listed import check_addresses_whole, find_listed
 from landslide_scale.stac.settings import SourceConfig
@@ -220,7 +221,7 @@ class _ConfinedIO(StacApiIO):
 
 
 def _client(url: str, config: SourceConfig) -> pystac_client.Client:
-    known = {str(urlsplit(url).hostname), *(host.lower() for host in config.allowed_hosts)}
+    known = {str(urlsplit(url).hostname), *named_hosts(config)}
     return pystac_client.Client.open(url, stac_io=_ConfinedIO(known, config.section), timeout=TIMEOUT_S)
 
 

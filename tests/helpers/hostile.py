@@ -42,7 +42,7 @@ class World:
 
     @property
     def config(self) -> CatalogConfig:
-        return CatalogConfig(profile="plain", allowed_hosts=("127.0.0.1",), allowed_roots=(str(self.root),))
+        return CatalogConfig(profile="plain", allowed_hosts=("127.0.0.1:*",), allowed_roots=(str(self.root),))
 
     @property
     def good(self) -> bytes:

@@ -121,6 +121,7 @@ HREFS: dict[str, Callable[[World], str]] = {
     "s3": lambda _: "s3://bucket/red.tif",
     "fsspec chain": lambda w: f"simplecache::{w.canary.address}/red.tif",
     "data": lambda _: "data:image/tiff;base64,SUkqAA==",
+    "port that is none": lambda _: "http://127.0.0.1:99999/red.tif",
 }
 
 

@@ -44,7 +44,7 @@ MISTAKES = {
     "a box of metres": ("[85.6, 28.05, 85.75, 28.2]", "[0, 51000, 9, 52000]", "expected degrees.* a box is in degrees"),
     "a number for a text": ("run: runs/scan", "run: 2024", 'in quotes: "2024"'),
     "a truth in quotes": ("sharded: true", 'sharded: "true"', "true or false, without quotes"),
-    "a host as an address": ("allowed_hosts: []", "allowed_hosts: [https://a.org]", "no https://, port or folder"),
+    "a host as an address": ("allowed_hosts: []", "allowed_hosts: [https://a.org]", "no https:// and no folder"),
     "a section that is gone": ("output:", "outputs:", "key output: missing.*outputs: unknown .did you mean output"),
     "a key twice": ("block: 2048", "block: 2048\n  block: 1024", "key block twice"),
     "a checkpoint to come": ("checkpoint: null", "checkpoint: no.safetensors", "`plan --bands red,green,blue` does"),
