@@ -284,6 +284,7 @@ def hidden_tag(name: str) -> Tag:
 def _problem(detail: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401 pydantic's ErrorDetails
     """What is wrong, and how it may have been meant."""
     path = [part for part in detail["loc"] if not str(part).startswith((_HIDDEN, "[key]"))]
+    path = path or [ascii(part) for part in detail["loc"][-1:]]  # a key of the file that begins like that
     key, problem = ".".join(str(part) for part in path), detail["type"]
     if problem in {"extra_forbidden", "unexpected_keyword_argument"}:
         return f"key {key}: unknown{_aside(advice_on_key(schema, path))}"
