@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -40,6 +40,8 @@ _INSTANTS = ("datetime", "start_datetime", "end_datetime", "created", "updated")
 _LARGEST = 2**63
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,254}")
 _LONGEST = 64
+_LISTS = (list, tuple)
+"""As JSON gives them, and as what reads stac-geoparquet does."""
 
 _Kinds = dict[str, str]
 
@@ -99,15 +101,15 @@ def _form(value: object, depth: int) -> object:
     """A value without what it says: kinds in place of texts and numbers; None where something in it is odd."""
     if isinstance(value, str):
         return "text" if value.isascii() or _is_utf8(value) else None
-    if isinstance(value, (Mapping, list)):
+    if isinstance(value, (Mapping, *_LISTS)):
         return _inner_form(value, depth) if depth <= MOST_DEPTH else None
     if value is None or isinstance(value, bool):
         return _kind(value)
     return "a number" if isinstance(value, (int, float)) and -_LARGEST < value < _LARGEST else None
 
 
-def _inner_form(value: Mapping[str, object] | list[object], depth: int) -> object:
-    if isinstance(value, list):
+def _inner_form(value: Mapping[str, object] | Sequence[object], depth: int) -> object:
+    if not isinstance(value, Mapping):
         kinds = frozenset(_form(one, depth + 1) for one in value)
         return None if None in kinds else kinds
     inner = tuple((key, _form(one, depth + 1)) for key, one in value.items())
@@ -207,7 +209,7 @@ def _of_members(item: Item) -> Iterator[str]:
     if not _is_box(item.get("bbox")):
         yield "bbox is no list of four or six numbers"
     links = item.get("links", [])
-    if not isinstance(links, list) or not all(map(_is_link, links)):
+    if not isinstance(links, _LISTS) or not all(map(_is_link, links)):
         yield "links is no list of links"
 
 
@@ -228,12 +230,13 @@ def _of_properties(item: Item) -> Iterator[str]:
 
 
 def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(value, _LISTS) and all(isinstance(one, str) for one in value)
 
 
 def _is_box(value: object) -> bool:
-    numbers = isinstance(value, list) and all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in value)
-    return value is None or (numbers and isinstance(value, list) and len(value) in {4, 6})
+    if value is None or not isinstance(value, _LISTS):
+        return value is None
+    return len(value) in {4, 6} and all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in value)
 
 
 def _is_link(link: object) -> bool:
@@ -271,7 +274,7 @@ def _walk(value: object, place: str, kinds: _Kinds) -> None:
             if not one and place.startswith(("properties", "assets")):
                 raise _OddError(f"{_place(where)} is an empty mapping")
             left += [(inner, f"{where}.{_text(key, where)}", depth + 1) for key, inner in one.items()]
-        elif isinstance(one, list):
+        elif isinstance(one, _LISTS):
             left += [(inner, f"{where}[]", depth + 1) for inner in one]
         else:
             _check_plain(one, where)
