@@ -37,7 +37,7 @@ from landslide_scale.scan.settings import NONE
 from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.survey import Request
 from landslide_scale.scan.verify import Verdict
-from landslide_scale.stac.windows import keys_against
+from landslide_scale.stac.revisit import keys_against
 
 NAMED_FINDINGS = 100
 NAMED_FAILURES = 20

@@ -105,6 +105,7 @@ class Access:
     Attributes:
         hosts: All of them, in lower case; none: that of the address itself.
         named: Those that the user named, which may therefore be in a private network.
+        ports: Those that the user named beside 80 and 443, as ``host:port``, or all of a host as ``host:*``.
         signer: Where addresses are signed just before they are read; None where they are open.
         signed: Hosts whose addresses are signed.
         section: Of the configuration that says so.
@@ -112,6 +113,7 @@ class Access:
 
     hosts: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
     signer: str | None = None
     signed: tuple[str, ...] = ()
     section: str = "catalog"

@@ -34,6 +34,13 @@ _TERRAIN_SCALE = {"elevation": (0.0, 1000.0), "slope": (0.0, 45.0)}
 _L4S_HIGH = 8.0
 _TOKEN = 16
 
+WIDEST_TUNING = 1024
+MOST_BLOCKS = 64
+MOST_BANDS = 64
+"""What no network of this package comes near; a checkpoint of somebody else may say any number."""
+
+_LONGEST_NAME = 64
+
 SMALLEST_SIDE = 16
 """Pixels, of an image or a patch."""
 
@@ -55,7 +62,7 @@ class TuningSpec:
             the block itself, and so cannot lack it.
         sharing: ``per_block``: every layer has its three W. ``shared``: one W_down and W_up for all layers and a W_tune
             for each; the only arrangement that fits the paper's count of parameters.
-        width: Channels of the bottleneck, at least 1.
+        width: Channels of the bottleneck, 1 to 1024.
         blocks: Numbers, from 0, of the transformer blocks that are tuned; None for all.
     """
 
@@ -67,17 +74,25 @@ class TuningSpec:
     blocks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise InvalidConfigError(f"tuning width {self.width}", expected="at least 1", key="model.tuning.width")
+        if not 1 <= self.width <= WIDEST_TUNING:
+            raise InvalidConfigError(
+                f"tuning width {self.width}", expected=f"1 to {WIDEST_TUNING}", key="model.tuning.width"
+            )
         if self.place == "parallel" and not self.skip:
             raise InvalidConfigError(
                 "parallel without skip",
                 expected="skip: true, for the block itself is what a parallel layer is added to",
                 key="model.tuning.skip",
             )
-        if self.blocks is not None and (not self.blocks or len(set(self.blocks)) != len(self.blocks)):
+        if self.blocks is not None and (
+            not 1 <= len(self.blocks) <= MOST_BLOCKS
+            or len(set(self.blocks)) != len(self.blocks)
+            or not all(0 <= block < MOST_BLOCKS for block in self.blocks)
+        ):
             raise InvalidConfigError(
-                f"blocks {list(self.blocks)}", expected="at least one, each once", key="model.tuning.blocks"
+                f"blocks {list(self.blocks[: 2 * MOST_BLOCKS])}",
+                expected="at least one, each once",
+                key="model.tuning.blocks",
             )
 
 
@@ -171,9 +186,17 @@ ModelSpec = LandslideNetSpec | ConvNetSpec
 def _check_input(model: ModelSpec) -> None:
     if not 1 <= model.upsample <= 8:  # noqa: PLR2004
         raise InvalidConfigError(f"upsample {model.upsample}", expected="1 to 8", key="model.upsample")
-    if not model.bands or len(set(model.bands)) != len(model.bands):
+    if not 1 <= len(model.bands) <= MOST_BANDS or len(set(model.bands)) != len(model.bands):
         raise InvalidConfigError(
-            f"bands {list(model.bands)}", expected="at least one band, each once", key="model.bands"
+            f"bands {list(model.bands[: 2 * MOST_BANDS])}",
+            expected=f"one to {MOST_BANDS} bands, each once",
+            key="model.bands",
+        )
+    if not all(0 < len(band) <= _LONGEST_NAME for band in model.bands):
+        raise InvalidConfigError(
+            f"bands {[band[:_LONGEST_NAME] for band in model.bands]}",
+            expected=f"names of 1 to {_LONGEST_NAME} characters",
+            key="model.bands",
         )
 
 

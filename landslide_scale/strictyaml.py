@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Tag, ValidationError
 from pydantic_core import PydanticCustomError
+from yaml.reader import ReaderError
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.keys.advice import advice_on_absence, advice_on_key, advice_on_value, expected_yaml, len_of_list
@@ -48,6 +49,7 @@ _OF_1_1 = (
     (r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF", "true or false"),
 )
 """Forms that YAML 1.1 reads otherwise than 1.2, and how what it takes them for is written."""
+_QUOTED = re.compile(r"(?<=alias|nchor|andle) '[^']*'")
 _HIDDEN = "\0"
 """In no key of a file: YAML has no such character."""
 
@@ -212,9 +214,19 @@ def _content(text: str, *, source: str) -> object:
     except InvalidConfigError as error:
         raise error.at(file=source) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split()).replace('"<unicode string>", ', "")
-        raise InvalidConfigError(said, expected=expected_yaml(said), file=source) from error
+        said = _said(error)
+        # Without the chain: it shows the line, which may be the one with a password.
+        raise InvalidConfigError(said, expected=expected_yaml(said), file=source) from None
     return content
+
+
+def _said(error: Exception) -> str:
+    """What is wrong with a text, and at which line and column; nothing of the text itself but tags."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f"no YAML ({type(error).__name__}{f': {error.reason}' if isinstance(error, ReaderError) else ''})"
+    context = f" {error.context}" if error.context and "'" not in error.context else ""
+    problem = _QUOTED.sub("", error.problem or "no YAML")
+    return f"{problem}{context} at line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
 
 
 def parse(kind: type[C], content: object, *, source: str = "configuration") -> C:
@@ -272,6 +284,7 @@ def hidden_tag(name: str) -> Tag:
 def _problem(detail: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401 pydantic's ErrorDetails
     """What is wrong, and how it may have been meant."""
     path = [part for part in detail["loc"] if not str(part).startswith((_HIDDEN, "[key]"))]
+    path = path or [ascii(part) for part in detail["loc"][-1:]]  # a key of the file that begins like that
     key, problem = ".".join(str(part) for part in path), detail["type"]
     if problem in {"extra_forbidden", "unexpected_keyword_argument"}:
         return f"key {key}: unknown{_aside(advice_on_key(schema, path))}"

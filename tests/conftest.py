@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,44 @@ def shared_data() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real data at {root}; set LANDSLIDE_SCALE_DATA to its folder")
     return root
+
+
+_watching: list[list[str]] = []
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    """Note what a hostile case connects to: sockets of Python; those of libcurl meet the cases' own servers."""
+    if _watching and event in {"socket.connect", "socket.sendto"} and isinstance(arguments[-1], tuple):
+        _watching[-1].append(str(arguments[-1][0]))
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else_is_asked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a hostile case in which an address was asked that nobody named."""
+    if request.node.get_closest_marker("hostile") is None:
+        yield
+        return
+    asked: list[str] = []
+    _watching.append(asked)
+    try:
+        yield
+    finally:
+        _watching.remove(asked)
+    assert set(asked) <= {"127.0.0.1"}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How large the hostile corpus is of which this was a run."""
+    ended = [
+        (outcome, report.nodeid)
+        for outcome in ("passed", "failed", "error", "skipped")
+        for report in terminalreporter.stats.get(outcome, ())
+        if "hostile" in getattr(report, "keywords", ()) and (outcome != "passed" or report.when == "call")
+    ]
+    if ended:
+        passed = sum(outcome == "passed" for outcome, _ in ended)
+        cases = len({name for _, name in ended})
+        terminalreporter.write_line(f"hostile corpus: {passed} of {cases} cases held, on loopback alone")

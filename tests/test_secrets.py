@@ -289,7 +289,7 @@ def test_no_secret_comes_out_of_a_whole_scan_that_fails_in_part_and_is_resumed(
         with signed_borderland(tmp_path, lost) as (url, files):
             wanted = configured((url, tmp_path), checkpoint, tmp_path / "run")
             wanted["catalog"] = {"url": f"{url}?key={SECRET}", "profile": "plain", "collection": "made"}
-            wanted["catalog"]["allowed_hosts"] = ["127.0.0.1"]
+            wanted["catalog"]["allowed_hosts"] = ["127.0.0.1:*"]
             settings = tmp_path / "scan.yaml"
             settings.write_text(json.dumps(wanted))
             failed = scan(settings)

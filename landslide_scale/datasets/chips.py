@@ -49,6 +49,15 @@ _HEADERS: dict[tuple[int, int], _Header] = {
 _HEADER_LOCK = threading.Lock()
 
 
+LARGEST_SIDE = 8192
+"""Pixels; a chip of a block of the lattice has 448 to 2048."""
+
+_MOST_VALUES = 100_000_000
+"""Of one chip, as of a picture."""
+
+_LARGEST = 1e12
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChipIndex:
     """What ``chips.json`` says of all chips of a folder.
@@ -187,7 +196,7 @@ def read_index(files: Files) -> ChipIndex:
         ) from error
     try:
         found = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidDatasetError(
             f"no JSON ({error})", expected="the index of a folder of chips", file=where
         ) from error
@@ -197,7 +206,14 @@ def read_index(files: Files) -> ChipIndex:
     wrong = [key for key, right in _RULES.items() if not right(found.get(key))]
     wrong += [key for key, right in _LATER.items() if key in found and not right(found[key])]
     if wrong:
-        raise InvalidDatasetError(f"{wrong[0]} {found.get(wrong[0])!r}", expected=f"{_EXPECTED[wrong[0]]}", file=where)
+        said = f"{found.get(wrong[0])!r:.200}"
+        raise InvalidDatasetError(f"{wrong[0]} {said}", expected=f"{_EXPECTED[wrong[0]]}", file=where)
+    if len(found["bands"]) * found["size"] ** 2 > _MOST_VALUES:
+        raise InvalidDatasetError(
+            f"chips of {len(found['bands'])} bands of {found['size']} x {found['size']} pixels",
+            expected=f"at most {_MOST_VALUES:,} values",
+            file=where,
+        )
     return ChipIndex(
         bands=tuple(found["bands"]),
         radiometry=found["radiometry"],
@@ -228,7 +244,7 @@ def _is_bands(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _is_composite(value: object) -> bool:
@@ -248,7 +264,7 @@ _EXPECTED = {
     "bands": "a list of band names, each once",
     "radiometry": f"one of {', '.join(get_args(Radiometry))}",
     "resolution": "metres per pixel, more than 0",
-    "size": "pixels per side, 1 or more",
+    "size": f"pixels per side, 1 to {LARGEST_SIDE}",
     "composite": "method, clear classes and dilate_m, as in a configuration, and lines of its mask",
     "dem_source": "profile and collection, by name",
     "fair_share": "true or false",
@@ -257,8 +273,8 @@ _EXPECTED = {
 _RULES: dict[str, Callable[[Any], bool]] = {
     "bands": _is_bands,
     "radiometry": lambda value: value in get_args(Radiometry),
-    "resolution": lambda value: isinstance(value, int | float) and value > 0,
-    "size": lambda value: isinstance(value, int) and value > 0,
+    "resolution": lambda value: _is_number(value) and value > 0,
+    "size": lambda value: type(value) is int and 0 < value <= LARGEST_SIDE,
 }
 _LATER: dict[str, Callable[[Any], bool]] = {
     "composite": _is_composite,

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from landslide_scale.errors import InvalidDatasetError
+from landslide_scale.errors import InvalidDatasetError, StorageAwayError
+from landslide_scale.redaction import redacted
+
+_LIBRARIES = {
+    "aiohttp.client_exceptions": ("ClientError",),
+    "botocore.exceptions": ("BotoCoreError", "ClientError"),
+}
+"""What may talk to a store; their errors are no OSError. Loaded by fsspec where an address asks for them."""
+
+_AWAY = (408, 425, 429, 500, 502, 503, 504)
 
 
 class Files(Protocol):
@@ -60,33 +72,43 @@ class RemoteFiles:
 
     def names(self, folder: str) -> tuple[str, ...]:
         """List the objects directly under a prefix."""
-        try:
+        with self._reading("listed", "a readable folder", folder):
             entries = self._filesystem().ls(self.where(folder), detail=True)
-        except OSError as error:
-            raise InvalidDatasetError(
-                f"cannot be listed ({error})", expected="a readable folder", file=self.where(folder)
-            ) from error
         found = (entry["name"].rpartition("/")[2] for entry in entries if entry["type"] == "file")
         return tuple(sorted(name for name in found if name and not name.startswith(".")))
 
     def read(self, path: str) -> bytes:
         """Read a whole object."""
-        try:
+        with self._reading("read", "a readable file", path):
             content: bytes = self._filesystem().cat_file(self.where(path))
-        except OSError as error:
-            raise InvalidDatasetError(
-                f"cannot be read ({error})", expected="a readable file", file=self.where(path)
-            ) from error
         return content
 
     def where(self, path: str) -> str:
         """Name an object in full."""
         return f"{self.root.rstrip('/')}/{path}".rstrip("/")
 
+    @contextmanager
+    def _reading(self, what: str, expected: str, path: str) -> Iterator[None]:
+        """Around what is asked of the store: libraries of its clients raise errors that are no OSError."""
+        try:
+            yield
+        except _failures() as error:
+            where = redacted(self.where(path))
+            if (getattr(error, "status", 0) or 0) in _AWAY:
+                raise StorageAwayError(
+                    f"cannot be {what} now ({error})", expected=expected, cure="Run it again later.", file=where
+                ) from None
+            raise InvalidDatasetError(f"cannot be {what} ({error})", expected=expected, file=where) from None
+
     def _filesystem(self) -> Any:  # noqa: ANN401 (fsspec has no types)
         from fsspec.core import url_to_fs  # noqa: PLC0415 (local folders need no fsspec)
 
         return url_to_fs(self.root)[0]
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    loaded = [(sys.modules[module], names) for module, names in _LIBRARIES.items() if module in sys.modules]
+    return (OSError, ValueError, *(getattr(module, name) for module, names in loaded for name in names))
 
 
 def files_at(path: str) -> Files:

@@ -12,6 +12,7 @@ cannot scan surface reflectance.
 from __future__ import annotations
 
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -214,9 +215,10 @@ def _array(files: Files, path: str, key: str) -> np.ndarray:
             dataset = file[key]
             if dataset.external or dataset.is_virtual:
                 raise InvalidDatasetError(f"{key} lies in another file", expected="values in this one", file=where)
-            if dataset.dtype.kind not in "fiu" or dataset.size > _MOST_PIXELS:
+            # A piece of a compressed array is unpacked whole, however little of it the array is.
+            if dataset.dtype.kind not in "fiu" or max(dataset.size, math.prod(dataset.chunks or (0,))) > _MOST_PIXELS:
                 raise InvalidDatasetError(
-                    f"{key} {dataset.dtype} {dataset.shape}",
+                    f"{key} {dataset.dtype} {dataset.shape}, in pieces of {dataset.chunks}",
                     expected=f"at most {_MOST_PIXELS:,} numbers",
                     file=where,
                 )

@@ -26,7 +26,7 @@ from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.rounds import Passes, Stream, differing, shortage, unreadable, worked_on
 from landslide_scale.scan.survey import without
 from landslide_scale.stac.aside import keep_aside
-from landslide_scale.stac.frozen import DEM, SCENES, freeze
+from landslide_scale.stac.frozen import DEM, SCENES, check_freezable, freeze
 from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.lease import Lease, held
 
@@ -135,6 +135,8 @@ def make_chips(config: ChipsConfig, engine: Engine, *, resume: bool, progress: S
         with held(directory) as lease:
             directory.claim("chips", made.settings, resume=resume)
             return _finish(made, lease, engine)
+    for items in filter(None, (made.survey.items, made.survey.dem)):
+        check_freezable(items)
     # Workers are there before the folder is taken: a cluster that is away leaves nothing behind.
     with engine(made.task) as stream, held(directory) as lease:
         directory.claim("chips", made.settings, resume=resume)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
+import re
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,8 @@ from landslide_scale.model.core.tensors import state_sha256
 from landslide_scale.model.designs import as_kept, with_design
 from landslide_scale.model.values import value_from_json
 from landslide_scale.redaction import redacted
-from landslide_scale.spec import ImageFacts, ImageParts, InputSpec, Judged, ModelSpec
+from landslide_scale.spec import MOST_BANDS, ImageFacts, ImageParts, InputSpec, Judged, ModelSpec
+from landslide_scale.storage.cache import kept_copy
 from landslide_scale.storage.files import read_range, write_whole
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ _VERSION = 1
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 1 << 24
 _RANDOM = "random:"
+_LONGEST_SEED = 18
+_LARGEST = 1e9
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +108,29 @@ class ModelCard:
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
             raise _refused("threshold", self.threshold, "between 0 and 1")
-        if not 0 < self.temperature < math.inf:
-            raise _refused("temperature", self.temperature, "a number above 0")
-        if not math.isfinite(self.bias):
-            raise _refused("bias", self.bias, "a number")
+        if not 0 < self.temperature < _LARGEST:
+            raise _refused("temperature", self.temperature, f"above 0 and below {_LARGEST:g}")
+        if not abs(self.bias) < _LARGEST:
+            raise _refused("bias", self.bias, f"a number within {_LARGEST:g}")
         if self.prevalence is not None and not 0 <= self.prevalence <= 1:
             raise _refused("prevalence", self.prevalence, "0 to 1, or none")
         if self.area is not None and not self.area.possible:
             raise _refused("area", self.area, "ratios of 0 or more, ascending, and places")
+        _check_inputs(self.inputs)
+
+
+def _check_inputs(inputs: InputSpec) -> None:
+    """Refuse numbers by which no pixel can be scaled; how many there have to be, the network says.
+
+    Raises:
+        InvalidCheckpointError: One is none, or too large, or no deviation.
+    """
+    numbers = (inputs.low, inputs.high, inputs.gain, *inputs.mean, *inputs.std)
+    most = len(inputs.mean) > MOST_BANDS or len(inputs.std) > MOST_BANDS or len(inputs.terrain) > MOST_BANDS
+    if most or not all(abs(number) < _LARGEST for number in numbers):
+        raise _refused("inputs", str(numbers)[:200], f"numbers within {_LARGEST:g}, one per band")
+    if not all(0 <= band < len(inputs.mean) for band in inputs.terrain):
+        raise _refused("inputs.terrain", inputs.terrain, f"numbers of bands, below {len(inputs.mean)}")
 
 
 def _refused(key: str, value: object, expected: str) -> InvalidCheckpointError:
@@ -170,8 +189,8 @@ def restore(
 
     Args:
         url: What :func:`save` wrote.
-        base_url: Where the base weights are now; None for where the card says they were. Not read for a network that
-            stands on none.
+        base_url: Where the base weights are; None where a copy of theirs is in the cache. Where the card says they
+            were is not asked: a card is whoever's who made it. Not read for a network that stands on none.
         cache: Folder for copies of remote base weights; None for the user's cache.
         checkpoint_gradients: As in :func:`landslide_scale.model.build`.
 
@@ -187,15 +206,38 @@ def restore(
         state = safetensors.torch.load(data)
     except SafetensorError as error:
         raise _broken(f"damaged tensors ({error})", url) from error
-    base = _base(card, base_url, cache) if family(card.model).stands_on_base else None
     try:
+        base = _base(card, base_url, cache) if family(card.model).stands_on_base else None
         net = build(card.model, card.inputs, base=base, checkpoint_gradients=checkpoint_gradients)
         net.load_trained_state(state)
     except (InvalidCheckpointError, InvalidConfigError) as error:
         raise InvalidCheckpointError(
             error.found, expected=error.expected, cure=error.cure, **({"file": redacted(url)} | error.where)
         ) from error
+    except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
+        raise _broken(f"a network that cannot be built ({type(error).__name__}: {error})", url) from error
     return net, card
+
+
+def check_base(card: ModelCard, base_url: str | None, cache: Path | None = None) -> None:
+    """Make sure that the weights under a checkpoint are the user's to read, without reading them.
+
+    Raises:
+        InvalidCheckpointError: None are named, and the cache has no copy of theirs.
+    """
+    if base_url is None and family(card.model).stands_on_base and not card.base.source.startswith(_RANDOM):
+        _kept_base(card, cache)
+
+
+def _kept_base(card: ModelCard, cache: Path | None) -> str:
+    copy = kept_copy(card.base.sha256, cache) if _SHA256.fullmatch(card.base.sha256) else None
+    if copy is None:
+        raise InvalidCheckpointError(
+            f"it stands on weights of SHA-256 {card.base.sha256[:64]}, and no copy of them is here",
+            expected="their address as model.base_weights",
+            cure=f"Its card says that they were at {card.base.source}: name that where you trust it.",
+        )
+    return str(copy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,10 +271,12 @@ def identified(url: str) -> Identified:
 def _base(card: ModelCard, base_url: str | None, cache: Path | None) -> Mapping[str, torch.Tensor]:
     source = base_url or card.base.source
     if not source.startswith(_RANDOM):
-        return family(card.model).load_base(source, card.base.sha256, cache)
+        return family(card.model).load_base(base_url or _kept_base(card, cache), card.base.sha256, cache)
     seed = source.removeprefix(_RANDOM)
-    if not seed.isdecimal():
-        raise InvalidCheckpointError(f"base weights {source}", expected=f"{_RANDOM} and a whole number")
+    if not seed.isdecimal() or len(seed) > _LONGEST_SEED:
+        raise InvalidCheckpointError(
+            f"base weights {source[:100]}", expected=f"{_RANDOM} and a whole number of at most {_LONGEST_SEED} digits"
+        )
     base = family(card.model).random_base(card.model, int(seed))
     if (found := state_sha256(base)) != card.base.sha256:
         raise InvalidCheckpointError(

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from landslide_scale.errors import PermanentReadError, TryAgainError
-from landslide_scale.reading.attempts import bounded, may_pass, retrying
+from landslide_scale.errors import AwayError, PermanentReadError, TryAgainError
+from landslide_scale.reading.attempts import TooSlowError, bounded, may_pass, retrying
 from landslide_scale.reading.network import check_public
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access
@@ -29,10 +30,16 @@ ATTEMPTS = 6
 ATTEMPT_S = 60.0
 """Of one request, to the last byte of its answer; a page of a hundred Items is a megabyte or two."""
 
+SLOW_ATTEMPTS = 2
+"""Of an answer that does not come to its end in time: to wait for it six times would take as many minutes."""
+
+MOST_ANSWER = 64 * 2**20
+"""Bytes of one answer, unpacked: some forty times what a page takes. A packed one may grow a thousandfold."""
+
 MOST_REDIRECTS = 5
 
 _TIMEOUT_S = 30
-_PIECE = 2**16
+_PIECE = 2**14
 _OK, _NO_CONTENT = 200, 204
 
 _BROKEN = (
@@ -48,6 +55,8 @@ class PatientAdapter(HTTPAdapter):
 
     Raises:
         TryAgainError: Of the last attempt; ``retry_after`` is what the server asked for.
+        AwayError: An answer did not come to its end in time, :data:`SLOW_ATTEMPTS` times.
+        PermanentReadError: An answer is larger than :data:`MOST_ANSWER`.
     """
 
     def __init__(self) -> None:
@@ -55,19 +64,31 @@ class PatientAdapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
         """The answer, all of it read."""
+        where, slow = redacted(request.url or ""), count(1)
 
         def once() -> requests.Response:
             try:
                 return bounded(lambda: self._answer(request, *args, **kwargs), ATTEMPT_S)
-            except TryAgainError as error:
-                raise error.at(address=redacted(request.url or "")) from None
+            except TooSlowError as error:
+                if next(slow) == SLOW_ATTEMPTS:
+                    raise AwayError(
+                        f"{error.found}, {SLOW_ATTEMPTS} times",
+                        expected="an answer",
+                        cure="Run the same command again later.",
+                        address=where,
+                    ) from None
+                raise error.at(address=where) from None
+            except (TryAgainError, PermanentReadError) as error:
+                raise error.at(address=where) from None
 
         return retrying(once, ATTEMPTS)
 
     def _answer(self, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 the adapter's
         try:
             answer = super().send(*args, **kwargs)
-            answer.content  # noqa: B018 read now, so that one that breaks off is asked for again
+            # Read now, so that one that breaks off is asked for again, and piece by piece, for it may be packed.
+            answer._content = _whole(answer, MOST_ANSWER)  # noqa: SLF001 as requests' own property does
+            answer._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
         except _BROKEN as error:
             if _is_of_trust(error):
                 raise
@@ -81,13 +102,14 @@ class PatientAdapter(HTTPAdapter):
         return answer
 
 
-def fetched(address: str, access: Access, *, most_bytes: int) -> bytes:
+def fetched(address: str, access: Access, *, most_bytes: int, within_s: float = ATTEMPT_S) -> bytes:
     """What lies at an http(s) address, whole; nothing where the server says that there is nothing.
 
     Args:
         address: Where it is.
         access: Which hosts may be asked, redirects included; by default that of the address.
         most_bytes: A larger body is not read to its end.
+        within_s: Seconds that one request may take, to the last byte of its answer.
 
     Raises:
         TryAgainError: The server is busy or away, as often as it is asked.
@@ -97,7 +119,7 @@ def fetched(address: str, access: Access, *, most_bytes: int) -> bytes:
     place = address
     for _ in range(MOST_REDIRECTS + 1):
         _check_host(place, access, address)
-        answer = _asked(place, most_bytes)
+        answer = _asked(place, most_bytes, within_s)
         if isinstance(answer, bytes):
             return answer
         place = urljoin(place, answer)
@@ -119,12 +141,12 @@ def _check_host(place: str, access: Access, first: str) -> None:
     check_public(parts.hostname, access, redacted(place))
 
 
-def _asked(place: str, most_bytes: int) -> bytes | str:
+def _asked(place: str, most_bytes: int, within_s: float) -> bytes | str:
     """The body at an address, or where the server says that it is."""
 
     def once() -> bytes | str:
         try:
-            return bounded(lambda: _got(place, most_bytes), ATTEMPT_S)
+            return bounded(lambda: _got(place, most_bytes), within_s)
         except (TryAgainError, PermanentReadError) as error:
             raise error.at(address=redacted(place)) from None
 
@@ -153,6 +175,11 @@ def _body(answer: requests.Response, most_bytes: int) -> bytes:
         )
     if status not in {_OK, _NO_CONTENT}:
         raise PermanentReadError(f"HTTP status {status}", expected="an answer", status=status)
+    return _whole(answer, most_bytes)
+
+
+def _whole(answer: requests.Response, most_bytes: int) -> bytes:
+    """The body of an answer, unpacked; of a larger one no more than that is read."""
     pieces: list[bytes] = []
     size = 0
     for piece in answer.iter_content(_PIECE):

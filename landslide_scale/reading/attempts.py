@@ -34,6 +34,10 @@ _NEVER = (501, 505)  # not implemented, and a version of HTTP that is not spoken
 _names: ContextVar[Mapping[str, Mapping[str, str]]] = ContextVar("names", default=MappingProxyType({}))
 
 
+class TooSlowError(TryAgainError):
+    """Something that was not read whole in the time that it may take."""
+
+
 @dataclass
 class Waits:
     """What was waited after tries that failed, in seconds."""
@@ -108,14 +112,14 @@ def bounded(read: Callable[[], T], within_s: float | None = None) -> T:
     it must have a limit of its own.
 
     Raises:
-        TryAgainError: It took longer.
+        TooSlowError: It took longer.
     """
     limit = within_s or ATTEMPT_S
     ended: Future[T] = Future()
     # A daemon: one that is left behind does not keep the process from ending, as a thread pool's would.
     Thread(target=_run, args=(read, ended), name="attempt", daemon=True).start()
     if not wait([ended], limit).done:
-        raise TryAgainError(f"not read within {limit:g} s", expected="all of it")
+        raise TooSlowError(f"not read within {limit:g} s", expected="all of it")
     return ended.result()
 
 

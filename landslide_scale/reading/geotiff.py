@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import rasterio
-from rasterio.errors import RasterioError
+from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import PixelBox
@@ -50,6 +54,8 @@ class _ForbiddenError(PermanentReadError):
 
 GDAL_OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # saves requests, and no file beside an asset adds to it
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_GEOREF_SOURCES": "INTERNAL",
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif,.tiff",
     "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
@@ -106,22 +112,62 @@ def opened(href: str, access: Access) -> AbstractContextManager[tuple[Any, Sourc
 
 
 @contextmanager
-def opened_as(checked: Callable[[Any, str], C], href: str, access: Access) -> Iterator[tuple[Any, C]]:
+def opened_as(
+    checked: Callable[[Any, str], C], href: str, access: Access, *, directory: int = 1
+) -> Iterator[tuple[Any, C]]:
     """An asset opened as a GeoTIFF and nothing else, with what `checked` makes of its claims.
 
     Args:
         checked: Takes the open file and its address; raises :class:`PermanentReadError` where a claim is refused.
         href: Its address.
         access: What the reading may touch.
+        directory: Which of the images inside the file; the first is the main one.
     """
+    if "://" not in href and Path(href).exists() and not Path(href).is_file():
+        raise PermanentReadError("no file, but a pipe, a folder or a device", expected="a GeoTIFF", file=href)
     address = signed(href, access)
     with rasterio.Env(**GDAL_OPTIONS, **confining_options(href, access)):
         try:
-            with rasterio.open(_unspoilt(address, href), driver="GTiff") as dataset:
+            with _open(_unspoilt(address, href), directory) as dataset:
+                _check_whole(dataset, href)
                 yield dataset, checked(dataset, href)
         except (RasterioError, OSError) as error:
             # Without the chain, which would repeat the address with its signature.
             raise _classified(error, address, access) from None
+
+
+def opened_overview(
+    href: str, access: Access, factor: int, factors: Sequence[int], main: Source
+) -> NDArray[Any] | None:
+    """Pixels of an overview inside a file, found by its place in it and checked as the main image; None without one.
+
+    Args:
+        href: The file's address.
+        access: What the reading may touch.
+        factor: How much coarser it is than the main image.
+        factors: Of all overviews in the file, as GDAL counts them.
+        main: Where the pixels of the main image lie.
+    """
+    shape = (-(-main.rows // factor), -(-main.cols // factor))
+    # Overviews mostly stand behind the main image in their order; masks of all of these may stand between.
+    first = 2 + list(factors).index(factor)
+    for directory in (first, *(n for n in range(2, 2 * len(factors) + 3) if n != first)):
+        with opened_as(lambda dataset, _: dataset.shape, href, access, directory=directory) as (dataset, found):
+            if found == shape and (problem := storage_problem(dataset, _SCENE_KINDS)):
+                raise _refused(f"an overview of {problem}", href)
+            if found == shape and not _is_mask(dataset):
+                return np.asarray(dataset.read(1))
+    return None
+
+
+def _check_whole(dataset: Any, href: str) -> None:  # noqa: ANN401 rasterio ships no types
+    """Refuse what would have GDAL look into another file, of any kind and anywhere, before anything makes it look."""
+    if dataset.tags(ns="OVERVIEWS"):
+        raise PermanentReadError(
+            "metadata that name its overviews in another file",
+            expected="overviews inside the file, or none",
+            file=redacted(href),
+        )
 
 
 def _unspoilt(address: str, href: str) -> str:
@@ -135,18 +181,35 @@ def _unspoilt(address: str, href: str) -> str:
     return f"/vsicurl/{address.partition('#')[0]}#{_spoilt[href]}.tif"
 
 
+def _open(name: str, directory: int) -> Any:  # noqa: ANN401 rasterio ships no types
+    if directory == 1:
+        return rasterio.open(name, driver="GTiff")
+    of_gdal = f"/vsicurl/{name}" if "://" in name and not name.startswith("/vsi") else name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # as no overview is: it lies where its image does
+        return rasterio.open(f"GTIFF_DIR:{directory}:{of_gdal}", driver="GTiff")
+
+
+def _is_mask(dataset: Any) -> bool:  # noqa: ANN401 rasterio ships no types
+    return bool(dataset.tags(1, ns="IMAGE_STRUCTURE").get("NBITS") == "1")
+
+
 def _checked(dataset: Any, href: str) -> Source:  # noqa: ANN401 rasterio ships no types
     problem = storage_problem(dataset, _SCENE_KINDS) or _place_problem(dataset)
     if problem:
-        raise PermanentReadError(
-            problem,
-            expected=f"one north-up band of 8 or 16 bits, at most {MAX_SIDE} px of 5 to 1000 m, in blocks, losslessly "
-            "compressed, with an EPSG code",
-            file=redacted(href),
-        )
+        raise _refused(problem, href)
     a, _, west, _, _, north = tuple(dataset.transform)[:6]
     rows, cols = dataset.shape
     return Source(epsg=dataset.crs.to_epsg(), resolution=a, west=west, north=north, rows=rows, cols=cols)
+
+
+def _refused(problem: str, href: str) -> PermanentReadError:
+    return PermanentReadError(
+        problem,
+        expected=f"one north-up band of 8 or 16 bits, at most {MAX_SIDE} px of 5 to 1000 m, in blocks, losslessly "
+        "compressed, with an EPSG code",
+        file=redacted(href),
+    )
 
 
 def storage_problem(dataset: Any, kinds: frozenset[str]) -> str:  # noqa: ANN401 rasterio ships no types

@@ -23,7 +23,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.grid import Lattice, PixelBox, transformer
 from landslide_scale.reading.claims import Stored
-from landslide_scale.reading.geotiff import Source, opened, reading
+from landslide_scale.reading.geotiff import Source, opened, opened_overview, reading
 from landslide_scale.reading.resampling import AVERAGED, NEAREST, Resampling, mean_above_0
 from landslide_scale.scene import Access
 
@@ -103,12 +103,22 @@ def read_sample(href: str, access: Access = ANYWHERE) -> NDArray[Any] | None:
 
     def sample() -> NDArray[Any] | None:
         with opened(href, access) as (dataset, source):
-            factors = [factor for factor in (1, *dataset.overviews(1)) if max(source.box.shape) / factor >= SAMPLE_SIDE]
-            if max(source.box.shape) / max(factors, default=1) > LARGEST_SAMPLED:
+            factors = dataset.overviews(1)
+            factor = max((f for f in factors if f > 1 and max(source.box.shape) / f >= SAMPLE_SIDE), default=1)
+            if max(source.box.shape) / factor > LARGEST_SAMPLED:
                 return None
-            return np.asarray(dataset.read(1, out_shape=(SAMPLE_SIDE, SAMPLE_SIDE)))
+            if factor == 1:
+                return _every_so_many(dataset.read(1))
+        whole = opened_overview(href, access, factor, factors, source)
+        return None if whole is None else _every_so_many(whole)
 
     return reading(href, access, sample)
+
+
+def _every_so_many(whole: NDArray[Any]) -> NDArray[Any]:
+    """The pixels (512, 512) of (H, W) nearest to even places; GDAL is not asked, for it would look for overviews."""
+    rows, cols = ((np.arange(SAMPLE_SIDE) + 0.5) * side / SAMPLE_SIDE for side in whole.shape)
+    return whole[rows.astype(int)[:, None], cols.astype(int)]
 
 
 def burn(shapes: Sequence[BaseGeometry], lattice: Lattice, box: PixelBox) -> NDArray[np.bool_]:

@@ -26,6 +26,7 @@ from shapely.errors import ShapelyError
 
 from landslide_scale.errors import InvalidRegionError
 from landslide_scale.redaction import redacted
+from landslide_scale.region.formats import FORMATS, only_documented, what_it_is
 from landslide_scale.region.geojson import check_geojson
 from landslide_scale.region.settings import LabelsConfig, RegionConfig
 from landslide_scale.region.sources import PARQUET, vector_files
@@ -66,6 +67,7 @@ _ANY_BYTE = "ISO-8859-1"
 _ADVICE = re.compile(r"; It might help|\. Set [A-Z_]+ config option")
 _CALL = re.compile(r"sqlite3_\w+\(.*\) failed: ")
 _NO_SQL = re.compile(r"Invalid SQL query for layer .*", re.DOTALL)
+_NO_DRIVER = "not recognized as being in a supported file format"
 _SHOWN = 12
 
 
@@ -210,12 +212,22 @@ def _read(path: Path, url: str, condition: str | None) -> Iterator[Layer]:
             file=redacted(url),
         ) from None
     except _BROKEN as error:
+        if isinstance(error, DataSourceError) and _NO_DRIVER in str(error) and (kind := what_it_is(path)):
+            raise InvalidRegionError(
+                f"{kind}, which is not read",
+                expected=FORMATS,
+                cure="Where you trust what made it, `ogr2ogr -f GPKG new.gpkg FILE` makes a GeoPackage of it.",
+                file=redacted(url),
+            ) from None
         raise InvalidRegionError(
-            f"cannot be read ({_said(error, path)})", expected="a readable vector file, whole", file=redacted(url)
+            f"cannot be read ({_said(error, path)})",
+            expected=f"a readable vector file, whole: {FORMATS}",
+            file=redacted(url),
         ) from None
 
 
 def _by_gdal(path: Path, condition: str | None) -> list[Layer]:
+    only_documented()
     folder = path.suffix.lower() in _FOLDERS
     frames = [
         (name, pyogrio.read_dataframe(path, layer=number, columns=[], encoding=_ANY_BYTE, fid_as_index=True))

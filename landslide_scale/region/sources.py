@@ -9,20 +9,30 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from landslide_scale.errors import BrokenRunError, InvalidRegionError
+from landslide_scale.errors import (
+    InvalidCheckpointError,
+    InvalidRegionError,
+    PermanentReadError,
+    StorageAwayError,
+    TryAgainError,
+)
+from landslide_scale.reading.asking import fetched as over_http
 from landslide_scale.redaction import redacted
-from landslide_scale.storage.files import filesystem, local_path, storing
+from landslide_scale.scene import Access
+from landslide_scale.storage.files import local_path, read_range
 
 PARQUET = (".parquet", ".geoparquet")
 _GEODATABASE = ".gdb"
-_VECTOR = (
-    ".shp", ".gpkg", ".geojson", ".geojsonl", ".geojsons", ".fgb", ".kml", ".kmz", ".gml", ".gpx", ".tab", ".mif",
-    ".sqlite", _GEODATABASE, *PARQUET,
-)  # fmt: skip
+_VECTOR = (".shp", ".gpkg", ".geojson", ".geojsonl", ".geojsons", ".fgb", ".kml", ".kmz", *PARQUET)
 """What is looked for in folders and archives. A ``.json`` there is mostly a style or a description."""
 
 _MOST_UNPACKED = 4_000_000_000
 """Bytes of an archive, as its directory declares them: more is no outline of a region."""
+
+_MOST_FETCHED = 2_000_000_000
+"""Bytes of a file that is fetched from afar, unpacked where its server packs it."""
+
+_FETCHED_S = 1800.0
 
 _BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError)
 """What zipfile raises over archives that are damaged, or encrypted or compressed unusually (RuntimeError)."""
@@ -34,6 +44,7 @@ def vector_files(url: str) -> Iterator[tuple[Path, ...]]:
 
     Raises:
         InvalidRegionError: There is no such file, it cannot be fetched or unpacked, or holds no vector file.
+        StorageAwayError: It cannot be fetched now.
     """
     with tempfile.TemporaryDirectory(prefix="landslide-scale-") as scratch:
         try:
@@ -77,15 +88,20 @@ def _here(url: str, scratch: Path) -> Path:
 
 
 def _fetched(url: str) -> bytes:
+    """A file's bytes; by http(s) from the host that was named alone, as assets of scenes are."""
     try:
-        files, key = filesystem(url)
-        with storing(url):
-            content: bytes = files.cat_file(key)
-    except (BrokenRunError, ValueError, ImportError) as error:
-        # Without the chain, which would repeat the address with its keys.
-        found = error.found if isinstance(error, BrokenRunError) else str(error)
-        raise InvalidRegionError(found, expected="a readable path or fsspec URL", file=redacted(url)) from None
-    return content
+        if url.startswith(("http://", "https://")):
+            return over_http(url, Access(), most_bytes=_MOST_FETCHED, within_s=_FETCHED_S)
+        return read_range(url, 0, None)
+    except TryAgainError as error:
+        raise StorageAwayError(
+            f"cannot be read now ({error.found})",
+            expected="a file that this machine can reach",
+            cure="Run the same command again later, or give a file on this machine.",
+            file=redacted(url),
+        ) from None
+    except (PermanentReadError, InvalidCheckpointError) as error:
+        raise InvalidRegionError(error.found, expected="a readable path or fsspec URL", file=redacted(url)) from None
 
 
 def _unpacked(archive: Path, folder: Path, url: str) -> Path:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 
 from landslide_scale.errors import LandslideScaleError
+from landslide_scale.redaction import without_secrets
 from landslide_scale.runtime.stopping import Terminated, terminable
 
 CTRL_C, TERMINATED = 130, 143
@@ -14,6 +16,9 @@ CTRL_C, TERMINATED = 130, 143
 
 def run_guarded(action: Callable[[], int], *, kept: str = "", by: str = "--resume") -> int:
     """The exit code of `action`: its own, that of an error of ours (said in one line), or that of a signal.
+
+    Any other error is a fault of this package, and said with its trace, in which libraries may have put an address with
+    its keys: they are cut, as in everything else that is said.
 
     Args:
         action: What to do.
@@ -29,6 +34,9 @@ def run_guarded(action: Callable[[], int], *, kept: str = "", by: str = "--resum
     except KeyboardInterrupt as signal:
         sys.stderr.write(f"stopped; {kept} kept, and {by} goes on from there\n" if kept else "stopped\n")
         return TERMINATED if isinstance(signal, Terminated) else CTRL_C
+    except Exception as error:  # noqa: BLE001 the last line of defence: Python would print it as it is
+        sys.stderr.write(without_secrets("".join(traceback.format_exception(error))))
+        return LandslideScaleError.exit_code
 
 
 def say(text: str) -> None:

@@ -13,7 +13,7 @@ from landslide_scale.scene import Window
 from landslide_scale.stac.aside import keep_aside, load_aside
 from landslide_scale.stac.frozen import freeze, load_items, with_addresses
 from landslide_scale.stac.items import Item, sensed_if_said
-from landslide_scale.stac.windows import check_windows
+from landslide_scale.stac.revisit import check_windows
 from landslide_scale.storage.rundir import RunDirectory
 
 

@@ -25,7 +25,7 @@ from landslide_scale.scan.survey import without
 from landslide_scale.scan.verify import changed
 from landslide_scale.scan.work import Task
 from landslide_scale.stac.aside import keep_aside
-from landslide_scale.stac.frozen import DEM, SCENES, freeze
+from landslide_scale.stac.frozen import DEM, SCENES, check_freezable, freeze
 from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
@@ -82,6 +82,8 @@ def begin(
     begun = run.exists("run.json")
     if not begun:
         _say_noticed(prepared)
+        for items in filter(None, (prepared.survey.items, prepared.survey.dem)):
+            check_freezable(items)
     # A cluster that is away leaves nothing behind; a run that was begun before may be complete, and need none.
     with nullcontext() if begun else join(_task(prepared)), held(run) as lease:
         run.claim("scan", prepared.settings, resume=resume)

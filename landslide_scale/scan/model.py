@@ -14,7 +14,7 @@ from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, L
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.metrics import AreaRatio
-from landslide_scale.model.checkpoint import Identified, ModelCard, identified
+from landslide_scale.model.checkpoint import Identified, ModelCard, check_base, identified
 from landslide_scale.model.core.precision import Precision
 from landslide_scale.registry.entries import listed
 from landslide_scale.registry.located import Located, located
@@ -201,6 +201,7 @@ def fitting_model(checkpoint: CheckpointConfig, predict: PredictConfig, shown: I
     """
     found = _identified(checkpoint_of(checkpoint))
     card = found.card
+    check_base(card, checkpoint.base_weights)
     try:
         accepted = (_radiometry(checkpoint, card), _resolution(checkpoint, card, shown))
     except InvalidCheckpointError as error:

@@ -49,7 +49,8 @@ class CheckpointConfig(Section):
     Attributes:
         checkpoint: Path or URL of a checkpoint, as ``finetune`` writes it, or a name that ``models list`` lists;
             ``plan`` does without.
-        base_weights: Path or URL of the SAM weights it stands on, where they moved since.
+        base_weights: Path or URL of the SAM weights it stands on, where it was trained on published ones; not needed
+            where the cache of every machine has them. Where the checkpoint says they were is not asked by itself.
         accept_radiometry: Go on although the checkpoint was trained on this other radiometry; every output says so.
         accept_resolution: Go on although it was trained on pixels of so many metres; every output says so.
     """

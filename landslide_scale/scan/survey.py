@@ -42,9 +42,8 @@ from landslide_scale.stac.items import (
     witness_assets,
 )
 from landslide_scale.stac.radiometry import Evidence, confronted
-from landslide_scale.stac.revisit import few_scenes
+from landslide_scale.stac.revisit import check_windows, few_scenes, no_scene
 from landslide_scale.stac.settings import CatalogConfig, DemConfig
-from landslide_scale.stac.windows import check_windows, no_scene
 from landslide_scale.storage.rundir import RunDirectory
 
 

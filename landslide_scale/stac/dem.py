@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.scene import Access
+from landslide_scale.stac.form import check_form
 from landslide_scale.stac.hrefs import access, asset_href
 from landslide_scale.stac.items import Item, checked_name, readable
 from landslide_scale.stac.settings import DemConfig
@@ -58,6 +59,7 @@ def tiles(found: Iterable[Item], config: DemConfig) -> list[DemTile]:
 
 def _tile(item: Item, config: DemConfig) -> DemTile:
     with readable(item, kind=config.item):
+        check_form(item, kind=config.item)
         return DemTile(
             id=checked_name(item, "id", item["id"], kind=config.item),
             bounds=_bounds(item, config),

@@ -27,10 +27,30 @@ _IMAGES = (".tif", ".tiff")
 
 def freeze(run: RunDirectory, items: Iterable[Mapping[str, Any]], name: str = SCENES) -> None:
     """Write the Items into the run, as the file `name`."""
+    run.write(name, _frozen(items))
+
+
+def check_freezable(items: Iterable[Mapping[str, Any]]) -> None:
+    """Freeze Items and keep nothing: what cannot be frozen is said before a run has begun.
+
+    Raises:
+        InvalidCatalogError: They cannot be.
+    """
+    _frozen(items)
+
+
+def _frozen(items: Iterable[Mapping[str, Any]]) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch, name)
-        asyncio.run(_write(path, [_shortened(item) for item in items]))
-        run.write(name, path.read_bytes())
+        path = Path(scratch, SCENES)
+        try:
+            asyncio.run(_write(path, [_shortened(item) for item in items]))
+        except (rustac.RustacError, ValueError, OverflowError, RecursionError) as error:
+            raise InvalidCatalogError(
+                f"Items that do not fit one table ({type(error).__name__}: {error})",
+                expected="properties and assets that are alike in all of them",
+                cure="Leave out by catalog.exclude what is unlike the others.",
+            ) from None
+        return path.read_bytes()
 
 
 def load_items(run: RunDirectory, name: str = SCENES) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.scene import Access
@@ -15,6 +15,9 @@ from landslide_scale.storage.files import local_path
 
 _UNSAFE = re.compile(r"[\x00-\x20\\\x7f]")
 """Characters in an address that not all readers take for the same address."""
+
+_WITH_PORT = re.compile(r"^([^:]+):(?:\d{1,5}|\*)$")
+_USUAL_PORTS = (None, 80, 443)
 
 _LONGEST = 4096
 
@@ -25,16 +28,25 @@ _JPEG_2000 = (".jp2", ".j2k", ".j2c", ".jpf", ".jpx")
 def access(config: SourceConfig) -> Access:
     """What the reading of a catalogue's assets may touch."""
     provider = config.provider
-    named = tuple(host.lower() for host in config.allowed_hosts)
+    named = named_hosts(config)
     signing_host = urlsplit(config.signer).hostname if config.signer else None
     bucket_hosts = tuple(dict.fromkeys(str(urlsplit(address).hostname) for address in config.buckets.values()))
     return Access(
         hosts=(*provider.hosts, *named, *bucket_hosts),
         named=(*named, *([signing_host] if signing_host else []), *bucket_hosts),
+        ports=(
+            *(host.lower() for host in config.allowed_hosts),
+            *(urlsplit(at).netloc for at in config.buckets.values()),
+        ),
         signer=config.signer or provider.signer,
         signed=(*provider.hosts, *(named if config.signer else ())),
         section=config.section,
     )
+
+
+def named_hosts(config: SourceConfig) -> tuple[str, ...]:
+    """The hosts that the user names, in lower case and without their ports."""
+    return tuple(_WITH_PORT.sub(r"\1", host.lower()) for host in config.allowed_hosts)
 
 
 def asset_href(item: Mapping[str, Any], name: str, config: SourceConfig) -> str:
@@ -57,7 +69,8 @@ def asset_href(item: Mapping[str, Any], name: str, config: SourceConfig) -> str:
     parts = urlsplit(href)
     if parts.scheme == "file":
         return _local(item, f"//{parts.netloc}" if parts.netloc else unquote(parts.path), name, config)
-    hosts = access(config).hosts
+    allowed = access(config)
+    hosts = allowed.hosts
     plain = parts.scheme in {"https", "http"} and not (parts.username or parts.password or _UNSAFE.search(href))
     if not plain or parts.hostname not in hosts or len(href) > _LONGEST:
         raise InvalidCatalogError(
@@ -68,7 +81,25 @@ def asset_href(item: Mapping[str, Any], name: str, config: SourceConfig) -> str:
             else f"Name the host under {config.section}.allowed_hosts if you trust it.",
             **{config.item: item["id"]},
         )
+    _check_way(parts, name, allowed, **{config.item: item["id"]})
     return href
+
+
+def _check_way(parts: SplitResult, name: str, allowed: Access, **where: object) -> None:
+    """Refuse a port that nobody named, where something else may be listening, and signatures in the clear."""
+    host = str(parts.hostname)
+    if parts.port not in _USUAL_PORTS and not {f"{host}:{parts.port}", f"{host}:*"} & set(allowed.ports):
+        raise InvalidCatalogError(
+            f"asset {name} at port {parts.port} of {host}",
+            expected="port 80 or 443",
+            cure=f"Name {host}:{parts.port} under {allowed.section}.allowed_hosts if you trust it.",
+            **where,
+        )
+    signed = allowed.signer is not None and host in allowed.signed
+    if signed and parts.scheme == "http" and not str(allowed.signer).startswith("http://"):
+        raise InvalidCatalogError(
+            f"asset {name} by http on {host}, whose addresses are signed", expected="https, which hides them", **where
+        )
 
 
 def _check_format(item: Mapping[str, Any], href: str, name: str, config: SourceConfig) -> None:

@@ -20,6 +20,7 @@ from landslide_scale.redaction import sayable
 from landslide_scale.scene import Scene, Unused, utc
 from landslide_scale.stac import identity, offsets
 from landslide_scale.stac.filters import unmet
+from landslide_scale.stac.form import check_form
 from landslide_scale.stac.hrefs import access, asset_href
 from landslide_scale.stac.radiometry import VERDICTS, WITNESS_BANDS, Evidence
 from landslide_scale.stac.settings import CatalogConfig
@@ -70,6 +71,7 @@ def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...])
     for item in items:
         with readable(item):
             checked_name(item, "id", item["id"])
+            check_form(item)
             if not left_out(item, config):
                 footprint(item)
                 found.append(_scene(item, config, (*bands, "scl")))
@@ -178,7 +180,7 @@ def readable(item: Item, *, kind: str = "scene") -> Iterator[None]:
     try:
         yield
     except (
-        KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, RecursionError,
+        KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError, RecursionError, ArithmeticError,
         shapely.errors.ShapelyError, ProjError,
     ) as error:  # fmt: skip
         where: dict[str, Any] = {kind: item.get("id")}

@@ -7,7 +7,7 @@ named, and its pages end where they repeat themselves.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -23,15 +23,19 @@ from pystac_client.warnings import DoesNotConformTo
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import (
+    AwayError,
     CatalogAwayError,
     InvalidCatalogError,
     InvalidConfigError,
     LandslideScaleError,
+    PermanentReadError,
     TryAgainError,
 )
 from landslide_scale.reading.asking import ATTEMPTS, PatientAdapter
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Window
+from landslide_scale.stac.form import formed
+from landslide_scale.stac.hrefs import named_hosts
 from landslide_scale.stac.items import OWN_PREFIX
 from landslide_scale.stac.listed import check_addresses_whole, find_listed
 from landslide_scale.stac.settings import SourceConfig
@@ -96,7 +100,7 @@ def collection(config: SourceConfig) -> str:
 
 def _all_of(config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     if config.items is not None:
-        return _listed(config.items, config, wanted)
+        return _formed(_listed(config.items, config, wanted))
     url = config.url or config.provider.url
     if url is None:
         raise InvalidConfigError(
@@ -108,11 +112,20 @@ def _all_of(config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str,
         for query in wanted:
             pages = client.search(collections=[collection(config)], limit=_PER_PAGE, **query).pages_as_dicts()
             for item in _items(pages, collection(config)):
-                found[item["id"]] = item
+                found[_id(item)] = item
     except (*NOT_STAC, LandslideScaleError) as error:
         # Without the chain: its texts repeat addresses with their keys.
         raise _named(error, redacted(url)) from None
-    return found
+    return _formed(found)
+
+
+def _formed(found: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return dict(zip(found, formed(found.values()), strict=True))
+
+
+def _id(item: Mapping[str, Any]) -> str:
+    """The id of an Item, or how its id is written where it is no text."""
+    return item["id"] if isinstance(item["id"], str) else ascii(type(item["id"]))
 
 
 def _named(error: BaseException, address: str) -> LandslideScaleError:
@@ -127,6 +140,9 @@ def _named(error: BaseException, address: str) -> LandslideScaleError:
             cure="Run the same command again later, or correct the address.",
             catalogue=address,
         )
+    if isinstance(inner, (PermanentReadError, AwayError)):
+        kind = CatalogAwayError if isinstance(inner, AwayError) else InvalidCatalogError
+        return kind(inner.found, expected="an answer of a STAC API", cure=inner.cure, catalogue=address)
     if inner is not None:
         return inner.at(catalogue=address)
     status = getattr(error, "status_code", None)
@@ -152,16 +168,16 @@ def _items(pages: Iterable[dict[str, Any]], wanted: str) -> Iterator[dict[str, A
     matched = 0
     for page in pages:
         items = page["features"]
-        if {item["id"] for item in items} <= seen:
+        if {_id(item) for item in items} <= seen:
             break
         matched = max(matched, int(page.get("numberMatched") or 0))
         for item in items:
-            if item.get("collection") not in {None, wanted}:
+            if item.get("collection") not in (None, wanted) and isinstance(item["collection"], str):
                 raise InvalidCatalogError(
-                    f"an Item of collection {item['collection']}", expected=wanted, scene=item["id"]
+                    f"an Item of collection {item['collection']}", expected=wanted, scene=_id(item)
                 )
             yield _without_our_words(item)
-        seen |= {item["id"] for item in items}
+        seen |= {_id(item) for item in items}
         if len(seen) > MOST_ITEMS:
             raise InvalidCatalogError(
                 f"more than {MOST_ITEMS:,} Items of one search", expected="fewer", cure="Search a smaller region."
@@ -205,7 +221,7 @@ class _ConfinedIO(StacApiIO):
 
 
 def _client(url: str, config: SourceConfig) -> pystac_client.Client:
-    known = {str(urlsplit(url).hostname), *(host.lower() for host in config.allowed_hosts)}
+    known = {str(urlsplit(url).hostname), *named_hosts(config)}
     return pystac_client.Client.open(url, stac_io=_ConfinedIO(known, config.section), timeout=TIMEOUT_S)
 
 

@@ -32,8 +32,8 @@ Interpolation = Literal["cubic", "bilinear"]
 HostName = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?$",
-        description="a host's name or number alone, as example.com: no https://, port or folder",
+        pattern=r"^[A-Za-z0-9:]([A-Za-z0-9.:-]*[A-Za-z0-9])?(:\*)?$",
+        description="a host's name or number, as example.com or example.com:8443: no https:// and no folder",
     ),
 ]
 BucketName = Annotated[
@@ -121,8 +121,8 @@ class SourceConfig(Section):
         items: Path or fsspec URL of Items to search instead of an API: a file (one Item, an ItemCollection, one Item a
             line, stac-geoparquet), a folder of such files at any depth, or a pattern with ``*``.
         collection: Overrides the profile's collection.
-        allowed_hosts: Hosts that assets may be read from, beside the profile's own; a name or a number, no port.
-            Only these may be in a private network.
+        allowed_hosts: Hosts that assets may be read from, beside the profile's own; a name or a number, with its port
+            where that is not 80 or 443 (``host:8443``, or ``host:*`` for all). Only these may be in a private network.
         allowed_roots: Local folders that assets may be read from.
         buckets: S3 buckets that Items name by ``s3://``, and the http(s) address each is read by, without signing: of
             the bucket itself, or of a folder of an endpoint of one's own. Its host counts as named by the user.

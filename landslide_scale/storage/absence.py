@@ -132,7 +132,7 @@ def _tried(work: Callable[[], T], patience: Patience) -> T:
                     expected=error.expected,
                     cure=error.cure,
                     **error.where,
-                ) from error
+                ) from None  # the chain repeats addresses with their keys
             seconds = min(wait_after(error, tries), patience.seconds - waited)
             if waited - said >= SAID_EVERY_S:
                 log.warning("tried again for up to %.0f s: %s", patience.seconds, error)

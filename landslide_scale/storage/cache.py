@@ -34,7 +34,7 @@ _CURE = "Set XDG_CACHE_HOME to a folder with room that every process may write t
 def local_copy(url: str, sha256: str | None, cache: Path | None = None, *, size: int | None = None) -> Path:
     """Find or make the file on a local disk: itself, or a copy under `cache`, fetched once and kept only whole.
 
-    A copy is known by its SHA-256, or by its URL where none is given.
+    A copy is known by its SHA-256, or by a hash of its whole URL where none is given.
 
     Args:
         url: A path or an fsspec URL.
@@ -100,7 +100,7 @@ def user_cache() -> Path:
 
 
 def _cached(url: str, expected: str | None, cache: Path, size: int | None) -> Path:
-    key = expected or hashlib.sha256(redacted(url).encode()).hexdigest()
+    key = expected or hashlib.sha256(url.encode()).hexdigest()  # the whole address: a query may name a version
     copy = cache / f"{key}.pth"
     with _keeping(cache), _locked(cache, key, f"fetches {redacted(url)}") as partial_name:
         if copy.exists():

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from fsspec.implementations.local import LocalFileSystem
 
-from landslide_scale.errors import InvalidInputError
+from landslide_scale.errors import InvalidInputError, StorageAwayError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage.absence import failures
+from landslide_scale.storage.absence import failures, may_pass, riding_out
 from landslide_scale.storage.files import filesystem
 
 _BESIDE_STAR = re.compile(r"([?\[])")
@@ -41,16 +41,24 @@ class InputFile:
 
         Raises:
             InvalidInputError: It cannot be read, or is larger than :data:`MOST_BYTES`.
+            StorageAwayError: It cannot be read now.
         """
-        with _reading(self.address):
-            files, path = filesystem(self.address)
-            with files.open(path, "rb") as file:
-                content = bytes(file.read(MOST_BYTES + 1))
+        content = riding_out(self._read)
         if len(content) > MOST_BYTES:
             raise InvalidInputError(
                 f"more than {MOST_BYTES:,} bytes", expected="smaller files", file=redacted(self.address)
             )
         return content
+
+    def _read(self) -> bytes:
+        with _reading(self.address):
+            files, path = filesystem(self.address)
+            if self.address.startswith(
+                ("http://", "https://")
+            ):  # opening would first ask for the size, and lose why not
+                return bytes(files.cat_file(path, start=0, end=MOST_BYTES + 1))
+            with files.open(path, "rb") as file:
+                return bytes(file.read(MOST_BYTES + 1))
 
 
 def input_files(url: str, endings: Sequence[str]) -> list[InputFile]:
@@ -95,6 +103,13 @@ def _reading(url: str) -> Iterator[None]:
     try:
         yield
     except unreadable as error:
+        if may_pass(error):
+            raise StorageAwayError(
+                f"cannot be read now ({type(error).__name__}: {error})",
+                expected="a path or fsspec URL that this machine can reach",
+                cure="Run the same command again later, or give a file on this machine.",
+                file=redacted(url),
+            ) from error
         # Without the chain, which may repeat the address with its keys.
         raise InvalidInputError(
             f"cannot be read ({type(error).__name__}: {error})",

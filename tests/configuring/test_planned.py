@@ -43,7 +43,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, An
     folder = tmp_path_factory.mktemp("scenes")
     with served(folder) as url:
         place = {"url": url, "profile": "plain", "collection": "made", "offset": "in_numbers"}
-        yield place | {"allowed_roots": [str(folder)], "allowed_hosts": ["127.0.0.1"]}
+        yield place | {"allowed_roots": [str(folder)], "allowed_hosts": ["127.0.0.1:*"]}
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ def asked(url: str, scenes: Path, folder: Path, **changes: object) -> ChipsConfi
         "region": {"bbox": list(REGION.bounds)},
         "labels": {"file": str(folder / "labels.geojson")},
         "windows": [{"start": "2023-08-01", "end": "2023-09-01"}],
-        "catalog": catalog | {"allowed_roots": [str(scenes)], "allowed_hosts": ["127.0.0.1"]},
+        "catalog": catalog | {"allowed_roots": [str(scenes)], "allowed_hosts": ["127.0.0.1:*"]},
         "composite": {"method": "latest", "dilate_m": 0},
         "bands": ["red"],
         "size": 32,

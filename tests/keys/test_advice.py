@@ -45,7 +45,7 @@ MISTAKES = {
     "a number for a text": ("run: runs/scan", "run: 2024", 'in quotes: "2024"'),
     "a truth in quotes": ("sharded: true", 'sharded: "true"', "true or false, without quotes"),
     "an address of another kind": ("url: null", "url: ftp://a.org", "expected: an address by http(s), as https://earth"),
-    "a host as an address": ("allowed_hosts: []", "allowed_hosts: [https://a.org]", "no https://, port or folder"),
+    "a host as an address": ("allowed_hosts: []", "allowed_hosts: [https://a.org]", "no https:// and no folder"),
     "a section that is gone": ("output:", "outputs:", "key output: missing.*outputs: unknown .did you mean output"),
     "a key twice": ("block: 2048", "block: 2048\n  block: 1024", "key block twice"),
     "a checkpoint to come": ("checkpoint: null", "checkpoint: no.safetensors", "`plan --bands red,green,blue` does"),

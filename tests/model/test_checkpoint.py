@@ -15,7 +15,7 @@ from torchvision.models import resnet18
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.metrics import AreaRatio
 from landslide_scale.model import LandslideNet, build, random_base
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, identified, read_card, restore, save
+from landslide_scale.model.checkpoint import BaseWeights, ModelCard, check_base, identified, read_card, restore, save
 from landslide_scale.model.landslidenet.sam import sam_parts
 from landslide_scale.model.presets import PAPER
 from landslide_scale.model.weights import load_classifier
@@ -142,19 +142,27 @@ def test_paper_preset_stays_under_18_mb(tmp_path: Path):
     assert 16e6 < (tmp_path / "paper").stat().st_size < 18e6
 
 
-def test_base_weights_are_found_at_their_source_or_where_told(tmp_path: Path, net: LandslideNet, card: ModelCard):
-    weights, moved = tmp_path / "sam.pth", tmp_path / "moved.pth"
+def test_base_weights_are_read_where_told_or_from_the_cache_and_never_where_a_card_says(
+    tmp_path: Path, net: LandslideNet, card: ModelCard
+):
+    weights, moved, cache = tmp_path / "sam.pth", tmp_path / "moved.pth", tmp_path / "cache"
     torch.save(random_base("vit_t", 4), weights)
-    url = str(tmp_path / "net")
-    save(url, net, replace(card, base=BaseWeights(source=str(weights), sha256=file_sha256(weights))))
-    restore(url)
+    url, sha256 = str(tmp_path / "net"), file_sha256(weights)
+    save(url, net, replace(card, base=BaseWeights(source=str(weights), sha256=sha256)))
+    with pytest.raises(InvalidCheckpointError, match=rf"no copy of them is here.*{weights}: name that"):
+        restore(url, cache=cache)
+    with pytest.raises(InvalidCheckpointError, match="no copy"):
+        check_base(read_card(url), None, cache)
+    restore(url, base_url=str(weights), cache=cache)
     weights.rename(moved)
-    restore(url, base_url=str(moved))
-    with pytest.raises(InvalidCheckpointError, match=r"sam\.pth: cannot be read"):
-        restore(url)
+    restore(url, base_url=str(moved), cache=cache)
+    cache.mkdir(exist_ok=True)
+    (cache / f"{sha256}.pth").write_bytes(moved.read_bytes())
+    check_base(read_card(url), None, cache)
+    restore(url, cache=cache)
     torch.save(random_base("vit_t", 5), moved)
     with pytest.raises(InvalidCheckpointError, match="SHA-256"):
-        restore(url, base_url=str(moved))
+        restore(url, base_url=str(moved), cache=cache)
 
 
 def test_random_base_that_comes_out_differently_is_refused(rewrite: Callable[..., str]):

@@ -139,7 +139,7 @@ def test_it_is_read_from_a_host_that_the_user_names(tmp_path: Path, tiles: list[
         with pytest.raises(InvalidCatalogError, match=r"dem\.allowed_hosts"):
             terrain(of, LATTICE, BOX)
         assert not host.asked
-        model = relief(of, DemConfig(allowed_hosts=("127.0.0.1",)))
+        model = relief(of, DemConfig(allowed_hosts=("127.0.0.1:*",)))
         assert model is not None
         found = model.over(LATTICE, BOX)
     seen = imagery.terrain(("elevation",), tiles, LATTICE, BOX)

@@ -6,6 +6,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyogrio
 import pytest
 import shapely
 from hypothesis import given
@@ -149,8 +150,8 @@ def test_a_file_without_features_is_refused(tmp_path: Path):
 
 
 def test_a_table_without_geometries_is_refused(tmp_path: Path):
-    path = tmp_path / "region.csv"
-    pd.DataFrame({"a": [1]}).to_csv(path)
+    path = tmp_path / "region.gpkg"
+    pyogrio.write_dataframe(pd.DataFrame({"a": [1]}), path)
     assert "without geometries" in refusal(RegionConfig(file=str(path)))
 
 

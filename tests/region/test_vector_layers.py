@@ -94,12 +94,10 @@ def test_tables_lines_points_and_empty_layers_do_not_count(tmp_path: Path):
 
 
 def test_a_file_whose_layers_hold_no_polygons_is_refused_with_what_they_hold(tmp_path: Path):
-    path = tmp_path / "walk.gpx"
-    points = "".join(f'<trkpt lat="{y}" lon="{x}"/>' for x, y in ((14, 46), (15, 46), (15, 47)))
-    path.write_text(
-        f'<gpx version="1.1" xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>{points}</trkseg></trk></gpx>'
-    )
-    assert "no polygons, but waypoints (empty), routes (empty), tracks (1 MultiLineString)" in refusal(path)
+    path = written(tmp_path / "walk.gpkg", ROAD, layer="tracks")
+    gpd.GeoDataFrame(geometry=[], crs=4326).to_file(path, layer="routes")
+    written(path, shapely.Point(14, 46), layer="pins")
+    assert "no polygons, but tracks (1 LineString), routes (empty), pins (1 Point)" in refusal(path)
 
 
 def test_all_folders_of_a_kml_are_one_drawing_unless_one_is_named(tmp_path: Path):

@@ -84,7 +84,7 @@ def settings(url: str, folder: Path) -> dict[str, Any]:
         untrained(folder / "checkpoint.safetensors", BANDS),
         folder / "run",
         region={"bbox": [west, south, east, north]},
-        catalog={"collection": COLLECTION["id"], "allowed_hosts": ["127.0.0.1"], "allowed_roots": []},
+        catalog={"collection": COLLECTION["id"], "allowed_hosts": ["127.0.0.1:*"], "allowed_roots": []},
         grid={"resolution": 10, "block": BLOCK, "chunk": 128},
         composite={"method": "median", "dilate_m": 100},
         predict={"patch": 112, "halo": 16, "batch": 4, "precision": "float32"},

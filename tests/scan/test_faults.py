@@ -70,7 +70,7 @@ class World:
 
     def settings(self, run: Path, *, signed: bool = False, **changes: object) -> dict[str, Any]:
         signer = {"signer": self.signer} if signed else {}
-        catalog = {"allowed_hosts": [HOST], "allowed_roots": []} | signer
+        catalog = {"allowed_hosts": [f"{HOST}:*"], "allowed_roots": []} | signer
         return configured((self.catalogue, Path()), self.checkpoint, run, catalog=catalog, **(SMALL | changes))
 
 

@@ -14,8 +14,8 @@ from landslide_scale.scan.survey import find
 from landslide_scale.scene import Window, utc
 from landslide_scale.stac.frozen import freeze, load_items
 from landslide_scale.stac.items import scenes
+from landslide_scale.stac.revisit import check_windows
 from landslide_scale.stac.settings import CatalogConfig
-from landslide_scale.stac.windows import check_windows
 from landslide_scale.storage.rundir import RunDirectory
 
 AUGUST = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))

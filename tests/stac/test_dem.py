@@ -136,7 +136,7 @@ def test_a_good_address_is_read_and_what_an_allowed_host_answers_leads_nowhere_e
     }
     lattice = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=64)
     with site(lambda asked: answers[asked.path]) as front:
-        config = DemConfig(profile="plain", allowed_hosts=("127.0.0.1",))
+        config = DemConfig(profile="plain", allowed_hosts=("127.0.0.1:*",))
         box = lattice.box_covering((500_400, 5_105_000, 500_500, 5_105_100))
 
         def read(path: str) -> Field:

@@ -17,7 +17,7 @@ from helpers.scenes import COLLECTION, item
 from helpers.webserver import Answer, site
 
 from landslide_scale.demo.satellite.stac_server import serve
-from landslide_scale.errors import InvalidCatalogError, InvalidConfigError, InvalidInputError
+from landslide_scale.errors import InvalidCatalogError, InvalidConfigError, InvalidInputError, StorageAwayError
 from landslide_scale.scene import Window, utc
 from landslide_scale.stac import listed
 from landslide_scale.stac.frozen import DEM, freeze, load_items, with_addresses
@@ -26,6 +26,7 @@ from landslide_scale.stac.radiometry import Evidence
 from landslide_scale.stac.search import search, search_anytime, search_ids
 from landslide_scale.stac.settings import CatalogConfig, DemConfig
 from landslide_scale.storage import inputs
+from landslide_scale.storage.absence import patient
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
@@ -175,7 +176,7 @@ def test_items_are_read_by_http_and_their_assets_are_held_to_the_hosts_that_the_
         assert one["assets"]["red"]["href"] == f"{running.address}/x/B04.tif"
         with pytest.raises(InvalidCatalogError, match="allowed_hosts"):
             scenes([one], config(url), ("red",))
-        assert scenes([one], config(url, allowed_hosts=("127.0.0.1",)), ("red",))
+        assert scenes([one], config(url, allowed_hosts=("127.0.0.1:*",)), ("red",))
 
 
 # What a file may say
@@ -286,9 +287,7 @@ def test_a_parquet_file_of_something_else_is_refused_by_its_name(tmp_path: Path)
         found(tmp_path / "a.parquet")
 
 
-@pytest.mark.parametrize(
-    "items", ["nowhere", "nowhere.json", "s4://bucket/items.json", "http://127.0.0.1:9/items.json"]
-)
+@pytest.mark.parametrize("items", ["nowhere", "nowhere.json", "s4://bucket/items.json"])
 def test_files_that_are_not_there_are_refused_by_their_name(tmp_path: Path, items: str):
     with pytest.raises(InvalidInputError, match=items):
         found(items if "://" in items else tmp_path / items)
@@ -299,8 +298,8 @@ def test_a_folder_behind_http_is_refused_for_it_cannot_be_listed():
         found("https://host.example/items/")
 
 
-def test_keys_in_the_address_of_a_file_are_not_repeated():
-    with pytest.raises(InvalidInputError) as caught:
+def test_a_server_of_files_that_is_not_there_is_away_and_the_keys_of_its_address_are_not_repeated():
+    with pytest.raises(StorageAwayError, match="127") as caught, patient(0):
         found("http://user:secret@127.0.0.1:9/items.json?key=secret")
     assert "secret" not in str(caught.value)
 

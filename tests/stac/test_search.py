@@ -220,7 +220,7 @@ def test_an_address_that_is_not_plainly_an_allowed_one_is_refused(href: str, roo
 
 
 def test_a_host_that_the_user_trusts_is_allowed_whatever_its_case():
-    config = V1.model_copy(update={"allowed_hosts": ("Mirror.example",)})
+    config = V1.model_copy(update={"allowed_hosts": ("Mirror.example:8443",)})
     assert one(with_red("https://MIRROR.example:8443/red.tif?sig=1"), config).href("red").startswith("https://MIRROR")
 
 

@@ -115,6 +115,12 @@ def _network(spec: ConvNetSpec) -> nn.Module:
     # Imported here because it takes five seconds, which a scan with LandslideNet need not wait for in every process.
     import segmentation_models_pytorch as smp  # type: ignore[import-untyped]  # noqa: PLC0415
 
+    if spec.encoder not in smp.encoders.encoders:  # others it would look for on a hub, or in a folder that they name
+        raise InvalidConfigError(
+            f"encoder {spec.encoder} for {spec.name}",
+            expected=f"one of segmentation-models-pytorch's own: {', '.join(sorted(smp.encoders.encoders))}",
+            key="model.encoder",
+        )
     try:
         return _MAKERS[spec.design][spec.name](smp, spec)
     except (KeyError, ValueError, RuntimeError) as error:

@@ -19,6 +19,7 @@ from landslide_scale.products import names
 from landslide_scale.products.heritage import Verdict, layer_of
 from landslide_scale.products.landslide import STATUSES, VERDICT_REASONS
 from landslide_scale.redaction import redacted
+from landslide_scale.region.formats import only_documented
 from landslide_scale.storage.files import local_path
 from landslide_scale.storage.inputs import InputFile, ending_of
 from landslide_scale.storage.rundir import RunDirectory
@@ -176,4 +177,5 @@ def _vector(content: bytes, ending: str) -> pa.Table:
     with TemporaryDirectory() as folder:  # SQLite may write beside a file that it reads, and GDAL asks for its ending
         path = Path(folder) / f"copy{ending}"
         path.write_bytes(content)
+        only_documented()
         return pyogrio.read_arrow(path, layer=layer, read_geometry=False)[1]

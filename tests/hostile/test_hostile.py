@@ -14,7 +14,6 @@ import struct
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -24,7 +23,8 @@ import pytest
 import rasterio
 import shapely
 import torch
-from helpers.scenes import cog, item
+from helpers.hostile import NORTH, SIDE, WEST, World
+from helpers.scenes import item
 from helpers.webserver import Answer, Asked, Site, certified, site
 
 from landslide_scale.errors import (
@@ -34,12 +34,9 @@ from landslide_scale.errors import (
     LandslideScaleError,
     PermanentReadError,
 )
-from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.imagery.observe import observe
-from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.model import load_base
 from landslide_scale.model.checkpoint import read_card, restore
-from landslide_scale.reading import attempts, geotiff
+from landslide_scale.reading import geotiff
 from landslide_scale.reading.network import check_public
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Access, Window, utc
@@ -49,79 +46,15 @@ from landslide_scale.stac.search import MOST_ITEMS, search
 from landslide_scale.stac.settings import CatalogConfig
 from landslide_scale.strictyaml import load
 
-WEST, NORTH, SIDE = 500_000, 5_100_000, 32
-LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=64)
-BOX = PixelBox(row_start=-NORTH // 10, row_stop=-NORTH // 10 + SIDE, col_start=WEST // 10, col_stop=WEST // 10 + SIDE)
+pytestmark = pytest.mark.hostile
+
 AUGUST = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))
 AREA = shapely.box(15.0, 46.0, 16.0, 47.0)
 
 
-@dataclass(kw_only=True)
-class World:
-    """Where an attack is tried.
-
-    Attributes:
-        root: The allowed folder; ``red.tif`` and ``scl.tif`` in it are good.
-        secret: A good file outside.
-        front: An allowed host, 127.0.0.1; it answers what `served` says.
-        canary: A host that is not allowed, 127.0.0.2, where every address is a good file.
-    """
-
-    root: Path
-    secret: Path
-    front: Site
-    canary: Site
-    served: dict[str, Answer | Callable[[Asked], Answer]]
-
-    @property
-    def config(self) -> CatalogConfig:
-        return CatalogConfig(profile="plain", allowed_hosts=("127.0.0.1",), allowed_roots=(str(self.root),))
-
-    def item(self, href: str) -> dict[str, Any]:
-        return item("S2A_attack", assets={"red": href, "scl": str(self.root / "scl.tif")})
-
-    def read(self, href: str) -> None:
-        """What a scan does with a catalogue's address."""
-        found = scenes([self.item(href)], self.config, ("red",))
-        observe(found, LATTICE, BOX, ("red",), CompositeConfig(dilate_m=0))
-
-    def serve(self, path: str, answer: Answer | Callable[[Asked], Answer]) -> str:
-        self.served[path] = answer
-        return f"{self.front.address}{path}"
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
-    where = {"west": WEST, "north": NORTH}
-    good = np.full((SIDE, SIDE), 3000, np.uint16)
-    secret = Path(cog(tmp_path / "outside" / "secret.tif", good, **where))
-    root = tmp_path / "root"
-    cog(root / "red.tif", good, **where)
-    cog(root / "scl.tif", np.full((SIDE, SIDE), 4, np.uint8), **where)
-    content = secret.read_bytes()
-    served: dict[str, Answer | Callable[[Asked], Answer]] = {}
-
-    def answer(asked: Asked) -> Answer:
-        found = served.get(asked.path, Answer(status=404))
-        return found(asked) if callable(found) else found
-
-    with (
-        site(answer) as front,
-        site(lambda _: Answer(content=content), host="127.0.0.2") as canary,
-    ):
-        made = World(root=root, secret=secret, front=front, canary=canary, served=served)
-        yield made
-        assert canary.asked == []
-
-
-def good_content(world: World) -> bytes:
-    return world.secret.read_bytes()
-
-
 def test_the_good_file_and_the_good_address_are_read_so_that_refusals_mean_something(world: World):
     world.read(str(world.root / "red.tif"))
-    world.read(world.serve("/red.tif", Answer(content=good_content(world))))
+    world.read(world.serve("/red.tif", Answer(content=world.good)))
     moved = world.serve("/moved.tif", Answer.redirect(f"{world.front.address}/red.tif"))
     world.read(moved)  # a redirect on the same host is followed
     assert world.front.count("/moved.tif") >= 1
@@ -188,6 +121,7 @@ HREFS: dict[str, Callable[[World], str]] = {
     "s3": lambda _: "s3://bucket/red.tif",
     "fsspec chain": lambda w: f"simplecache::{w.canary.address}/red.tif",
     "data": lambda _: "data:image/tiff;base64,SUkqAA==",
+    "port that is none": lambda _: "http://127.0.0.1:99999/red.tif",
 }
 
 
@@ -233,7 +167,7 @@ def to(address: str) -> Callable[[World], Answer]:
 def only_gets_redirected(world: World) -> Callable[[Asked], Answer]:
     def answer(asked: Asked) -> Answer:
         if asked.method == "HEAD":
-            return Answer(content=good_content(world))
+            return Answer(content=world.good)
         return Answer.redirect(f"{world.canary.address}/red.tif")
 
     return answer
@@ -288,7 +222,7 @@ def test_over_tls_the_good_address_is_read_and_a_redirect_of_it_leads_nowhere_el
     certificate = certified(world.root.parent)
     monkeypatch.setenv("GDAL_CURL_CA_BUNDLE", str(certificate))
     moved = Answer.redirect(f"{world.canary.address}/red.tif")
-    content = Answer(content=good_content(world))
+    content = Answer(content=world.good)
     with site(lambda asked: moved if "moved" in asked.path else content, certificate=certificate) as front:
         world.read(f"{front.address}/red.tif")
         with pytest.raises(PermanentReadError, match="redirect"):
