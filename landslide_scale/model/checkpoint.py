@@ -120,17 +120,15 @@ class ModelCard:
 
 
 def _check_inputs(inputs: InputSpec) -> None:
-    """Refuse numbers by which no pixel can be scaled; how many there have to be, the network says.
+    """Refuse numbers so large that no pixel can be scaled by them; how many there have to be, the network says.
 
     Raises:
-        InvalidCheckpointError: One is none, or too large, or no deviation.
+        InvalidCheckpointError: One is too large, or there are more than any network takes.
     """
     numbers = (inputs.low, inputs.high, inputs.gain, *inputs.mean, *inputs.std)
     most = len(inputs.mean) > MOST_BANDS or len(inputs.std) > MOST_BANDS or len(inputs.terrain) > MOST_BANDS
     if most or not all(abs(number) < _LARGEST for number in numbers):
         raise _refused("inputs", str(numbers)[:200], f"numbers within {_LARGEST:g}, one per band")
-    if not all(0 <= band < len(inputs.mean) for band in inputs.terrain):
-        raise _refused("inputs.terrain", inputs.terrain, f"numbers of bands, below {len(inputs.mean)}")
 
 
 def _refused(key: str, value: object, expected: str) -> InvalidCheckpointError:

@@ -95,17 +95,11 @@ def attend(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
     except LandslideScaleError as error:
         state = _state_of(error)
         log.warning("%s: %s: %s", known.event.id, state, error)
-<<<<<<< HEAD
-        known = _last(folder, known).at("ended" if known.state == "ended" else state, str(error))
-    restate(folder, known.state)
-    renew_history(folder, known.event.title)
-=======
         known = _without(cycle, _last(folder, known), state, str(error))
     latest = read_latest(folder)
     if not (was_over and latest == before and _is_said(latest, known)):
         restate(folder, standing(folder, known))
-    renew_history(folder)
->>>>>>> da6772decb6316d1b7c0df31519b062a473df510
+    renew_history(folder, known.event.title)
     keep(folder, known)
     if latest is not None and (before is None or latest.number > before.number):
         keep_pace(folder, cycle.pace.took(latest.number, cycle.now, latest.figures.asked_km2))
