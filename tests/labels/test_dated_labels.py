@@ -75,5 +75,5 @@ def test_several_windows_without_a_word_are_said(catalogue: tuple[str, Path], tm
     assert "2023-08-01 to 2023-08-15: before the landslides, all background" in dated
     assert not any("are taken to be there" in line for line in dated)
     assert [line.endswith(" 0 of them with landslides") for line in dated[-2:]] == [True, False]
-    single = plan_lines(foresee(asked(*catalogue, tmp_path, windows=WINDOWS[1:])))
+    single = plan_lines(foresee(asked(*catalogue, tmp_path, windows=WINDOWS[:1])))
     assert not any("labels.window" in line for line in single)
