@@ -224,7 +224,7 @@ def optimizer_for(net: nn.Module, spec: TrainSpec) -> torch.optim.AdamW:
         for name, tensor in module.named_parameters(recurse=False)
         if tensor.requires_grad
     ]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [tensor for tensor, decays in trainable if decays], "weight_decay": spec.weight_decay},
         {"params": [tensor for tensor, decays in trainable if not decays], "weight_decay": 0.0},
     ]

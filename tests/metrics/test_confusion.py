@@ -75,9 +75,9 @@ def test_histogram_counts_equal_thresholding_the_logits():
     assert histogram.confusion(-math.inf).tn == histogram.confusion(-math.inf).fn == 0
 
 
-@given(st.floats(4, 2.0**127, width=32), st.sampled_from([-1, 1]))
+@given(st.floats(8, 2.0**127, width=32), st.sampled_from([-1, 1]))
 def test_numbers_of_bf16_are_told_apart_however_large(number: float, sign: int):
-    """From 4 on, below which its numbers are closer than a 32nd."""
+    """From 8 on: below 4 its numbers are closer than a 32nd."""
     logit = (sign * torch.tensor([number])).bfloat16()
     histogram = LogitHistogram.of(logit, torch.zeros(1, dtype=torch.uint8))
     above = torch.nextafter(logit, torch.tensor([math.inf], dtype=torch.bfloat16))
