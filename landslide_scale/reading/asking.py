@@ -88,7 +88,7 @@ class PatientAdapter(HTTPAdapter):
             answer = super().send(*args, **kwargs)
             # Read now, so that one that breaks off is asked for again, and piece by piece, for it may be packed.
             answer._content = _whole(answer, MOST_ANSWER)  # noqa: SLF001 as requests' own property does
-            answer._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+            answer._content_consumed = True  # noqa: SLF001
         except _BROKEN as error:
             if _is_of_trust(error):
                 raise
