@@ -60,7 +60,17 @@ ONLY_IN = {
         )
     },
     "yaml": {"strictyaml", "demo"},
-    "torch": {"doctor.libraries", "model", "metrics", "datasets", "training", "scan.predict", "demo", "paper"},
+    "torch": {
+        "doctor.libraries",
+        "model",
+        "metrics",
+        "datasets",
+        "training",
+        "judging",
+        "scan.predict",
+        "demo",
+        "paper",
+    },
     "segment_anything": {"model.landslidenet"},
     "segmentation_models_pytorch": {"model.convnets"},
     "typer": {"cli"},

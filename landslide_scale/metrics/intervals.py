@@ -49,7 +49,8 @@ class Estimate:
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.full(part.shape, math.nan), where=whole > 0)
+    found: NDArray[np.float64] = np.divide(part, whole, out=np.full(part.shape, math.nan), where=whole > 0)
+    return found
 
 
 def _of_class(tp: int, fp: int, fn: int, score: str) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:

@@ -64,9 +64,9 @@ def standings(parts: ImageParts, looked: Looked, groups: Mapping[str, str]) -> d
         looked: The images.
         groups: The ground of each.
     """
-    known: dict[str, Standing] = {}
-    for part, standing in ((parts.holdout, "held out"), (parts.validation, "chosen by"), (parts.train, "learnt from")):
-        known |= dict.fromkeys(part, standing)
+    known: dict[str, Standing] = dict.fromkeys(parts.holdout, "held out")
+    known |= dict.fromkeys(parts.validation, "chosen by")
+    known |= dict.fromkeys(parts.train, "learnt from")
     found: dict[str, Standing] = {name: known.get(content, "not seen") for name, content in looked.contents.items()}
     seen = {groups[name] for name, standing in found.items() if standing in {"learnt from", "chosen by"}}
     seen |= {groups[name] for name in _on_ground(parts, looked)}
@@ -78,9 +78,9 @@ def standings(parts: ImageParts, looked: Looked, groups: Mapping[str, str]) -> d
 
 def named(parts: Mapping[str, list[str]], looked: Looked, groups: Mapping[str, str]) -> dict[str, Standing]:
     """The same by names alone, as a training's folder keeps them beside a checkpoint that says nothing."""
-    known: dict[str, Standing] = {}
-    for part, standing in (("holdout", "held out"), ("validation", "chosen by"), ("train", "learnt from")):
-        known |= dict.fromkeys(parts[part], standing)
+    known: dict[str, Standing] = dict.fromkeys(parts["holdout"], "held out")
+    known |= dict.fromkeys(parts["validation"], "chosen by")
+    known |= dict.fromkeys(parts["train"], "learnt from")
     seen = {groups[name] for name in looked.found if known.get(name) in {"learnt from", "chosen by"}}
     return {name: known.get(name, "same ground" if groups[name] in seen else "not seen") for name in looked.found}
 

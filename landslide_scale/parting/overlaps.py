@@ -80,7 +80,7 @@ def runs_of(image: NDArray[np.float32]) -> Runs:
         length, factor = 2 * length, factor * factor % 2**64
     changes = np.zeros((height, width), np.int32)
     changes[:, 1:] = (pixels[:, 1:] != pixels[:, :-1]).cumsum(axis=1)
-    whole = ~_any_within(np.isnan(image).any(axis=0))
+    whole = ~_any_within(np.any(np.isnan(image), axis=0))
     varied = changes[:, RUN - 1 :] - changes[:, : width - RUN + 1] >= _LEAST_CHANGES
     mixed = _mixed(hashes)
     rows, cols = np.nonzero((mixed % np.uint64(_ONE_IN) == 0) & whole & varied)

@@ -88,7 +88,7 @@ class PatientAdapter(HTTPAdapter):
             answer = super().send(*args, **kwargs)
             # Read now, so that one that breaks off is asked for again, and piece by piece, for it may be packed.
             answer._content = _whole(answer, MOST_ANSWER)  # noqa: SLF001 as requests' own property does
-            answer._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+            answer._content_consumed = True  # noqa: SLF001
         except _BROKEN as error:
             if _is_of_trust(error):
                 raise
@@ -102,14 +102,14 @@ class PatientAdapter(HTTPAdapter):
         return answer
 
 
-def fetched(address: str, access: Access, *, most_bytes: int, within_s: float = ATTEMPT_S) -> bytes:
+def fetched(address: str, access: Access, *, most_bytes: int, within_s: float | None = None) -> bytes:
     """What lies at an http(s) address, whole; nothing where the server says that there is nothing.
 
     Args:
         address: Where it is.
         access: Which hosts may be asked, redirects included; by default that of the address.
         most_bytes: A larger body is not read to its end.
-        within_s: Seconds that one request may take, to the last byte of its answer.
+        within_s: Seconds that one request may take, to the last byte of its answer; by default ``ATTEMPT_S``.
 
     Raises:
         TryAgainError: The server is busy or away, as often as it is asked.
@@ -119,7 +119,7 @@ def fetched(address: str, access: Access, *, most_bytes: int, within_s: float = 
     place = address
     for _ in range(MOST_REDIRECTS + 1):
         _check_host(place, access, address)
-        answer = _asked(place, most_bytes, within_s)
+        answer = _asked(place, most_bytes, within_s or ATTEMPT_S)
         if isinstance(answer, bytes):
             return answer
         place = urljoin(place, answer)

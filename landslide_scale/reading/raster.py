@@ -118,7 +118,7 @@ def read_sample(href: str, access: Access = ANYWHERE) -> NDArray[Any] | None:
 def _every_so_many(whole: NDArray[Any]) -> NDArray[Any]:
     """The pixels (512, 512) of (H, W) nearest to even places; GDAL is not asked, for it would look for overviews."""
     rows, cols = ((np.arange(SAMPLE_SIDE) + 0.5) * side / SAMPLE_SIDE for side in whole.shape)
-    return whole[rows.astype(int)[:, None], cols.astype(int)]
+    return np.asarray(whole[rows.astype(int)[:, None], cols.astype(int)])
 
 
 def burn(shapes: Sequence[BaseGeometry], lattice: Lattice, box: PixelBox) -> NDArray[np.bool_]:

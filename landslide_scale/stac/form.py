@@ -124,7 +124,8 @@ def check_form(item: Item, *, kind: str = "scene") -> None:
     """
     reason = item["properties"].get(MALFORMED)
     if reason is not None:
-        raise InvalidCatalogError(str(reason), expected="an Item as STAC has it", **{kind: item.get("id")})
+        where: dict[str, Any] = {kind: item.get("id")}
+        raise InvalidCatalogError(str(reason), expected="an Item as STAC has it", **where)
 
 
 def _unlike(item: Item, usual: Mapping[str, str]) -> str:

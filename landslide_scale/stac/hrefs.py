@@ -85,7 +85,7 @@ def asset_href(item: Mapping[str, Any], name: str, config: SourceConfig) -> str:
     return href
 
 
-def _check_way(parts: SplitResult, name: str, allowed: Access, **where: object) -> None:
+def _check_way(parts: SplitResult, name: str, allowed: Access, **where: Any) -> None:  # noqa: ANN401
     """Refuse a port that nobody named, where something else may be listening, and signatures in the clear."""
     host = str(parts.hostname)
     if parts.port not in _USUAL_PORTS and not {f"{host}:{parts.port}", f"{host}:*"} & set(allowed.ports):

@@ -34,7 +34,7 @@ def heads_loss(logits: Tensor, label: Tensor) -> Tensor:
     Returns:
         As that does; with one head the same.
     """
-    first, *further = (segmentation_loss(head, label) for head in logits.split(1, dim=1))
+    first, *further = (segmentation_loss(head, label) for head in torch.split(logits, 1, dim=1))
     return first + _FURTHER * sum(further) if further else first
 
 

@@ -294,7 +294,7 @@ def test_a_chip_without_label_is_named(chips: Path):
         ({"bands": ["red", "red"]}, r"bands \['red', 'red'\]; expected a list of band names, each once"),
         ({"radiometry": "dn"}, "radiometry 'dn'; expected one of boa, toa, rgb8, l4s"),
         ({"resolution": 0}, "resolution 0; expected metres per pixel, more than 0"),
-        ({"size": "32"}, "size '32'; expected pixels per side, 1 or more"),
+        ({"size": "32"}, "size '32'; expected pixels per side, 1 to"),
         ({"composite": {"clear": "4"}}, r"composite \{'clear': '4'\}; expected method, clear classes and dilate_m"),
         ({"dem_source": "cop-dem-glo-30"}, "dem_source 'cop-dem-glo-30'; expected profile and collection, by name"),
         ({"fair_share": 1}, "fair_share 1; expected true or false"),

@@ -180,7 +180,7 @@ def test_a_unit_crosses_processes_without_a_signature_and_says_none_when_it_fail
         hrefs = {band: f"{found.address}/images/{band}.tif" for band in ("red", "scl")}
         made = item("S2A_1", assets=hrefs, bounds=(500_000.0, 5_099_800.0, 500_200.0, 5_100_000.0))
         template = f"{found.address}/token/{{account}}/{{container}}"
-        config = CatalogConfig(profile="plain", allowed_hosts=("127.0.0.1",), signer=template)
+        config = CatalogConfig(profile="plain", allowed_hosts=("127.0.0.1:*",), signer=template)
         unit = WorkUnit(
             lattice=LATTICE, block=Block(row=-7969, col=781), layer=0, scenes=tuple(scenes([made], config, ("red",)))
         )
