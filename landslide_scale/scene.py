@@ -39,7 +39,7 @@ class Window:
                 expected="start before end (the end itself is not part of the window)",
                 key="windows",
             )
-        if not 1 <= self.years <= MOST_YEARS or self.end.year + self.years > MAXYEAR:
+        if not 1 <= self.years <= MOST_YEARS or self.end.year + self.years - 1 > MAXYEAR:
             raise InvalidConfigError(
                 f"{self.years} years from {self.start.isoformat()} on", expected=f"1 to {MOST_YEARS}", key="windows"
             )

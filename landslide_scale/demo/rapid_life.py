@@ -36,6 +36,7 @@ from landslide_scale.products.scanned import scanned
 from landslide_scale.rapid.publication import verdicts
 from landslide_scale.rapid.publication.history import HISTORY
 from landslide_scale.rapid.publication.landslides import REJECTED, landslides_of
+from landslide_scale.rapid.publication.pace import pace_lines, read_pace
 from landslide_scale.rapid.publication.version import Version, read_latest, read_version
 from landslide_scale.region.polygons import load as load_region
 from landslide_scale.region.settings import RegionConfig
@@ -165,7 +166,9 @@ def live(
             progress(told[-1].line)
     score = event.score(relief)
     result = LifeResult(told=tuple(told), score=score, folder=Path(event.folder.url), verdict=event.verdict)
-    for line in (*score.lines(), *_end(result, time.monotonic() - began)):
+    took = read_pace(event.folder)
+    pace = [] if took is None else pace_lines(took)
+    for line in (*score.lines(), *pace, *_end(result, time.monotonic() - began)):
         progress(line)
     return result
 

@@ -88,11 +88,15 @@ def asset_href(item: Mapping[str, Any], name: str, config: SourceConfig) -> str:
 def _check_way(parts: SplitResult, name: str, allowed: Access, **where: Any) -> None:  # noqa: ANN401
     """Refuse a port that nobody named, where something else may be listening, and signatures in the clear."""
     host = str(parts.hostname)
-    if parts.port not in _USUAL_PORTS and not {f"{host}:{parts.port}", f"{host}:*"} & set(allowed.ports):
+    try:
+        port = parts.port
+    except ValueError:
+        raise InvalidCatalogError(f"asset {name} at a port that is none", expected="0 to 65535", **where) from None
+    if port not in _USUAL_PORTS and not {f"{host}:{port}", f"{host}:*"} & set(allowed.ports):
         raise InvalidCatalogError(
-            f"asset {name} at port {parts.port} of {host}",
+            f"asset {name} at port {port} of {host}",
             expected="port 80 or 443",
-            cure=f"Name {host}:{parts.port} under {allowed.section}.allowed_hosts if you trust it.",
+            cure=f"Name {host}:{port} under {allowed.section}.allowed_hosts if you trust it.",
             **where,
         )
     signed = allowed.signer is not None and host in allowed.signed

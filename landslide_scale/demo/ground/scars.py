@@ -1,4 +1,4 @@
-"""Landslide scars: where they start, how they run downhill, and their outlines."""
+"""Landslide scars: how many of which size, where they start, how they run downhill, and their outlines."""
 
 from __future__ import annotations
 
@@ -13,10 +13,23 @@ from shapely import Polygon
 from shapely.affinity import scale
 
 from landslide_scale.demo.ground.frame import CELL_M, Frame
-from landslide_scale.demo.ground.inventory import draw_areas
 from landslide_scale.demo.ground.noise import fractal, rank, stream
 from landslide_scale.demo.ground.terrain import Terrain
-from landslide_scale.errors import BrokenRunError
+from landslide_scale.errors import BrokenRunError, InvalidInputError
+
+RHO = 1.40
+A_M2 = 1.28e3
+S_M2 = -1.32e2
+"""Three-parameter inverse gamma of landslide areas, Malamud, Turcotte, Guzzetti and Reichenbach (2004), "Landslide
+inventories and their statistical properties", Earth Surface Processes and Landforms 29, equation 3 and its fit to
+three inventories: rho = 1.40, a = 1.28e-3 km2, s = -1.32e-4 km2."""
+
+SMALLEST_M2 = 3_000.0
+LARGEST_M2 = 120_000.0
+"""Areas are drawn from the law between these: 30 Sentinel-2 pixels, and what one made hillside holds."""
+
+_DRAWS_PER_KEPT = 50
+"""Most landslides of the law are smaller than the smallest kept."""
 
 Age = Literal["new", "old"]
 START_SLOPE = 28.0
@@ -27,6 +40,22 @@ _INERTIA = 0.6
 _TRIES = 400
 _DRY_M = 15.0  # metres above the nearest stream where scars may start
 _SUSCEPTIBLE = 0.35  # share of the ground the event shakes hard enough; scars of one event come in clusters
+
+
+def draw_areas(rng: np.random.Generator, total_m2: float) -> NDArray[np.float64]:
+    """Areas in m2 from the truncated law, largest first, as many as fit into `total_m2` in the order drawn.
+
+    If G is gamma distributed with shape `RHO`, `A_M2` / G + `S_M2` has the density of equation 3.
+
+    Raises:
+        InvalidInputError: `total_m2` does not hold the smallest landslide.
+    """
+    if total_m2 < SMALLEST_M2:
+        raise InvalidInputError(f"{total_m2:g} m2 of landslides", expected=f"at least {SMALLEST_M2:g} m2")
+    draws = A_M2 / rng.gamma(RHO, size=round(_DRAWS_PER_KEPT * total_m2 / SMALLEST_M2)) + S_M2
+    kept = draws[(draws >= SMALLEST_M2) & (draws <= LARGEST_M2)]
+    areas = kept[np.cumsum(kept) <= total_m2]
+    return np.sort(areas)[::-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +88,7 @@ def make_scars(
     share: float,
     old: float,
 ) -> list[Scar]:
-    """Scars inside each region whose areas follow the law of `inventory` and sum to at most `share` of the region.
+    """Scars inside each region, of areas by the law of :func:`draw_areas`, that sum to at most `share` of the region.
 
     Args:
         frame: The ground.

@@ -4,8 +4,17 @@ import shapely
 from scipy import stats
 
 from landslide_scale.demo.ground.frame import CELL_M, Frame
-from landslide_scale.demo.ground.inventory import A_M2, LARGEST_M2, RHO, S_M2, SMALLEST_M2, draw_areas
-from landslide_scale.demo.ground.scars import START_SLOPE, Scar, make_scars
+from landslide_scale.demo.ground.scars import (
+    A_M2,
+    LARGEST_M2,
+    RHO,
+    S_M2,
+    SMALLEST_M2,
+    START_SLOPE,
+    Scar,
+    draw_areas,
+    make_scars,
+)
 from landslide_scale.demo.ground.terrain import Terrain, make_terrain
 from landslide_scale.demo.world import regions
 from landslide_scale.errors import BrokenRunError, InvalidInputError
