@@ -91,7 +91,7 @@ class TuningSpec:
         ):
             raise InvalidConfigError(
                 f"blocks {list(self.blocks[: 2 * MOST_BLOCKS])}",
-                expected="at least one, each once",
+                expected=f"at least one, each once, of 0 to {MOST_BLOCKS - 1}",
                 key="model.tuning.blocks",
             )
 

@@ -111,7 +111,9 @@ def job_of(data: str, bands: tuple[str, ...], **changes: object) -> FinetuneJob:
     model = LandslideNetSpec(sam="vit_t", bands=bands, upsample=1)
     train = TrainSpec(epochs=1, batch=2, patch=16, precision="float32", **changes)  # type: ignore[arg-type]
     inputs = InputSpec.for_bands("boa", bands)
-    return FinetuneJob(data=DataSpec(kind="chips", path=data), model=model, inputs=inputs, train=train, output="run")
+    return FinetuneJob(
+        data=DataSpec(kind="chips", path=data, groups="images"), model=model, inputs=inputs, train=train, output="run"
+    )
 
 
 def test_a_run_measures_its_chips_and_names_terrain_in_its_settings_only_where_there_is_some(tmp_path: Path):

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.hostile
 
 LANDSLIDENET: dict[str, Any] = {
     "version": 1,
+    "threshold": 0.5,
     "model": {"name": "landslidenet", "sam": "vit_t", "bands": ["red"], "upsample": 1, "tuning": {"width": 4}},
     "inputs": {"radiometry": "boa", "low": 0.0, "high": 1.0, "gain": 1.0, "mean": [0.5], "std": [0.2]},
     "base": {"source": "random:1", "sha256": "0" * 64},

@@ -84,7 +84,7 @@ def test_a_benchmark_begun_before_goes_on_with_the_calibration_it_was_begun_with
     folder = RunDirectory(str(tmp_path))
     assert _as_begun(config, folder) == config
     folder.claim("benchmark", _settings(config), resume=False)
-    assert _as_begun(config, folder) == config
+    assert _settings(_as_begun(config, folder)) == _settings(config)
     facts = folder.read_json("run.json")
     facts["settings"]["train"]["calibration"] = "temperature"
     folder.write_json("run.json", facts)
@@ -92,4 +92,4 @@ def test_a_benchmark_begun_before_goes_on_with_the_calibration_it_was_begun_with
     folder.claim("benchmark", _settings(begun), resume=True)
     assert {trial.job.train.calibration for trial in trials(begun)} == {"temperature"}
     stated = config.model_copy(update={"train": replace(config.train, calibration="platt")})
-    assert _as_begun(stated, folder) == stated
+    assert _settings(_as_begun(stated, folder)) == _settings(stated)

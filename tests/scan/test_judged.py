@@ -181,6 +181,7 @@ def test_a_configuration_scans_at_the_patch_that_it_trains_at(
     monkeypatch.setattr("landslide_scale.scan.model._identified", lambda _: _Found(card))
     Path(url).touch()
     accepted = {} if job.inputs.radiometry == "boa" else {"accept_radiometry": job.inputs.radiometry}
+    accepted["base_weights"] = str(tmp_path / "sam.pth")  # which the card alone does not make anybody fetch
     assert fitted(url, accepted).patches.patch == job.train.patch
 
 

@@ -369,7 +369,7 @@ def test_chips_say_how_their_pixels_were_made_and_the_card_of_a_network_fitted_t
     assert (index["windows"], index["fair_share"], index["resolution"]) == (len(config.windows), True, 10.0)
     for bands, dem in ((("red", "slope"), config.dem.collection), (("red",), None)):
         model = LandslideNetSpec(sam="vit_t", bands=bands, upsample=1)
-        data, inputs = DataSpec(kind="chips", path=str(chips)), InputSpec.for_bands("boa", bands)
+        data, inputs = DataSpec(kind="chips", path=str(chips), groups="images"), InputSpec.for_bands("boa", bands)
         job = FinetuneJob(data=data, model=model, inputs=inputs, train=TrainSpec(patch=32), output="fit")
         assert Prepared.of(job).trained_on == ImageFacts(
             resolution=10.0,
@@ -385,7 +385,8 @@ def test_chips_say_how_their_pixels_were_made_and_the_card_of_a_network_fitted_t
 def test_a_network_fitted_to_such_chips_is_taken_by_a_scan(chips: Path, world: World, tmp_path: Path):
     model = LandslideNetSpec(sam="vit_t", bands=("red", "elevation", "slope"), upsample=1)
     train = TrainSpec(epochs=1, batch=4, patch=32, precision="float32")
-    data, inputs = DataSpec(kind="chips", path=str(chips)), InputSpec.for_bands("boa", model.bands)
+    data = DataSpec(kind="chips", path=str(chips), groups="images")  # its landslides all touch
+    inputs = InputSpec.for_bands("boa", model.bands)
     asked = FinetuneJob(data=data, model=model, inputs=inputs, train=train, output=str(tmp_path / "fit"))
     prepared = Prepared.of(asked)
     job = prepared.settled(asked)

@@ -135,7 +135,7 @@ def test_only_the_chosen_blocks_are_tuned(place: str, count: int):
         ({"blocks": ()}, "at least one, each once"),
         ({"blocks": (1, 1)}, "at least one, each once"),
         ({"blocks": (0, 3)}, r"blocks \[0, 3\]; expected of 0 to 2"),
-        ({"blocks": (-1,)}, r"blocks \[-1\]; expected of 0 to 2"),
+        ({"blocks": (-1,)}, r"blocks \[-1\]; expected at least one, each once, of 0 to 63"),
     ],
 )
 def test_a_variant_that_cannot_be_is_refused(changes: dict[str, object], said: str):
