@@ -24,7 +24,7 @@ import yaml
 from helpers.borderland import assert_same_cubes, configured, served, snapshot, untrained
 from helpers.exporting import scan_in
 from helpers.plainrun import plain_scan
-from helpers.rapid import SPEC, Life, instant
+from helpers.rapid import BEFORE, SPEC, Life, instant
 from helpers.s3 import bucket, contents, local
 
 from landslide_scale.demo.world import make_world
@@ -269,7 +269,7 @@ def test_rapid_mapping_as_a_job_makes_on_two_nodes_and_s3_what_one_process_makes
     ours = Life(folder=tmp_path / "plain", world=world)
     theirs = Life(folder=tmp_path / "job", world=world, changes={"output": {"run": "s3://bucket/rapid"}})
     for life in (ours, theirs):
-        life.add("")
+        life.add(*BEFORE, "2023-08-05")
     until = "2023-08-06T00:00:00+00:00"
     assert [known.state for _, known in replay(ours.config, ours.workers, "slip", instant(until), latency=NO_TIME)] == [
         "no scene",

@@ -59,8 +59,9 @@ def looked_for(
     """
     settled, earlier = _before(catalog, ground, before)
     new: list[Item] = []
-    if until > origin:
-        wanted = Window(start=origin + timedelta(microseconds=1), end=until)
+    first = origin + timedelta(microseconds=1)
+    if until > first:
+        wanted = Window(start=first, end=until)
         new = [item for item in find(catalog, ground, [wanted]) if _is_in(item, wanted)]
     instants = [instant for item in new if (instant := sensed_if_said(dict(item))) is not None]
     return Acquisitions(
