@@ -37,13 +37,12 @@ def check_on_every_node(place: str, *, key: str) -> None:
         InvalidConfigError: A machine does not have it, or it is relative and there are several.
         BrokenRunError: A machine does not answer.
     """
-    path = Path(place.removeprefix("file://")).absolute()
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     if "://" in place.removeprefix("file://") or len(nodes) == 1:
         return
     if is_relative(place):
         raise InvalidConfigError(f"{place}, on a cluster of {len(nodes)} nodes", expected=SHARED, key=key)
-    without = _without(path, nodes)
+    without = _without(Path(place.removeprefix("file://")), nodes)
     if without:
         raise InvalidConfigError(
             f"{place}, which {len(without)} of the cluster's {len(nodes)} nodes do not have ({', '.join(without[:3])})",
