@@ -68,7 +68,7 @@ class Cluster:
             capture_output=True,
             text=True,
             check=False,
-            timeout=280,
+            timeout=600,
         )
 
     def type(self, lines: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -262,6 +262,7 @@ def test_products_that_a_job_makes_on_two_nodes_are_those_that_one_process_makes
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_rapid_mapping_as_a_job_makes_on_two_nodes_and_s3_what_one_process_makes(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

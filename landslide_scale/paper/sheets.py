@@ -109,11 +109,13 @@ class Table:
 
     def csv(self) -> str:
         """The records."""
-        records = self.records()
+        # A column may be three in some rows and one in others: a network over itself has no interval.
+        cells = [_flat(head, row[place]) for place, head in enumerate(self.columns) for row in self.rows]
+        heads = dict.fromkeys(key for cell in cells for key, _ in cell)
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+        writer = csv.DictWriter(text, list(heads), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(records)
+        writer.writerows(self.records())
         return text.getvalue()
 
 

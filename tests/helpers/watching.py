@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Watch:
     count: int = 0
 
     def __post_init__(self) -> None:
+        self.one_by_one = threading.RLock()  # a lease is renewed beside the work
         self.file = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.roles.at = lambda: self.step("at work", "")
         sys.addaudithook(self.hook)
@@ -65,10 +67,11 @@ class Watch:
             self.step(event, os.fspath(path)[len(self.folder) :].lstrip("/"))
 
     def step(self, event: str, path: str) -> None:
-        if self.count == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.count += 1
-        os.write(self.file, f"{self.roles.now}\t{event}\t{path}\n".encode())
+        with self.one_by_one:
+            if self.count == self.kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.count += 1
+            os.write(self.file, f"{self.roles.now}\t{event}\t{path}\n".encode())
 
 
 def steps(log: Path) -> list[Step]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from landslide_scale.metrics import Confusion, Estimate
-from landslide_scale.paper.sheets import Percent, Spread, write_tables
+from landslide_scale.paper.sheets import Percent, Spread, Table, write_tables
 from landslide_scale.paper.tables import PROTOCOLS, score_tables, size_table
 from landslide_scale.paper.trials import Judged, TrialResult
 from landslide_scale.parting.contested import Contested
@@ -100,6 +100,17 @@ def test_the_three_formats_hold_the_same_figures():
     assert {key: "" if value is None else str(value) for key, value in record.items()} == rows[0]
     mean, least, most = (record[f"landslide F1 of seeds{which}"] for which in ("", " least seed", " most seed"))
     assert f"| {mean:.2f} [{least:.2f}, {most:.2f}] |" in written["tables/bijie-paper.md"].decode()
+
+
+def test_a_column_of_intervals_may_begin_with_a_row_that_has_none():
+    written: dict[str, bytes] = {}
+    rows = (("UNet", None, 1), ("SegNet", Percent(value=2.0, low=1.0, high=3.0), 2))
+    write_tables([Table(name="a", title="", columns=("Model", "over", "n"), rows=rows, notes=())], written.__setitem__)
+    assert written["tables/a.csv"].decode().splitlines() == [
+        "Model,over,over low,over high,n",
+        "UNet,,,,1",
+        "SegNet,2.0,1.0,3.0,2",
+    ]
 
 
 def test_what_the_paper_has_no_score_for_stands_in_a_table_of_its_own():

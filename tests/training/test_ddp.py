@@ -94,7 +94,7 @@ class Fixed(nn.Module):
 
 
 NETS = {"unused": PartlyUnused, "normalised": Normalised}
-SIZES = (2, 3, 4)
+MORE = (3, 4)
 
 
 def train(out: str, net: nn.Module, count: int = 9) -> None:
@@ -138,26 +138,53 @@ def free_port() -> int:
     return port
 
 
+def trained(folder: Path, *sizes: int) -> dict[str, dict]:
+    mp.spawn(worker, args=({size: free_port() for size in sizes}, str(folder)), nprocs=max(sizes))
+    return {path.stem: torch.load(path, weights_only=True) for path in folder.glob("*.pt")}
+
+
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
-    folder = tmp_path_factory.mktemp("ddp")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    folder = tmp_path_factory.mktemp("alone")
     for name, make in NETS.items():
         train(f"{folder}/{name}-1-0.pt", make())
     train(f"{folder}/short-1-0.pt", Normalised(), 10)
-    mp.spawn(worker, args=({size: free_port() for size in SIZES}, str(folder)), nprocs=max(SIZES))
-    return {path.stem: torch.load(path, weights_only=True) for path in Path(folder).glob("*.pt")}
+    return {path.stem: torch.load(path, weights_only=True) for path in folder.glob("*.pt")}
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.fixture(scope="module")
+def results(alone: dict[str, dict], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """What one process and each of two found."""
+    return alone | trained(tmp_path_factory.mktemp("two"), 2)
+
+
+@pytest.fixture(scope="module")
+def of_more(alone: dict[str, dict], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    return alone | trained(tmp_path_factory.mktemp("more"), *MORE)
+
+
+def assert_equal_to_one(results: dict[str, dict], name: str, kind: str, size: int) -> None:
+    for rank in range(size):
+        for key, tensor in results[f"{name}-1-0"][kind].items():
+            torch.testing.assert_close(results[f"{name}-{size}-{rank}"][kind][key], tensor, atol=1e-5, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", [*NETS, "short"])
 @pytest.mark.parametrize("kind", ["trained", "mean"])
 def test_parameters_and_running_statistics_and_their_means_equal_one_process(
-    results: dict[str, dict], name: str, kind: str, size: int
+    results: dict[str, dict], name: str, kind: str
 ):
-    alone = results[f"{name}-1-0"]
-    for rank in range(size):
-        for key, tensor in alone[kind].items():
-            torch.testing.assert_close(results[f"{name}-{size}-{rank}"][kind][key], tensor, atol=1e-5, rtol=1e-6)
+    assert_equal_to_one(results, name, kind, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", MORE)
+@pytest.mark.parametrize("name", [*NETS, "short"])
+@pytest.mark.parametrize("kind", ["trained", "mean"])
+def test_parameters_of_more_workers_equal_those_of_one_process(
+    of_more: dict[str, dict], name: str, kind: str, size: int
+):
+    assert_equal_to_one(of_more, name, kind, size)
 
 
 def test_batch_normalisation_is_the_same_in_every_worker_and_has_moved(results: dict[str, dict]):
