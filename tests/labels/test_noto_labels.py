@@ -1,4 +1,4 @@
-"""Polygons of Noto 2024 as they were published, over made scenes: what becomes of every one of them, and every pixel."""
+"""Polygons of Noto 2024 as they were published, over made scenes: what becomes of each of them, and of each pixel."""
 
 from __future__ import annotations
 
