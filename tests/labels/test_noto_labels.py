@@ -34,7 +34,7 @@ def published(shared_data: Path) -> gpd.GeoDataFrame:
 def as_inventory(published: gpd.GeoDataFrame, folder: Path) -> tuple[Path, gpd.GeoDataFrame]:
     """The same polygons with a day each, of three days in turn, and with three that have no area."""
     needle = shapely.Polygon([(137.1, 37.4), (137.11, 37.41), (137.1, 37.4)])
-    empty = gpd.GeoDataFrame(geometry=[needle, shapely.Polygon(), None], crs=4326)
+    empty = gpd.GeoDataFrame(geometry=[shapely.Polygon(), needle, None], crs=4326)
     whole = gpd.GeoDataFrame(geometry=[*published.geometry, *empty.geometry], crs=4326)
     whole["day"] = [f"2024-01-0{1 + number % 3}" for number in range(len(whole))]
     whole.to_file(folder / "noto.gpkg")
@@ -44,9 +44,10 @@ def as_inventory(published: gpd.GeoDataFrame, folder: Path) -> tuple[Path, gpd.G
 def test_repaired_dropped_filtered_and_ignored_are_counted_as_they_are(published: gpd.GeoDataFrame, tmp_path: Path):
     file, whole = as_inventory(published, tmp_path)
     kept = whole[whole["day"] != "2024-01-02"].geometry
-    crossed = [shape for shape in kept if shape is not None and not shape.is_empty and not shape.is_valid]
-    areal = [shapely.make_valid(shape) for shape in kept if shape is not None and not shape.is_empty]
-    areal = [shape for shape in areal if shape.area > 0]
+    present = [shape for shape in kept if shape is not None and not shape.is_empty]
+    areal = [shape for shape in map(shapely.make_valid, present) if shape.area > 0]
+    crossed = [shape for shape in present if not shape.is_valid and shapely.make_valid(shape).area > 0]
+    dropped = len(kept) - len(areal)
     ground = project(shapely.union_all(areal), 4326, EPSG)
     x, y = (round(value / 20) * 20 for value in shapely.get_coordinates(project(shapely.Point(MIDDLE), 4326, EPSG))[0])
     tile = Tile(name="noto", epsg=EPSG, west=x - 1200, north=y + 1200, day=3, salt=0)
@@ -72,12 +73,12 @@ def test_repaired_dropped_filtered_and_ignored_are_counted_as_they_are(published
             np.testing.assert_array_equal(label == IGNORE, ~observed | ring)
             ignored += int((observed & ring).sum())
             landslides += int((observed & (away == 0)).sum())
-    assert len(crossed) == 2  # of the three, one is of another day
+    assert (len(crossed), dropped) == (2, 2)  # a third of each is of another day
     assert index == {
         "read": 1216,
         "filtered_out": int((whole["day"] == "2024-01-02").sum()),
         "repaired": len(crossed),
-        "dropped": len(kept) - len(areal),
+        "dropped": dropped,
         "where": labels["where"],
         "ignore_ring_m": RING,
         "ignored_pixels": ignored,
