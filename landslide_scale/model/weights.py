@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 
-from landslide_scale.errors import InvalidCheckpointError
+from landslide_scale.errors import InvalidCheckpointError, StorageAwayError
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.cache import local_copy
 
@@ -32,6 +32,7 @@ def load_base(url: str, sha256: str | None, cache: Path | None = None) -> Mappin
 
     Raises:
         InvalidCheckpointError: Unreadable, another SHA-256, or not such a state dict.
+        StorageAwayError: It cannot be fetched now.
     """
     return _load(url, sha256, cache, what="SAM", published="sam_vit_b_01ec64.pth", beginnings=_PARTS)
 
@@ -49,6 +50,7 @@ def load_classifier(url: str, sha256: str | None, cache: Path | None = None) -> 
 
     Raises:
         InvalidCheckpointError: Unreadable, another SHA-256, or no state dict.
+        StorageAwayError: It cannot be fetched now.
     """
     return _load(url, sha256, cache, what="a classifier", published="resnet50-0676ba61.pth", beginnings=("",))
 
@@ -61,6 +63,9 @@ def _load(
         return _state_dict(state, what, beginnings)
     except InvalidCheckpointError as error:
         raise error.at(file=redacted(url)) from error
+    except StorageAwayError as error:
+        cure = f"{error.cure} base_weights takes a path too."
+        raise StorageAwayError(error.found, expected=error.expected, cure=cure, **error.where) from None
 
 
 def _unpickled(path: Path, expected: str) -> Any:  # noqa: ANN401 it may hold anything

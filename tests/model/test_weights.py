@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import os
+import socket
 from typing import TYPE_CHECKING
 
 import fsspec
 import pytest
 import torch
 
-from landslide_scale.errors import InvalidCheckpointError
+from landslide_scale.errors import InvalidCheckpointError, StorageAwayError
 from landslide_scale.model import load_base
 from landslide_scale.redaction import redacted
+from landslide_scale.storage import cache
 from landslide_scale.storage.files import file_sha256
 
 if TYPE_CHECKING:
@@ -111,6 +113,20 @@ def test_wrong_download_is_not_kept(saved: Path, tmp_path: Path):
 )
 def test_redaction_keeps_the_place_and_drops_the_keys(url: str, shown: str):
     assert redacted(url) == shown
+
+
+def test_weights_that_cannot_be_reached_are_away_and_said_with_the_key_that_takes_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cache, "WRITER_S", 0.0)
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(StorageAwayError) as refusal:
+            load_base(f"http://{host}/sam.pth", "0" * 64, tmp_path)
+    said = str(refusal.value)
+    assert f"the connection to {host} failed (Connection refused)" in said
+    assert said.endswith("or give a file on this machine. base_weights takes a path too.")
 
 
 def test_messages_hold_no_keys(tmp_path: Path):
