@@ -246,7 +246,10 @@ def test_no_chain_of_imports_between_packages_is_deeper_than_a_reader_follows():
 
 def test_nothing_but_the_commands_imports_the_made_world():
     users = {name for name, others in TREE.own.items() if any(f"{other}.".startswith("demo.") for other in others)}
-    assert {name for name in users if not name.startswith("demo")} == {"commands"}
+    assert {name for name in users if not name.startswith("demo")} == {"commands.demo"}
+
+
+LEARNING = ("commands.configurations", "commands.training")
 
 
 @pytest.mark.parametrize(
@@ -262,14 +265,26 @@ def test_nothing_but_the_commands_imports_the_made_world():
                 "configuring.kinds",
                 "demo.run",
                 "demo.compare",
-                "commands",
+                "commands.configurations",
+                "commands.scanning",
+                "commands.products",
             },
         ),
         (
             "labels.settings.ChipsConfig",
-            {"labels.chips", "labels.foreseen", "configuring.kinds", "demo.run", "commands"},
+            {
+                "labels.chips",
+                "labels.foreseen",
+                "configuring.kinds",
+                "demo.run",
+                "commands.configurations",
+                "commands.training",
+            },
         ),
-        ("training.settings.FinetuneConfig", {"paper.trials", "configuring.kinds", "demo.run", "commands"}),
+        (
+            "training.settings.FinetuneConfig",
+            {"paper.trials", "configuring.kinds", "demo.run", *LEARNING},
+        ),
     ],
 )
 def test_a_whole_configuration_goes_no_further_than_where_it_is_taken_apart(whole: str, users: set[str]):

@@ -10,8 +10,8 @@ import pytest
 from helpers.exporting import exported, scan_in
 from helpers.s3 import local
 
-from landslide_scale.commands import INCOMPLETE
-from landslide_scale.commands import verify as verify_command
+from landslide_scale.commands.arguments import INCOMPLETE
+from landslide_scale.commands.scanning import verify as verify_command
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import RunConflictError
 from landslide_scale.exporting.summary import products_report

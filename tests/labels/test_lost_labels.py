@@ -13,8 +13,8 @@ from helpers.borderland import BORDER, COLLECTION, border_tiles, served, write_i
 from helpers.chipping import SCAR, asked, plain
 from typer.testing import CliRunner
 
-from landslide_scale import commands
 from landslide_scale.cli import app
+from landslide_scale.commands import training
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.inspection.chips import chips_status
@@ -101,9 +101,9 @@ def test_the_command_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     made = ChipsSummary(
         directory="runs/chips", planned=20, kept=9, pixels=900, landslide_pixels=30, lost=lost, outside=3, unobserved=8
     )
-    monkeypatch.setattr(commands, "make_chips", lambda *_, **__: made)
+    monkeypatch.setattr(training, "make_chips", lambda *_, **__: made)
     config = asked("http://127.0.0.1:9", tmp_path, tmp_path)
-    monkeypatch.setattr(commands, "load", lambda *_: config)
+    monkeypatch.setattr(training, "load", lambda *_: config)
     done = CliRunner().invoke(app, ["chips", "--config", str(tmp_path / "chips.yaml")])
     assert done.exit_code == 0, done.output
     assert "174 of 204 landslide pixels of the region are lost" in done.output

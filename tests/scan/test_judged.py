@@ -20,7 +20,7 @@ from landslide_scale.cube.arrays import STORED_AS
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.model.checkpoint import BaseWeights, ModelCard, read_card, restore, save
-from landslide_scale.reports import plan_lines, scan_report
+from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.predictor import Predictor

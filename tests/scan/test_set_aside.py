@@ -36,7 +36,7 @@ from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.inspection.status import lines, status
 from landslide_scale.labels.foreseen import chips_plan
 from landslide_scale.labels.settings import ChipsConfig
-from landslide_scale.reports import plan_lines, scan_report
+from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan import work
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.settings import ScanConfig

@@ -13,7 +13,7 @@ from helpers.plainrun import plain_scan
 
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidInputError, RunConflictError
-from landslide_scale.reports import verify_report
+from landslide_scale.reports.scans import verify_report
 from landslide_scale.scan import layout
 from landslide_scale.scan.verify import Verdict, changed, verify
 from landslide_scale.storage.lease import held

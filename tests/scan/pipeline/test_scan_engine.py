@@ -44,7 +44,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, RunConflictError
 from landslide_scale.model.checkpoint import restore
 from landslide_scale.region import polygons
-from landslide_scale.reports import scan_report
+from landslide_scale.reports.scans import scan_report
 from landslide_scale.scan import driver
 from landslide_scale.scan.pipeline.engine import scan as on_ray
 from landslide_scale.scan.settings import ScanConfig

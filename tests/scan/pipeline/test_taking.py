@@ -19,7 +19,7 @@ from helpers.watching import Roles
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.inspection.status import lines, status
-from landslide_scale.reports import scan_report
+from landslide_scale.reports.scans import scan_report
 from landslide_scale.scan import driver, layout
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import Place
