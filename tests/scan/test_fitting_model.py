@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zarr
-from helpers.borderland import configured, served, snapshot, untrained
+from helpers.borderland import configured, snapshot, untrained
 from helpers.plainrun import plain_append, plain_scan
 
 from landslide_scale.errors import InvalidCheckpointError, RunConflictError
@@ -47,13 +47,6 @@ def knowing(old: str, tmp_path: Path) -> Knowing:
         return str(tmp_path / "new.safetensors")
 
     return knowing
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
 
 
 def fitted(checkpoint: str, **sections: dict[str, Any]) -> ScanModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import xarray as xr
 import zarr
-from helpers.borderland import configured, served, untrained
+from helpers.borderland import configured, untrained
 from helpers.plainrun import plain_scan
 
 from landslide_scale.cube.arrays import STORED_AS
@@ -47,13 +47,6 @@ def knowing(tmp_path_factory: pytest.TempPathFactory, old: str) -> str:
     url = str(tmp_path_factory.mktemp("new") / "new.safetensors")
     save(url, net, replace(card, judged=JUDGED))
     return url
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
 
 
 def fitted(checkpoint: str, model: dict[str, str] | None = None, **predict: object) -> ScanModel:

@@ -21,7 +21,6 @@ from helpers.borderland import (
     border_tiles,
     configured,
     snapshot,
-    untrained,
     write_item,
 )
 from helpers.plainrun import plain_append, plain_scan
@@ -66,11 +65,6 @@ def written(folder: Path) -> dict[str, Item]:
 @pytest.fixture
 def items(written: dict[str, Item]) -> dict[str, Item]:
     return copy.deepcopy(written)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return untrained(tmp_path_factory.mktemp("model") / "checkpoint.safetensors")
 
 
 @contextmanager
