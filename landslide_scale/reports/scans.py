@@ -17,7 +17,7 @@ from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.prepared import Foreseen, Prepared
 from landslide_scale.scan.settings import NONE
 from landslide_scale.scan.summary import ScanSummary
-from landslide_scale.scan.survey import Request
+from landslide_scale.scan.survey import Request, Survey
 from landslide_scale.scan.verify import Verdict
 from landslide_scale.stac.revisit import keys_against
 
@@ -36,7 +36,7 @@ def plan_lines(prepared: Prepared | Foreseen) -> list[str]:
         *_catalogue_lines(prepared),
         *(f"mask: {line}" for line in request.composite.rules_told),
         *prepared.survey.noticed,
-        _region_line(request, plan, predicted=isinstance(prepared, Foreseen) or prepared.config.model != NONE),
+        _region_line(prepared.survey, predicted=isinstance(prepared, Foreseen) or prepared.config.model != NONE),
         _memory_line(request, plan, len(prepared.config.output.keep)),
         *_kept_lines(prepared.config.output.keep, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
@@ -92,19 +92,15 @@ def _catalogue_lines(prepared: Prepared | Foreseen) -> list[str]:
     """What of the catalogue's answer is left out by a setting."""
     items, config = prepared.survey.items, prepared.config.catalog
     keys = keys_against(items, config)
-    return [
-        *(f"left out: {count} of {len(items)} scenes found, by {key}" for key, count in sorted(keys.items())),
-    ]
+    return [f"left out: {count} of {len(items)} scenes found, by {key}" for key, count in sorted(keys.items())]
 
 
-def _region_line(request: Request, plan: Plan, *, predicted: bool) -> str:
-    composite = request.composite
-    times = 1 if composite.persistence is None else 2
-    to_read = plan.bytes_to_read(len(scene_bands(request.bands)), times * len(composite.assets))
+def _region_line(survey: Survey, *, predicted: bool) -> str:
+    plan = survey.plan
     return (
-        f"region {request.km2:,.1f} km2, {len(plan.units)} units, "
+        f"region {survey.request.km2:,.1f} km2, {len(plan.units)} units, "
         f"{f'{plan.patch_count:,} patches, ' if predicted else ''}"
-        f"{to_read / 1e9:.2f} GB of pixels to read (uncompressed)"
+        f"{survey.bytes_to_read / 1e9:.2f} GB of pixels to read (uncompressed)"
     )
 
 

@@ -147,6 +147,13 @@ class Survey(Known):
     asked: bool
     noticed: tuple[str, ...] = ()
 
+    @property
+    def bytes_to_read(self) -> int:
+        """Pixels of scenes once uncompressed; those by which a mask tells what persists are read twice."""
+        composite = self.request.composite
+        times = 1 if composite.persistence is None else 2
+        return self.plan.bytes_to_read(len(scene_bands(self.request.bands)), times * len(composite.assets))
+
 
 def requested(
     region: RegionConfig,

@@ -85,7 +85,7 @@ class TrainSpec:
 
     @property
     def shares(self) -> dict[str, Any]:
-        """How images are parted: keywords of :func:`landslide_scale.datasets.partition`."""
+        """How images are parted: keywords of :func:`landslide_scale.parting.partition`."""
         seed = self.seed if self.split_seed is None else self.split_seed
         return {"seed": seed, "holdout": self.holdout, "validation": self.validation}
 
