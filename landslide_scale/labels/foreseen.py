@@ -89,15 +89,6 @@ def foresee(config: ChipsConfig) -> Foreseen:
     return Foreseen(config=config, directory=directory, survey=survey, labelled=labelled)
 
 
-def chips_plan(config: ChipsConfig) -> Plan:
-    """Blocks of one chip each over the labelled ground.
-
-    Raises:
-        InvalidInputError: Anything the user gave that does not fit; nothing has been written.
-    """
-    return foresee(config).survey.plan
-
-
 def plan_lines(found: Foreseen) -> list[str]:
     """What making the chips would do, window by window."""
     plan = found.survey.plan

@@ -20,7 +20,7 @@ from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.inspection.chips import chips_status
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.chips import ChipsSummary, make_chips
-from landslide_scale.labels.foreseen import chips_plan
+from landslide_scale.labels.foreseen import foresee
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -54,12 +54,12 @@ def drawn(config: ChipsConfig) -> int:
     """Pixels whose centre lies in the region and in the scar, over all chips."""
     region = shapely.box(*config.region.bbox)
     ground = shapely.intersection(region, SCAR)
-    return sum(int(unit.lattice.inside(unit.box, ground).sum()) for unit in chips_plan(config).units)
+    return sum(int(unit.lattice.inside(unit.box, ground).sum()) for unit in foresee(config).survey.plan.units)
 
 
 def test_a_region_that_is_small_beside_a_chip_gives_its_chips(catalogue: tuple[str, Path], tmp_path: Path):
     config = asked(*catalogue, tmp_path, region={"bbox": SMALL}, size=224)
-    units = chips_plan(config).units
+    units = foresee(config).survey.plan.units
     assert max(unit.lattice.inside(unit.box, shapely.box(*SMALL)).mean() for unit in units) < 0.5
     summary = make_chips(config, plain, resume=False)
     assert summary.kept > 0

@@ -33,7 +33,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.inspection.status import lines, status
-from landslide_scale.labels.foreseen import chips_plan
+from landslide_scale.labels.foreseen import foresee
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan import work
@@ -291,7 +291,7 @@ def test_chips_are_made_without_bad_items_too(items: dict[str, Item], folder: Pa
         asked = {key: settings[key] for key in ("region", "windows", "catalog")}
         asked |= {"labels": {"file": str(labels)}, "directory": str(tmp_path / "x")}
         config = asked | {"bands": ["red"], "size": 96}
-        plan = chips_plan(parse(ChipsConfig, config))
+        plan = foresee(parse(ChipsConfig, config)).survey.plan
     assert [scene.id for scene in plan.scenes] == ["a", "b", "c"]
     assert [scene.id for scene in plan.quarantined] == ["d"]
 
