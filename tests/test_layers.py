@@ -303,7 +303,9 @@ def test_the_names_of_this_test_are_still_used():
     assert set(ONLY_IN) - {"rioxarray", "matplotlib"} <= used
 
 
-@pytest.mark.parametrize("name", ["errors", "bands", "scene", "spec", "label_values", "datasets.spec", "training.spec"])
+@pytest.mark.parametrize(
+    "name", ["errors", "bands", "scene", "spec", "provenance", "label_values", "datasets.spec", "training.spec"]
+)
 def test_values_know_nothing_but_python_and_numpy(name: str):
     outside = {full.split(".")[0] for full in TREE.imports[name]} - set(sys.stdlib_module_names)
     assert outside <= {PACKAGE, "numpy"}

@@ -12,7 +12,7 @@ import numpy as np
 
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.parting.looking import block_of
-from landslide_scale.spec import ImageParts
+from landslide_scale.provenance import ImageParts
 
 if TYPE_CHECKING:
     from landslide_scale.parting.looking import Looked

@@ -14,13 +14,15 @@ from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, L
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.metrics import AreaRatio
-from landslide_scale.model.checkpoint import Identified, ModelCard, check_base, identified
+from landslide_scale.model.card import ModelCard
+from landslide_scale.model.checkpoint import Identified, check_base, identified
 from landslide_scale.model.core.precision import Precision
+from landslide_scale.provenance import ImageFacts, Judged
 from landslide_scale.registry.entries import listed
 from landslide_scale.registry.located import Located, located
 from landslide_scale.registry.settings import Entry
 from landslide_scale.scan.settings import NONE, UNSAID, CheckpointConfig, PredictConfig
-from landslide_scale.spec import REFLECTANCE, ImageFacts, Judged, Radiometry
+from landslide_scale.spec import REFLECTANCE, Radiometry
 from landslide_scale.stac.search import collection
 from landslide_scale.stac.settings import DemConfig
 

@@ -20,14 +20,15 @@ from landslide_scale.datasets import (
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
-from landslide_scale.model.checkpoint import BaseWeights
+from landslide_scale.model.card import BaseWeights
 from landslide_scale.model.designs import as_kept
 from landslide_scale.parting import Looked, Split, divided_landslides, grouped, look, partition
 from landslide_scale.parting.contested import without_contested
 from landslide_scale.parting.learned import parts_of
+from landslide_scale.provenance import ImageFacts, ImageParts
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import Need, counted
-from landslide_scale.spec import ImageFacts, ImageParts, InputSpec, ModelSpec
+from landslide_scale.spec import InputSpec, ModelSpec
 from landslide_scale.training.fitting import Parts
 from landslide_scale.training.spec import TrainSpec
 

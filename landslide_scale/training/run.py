@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.metrics import AreaRatio, ByPlace, Confusion, HeldOut, nan_as_null
 from landslide_scale.model import Network, parameter_counts
-from landslide_scale.model.checkpoint import ModelCard, save
+from landslide_scale.model.card import ModelCard
+from landslide_scale.model.checkpoint import save
 from landslide_scale.model.core.precision import format_on
 from landslide_scale.model.designs import with_design
 from landslide_scale.parting import Split
-from landslide_scale.spec import ConvNetSpec, ImageFacts, ImageParts, InputSpec, Judged
+from landslide_scale.provenance import ImageFacts, ImageParts, Judged
+from landslide_scale.spec import ConvNetSpec, InputSpec
 from landslide_scale.storage.rundir import RunDirectory
-from landslide_scale.training.epochs import Calibration, Evaluation
+from landslide_scale.training.evaluating import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
 
 if TYPE_CHECKING:

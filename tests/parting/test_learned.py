@@ -13,7 +13,8 @@ from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.parting import Looked, Split, grouped, look
 from landslide_scale.parting.learned import parts_of, standings
-from landslide_scale.spec import ImageParts, InputSpec, LandslideNetSpec
+from landslide_scale.provenance import ImageParts
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 

@@ -16,12 +16,13 @@ from helpers.plainrun import plain_append, plain_scan
 from landslide_scale.errors import InvalidCheckpointError, RunConflictError
 from landslide_scale.inspection.status import lines, status
 from landslide_scale.metrics import AreaRatio
-from landslide_scale.model.checkpoint import ModelCard, restore, save
+from landslide_scale.model.card import ModelCard
+from landslide_scale.model.checkpoint import restore, save
+from landslide_scale.provenance import ImageFacts, Judged
 from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.spec import ImageFacts, Judged
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 

@@ -19,13 +19,14 @@ from helpers.plainrun import plain_scan
 from landslide_scale.cube.arrays import STORED_AS
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.grid import PatchLattice
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, read_card, restore, save
+from landslide_scale.model.card import BaseWeights, ModelCard
+from landslide_scale.model.checkpoint import read_card, restore, save
+from landslide_scale.provenance import Judged
 from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.predictor import Predictor
 from landslide_scale.scan.settings import PredictConfig, ScanConfig
-from landslide_scale.spec import Judged
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import load, parse
 from landslide_scale.training.settings import FinetuneConfig, finetune_job

@@ -36,12 +36,14 @@ from landslide_scale.label_values import IGNORE
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
-from landslide_scale.model.checkpoint import ModelCard, read_card, restore, save
+from landslide_scale.model.card import ModelCard
+from landslide_scale.model.checkpoint import read_card, restore, save
+from landslide_scale.provenance import ImageFacts
 from landslide_scale.scan import driver
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.summary import ScanSummary
-from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 from landslide_scale.training.fitting import fit
