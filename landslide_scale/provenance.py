@@ -14,6 +14,9 @@ from landslide_scale.spec import SMALLEST_SIDE
 
 NumberFormat = Literal["bf16", "float32"]
 
+_SAME_RESOLUTION = 0.05
+"""Relative difference."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
@@ -94,3 +97,8 @@ class ImageFacts:
             raise InvalidConfigError(
                 f"dilate_m {self.dilate_m}", expected="metres, 0 or more", key="trained_on.dilate_m"
             )
+
+
+def same_resolution(one: float, other: float) -> bool:
+    """Whether two sizes of pixels, metres, are one: they differ by what is left of true metres in a projection, say."""
+    return math.isclose(one, other, rel_tol=_SAME_RESOLUTION)
