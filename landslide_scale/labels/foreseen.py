@@ -14,7 +14,8 @@ from landslide_scale.labels.ground import LabelledGround
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.region.metres import check_metres
 from landslide_scale.scan.plan import Plan, WorkUnit
-from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, settled
+from landslide_scale.scan.searching import Request, Sources, kept_or_searched
+from landslide_scale.scan.survey import Survey, settled
 from landslide_scale.storage.files import PARTIAL
 from landslide_scale.storage.lease import PREFIX
 from landslide_scale.storage.rundir import RunDirectory

@@ -15,9 +15,10 @@ from landslide_scale.runtime.capacity import counted
 from landslide_scale.scan.model import NoModel
 from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.prepared import Foreseen, Prepared
+from landslide_scale.scan.searching import Request
 from landslide_scale.scan.settings import NONE
 from landslide_scale.scan.summary import ScanSummary
-from landslide_scale.scan.survey import Request, Survey
+from landslide_scale.scan.survey import Survey
 from landslide_scale.scan.verify import Verdict
 from landslide_scale.stac.revisit import keys_against
 

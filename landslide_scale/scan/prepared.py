@@ -19,8 +19,9 @@ from landslide_scale.scan.model import (
     no_model,
     observed_as,
 )
+from landslide_scale.scan.searching import Request, Sources, kept_or_searched, requested
 from landslide_scale.scan.settings import UNSAID, CheckpointConfig, ScanConfig
-from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
+from landslide_scale.scan.survey import Survey, settled
 from landslide_scale.scene import Window
 from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.stac.settings import check_terrain

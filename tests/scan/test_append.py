@@ -16,7 +16,7 @@ from helpers.watching import Step
 
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.errors import InvalidCatalogError, RunConflictError
-from landslide_scale.scan.survey import load_items
+from landslide_scale.stac.frozen import load_items
 from landslide_scale.storage.rundir import RunDirectory
 
 EARLY = {"start": "2023-08-01", "end": "2023-08-05"}

@@ -25,7 +25,7 @@ from landslide_scale.provenance import Judged
 from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
-from landslide_scale.scan.predictor import Predictor
+from landslide_scale.scan.pipeline.predictor import Predictor
 from landslide_scale.scan.settings import PredictConfig, ScanConfig
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import load, parse
