@@ -24,9 +24,9 @@ from landslide_scale.redaction import redacted
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.training.begun import begun_calibration, begun_decay, begun_groups, begun_loss
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.run import begun_calibration, begun_decay, begun_groups, begun_loss
 
 _RESULT = "result.json"
 Say = Callable[[str], None]
