@@ -77,6 +77,9 @@ class Pace:
     Args:
         began: When the cycle did, by `clock`.
         clock: Seconds that never go back.
+
+    Attributes:
+        scanned_km2: As :class:`Took` has it; whoever scans sets it.
     """
 
     def __init__(self, began: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
