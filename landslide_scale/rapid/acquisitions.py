@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.rapid.known import Followed
 from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.rapid.windows import last_before, season_before, since
-from landslide_scale.scan.survey import find
+from landslide_scale.scan.searching import find
 from landslide_scale.scene import Window
 from landslide_scale.stac.items import sensed_if_said
 from landslide_scale.stac.settings import CatalogConfig

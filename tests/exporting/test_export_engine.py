@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from helpers.disks import small_files
 from helpers.exporting import FORKS, exported, guarded, in_a_process, plan, scan_in
 from helpers.s3 import local
 
@@ -46,20 +45,6 @@ class Before:
     there: dict[str, bytes]
     after: dict[str, bytes]
     steps: int
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scan whose products are made."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    exported(scan_in(folder))
-    return folder
-
-
-@pytest.fixture
-def run(whole: Path, tmp_path: Path) -> RunDirectory:
-    shutil.copytree(whole, tmp_path / "run")
-    return RunDirectory(str(tmp_path / "run"))
 
 
 def products(run: RunDirectory) -> dict[str, bytes]:
@@ -238,17 +223,6 @@ def test_what_a_product_leaves_when_it_fails_is_removed_and_the_error_is_one_lin
     assert "export again" in str(caught.value)
     assert "--resume" not in str(caught.value)
     assert local(Path(target.url)).keys() == {"/a.txt", f"/{names.MANIFEST}"}
-
-
-@contextmanager
-def small_files(limit: int) -> Iterator[None]:
-    """No file of this process grows beyond `limit` bytes: what a quota does, and what needs no rights."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_with_room_again_the_same_call_finishes(run: RunDirectory):
