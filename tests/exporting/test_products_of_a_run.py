@@ -22,6 +22,7 @@ from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.exporting.summary import export_report
 from landslide_scale.exporting.verify import stated_cube, verify_products
 from landslide_scale.products import names
+from landslide_scale.products.flags import FLAGS
 from landslide_scale.products.scanned import scanned
 from landslide_scale.products.vectors import geojson
 from landslide_scale.storage.rundir import RunDirectory
@@ -34,7 +35,7 @@ OF_POLYGONS = {names.POLYGONS, names.GEOPACKAGE, names.GEOJSON, names.REPORT}
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """A scan of which one unit failed, with all its products."""
     run = scan_in(tmp_path_factory.mktemp("made") / "run", failed=1)
-    assert len(exported(run).outcome.made) == len(BY_NAME) + 5
+    assert len(exported(run).outcome.made) == len(BY_NAME) + 7
     return run
 
 
@@ -46,11 +47,12 @@ def exported(run: RunDirectory, to: Path | None = None, **settings: object) -> E
 def test_every_kind_is_there_and_the_catalogue_lists_what_was_made(run: RunDirectory):
     files = {name.lstrip("/") for name in local(Path(run.at(names.FOLDER)))}
     assert {f"{FOLDER}/{name}.tif" for name in BY_NAME} | {f"{FOLDER}/{name}.qml" for name in BY_NAME} < files
-    assert f"{FOLDER}/reason.tif.aux.xml" in files
+    assert {f"{FOLDER}/{name}.tif.aux.xml" for name in ("reason", *FLAGS)} < files
     assert OF_POLYGONS | {names.CATALOGUE} < files
     target = RunDirectory(run.at(names.FOLDER))
     assets = target.read_json(f"{FOLDER}/item.json")["assets"].values()
     listed = {asset["href"].removeprefix("./"): asset["file:size"] for asset in assets if "file:size" in asset}
+    assert {"exclusion.tif", "advisory.qml"} < listed.keys()
     stated = json.loads(target.read(names.MANIFEST))["products"][f"{FOLDER}/reason.tif"]["files"]
     assert listed["reason.tif"] == stated[f"{FOLDER}/reason.tif"]["bytes"]
 
