@@ -14,8 +14,12 @@ NAMED_FINDINGS = 100
 NAMED_UNITS = 3
 
 
+_NEARLY = 0.99
+"""Of the last product: all is done only once it lies in its place."""
+
+
 class ExportProgress:
-    """Products done, the one that is made, and time left; called with every :class:`Progress`.
+    """Products done, the one that is made and how much of it, and time left; called with every :class:`Progress`.
 
     Args:
         stream: Where it is said.
@@ -26,9 +30,11 @@ class ExportProgress:
 
     def __call__(self, progress: Progress) -> None:
         """Say it, where it is time to."""
-        current = f", {progress.current}" if progress.current else ""
+        part = f"{progress.part:.0%} of " if progress.part else ""
+        current = f", {part}{progress.current}" if progress.current else ""
         left = "" if progress.left_s is None or not current else f", {duration(progress.left_s)} left"
-        self._line(progress.done, progress.total, f"{progress.done}/{progress.total} products{left}{current}")
+        done = progress.done + min(progress.part, _NEARLY)
+        self._line(done, progress.total, f"{progress.done}/{progress.total} products{left}{current}")
 
 
 def export_report(summary: ExportSummary) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -22,12 +23,14 @@ from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConfli
 from landslide_scale.exporting.engine import Ended, Progress, Work, carry_out, levels
 from landslide_scale.exporting.product import Product, single
 from landslide_scale.exporting.run import source_of
+from landslide_scale.exporting.summary import ExportProgress
 from landslide_scale.exporting.verify import verify_products
 from landslide_scale.products import names
 from landslide_scale.products.manifest import Manifest, Source
 from landslide_scale.products.names import MAKING
 from landslide_scale.products.scanned import scanned
 from landslide_scale.runtime.console import CTRL_C
+from landslide_scale.runtime.progress import gone_over
 from landslide_scale.storage.files import file_sha256
 from landslide_scale.storage.lease import held, holder
 from landslide_scale.storage.rundir import RunDirectory
@@ -339,6 +342,37 @@ def test_progress_names_the_product_and_tells_the_time_left_by_pixels(tmp_path: 
     assert left[1] is not None
     assert left[1] >= 1
     assert left[2] == 0
+
+
+def test_progress_tells_how_much_of_a_product_is_done_and_never_more_than_all(tmp_path: Path):
+    def telling(path: Path) -> None:
+        for _ in range(5):
+            gone_over(25)
+        path.write_text("b")
+
+    said: list[Progress] = []
+    first = Product(name="b.txt", kind="cog", make=single("b.txt", telling), pixels=100)
+    target = RunDirectory(str(tmp_path / "products"))
+    carry_out([first, writes("c", "c.txt", pixels=100)], SOURCE, target, kinds=["cog"], progress=said.append)
+    assert [(one.done, one.part) for one in said] == [
+        *((0, part) for part in (0, 0.25, 0.5, 0.75, 1, 1)), (1, 0), (2, 0),
+    ]  # fmt: skip
+    left = [one.left_s for one in said]
+    assert left[0] is None
+    assert all(one is not None and one > 0 for one in left[1:7])
+    gone_over(25)  # nobody listens any more
+    assert len(said) == 8
+
+
+def test_a_person_is_told_of_work_within_a_product_and_of_the_end_once():
+    told = io.StringIO()
+    show = ExportProgress(told)
+    show(Progress(done=1, total=2, current="b.tif", part=0.5, left_s=61))
+    assert told.getvalue() == "1/2 products, 0:01:01 left, 50% of b.tif\n"
+    show(Progress(done=1, total=2, current="b.tif", part=1.0, left_s=0))
+    assert told.getvalue().count("\n") == 1  # too soon
+    show(Progress(done=2, total=2, current="", part=0.0, left_s=0))
+    assert told.getvalue().endswith("\n2/2 products\n")
 
 
 def test_products_that_read_each_other_are_of_different_levels(whole: Path):

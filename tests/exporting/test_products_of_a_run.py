@@ -17,6 +17,7 @@ from helpers.s3 import local
 
 from landslide_scale.cube.arrays import BY_NAME
 from landslide_scale.errors import InvalidInputError
+from landslide_scale.exporting.engine import Progress
 from landslide_scale.exporting.run import ExportSummary, export
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.exporting.summary import export_report
@@ -64,6 +65,15 @@ def test_made_again_they_are_kept_and_made_elsewhere_they_are_the_same(run: RunD
     verdict = verify_products(RunDirectory(run.at(names.FOLDER)), stated_cube(run), lambda *_: None)
     assert verdict is not None
     assert verdict.whole
+
+
+def test_what_reads_the_cube_tells_of_all_it_reads(tmp_path: Path):
+    run, said = scan_in(tmp_path / "run"), list[Progress]()
+    export(run, ExportSettings(), progress=said.append)
+    most = {one.current: max(other.part for other in said if other.current == one.current) for one in said}
+    telling = {name for name, part in most.items() if part == 1}
+    assert telling == {name for name in most if name.endswith(".tif")} | OF_POLYGONS - {names.GEOJSON}
+    assert {most[name] for name in most.keys() - telling} == {0}
 
 
 def test_another_threshold_makes_polygons_anew_and_no_raster(run: RunDirectory, tmp_path: Path):

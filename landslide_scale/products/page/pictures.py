@@ -23,6 +23,7 @@ from landslide_scale.products.page.colours import COVERAGE, Palette
 from landslide_scale.products.page.frame import Frame, framed, shown, turn
 from landslide_scale.products.plane import Plane
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.runtime.progress import gone_over
 
 LARGEST_SIDE = 4096
 """Pixels of a picture; of a larger region several of the cube's pixels are one of the picture's."""
@@ -168,6 +169,7 @@ def _blocks(of: Scanned, lattice: Lattice, layer: int) -> Iterator[tuple[PixelBo
     for place in of.done:
         if place.lattice == lattice and place.layer == layer:
             yield place.box, of.read(lattice, place.box, layer)
+            gone_over(lattice.block**2)
 
 
 def _keep_largest(whole: Indexes, coarse: PixelBox, box: PixelBox, block: Indexes, factor: int) -> None:
