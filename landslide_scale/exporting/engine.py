@@ -36,14 +36,14 @@ class Progress:
     Attributes:
         done, total: Products.
         current: The one that is being made; empty when all are.
-        part: How much of that is done, 0 to 1, as far as it tells.
-        left_s: Seconds to go, by what was made so far took for each pixel it read; None before there is some.
+        share: Of the pixels that are read for what is to be made, those that were gone over, 0 to 1.
+        left_s: Seconds to go, by what these took; None before there are some.
     """
 
     done: int
     total: int
     current: str
-    part: float
+    share: float
     left_s: float | None
 
 
@@ -90,7 +90,7 @@ def carry_out(
         source: What they are made of.
         target: Where they go.
         kinds: Those of these kinds are made.
-        progress: Called before and after each product, and while one is made in this process.
+        progress: Called before and after each product, and while some are made.
         each: What has products made.
 
     Raises:
@@ -236,7 +236,7 @@ class _Pace:
         self._total, self._report = len(products), report
         self._left = sum(map(_weight, products))
         self._done, self._worked, self._began = 0, 0, time.monotonic()
-        self._current, self._over, self._weights = "", 0, {product.name: _weight(product) for product in products}
+        self._current, self._over = "", 0
 
     def skip(self, products: Sequence[Product]) -> None:
         """Of products that take no time."""
@@ -245,20 +245,20 @@ class _Pace:
 
     def begin(self, coming: Sequence[str]) -> None:
         """Say what is made first of some."""
-        self._current, self._over = coming[0] if coming else "", 0
+        self._current = coming[0] if coming else ""
         self._say()
 
     def over(self, pixels: int) -> None:
-        """Say that what is made has gone over more pixels."""
-        if self._current:
-            self._over = min(self._over + pixels, self._weights[self._current])
-            self._say()
+        """Say that what is at work has gone over more pixels."""
+        self._over = min(self._over + pixels, self._left)
+        self._say()
 
     def end(self, product: Product, coming: Sequence[str]) -> None:
         """Say that a product was made, and what comes."""
         self._done += 1
         self._left -= _weight(product)
         self._worked += _weight(product)
+        self._over = max(self._over - _weight(product), 0)
         self.begin(coming)
 
     def _say(self) -> None:
@@ -268,7 +268,7 @@ class _Pace:
                 done=self._done,
                 total=self._total,
                 current=self._current,
-                part=self._over / self._weights[self._current] if self._current else 0.0,
+                share=worked / max(self._worked + self._left, 1),
                 left_s=passed * (self._left - self._over) / worked if worked else None,
             )
         )

@@ -15,11 +15,11 @@ NAMED_UNITS = 3
 
 
 _NEARLY = 0.99
-"""Of the last product: all is done only once it lies in its place."""
+"""All is done only once the last product lies in its place."""
 
 
 class ExportProgress:
-    """Products done, the one that is made and how much of it, and time left; called with every :class:`Progress`.
+    """Products done, pixels gone over, what is made, and time left; called with every :class:`Progress`.
 
     Args:
         stream: Where it is said.
@@ -30,11 +30,13 @@ class ExportProgress:
 
     def __call__(self, progress: Progress) -> None:
         """Say it, where it is time to."""
-        part = f"{progress.part:.0%} of " if progress.part else ""
-        current = f", {part}{progress.current}" if progress.current else ""
-        left = "" if progress.left_s is None or not current else f", {duration(progress.left_s)} left"
-        done = progress.done + min(progress.part, _NEARLY)
-        self._line(done, progress.total, f"{progress.done}/{progress.total} products{left}{current}")
+        done, total, text = progress.done, progress.total, f"{progress.done}/{progress.total} products"
+        if not progress.current:
+            self._line(done, total, text)
+            return
+        left = "" if progress.left_s is None else f", {duration(progress.left_s)} left"
+        share = min(progress.share, _NEARLY)
+        self._line(share * total, total, f"{text}, {share:.0%} of the pixels{left}, {progress.current}")
 
 
 def export_report(summary: ExportSummary) -> str:

@@ -344,34 +344,34 @@ def test_progress_names_the_product_and_tells_the_time_left_by_pixels(tmp_path: 
     assert left[2] == 0
 
 
-def test_progress_tells_how_much_of_a_product_is_done_and_never_more_than_all(tmp_path: Path):
+def test_progress_tells_the_pixels_gone_over_within_a_product_and_never_goes_back(tmp_path: Path):
     def telling(path: Path) -> None:
-        for _ in range(5):
-            gone_over(25)
+        for _ in range(4):
+            gone_over(20)  # and of the last 20 nothing
         path.write_text("b")
 
     said: list[Progress] = []
     first = Product(name="b.txt", kind="cog", make=single("b.txt", telling), pixels=100)
     target = RunDirectory(str(tmp_path / "products"))
     carry_out([first, writes("c", "c.txt", pixels=100)], SOURCE, target, kinds=["cog"], progress=said.append)
-    assert [(one.done, one.part) for one in said] == [
-        *((0, part) for part in (0, 0.25, 0.5, 0.75, 1, 1)), (1, 0), (2, 0),
+    assert [(one.done, one.share) for one in said] == [
+        (0, 0), (0, 0.1), (0, 0.2), (0, 0.3), (0, 0.4), (1, 0.5), (2, 1),
     ]  # fmt: skip
-    left = [one.left_s for one in said]
-    assert left[0] is None
-    assert all(one is not None and one > 0 for one in left[1:7])
-    gone_over(25)  # nobody listens any more
-    assert len(said) == 8
+    assert said[0].left_s is None
+    assert all(one.left_s is not None and one.left_s > 0 for one in said[1:-1])
+    assert said[-1].left_s == 0
+    gone_over(20)  # nobody listens any more
+    assert len(said) == 7
 
 
 def test_a_person_is_told_of_work_within_a_product_and_of_the_end_once():
     told = io.StringIO()
     show = ExportProgress(told)
-    show(Progress(done=1, total=2, current="b.tif", part=0.5, left_s=61))
-    assert told.getvalue() == "1/2 products, 0:01:01 left, 50% of b.tif\n"
-    show(Progress(done=1, total=2, current="b.tif", part=1.0, left_s=0))
-    assert told.getvalue().count("\n") == 1  # too soon
-    show(Progress(done=2, total=2, current="", part=0.0, left_s=0))
+    show(Progress(done=1, total=2, current="b.tif", share=0.5, left_s=61))
+    assert told.getvalue() == "1/2 products, 50% of the pixels, 0:01:01 left, b.tif\n"
+    show(Progress(done=1, total=2, current="b.tif", share=1.0, left_s=0))
+    assert told.getvalue().count("\n") == 1  # it is too soon, and not the end
+    show(Progress(done=2, total=2, current="", share=1.0, left_s=0))
     assert told.getvalue().endswith("\n2/2 products\n")
 
 

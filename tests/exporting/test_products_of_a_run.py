@@ -67,13 +67,18 @@ def test_made_again_they_are_kept_and_made_elsewhere_they_are_the_same(run: RunD
     assert verdict.whole
 
 
-def test_what_reads_the_cube_tells_of_all_it_reads(tmp_path: Path):
+def test_what_reads_the_cube_tells_of_it_and_of_no_pixel_twice(tmp_path: Path):
     run, said = scan_in(tmp_path / "run"), list[Progress]()
     export(run, ExportSettings(), progress=said.append)
-    most = {one.current: max(other.part for other in said if other.current == one.current) for one in said}
-    telling = {name for name, part in most.items() if part == 1}
-    assert telling == {name for name in most if name.endswith(".tif")} | OF_POLYGONS - {names.GEOJSON}
-    assert {most[name] for name in most.keys() - telling} == {0}
+    told: dict[str, list[float]] = {}
+    for one in said:
+        told.setdefault(one.current, []).append(one.share)
+    telling = {name for name, shares in told.items() if len(shares) > 1}
+    assert telling == {name for name in told if name.endswith(".tif")} | OF_POLYGONS - {names.GEOJSON}
+    begun = [shares[0] for shares in told.values()]
+    ended = [shares[-1] for name, shares in told.items() if name in telling]
+    coming = [after for name, after in zip(told, begun[1:], strict=False) if name in telling]
+    assert ended == pytest.approx(coming, abs=1e-3)  # all of its pixels, once it ends
 
 
 def test_another_threshold_makes_polygons_anew_and_no_raster(run: RunDirectory, tmp_path: Path):
