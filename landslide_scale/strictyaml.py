@@ -20,7 +20,15 @@ from pydantic_core import PydanticCustomError
 from yaml.reader import ReaderError
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.keys.advice import advice_on_absence, advice_on_key, advice_on_value, expected_yaml, len_of_list
+from landslide_scale.keys.advice import (
+    advice_on_absence,
+    advice_on_key,
+    advice_on_name,
+    advice_on_value,
+    expected_yaml,
+    len_of_list,
+)
+from landslide_scale.keys.expected import expected_value
 from landslide_scale.paths import input_place, output_place
 from landslide_scale.redaction import without_secrets
 
@@ -50,6 +58,8 @@ _OF_1_1 = (
 )
 """Forms that YAML 1.1 reads otherwise than 1.2, and how what it takes them for is written."""
 _QUOTED = re.compile(r"(?<=alias|nchor|andle) '[^']*'")
+_OF_KEY = "[key]"
+"""How pydantic ends the place of what is wrong with a name that stands where a key does."""
 _HIDDEN = "\0"
 """In no key of a file: YAML has no such character."""
 
@@ -283,7 +293,7 @@ def hidden_tag(name: str) -> Tag:
 
 def _problem(detail: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401 pydantic's ErrorDetails
     """What is wrong, and how it may have been meant."""
-    path = [part for part in detail["loc"] if not str(part).startswith((_HIDDEN, "[key]"))]
+    path = [part for part in detail["loc"] if not str(part).startswith((_HIDDEN, _OF_KEY))]
     path = path or [ascii(part) for part in detail["loc"][-1:]]  # a key of the file that begins like that
     key, problem = ".".join(str(part) for part in path), detail["type"]
     if problem in {"extra_forbidden", "unexpected_keyword_argument"}:
@@ -293,10 +303,12 @@ def _problem(detail: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401 pydant
     if problem == "missing":
         return f"key {key}: missing; expected: {len_of_list(schema, path[:-1])} values"
     value = without_secrets(json.dumps(detail["input"], default=str))  # before it is cut
-    advice = advice_on_value(schema, path, detail["input"], problem)
+    of_name = detail["loc"][-1] == _OF_KEY and problem == "string_pattern_mismatch"
+    advice = advice_on_name(schema, path[:-1]) if of_name else advice_on_value(schema, path, detail["input"], problem)
     if problem == "string_pattern_mismatch" and advice:  # says in words what the pattern says
         return f"key {key}: found {value[:80]}; expected: {without_secrets(advice)[:200]}"
-    return f"key {key}: found {value[:80]}; expected: {detail['msg']}{_aside(without_secrets(advice)[:200])}"
+    expected = expected_value(problem, detail.get("ctx", {}), detail["msg"])
+    return f"key {key}: found {value[:80]}; expected: {expected}{_aside(without_secrets(advice)[:200])}"
 
 
 def _aside(advice: str) -> str:

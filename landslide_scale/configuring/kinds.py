@@ -83,7 +83,8 @@ KINDS: Mapping[str, Kind] = {
 def kind_of(keys: Collection[str], kinds: Mapping[str, Kind] = KINDS) -> str:
     """Which kind of configuration has these keys at its top: the one that knows most of them.
 
-    One key that is misspelt does not make it another; of kinds that know as many, the first is taken.
+    One key that is misspelt does not make it another. Of kinds that know as many, the one is taken that lacks fewest of
+    the keys it must have.
 
     Args:
         keys: Of the file.
@@ -93,7 +94,7 @@ def kind_of(keys: Collection[str], kinds: Mapping[str, Kind] = KINDS) -> str:
         InvalidConfigError: No kind knows any.
     """
     known = {name: len(set(keys) & kind.model.model_fields.keys()) for name, kind in kinds.items()}
-    best = max(known, key=lambda name: known[name])
+    best = max(known, key=lambda name: (known[name], -_lacking(kinds[name].model, keys)))
     if not known[best]:
         raise InvalidConfigError(
             f"the keys {', '.join(keys)}" if keys else "no keys",
@@ -101,6 +102,10 @@ def kind_of(keys: Collection[str], kinds: Mapping[str, Kind] = KINDS) -> str:
             cure="`landslide-scale init` begins one.",
         )
     return best
+
+
+def _lacking(model: type[Section], keys: Collection[str]) -> int:
+    return sum(field.is_required() and key not in keys for key, field in model.model_fields.items())
 
 
 def schema(kind: str, kinds: Mapping[str, Kind] = KINDS) -> dict[str, Any]:

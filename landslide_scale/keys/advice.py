@@ -64,6 +64,12 @@ def advice_on_absence(schema: Tree, path: Sequence[str | int]) -> str:
     return _listed(at(schema, path))
 
 
+def advice_on_name(schema: Tree, path: Sequence[str | int]) -> str:
+    """What names a section at a path may have that its user names the keys of; empty where nothing is said of them."""
+    told = (node.get("propertyNames", {}).get("description", "") for node in at(schema, path))
+    return next((str(said) for said in told if said), "")
+
+
 def len_of_list(schema: Tree, path: Sequence[str | int]) -> int:
     """How many values a list of so many has; 0 where it may have any number."""
     return max((len(node.get("prefixItems", ())) for node in at(schema, path)), default=0)
@@ -101,7 +107,7 @@ def _number(value: object) -> str:
     if isinstance(value, str) and (code := _EPSG.fullmatch(value)):
         return f"the code alone: {code[1]}"
     if isinstance(value, float) and value.is_integer():
-        return f"a whole number: {int(value)}"
+        return f"without a point: {int(value)}"
     found = _NUMBER.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return ""
@@ -110,8 +116,8 @@ def _number(value: object) -> str:
 
 def _list(value: object) -> str:
     if isinstance(value, dict):
-        return "as a list: each of its values begins with `- `"
-    return "as a list: [...]" if value is None else f"as a list: [{_shown(value)}]"
+        return "each of its values begins with `- `"
+    return "as [...]" if value is None else f"as [{_shown(value)}]"
 
 
 def _text(value: object) -> str:
@@ -119,7 +125,7 @@ def _text(value: object) -> str:
 
 
 def _truth(_: object) -> str:
-    return "true or false, without quotes"
+    return "without quotes"
 
 
 _BY_VALUE = {"int_type": _number, "float_type": _number, "tuple_type": _list, "string_type": _text, "bool_type": _truth}

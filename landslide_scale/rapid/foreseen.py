@@ -16,7 +16,9 @@ from landslide_scale.rapid.publication.pace import TEN_THOUSAND_KM2, Took, read_
 from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.runtime.progress import duration
+from landslide_scale.scan.model import fitting_model, observed_as
 from landslide_scale.scan.prepared import Prepared, prepare
+from landslide_scale.scan.settings import CheckpointConfig
 from landslide_scale.storage.rundir import RunDirectory
 
 
@@ -71,8 +73,11 @@ def expected(config: RapidConfig, now: datetime) -> Iterator[Expected]:
         now: UTC.
 
     Raises:
+        InvalidInputError: The checkpoint is none, or does not fit what it would be shown, whatever there is to scan.
         RunConflictError: The folder holds something else.
     """
+    if isinstance(config.model, CheckpointConfig):
+        fitting_model(config.model, config.predict, observed_as(config.grid, config.composite, config.dem))
     root = RunDirectory(config.output.run)
     followed = list(every(root))
     rates, look = _rates([folder for folder, _ in followed]), _Look(config=config, now=now)

@@ -66,7 +66,7 @@ class Entry(Section):
         held_out: Its scores on other ground.
     """
 
-    name: str = Field(pattern=NAME)
+    name: str = Field(pattern=NAME, description="1 to 64 letters, digits, - and _, the first a letter or digit")
     url: str = Field(min_length=1)
     sha256: str = Field(pattern=SHA256, description="64 hexadecimal digits in lower case, as sha256sum says")
     bytes: int = Field(ge=1)

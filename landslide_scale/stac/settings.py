@@ -23,7 +23,13 @@ from landslide_scale.scene import Window, utc
 from landslide_scale.stac.providers import DEM_PROFILES, PROFILES, DemName, DemProfile, Profile, ProfileName, Provider
 from landslide_scale.strictyaml import InputPath, Section
 
-AssetWord = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+AssetWord = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_]{0,63}$",
+        description="1 to 64 lower-case letters, digits and _, the first a letter",
+    ),
+]
 """A band, or what a rule of ``composite.mask`` asks; a band's misspelt name would be neither, and is refused there."""
 
 Interpolation = Literal["cubic", "bilinear"]

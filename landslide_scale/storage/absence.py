@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 import math
+import os
 import random
 import sys
 import time
@@ -42,6 +43,7 @@ LONGEST_WAIT_S = 30.0
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_ROOM_CODES = ("QuotaExceeded", "XMinioStorageFull", "XMinioStorageQuotaExceeded", "InsufficientStorage")
 _NO_ROOM_STATUS = 507
+_NOT_FOUND = 404
 
 _STATUS_THAT_MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
 _CODES_THAT_MAY_PASS = ("RequestTimeout", "OperationAborted", "IncompleteBody", "SlowDown", "ServiceUnavailable")
@@ -153,6 +155,28 @@ def failures() -> tuple[type[Exception], ...]:
         if module in sys.modules:
             found += [getattr(sys.modules[module], name) for name in names]
     return tuple(found)
+
+
+def behind(error: BaseException) -> BaseException:
+    """The error itself, or its cause where it only claims that a file is not there.
+
+    fsspec claims so whatever kept a web server from saying how large a file is: no connection, a login, an overload.
+    """
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and isinstance(cause, failures()) and _answer(error)[1] != _NOT_FOUND:
+        return cause
+    return error
+
+
+def told(error: BaseException) -> str:
+    """An error of storage in a clause: of a connection that failed its host, and why; of any other kind and text."""
+    host, why = getattr(error, "host", None), getattr(error, "os_error", None)
+    if host is None or not isinstance(why, OSError):
+        return f"{type(error).__name__}: {error}"
+    port = getattr(error, "port", None)
+    # asyncio puts a sentence of its own in place of the system's; of a name that is unknown there is no other.
+    reason = os.strerror(why.errno) if why.errno and why.errno > 0 else why.strerror or why
+    return f"the connection to {host}{'' if port is None else f':{port}'} failed ({reason})"
 
 
 def is_full(error: BaseException) -> bool:

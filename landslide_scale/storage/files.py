@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, StorageAwayError
 from landslide_scale.redaction import redacted
 from landslide_scale.storage import s3
-from landslide_scale.storage.absence import failures, is_full, may_pass, riding_out
+from landslide_scale.storage.absence import behind, failures, is_full, may_pass, riding_out, told
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -91,11 +91,12 @@ def fetched(url: str, read: Callable[[], T]) -> T:
     def once() -> T:
         try:
             return read()
-        except _unreadable() as error:
+        except _unreadable() as failed:
+            error = behind(failed)
             if may_pass(error):
-                raise away_now(f"{type(error).__name__}: {error}", url) from error
+                raise away_now(told(error), url) from error
             raise InvalidCheckpointError(
-                f"cannot be read ({type(error).__name__}: {error})",
+                f"cannot be read ({told(error)})",
                 expected="a file or an fsspec URL that this machine may read",
                 file=redacted(url),
             ) from None  # the chain may repeat the address with its keys
@@ -108,7 +109,7 @@ def away_now(why: str, url: str) -> StorageAwayError:
     return StorageAwayError(
         f"cannot be read now ({why})",
         expected="a path or URL that this machine can reach",
-        cure="Run the same command again later, or give a file on this machine.",
+        cure="Run the same command again later, correct the address, or give a file on this machine.",
         file=redacted(url),
     )
 
@@ -243,7 +244,7 @@ def riding(method: F) -> F:
 def _failed(url: str, error: Exception) -> BrokenRunError:
     full, kind = is_full(error), StorageAwayError if may_pass(error) else BrokenRunError
     return kind(
-        f"{'no room is left' if full else 'the storage failed'} ({type(error).__name__}: {error})",
+        f"{'no room is left' if full else 'the storage failed'} ({told(error)})",
         expected="room for the output" if full else "storage that this machine can reach and may write to",
         cure=f"{'Make room' if full else 'See to it'} and go on with --resume: what was finished is kept.",
         file=redacted(url),

@@ -17,6 +17,7 @@ from helpers.webserver import Answer, Asked, site
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
+from landslide_scale.commands import KINDS as EVERY_KIND
 from landslide_scale.configuring.kinds import KINDS, begun, kind_of
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import project
@@ -75,6 +76,12 @@ def images(folder: Path, count: int = 8, bands: tuple[str, ...] = ("red", "green
         label[:9, :9] = number > 0
         np.savez(folder / f"{number}.npz", image=np.ones((len(bands), 224, 224), np.float32), label=label)
     return folder
+
+
+def test_of_kinds_that_know_as_many_keys_the_one_that_is_whole_is_meant():
+    assert kind_of(["model", "output"], EVERY_KIND) == "rapid"
+    assert kind_of(["region", "window", "output"], EVERY_KIND) == "scan"
+    assert kind_of(["dataset", "train", "output"], EVERY_KIND) == "finetune"
 
 
 def test_what_init_writes_for_chips_is_planned_window_by_window(chips: dict[str, Any], tmp_path: Path):

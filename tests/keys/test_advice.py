@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
-from landslide_scale.configuring.kinds import begun
-from landslide_scale.keys.advice import nearest
+from landslide_scale.configuring.kinds import KINDS, begun
+from landslide_scale.errors import InvalidConfigError
+from landslide_scale.keys.advice import _places, nearest
+from landslide_scale.rapid.settings import RapidConfig
+from landslide_scale.registry.settings import Registry
+from landslide_scale.strictyaml import Section, _problem
 
 MISTAKES = {
     "a misspelt key": ("max_cloud_cover: 100.0", "max_cloudcover: 60", "did you mean max_cloud_cover?"),
@@ -20,12 +27,12 @@ MISTAKES = {
     "a unit": ("resolution: 10", "resolution: 10 m", "the number alone, without its unit: 10"),
     "a unit without a space": ("dilate_m: 100.0", "dilate_m: 100m", "the number alone, without its unit: 100"),
     "a number in quotes": ("resolution: 10", 'resolution: "10"', "without quotes: 10"),
-    "a number with a point": ("resolution: 10", "resolution: 10.0", "a whole number: 10"),
+    "a number with a point": ("resolution: 10", "resolution: 10.0", "a whole number (without a point: 10)"),
     "a number in brackets": ("resolution: 10", "resolution: [10]", "without brackets: 10"),
     "a code with its authority": ("crs: null", "crs: EPSG:32633", "the code alone: 32633"),
-    "a value out of range": ("max_cloud_cover: 100.0", "max_cloud_cover: 120", "less than or equal to 100"),
-    "a value for a list": ("clear: [4, 5, 6]", "clear: 4", "as a list: [4]"),
-    "values for a list": ("clear: [4, 5, 6]", "clear: 4, 5, 6", "as a list: [4, 5, 6]"),
+    "a value out of range": ("max_cloud_cover: 100.0", "max_cloud_cover: 120", "expected: at most 100"),
+    "a value for a list": ("clear: [4, 5, 6]", "clear: 4", "a list (as [4])"),
+    "values for a list": ("clear: [4, 5, 6]", "clear: 4, 5, 6", "a list (as [4, 5, 6])"),
     "a mapping for a list": ("  - {start: 2024-10-01", "  {start: 2024-10-01", "each of its values begins with `- `"),
     "a misspelt word": ("method: median", "method: medain", "did you mean median?"),
     "a word in capitals": ("method: median", "method: Median", "did you mean median?"),
@@ -43,11 +50,13 @@ MISTAKES = {
     "a box of three": ("28.05, 85.75, 28.2]", "28.05, 85.75]", "region.bbox.3: missing; expected: 4 values"),
     "a box of metres": ("[85.6, 28.05, 85.75, 28.2]", "[0, 51000, 9, 52000]", "expected degrees.* a box is in degrees"),
     "a number for a text": ("run: runs/scan", "run: 2024", 'in quotes: "2024"'),
-    "a truth in quotes": ("sharded: true", 'sharded: "true"', "true or false, without quotes"),
+    "a truth in quotes": ("sharded: true", 'sharded: "true"', "true or false (without quotes)"),
     "an address of another kind": ("url: null", "url: ftp://a.org", "expected: an address by http(s), as https://earth"),
     "a host as an address": ("allowed_hosts: []", "allowed_hosts: [https://a.org]", "no https:// and no folder"),
     "a section that is gone": ("output:", "outputs:", "key output: missing.*outputs: unknown .did you mean output"),
     "a key twice": ("block: 2048", "block: 2048\n  block: 1024", "key block twice"),
+    "an asset's name that is none": ("assets: {}", "assets: {B04: red}", "1 to 64 lower-case letters, digits and _"),
+    "an address as a bucket": ("buckets: {}", "buckets: {s3://x: https://x.y}", "a bucket's name alone, as my-bucket"),
     "a checkpoint to come": ("checkpoint: null", "checkpoint: no.safetensors", "`plan --bands red,green,blue` does"),
 }  # fmt: skip
 
@@ -98,7 +107,7 @@ def test_advice_repeats_no_key_of_an_address(tmp_path: Path):
     path.write_text(text, encoding="utf-8")
     done = CliRunner().invoke(app, ["plan", "--config", str(path)])
     assert done.exit_code == 2
-    assert "as a list" in done.output
+    assert "expected: a list" in done.output
     assert "secret" not in done.output
 
 
@@ -107,4 +116,38 @@ def test_the_advice_is_on_the_file_as_it_is_written(tmp_path: Path):
     path = tmp_path / "scan.yaml"
     path.write_text(begun("scan").replace("clear: [4, 5, 6]", "clear: true"), encoding="utf-8")
     done = CliRunner().invoke(app, ["plan", "--config", str(path)])
-    assert "as a list: [true]" in done.output
+    assert "a list (as [true])" in done.output
+
+
+MODELS = [*(kind.model for kind in KINDS.values()), RapidConfig, Registry]
+
+
+JARGON = re.compile(r"Input should|\bvalid\b|should|\bpattern\b|Value error|dictionary|instance|tuple|[\^$]\[|pydantic")
+
+
+def filled(value: object, schema: dict[str, Any], depth: int) -> dict[str, Any]:
+    """A configuration in which every key down to a depth is a value, as far as the schema says what keys there are."""
+    content: dict[str, Any] = {}
+    paths = [place.split(".")[:depth] for place in _places(schema)]
+    for *sections, key in paths:
+        if not any(path[: len(sections) + 1] == [*sections, key] and len(path) > len(sections) + 1 for path in paths):
+            inner = content
+            for section in sections:
+                inner = inner.setdefault(section, {})
+            inner[key] = value
+    return content
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_no_value_of_any_key_is_refused_in_the_words_of_a_library(model: type[Section], depth: int):
+    schema = model.model_json_schema()
+    for value in (None, True, -7, 0, 10**9, 1.5, -1e300, "", "no such", "a" * 5000, [], [None], {}, {"x": 1}):
+        said: list[str] = []
+        try:
+            model.model_validate_json(json.dumps(filled(value, schema, depth)))
+        except ValidationError as error:  # its message as a whole would be cut
+            said = [_problem(detail, schema) for detail in error.errors(include_url=False)]
+        except InvalidConfigError as error:
+            said = [str(error)]
+        assert [one for one in said if JARGON.search(one)] == [], value

@@ -59,6 +59,26 @@ def test_the_command_says_it(planet: World, tmp_path: Path):
     assert "region unreadable: " in " ".join(done.output.split())
 
 
+@pytest.mark.parametrize(
+    ("checkpoint", "said"),
+    [
+        ("no.safetensors", "no.safetensors: cannot be read (FileNotFoundError"),
+        ("noto", "checkpoint noto: no checkpoint of this name"),
+        ("null", "key model.checkpoint: no checkpoint; expected the path or URL of one"),
+    ],
+)
+def test_a_checkpoint_that_is_not_there_is_told_before_an_event_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: str, said: str
+):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    file = tmp_path / "rapid.yaml"
+    model, output = f"model: {{checkpoint: {checkpoint}}}", f"output: {{run: {tmp_path / 'rapid'}}}"
+    file.write_text(f"{model}\n{output}\n")
+    done = CliRunner().invoke(app, ["plan", "--config", str(file)])
+    assert (done.exit_code, len(done.output.splitlines())) == (2, 1)
+    assert said in done.output
+
+
 @pytest.mark.usefixtures("at_once")
 def test_what_waits_or_cannot_be_asked_says_so_and_stops_no_other(run: Run, agency: Agency):
     agency.tell("us1", "us2", "us3")

@@ -137,7 +137,7 @@ def test_what_is_no_checkpoint_and_what_has_keys_in_its_address_get_no_name(type
         ({"sha256": "ab"}, "key checkpoints.0.sha256: found"),
         ({"bytes": 0}, "key checkpoints.0.bytes: found 0"),
         ({"bytes": "3"}, "key checkpoints.0.bytes: found"),
-        ({"name": "a/b"}, "key checkpoints.0.name: found"),
+        ({"name": "a/b"}, 'key checkpoints.0.name: found "a/b"; expected: 1 to 64 letters, digits, - and _'),
         ({"bands": []}, "key checkpoints.0.bands: found"),
         ({"radiometry": "bao"}, "key checkpoints.0.radiometry: found"),
         ({"license": "MIT"}, "did you mean licence?"),

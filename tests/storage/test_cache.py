@@ -8,9 +8,10 @@ import os
 import random
 import resource
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
@@ -20,7 +21,9 @@ from helpers.webserver import Answer, Asked, site
 
 from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, StorageAwayError
 from landslide_scale.storage import absence, cache, files
-from landslide_scale.storage.cache import local_copy, user_cache
+from landslide_scale.storage.absence import patient
+from landslide_scale.storage.cache import bytes_to_fetch, local_copy, user_cache
+from landslide_scale.storage.files import read_range
 
 CONTENT = random.Random(0).randbytes(3_000_000)  # noqa: S311 any bytes
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -115,6 +118,56 @@ def test_what_is_refused_is_asked_for_once(server: FaultServer, tmp_path: Path, 
         local_copy(f"{server.address}/sam.pth", SHA256, tmp_path / "cache")
     assert gets(server) == 1
     assert kept(tmp_path / "cache") == []
+
+
+@pytest.fixture
+def closed() -> Iterator[str]:
+    """Host and port where nobody listens, and nobody else can."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda url, folder: local_copy(url, SHA256, folder),
+        lambda url, folder: local_copy(url, SHA256, folder, size=len(CONTENT)),
+        lambda url, _: bytes_to_fetch(url, SHA256),
+        lambda url, _: read_range(url, 0, 8),
+    ],
+    ids=["fetched", "fetched by size", "foreseen", "a part"],
+)
+def test_a_host_that_nobody_answers_at_is_away_and_is_named(
+    closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[[str, Path], object]
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(cache, "WRITER_S", 0.1)
+    with pytest.raises(StorageAwayError) as caught, patient(0.1):
+        ask(f"http://{closed}/sam.pth", tmp_path / "cache")
+    said = str(caught.value)
+    assert f"the connection to {closed} failed (Connection refused)" in said
+    assert "give a file on this machine" in said
+    assert (caught.value.exit_code, "\n" in said) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("403", "cannot be read (ClientResponseError: 403"), ("404", "cannot be read (FileNotFoundError")],
+)
+def test_a_file_that_is_refused_is_not_called_absent(server: FaultServer, tmp_path: Path, fault: str, said: str):
+    server.fault, server.times = lambda _: fault, 1000
+    with pytest.raises(InvalidCheckpointError) as caught:
+        local_copy(f"{server.address}/sam.pth", SHA256, tmp_path / "cache", size=len(CONTENT))
+    assert said in str(caught.value)
+
+
+def test_a_server_that_is_too_busy_to_say_how_large_a_file_is_is_asked_again(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(absence, "FIRST_WAIT_S", 0.05)
+    server.fault, server.times = lambda _: "503", 2
+    assert local_copy(f"{server.address}/sam.pth", SHA256, tmp_path / "cache", size=len(CONTENT)).exists()
 
 
 def test_a_copy_is_hashed_once_as_long_as_it_is_as_it_was(

@@ -22,13 +22,13 @@ def test_the_pool_is_a_number_or_between_a_least_and_a_most(said: dict[str, Any]
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        (0, "key predictors: found 0; expected: Input should be greater than or equal to 1"),
+        (0, "key predictors: found 0; expected: at least 1"),
         ({"least": 3, "most": 2}, "key compute.predictors: least 3, most 2; expected least not above most"),
         ({"least": 3}, "key predictors.most: missing"),
         ({"most": 0}, "key predictors.most: found 0"),
         ({"most": 2, "max": 3}, "key predictors.max: unknown"),
-        ("4", 'key predictors: found "4"; expected: Input should be a valid integer'),
-        ([1, 4], "key predictors: found [1, 4]; expected: Input should be a valid integer"),
+        ("4", 'key predictors: found "4"; expected: a whole number'),
+        ([1, 4], "key predictors: found [1, 4]; expected: a whole number"),
     ],
 )
 def test_another_pool_is_refused_by_name(said: object, message: str):
