@@ -111,7 +111,7 @@ def passes_in(catalog: CatalogConfig, ground: BaseGeometry, window: Window) -> l
     """
     instants = (sensed_if_said(dict(item)) for item in find(catalog, ground, [window]))
     sensed = sorted({instant for instant in instants if instant is not None and window.holds(instant)})
-    return [one for one, later in pairwise([*sensed, None]) if later is None or later - one > BETWEEN_TILES]
+    return [one for one, later in pairwise(sensed) if later - one > BETWEEN_TILES] + sensed[-1:]
 
 
 def _before(
