@@ -52,12 +52,16 @@ def _by_tasks(work: Work, products: Sequence[Product]) -> Ended:
         return
     task = ray.remote(num_cpus=CPUS)(_patiently)
     # A task that is lost and begun again tells of its pixels again: this is for a person to see, and for nothing else.
-    told: Any = ray.remote(_Told).options(num_cpus=0, max_restarts=-1, scheduling_strategy=beside_the_driver()).remote()
+    kept = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": beside_the_driver()}
+    told: Any = ray.remote(_Told).options(**kept).remote()
     waiting = {task.remote(work, product, told): product for product in products}
+    asked = told.taken.remote()
     try:
         while waiting:
             ended, _ = ray.wait(list(waiting), num_returns=1, timeout=ASKED_S)
-            gone_over(ray.get(told.taken.remote()))
+            if ray.wait([asked], timeout=0)[0]:  # nothing waits for it
+                gone_over(ray.get(asked))
+                asked = told.taken.remote()
             for one in ended:
                 made = ray.get(one)
                 yield waiting.pop(one), made
