@@ -12,7 +12,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import fsspec
 import pytest
@@ -23,7 +26,7 @@ from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, Stora
 from landslide_scale.storage import absence, cache, files
 from landslide_scale.storage.absence import patient
 from landslide_scale.storage.cache import bytes_to_fetch, local_copy, user_cache
-from landslide_scale.storage.files import read_range
+from landslide_scale.storage.files import read_range, sha256_at
 
 CONTENT = random.Random(0).randbytes(3_000_000)  # noqa: S311 any bytes
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -168,6 +171,20 @@ def test_a_server_that_is_too_busy_to_say_how_large_a_file_is_is_asked_again(
     monkeypatch.setattr(absence, "FIRST_WAIT_S", 0.05)
     server.fault, server.times = lambda _: "503", 2
     assert local_copy(f"{server.address}/sam.pth", SHA256, tmp_path / "cache", size=len(CONTENT)).exists()
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 8), (8, 100), (2_999_990, 3_000_000), (0, None)])
+def test_a_part_is_a_part_from_a_server_that_knows_no_parts(tmp_path: Path, start: int, stop: int | None):
+    (tmp_path / "sam.pth").write_bytes(CONTENT)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/sam.pth"
+            assert read_range(url, start, stop) == CONTENT[start:stop]
+            assert sha256_at(url, len(CONTENT)) == SHA256
+        finally:
+            server.shutdown()
 
 
 def test_a_copy_is_hashed_once_as_long_as_it_is_as_it_was(
