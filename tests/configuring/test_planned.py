@@ -17,7 +17,7 @@ from helpers.webserver import Answer, Asked, site
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
-from landslide_scale.commands import KINDS as EVERY_KIND
+from landslide_scale.commands.configurations import KINDS as EVERY_KIND
 from landslide_scale.configuring.kinds import KINDS, begun, kind_of
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import project
