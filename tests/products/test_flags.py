@@ -12,10 +12,12 @@ from helpers.cubes import AFTER, BEFORE, SCENE, Made, from_arrays, layer_of, mad
 from helpers.scenes import item
 
 from landslide_scale.bands import Reason
+from landslide_scale.cube.arrays import Layer
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.products.bits import Advisory, Exclusion
 from landslide_scale.products.flags import ADVISORY, EXCLUSION, FLAGS, flags
 from landslide_scale.products.scanned import Scanned, scanned
+from landslide_scale.scan.plan import Place
 from landslide_scale.stac.frozen import freeze
 
 HOW = Made(windows=(BEFORE, AFTER))
@@ -25,15 +27,21 @@ UNSEEN = 255
 
 
 def cube(folder: Path, how: Made, **held: Any) -> Scanned:  # noqa: ANN401 of layer_of
-    """Of one field in both windows."""
+    """Of two windows, in the first of which all was seen and there is nothing to say."""
     probability = np.full(BOX.shape, 0.1, np.float32)
+    first = layer_of(probability)
     probability[40:44, 40:48] = np.nan
     layer = layer_of(probability, **held)
     layer.reason[13, 33] = Reason.SNOW
-    return scanned(made(folder, how.places({LATTICE: BOX}), from_arrays({LATTICE: (BOX, layer)}), how))
+    layers = (first, layer)
+
+    def paint(place: Place) -> Layer:
+        return from_arrays({LATTICE: (BOX, layers[place.layer])})(place)
+
+    return scanned(made(folder, how.places({LATTICE: BOX}), paint, how))
 
 
-def read(of: Scanned, name: str, layer: int = 0, box: PixelBox = BOX) -> np.ndarray[Any, Any]:
+def read(of: Scanned, name: str, layer: int = 1, box: PixelBox = BOX) -> np.ndarray[Any, Any]:
     (plane,) = (one for one in flags(of, layer) if one.name == name)
     assert plane.layer == layer
     found = plane.read(LATTICE, box)
@@ -53,7 +61,8 @@ def test_snow_counts_to_200_m_over_blocks_and_what_was_not_seen_has_no_bits(tmp_
     part = PixelBox(
         row_start=BOX.row_start + 9, row_stop=BOX.row_start + 50, col_start=BOX.col_start + 20, col_stop=BOX.col_stop
     )
-    np.testing.assert_array_equal(read(of, EXCLUSION, 1, part), expected[part.within(BOX)])
+    np.testing.assert_array_equal(read(of, EXCLUSION, box=part), expected[part.within(BOX)])
+    assert not read(of, EXCLUSION, layer=0).any()
 
 
 def test_what_looks_like_water_is_told_where_the_cube_keeps_the_bands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -74,7 +83,9 @@ def test_what_looks_like_water_is_told_where_the_cube_keeps_the_bands(tmp_path: 
 def test_advice_is_of_looks_by_pixel_and_of_scenes_by_block(tmp_path: Path):
     looks = np.full(BOX.shape, 3, np.uint8)
     looks[:, :10] = 1
+    looks[:, 10:20] = 2
     doubted = {"id": "S2A_DOUBTED", "rule": "baseline 05.09; pixels inconclusive (3 pixels)"}
+    assert not read(cube(tmp_path / "sure", HOW, looks=looks), ADVISORY, layer=0).any()
     of = cube(tmp_path / "run", replace(HOW, scenes=(SCENE, doubted)), looks=looks)
     found = read(of, ADVISORY)
     seen = found != UNSEEN
