@@ -18,6 +18,7 @@ from landslide_scale.redaction import redacted
 from landslide_scale.region.layers import LINES, POLYGONS, Kind, Layer, chosen_layers
 from landslide_scale.region.settings import RegionConfig
 
+_CURE = "Draw the area itself, leave this out, or give a region as region.bbox: [west, south, east, north]."
 HALF_TURN = 180
 """Degrees of longitude."""
 
@@ -151,8 +152,8 @@ def _split(west: float, south: float, east: float, north: float) -> list[BaseGeo
 def _check(shape: BaseGeometry | None, kind: Kind, **where: object) -> None:
     if shape is None or shape.is_empty or shape.geom_type not in kind.types:
         found = "empty" if shape is None or shape.is_empty else f"a {shape.geom_type}"
-        cure = {POLYGONS: "Draw the area itself, leave this out, or give region.bbox: [west, south, east, north]."}
-        raise InvalidRegionError(found, expected=kind.one, cure=cure.get(kind, "Leave this out.")).at(**where)
+        cure = _CURE if kind == POLYGONS else "Leave this out."
+        raise InvalidRegionError(found, expected=kind.one, cure=cure).at(**where)
     if not shape.is_valid:
         wanted, more = "a polygon that does not cross itself", "; labels have `repair: true` for it"
         if kind == LINES:  # which may cross itself, and has no such key

@@ -239,7 +239,7 @@ def checkpoint_of(config: CheckpointConfig) -> Located:
         raise InvalidConfigError(
             "no checkpoint",
             expected="the path or URL of one, or its name",
-            cure=f"{_NONE_YET} `plan` does without.",
+            cure=f"{_NONE_YET} `plan` of a scan does without.",
             key="model.checkpoint",
         )
     return located(config.checkpoint)
@@ -249,7 +249,7 @@ def _identified(checkpoint: Located) -> Identified:
     try:
         return _as_listed(identified(checkpoint.here()), checkpoint.entry)
     except InvalidCheckpointError as error:
-        cure = error.cure or f"{_NONE_YET} `plan --bands red,green,blue` does without."
+        cure = error.cure or f"{_NONE_YET} `plan --bands red,green,blue` of a scan does without."
         raise InvalidCheckpointError(error.found, expected=error.expected, cure=cure, **error.where) from error
 
 

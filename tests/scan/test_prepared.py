@@ -75,7 +75,7 @@ def test_a_checkpoint_that_is_named_and_not_there_is_said_with_the_way_round_it(
     code, said = typed(settings, tmp_path, "plan")
     assert code == 2
     assert "not/yet.safetensors" in said
-    assert "`plan --bands red,green,blue` does without" in said
+    assert "`plan --bands red,green,blue` of a scan does without" in said
 
 
 def test_a_scan_without_a_checkpoint_is_refused_before_anything_is_written(settings: dict[str, Any], tmp_path: Path):
