@@ -29,7 +29,7 @@ test: $(READY)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=30
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=30 -m "slow or not slow"
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=30 --timeout=1200 -m "slow or not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

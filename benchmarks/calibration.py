@@ -24,7 +24,7 @@ from scipy.special import expit, logit
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.metrics import LogitHistogram, logits
 from landslide_scale.spec import ConvNetSpec, InputSpec
-from landslide_scale.training.epochs import Calibration, evaluate
+from landslide_scale.training.evaluating import Calibration, evaluate
 from landslide_scale.training.fitting import fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.spec import TrainSpec

@@ -31,7 +31,7 @@ from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.model.checkpoint import restore
 from landslide_scale.model.core.precision import native_bf16
 from landslide_scale.scan import driver, work
-from landslide_scale.scan.predictor import Predictor
+from landslide_scale.scan.pipeline.predictor import Predictor
 from landslide_scale.scan.rounds import Passes
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import parse

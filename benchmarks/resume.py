@@ -19,7 +19,8 @@ from pyproj import Transformer
 from landslide_scale.demo.satellite.items import COLLECTION, make_collection
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.model import build
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, save
+from landslide_scale.model.card import BaseWeights, ModelCard
+from landslide_scale.model.checkpoint import save
 from landslide_scale.reading.raster import write_cog
 from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig

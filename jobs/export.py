@@ -2,7 +2,7 @@
 
 import typer
 
-from landslide_scale.cli import export
+from landslide_scale.cli.products import export
 
 if __name__ == "__main__":
     typer.run(export)

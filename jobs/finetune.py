@@ -2,7 +2,7 @@
 
 import typer
 
-from landslide_scale.cli import finetune
+from landslide_scale.cli.training import finetune
 
 if __name__ == "__main__":
     typer.run(finetune)

@@ -2,7 +2,7 @@
 
 import typer
 
-from landslide_scale.cli import rapid
+from landslide_scale.cli.rapid import rapid
 
 if __name__ == "__main__":
     typer.run(rapid)

@@ -2,7 +2,7 @@
 
 import typer
 
-from landslide_scale.cli import scan
+from landslide_scale.cli.scanning import scan
 
 if __name__ == "__main__":
     typer.run(scan)

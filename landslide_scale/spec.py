@@ -1,4 +1,4 @@
-"""What a network is made of, how it takes pixel values, and what images it learns from, as frozen values.
+"""What a network is made of and how it takes pixel values, as frozen values.
 
 Plain dataclasses, so that they import with nothing but Python and NumPy on a GPU machine, read from YAML
 through ``training/settings.py`` and travel in a checkpoint's JSON metadata.
@@ -7,8 +7,8 @@ through ``training/settings.py`` and travel in a checkpoint's JSON metadata.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from landslide_scale.bands import TERRAIN_BANDS
 from landslide_scale.errors import InvalidConfigError
@@ -17,7 +17,6 @@ SamSize = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 ConvName = Literal["unet", "deeplabv3plus", "pspnet", "ccnet"]
 ConvDesign = Literal["published", "smp"]
 Radiometry = Literal["boa", "toa", "rgb8", "l4s"]
-NumberFormat = Literal["bf16", "float32"]
 
 REFLECTANCE: tuple[Radiometry, ...] = ("boa", "toa")
 """Radiometries whose bands are reflectance, with elevation in metres and slope in degrees beside them."""
@@ -270,84 +269,3 @@ class InputSpec:
 
 def _refused(name: str, found: str, expected: str) -> InvalidConfigError:
     return InvalidConfigError(found, expected=expected, key=f"inputs.{name}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """How a network passed over the images by which its threshold and calibration were found; None where nobody says.
-
-    Attributes:
-        patch: Side of its squares in native pixels.
-        halo: Pixels on each side of a square that a neighbour predicts too; 0 where each pixel was predicted once.
-        precision: In which it computed.
-    """
-
-    patch: int | None = None
-    halo: int | None = None
-    precision: NumberFormat | None = None
-
-    @property
-    def known(self) -> dict[str, Any]:
-        """What somebody says."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
-
-    def __post_init__(self) -> None:
-        for key, least in (("patch", SMALLEST_SIDE), ("halo", 0)):
-            value = getattr(self, key)
-            if value is not None and value < least:
-                raise InvalidConfigError(f"{key} {value}", expected=f"pixels, {least} or more", key=f"judged.{key}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageParts:
-    """Which images a network has seen, and for what: hashes of their pixels, as they are stored.
-
-    Attributes:
-        train: Of those that it learnt from.
-        validation: Of those that it was chosen and calibrated by.
-        holdout: Of those that were kept from it, to score it.
-        ground: Where chips of the first two lie: lattice, and in its metres south, east and side of each. None of
-            images that lie on no lattice.
-    """
-
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    holdout: tuple[str, ...]
-    ground: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageFacts:
-    """What is known of the images that a network learns from, or is shown; None where nobody says.
-
-    Attributes:
-        resolution: Metres of ground per pixel, above 0, as the network is shown them.
-        method, clear, dilate_m: How scenes became one image, as in a configuration's ``composite``.
-        mask: What else decided on a pixel than its scene class, a line for each rule.
-        dem: Collection that elevation and slope are from, where they are among the bands.
-        fair_share: Whether the images are a fair sample of some ground, so that landslides are as frequent among their
-            pixels as there; False where they were picked for what they show.
-    """
-
-    resolution: float | None = None
-    method: str | None = None
-    clear: tuple[int, ...] | None = None
-    dilate_m: float | None = None
-    mask: tuple[str, ...] | None = None
-    dem: str | None = None
-    fair_share: bool | None = None
-
-    @property
-    def known(self) -> dict[str, Any]:
-        """As records say it; without `mask` where it is not known, as before there was room for it."""
-        return {key: value for key, value in asdict(self).items() if key != "mask" or value is not None}
-
-    def __post_init__(self) -> None:
-        if self.resolution is not None and not 0 < self.resolution < math.inf:
-            raise InvalidConfigError(
-                f"resolution {self.resolution}", expected="metres per pixel, above 0", key="trained_on.resolution"
-            )
-        if self.dilate_m is not None and not 0 <= self.dilate_m < math.inf:
-            raise InvalidConfigError(
-                f"dilate_m {self.dilate_m}", expected="metres, 0 or more", key="trained_on.dilate_m"
-            )

@@ -4,9 +4,13 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from helpers.s3 import Proxy
 
 # A cluster that is started where a token file lies demands its token, also of processes that do not know of it.
 os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -23,6 +27,15 @@ def shared_data() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real data at {root}; set LANDSLIDE_SCALE_DATA to its folder")
     return root
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Proxy]:
+    """An S3 server with an empty bucket of that name, behind a proxy, and an environment that leads there."""
+    from helpers.s3 import bucket  # noqa: PLC0415 s3fs, which most tests do without
+
+    with pytest.MonkeyPatch.context() as patch, bucket(patch) as proxy:
+        yield proxy
 
 
 _watching: list[list[str]] = []

@@ -32,7 +32,9 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.imagery.observe import observe
 from landslide_scale.model.checkpoint import read_card, restore
-from landslide_scale.reports import ScanProgress, scan_report, score_lines
+from landslide_scale.reports.progress import ScanProgress
+from landslide_scale.reports.scans import scan_report
+from landslide_scale.reports.scores import score_lines
 from landslide_scale.runtime.console import run_guarded, say
 from landslide_scale.runtime.session import session
 from landslide_scale.scan.driver import begin, prepare

@@ -13,7 +13,8 @@ import torch
 from landslide_scale.datasets import Sample
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.model import build
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, read_card, restore, save
+from landslide_scale.model.card import BaseWeights, ModelCard
+from landslide_scale.model.checkpoint import read_card, restore, save
 from landslide_scale.scan.predict import BlockPredictor, Tile
 from landslide_scale.spec import ConvName, ConvNetSpec, InputSpec, LandslideNetSpec, TuningSpec
 from landslide_scale.training.fitting import Parts, TrainState, fit

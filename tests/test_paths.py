@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from landslide_scale import commands
-from landslide_scale.cli import app
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.settings import BenchmarkConfig
@@ -167,31 +165,3 @@ def test_in_a_job_outputs_are_given_in_full_and_inputs_are_there(tmp_path: Path,
     for rule, place, why in ((output_place, "runs/a", "temporary copy"), (input_place, "runs/a", "gitignore")):
         with pytest.raises(InvalidConfigError, match=why):
             rule(place)
-
-
-def test_arguments_are_paths_by_the_same_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for call, key in (
-        (lambda: commands.verify("$NOWHERE/a", None), "RUN_DIR"),
-        (lambda: commands.status("~/a", "$NOWHERE/map.png"), "--map"),
-        (lambda: commands.plan("$NOWHERE.yaml"), "--config"),
-        (lambda: commands.demo("$NOWHERE", 7), "--dir"),
-    ):
-        with pytest.raises(InvalidConfigError, match=f"key {key}: .*Set NOWHERE"):
-            call()
-    (tmp_path / "scan.yaml").write_text("region: 3")
-    with pytest.raises(InvalidConfigError, match=f"file {tmp_path}/scan.yaml: key"):
-        commands.plan("~/scan.yaml")
-
-
-def test_a_refused_path_ends_the_command_with_2_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-):
-    (tmp_path / "ft.yaml").write_text("dataset: {kind: pairs, path: $NOWHERE/a}\noutput: {run: ./~/ft}\n")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        app(["finetune", "--config", "ft.yaml"])
-    said = capfd.readouterr().err
-    assert (ended.value.code, said.count("\n")) == (2, 1)
-    assert "dataset.path: $NOWHERE/a; expected environment variables that are set. Set NOWHERE" in said
-    assert [path.name for path in tmp_path.iterdir()] == ["ft.yaml"]

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from landslide_scale.bands import Reason
-from landslide_scale.cube.arrays import Slot, read_one
+from landslide_scale.cube.arrays import Slot, read_stored
 from landslide_scale.cube.ledger import Record, expected_km2
-from landslide_scale.errors import BrokenRunError
-from landslide_scale.redaction import redacted
-from landslide_scale.storage.files import persistently
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +76,7 @@ def seen_km2(looks: Iterable[Looks], each: Callable[[], None] = lambda: None) ->
 
     Raises:
         BrokenRunError: What is stored cannot be read.
+        StorageAwayError: It was away for longer than one is patient.
     """
     return sum(_seen_km2(of_block, each) for of_block in looks)
 
@@ -90,18 +87,5 @@ def _seen_km2(of_block: Looks, each: Callable[[], None]) -> float:
     if len(seen) < 2 or any(record.clear_fraction == 1 for _, record in seen):  # noqa: PLR2004 windows
         return best
     each()
-    somewhere = np.any([_reason(slot) == Reason.OBSERVED for slot, _ in seen], axis=0)
+    somewhere = np.any([read_stored(slot, "reason") == Reason.OBSERVED for slot, _ in seen], axis=0)
     return float(somewhere.sum() * seen[0][0].lattice.resolution ** 2 / 1e6)
-
-
-def _reason(slot: Slot) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    try:
-        return persistently(slot.cube, partial(read_one, slot, "reason"))
-    except (ValueError, RuntimeError) as error:  # of Zarr and of its codecs
-        raise BrokenRunError(
-            f"what is stored cannot be decoded ({error})",
-            expected="the cube as it was written",
-            cure="verify says which units are broken, scan --resume makes them again.",
-            file=redacted(slot.cube),
-            array=f"{slot.lattice.zone.group}/reason",
-        ) from error

@@ -22,7 +22,9 @@ from zarr.storage import WrapperStore
 
 from landslide_scale.bands import NEVER, Reason
 from landslide_scale.cube.stores import store_at
+from landslide_scale.errors import BrokenRunError
 from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.redaction import redacted
 from landslide_scale.storage.files import persistently
 
 PROBABILITY_SCALE = 0.004
@@ -240,6 +242,25 @@ def read_one(slot: Slot, name: str) -> NDArray[Any]:
     """The same of one variable: its pixels (H, W), in its dtype."""
     path = f"{slot.lattice.zone.group}/{name}"
     return np.asarray(zarr.open_array(store_at(slot.cube, read_only=True), mode="r", path=path)[slot.index])
+
+
+def read_stored(slot: Slot, name: str) -> NDArray[Any]:
+    """As :func:`read_one`, of a cube that somebody else wrote: storage that is away for a while is waited for.
+
+    Raises:
+        BrokenRunError: The storage refuses, or what it holds is damaged so that it cannot be decoded.
+        StorageAwayError: It was away for longer than one is patient.
+    """
+    try:
+        return persistently(slot.cube, partial(read_one, slot, name))
+    except (ValueError, RuntimeError) as error:  # of Zarr and of its codecs
+        raise BrokenRunError(
+            f"what is stored cannot be decoded ({error})",
+            expected="the cube as it was written",
+            cure="verify says which units are broken, scan --resume makes them again; then give the same command.",
+            file=redacted(slot.cube),
+            array=f"{slot.lattice.zone.group}/{name}",
+        ) from error
 
 
 class _Writing(WrapperStore[Store]):

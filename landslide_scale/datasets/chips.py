@@ -28,7 +28,8 @@ import numpy as np
 from landslide_scale.bands import TERRAIN_BANDS
 from landslide_scale.datasets.sample import LABELS, Sample, need_names
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.spec import ImageFacts, Radiometry
+from landslide_scale.provenance import ImageFacts
+from landslide_scale.spec import Radiometry
 
 if TYPE_CHECKING:
     from landslide_scale.datasets.files import Files

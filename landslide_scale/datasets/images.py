@@ -16,7 +16,8 @@ from landslide_scale.datasets.headers import is_tiff
 from landslide_scale.datasets.sample import Sample
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.label_values import IGNORE, LANDSLIDE
-from landslide_scale.spec import REFLECTANCE, ImageFacts
+from landslide_scale.provenance import ImageFacts
+from landslide_scale.spec import REFLECTANCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

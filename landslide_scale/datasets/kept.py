@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from landslide_scale.datasets.sample import Dataset, Sample
-    from landslide_scale.spec import ImageFacts, Radiometry
+    from landslide_scale.provenance import ImageFacts
+    from landslide_scale.spec import Radiometry
 
 BUDGET = 2_000_000_000
 """Bytes of decoded images that one process keeps."""

@@ -23,7 +23,7 @@ import numpy as np
 from landslide_scale.bands import QUANTIFICATION, TERRAIN_BANDS
 from landslide_scale.datasets.sample import Sample, need_names
 from landslide_scale.errors import InvalidDatasetError
-from landslide_scale.spec import ImageFacts
+from landslide_scale.provenance import ImageFacts
 
 if TYPE_CHECKING:
     from landslide_scale.datasets.files import Files

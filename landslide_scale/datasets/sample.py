@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from landslide_scale.spec import ImageFacts, Radiometry
+    from landslide_scale.provenance import ImageFacts
+    from landslide_scale.spec import Radiometry
 
 LABELS = (0, 1, IGNORE)
 """Background, landslide, ignored."""

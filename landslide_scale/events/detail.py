@@ -84,11 +84,6 @@ class Detail:
         """The ground failure that counts."""
         return preferred(self.products, GROUND_FAILURE)
 
-    @property
-    def shakemap_withdrawn(self) -> bool:
-        """Whether there were ShakeMaps, and none of them counts any more."""
-        return self.shakemap is None and any(one.kind == SHAKEMAP for one in self.products)
-
 
 def preferred(products: Iterable[Product], kind: str, until: datetime | None = None) -> Product | None:
     """The product that counts: the newest of each code and source; of these, not withdrawn, the highest weight.

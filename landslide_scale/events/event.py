@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -91,11 +90,6 @@ def check_id(name: str) -> None:
         raise InvalidFeedError(
             f"the id {name[:LONGEST_ID]!r}", expected=f"1 to {LONGEST_ID} letters, digits, -, _ and points"
         )
-
-
-def known_as(known: Iterable[Event], seen: Event) -> tuple[Event, ...]:
-    """Those of the events that `seen` is: none where it is new, several where a catalogue has merged them."""
-    return tuple(event for event in known if event.is_same(seen))
 
 
 def from_milliseconds(value: object) -> datetime:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -60,16 +58,3 @@ def mean_probability(ground: BaseGeometry, grid: Geographic) -> float:
 def _span(first: float, last: float, step: float, count: int) -> slice:
     """Cells that a span of degrees from the grid's edge meets."""
     return slice(max(0, int(np.floor(first / step))), min(count, int(np.ceil(last / step))))
-
-
-def most_likely_first(units: Mapping[str, BaseGeometry], grid: Geographic | None) -> tuple[str, ...]:
-    """All units, those first whose ground is most likely to have failed; of equal ones by name.
-
-    Args:
-        units: Ground (degrees) by name.
-        grid: Of the landslide model; without one they are in the order of their names.
-    """
-    if grid is None:
-        return tuple(sorted(units))
-    likely = {name: mean_probability(ground, grid) for name, ground in units.items()}
-    return tuple(sorted(units, key=lambda name: (-likely[name], name)))

@@ -18,7 +18,6 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import binary_dilation
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.region.polygons import area_km2, load
@@ -124,25 +123,3 @@ def _share(part: BaseGeometry, land: Land) -> float:
         inside += weight * row.size
         over_land += weight * float(land.share(row, np.full_like(row, latitude)).sum())
     return over_land / inside if inside else 0.0
-
-
-def without_open_sea(ground: BaseGeometry, land: Land) -> BaseGeometry:
-    """Ground (degrees) without what lies farther from land than a cell or two: there is nothing to be looked at."""
-    parts = [part for part in getattr(ground, "geoms", [ground]) if not part.is_empty]
-    return shapely.union_all([shapely.intersection(part, _near_land(part.bounds, land)) for part in parts])
-
-
-def _near_land(bounds: tuple[float, float, float, float], land: Land) -> BaseGeometry:
-    """Cells with land and those beside them, within some bounds."""
-    west, south, east, north = bounds
-    first_col, last_col = int(np.floor(west / CELL)) - 1, int(np.ceil(east / CELL)) + 1
-    first_row, last_row = int(np.floor(south / CELL)) - 1, int(np.ceil(north / CELL)) + 1
-    lon, lat = np.meshgrid(
-        (np.arange(first_col, last_col) + 0.5) * CELL, np.clip((np.arange(first_row, last_row) + 0.5) * CELL, -90, 90)
-    )
-    has = land.share(lon.ravel(), lat.ravel()).reshape(lon.shape) > 0
-    near = np.pad(binary_dilation(has, np.ones((3, 3), bool)), ((0, 0), (1, 1)))
-    edges = np.diff(near.astype(np.int8), axis=1)
-    (row, start), (_, stop) = np.nonzero(edges == 1), np.nonzero(edges == -1)
-    x0, x1 = (start + first_col) * CELL, (stop + first_col) * CELL
-    return shapely.union_all(shapely.box(x0, (row + first_row) * CELL, x1, (row + first_row + 1) * CELL))

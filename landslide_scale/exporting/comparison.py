@@ -23,6 +23,7 @@ from landslide_scale.products.plane import Plane
 from landslide_scale.products.rasters.cog import write_plane
 from landslide_scale.products.rasters.held import read_held
 from landslide_scale.products.rasters.style import NAMES_ENDING, plane_class_names, plane_style
+from landslide_scale.products.scanned import Scanned
 from landslide_scale.products.vectors.coarse import not_observed
 from landslide_scale.storage.files import file_sha256
 from landslide_scale.storage.rundir import RunDirectory
@@ -112,14 +113,18 @@ def still_hidden(compared: Compared) -> tuple[HiddenTile, ...]:
 
 
 def _raster(compared: Compared, lattice: Lattice, name: str, held: Earlier | None, folder: Path) -> str:
-    """A raster, its style, and the names of its classes."""
     plane = next(one for one in planes(compared) if one.name == name)
-    path = folder / names.raster(lattice, compared.of.windows[plane.layer], name)
     if held is None:
-        write_plane(compared.of, lattice, plane, path)
-    else:
-        with at_hand(held.folder, held.name, folder) as before:
-            write_plane(compared.of, lattice, earliest(plane, partial(_before, _checked(before, held), plane)), path)
+        return plane_raster(compared.of, lattice, plane, folder)
+    with at_hand(held.folder, held.name, folder) as before:
+        known = earliest(plane, partial(_before, _checked(before, held), plane))
+        return plane_raster(compared.of, lattice, known, folder)
+
+
+def plane_raster(of: Scanned, lattice: Lattice, plane: Plane, folder: Path) -> str:
+    """A raster that is made of the cube, its style, and the names of its classes."""
+    path = folder / names.raster(lattice, of.windows[plane.layer], plane.name)
+    write_plane(of, lattice, plane, path)
     path.with_suffix(".qml").write_text(plane_style(plane), encoding="utf-8")
     if (classes := plane_class_names(plane)) is not None:
         path.with_name(path.name + NAMES_ENDING).write_text(classes, encoding="utf-8")

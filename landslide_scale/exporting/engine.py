@@ -16,6 +16,7 @@ from landslide_scale.exporting.bench import bench
 from landslide_scale.exporting.product import Product
 from landslide_scale.exporting.shelf import Shelf
 from landslide_scale.products.manifest import Files, Made, Source, Stored
+from landslide_scale.runtime.progress import listening
 from landslide_scale.storage.files import file_sha256, put_whole, storing
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
@@ -35,12 +36,14 @@ class Progress:
     Attributes:
         done, total: Products.
         current: The one that is being made; empty when all are.
-        left_s: Seconds to go, by what those that were made took for each pixel they read; None before there is one.
+        share: Of the pixels that are read for what is to be made, those that were gone over, 0 to 1.
+        left_s: Seconds to go, by what these took; None before there are some.
     """
 
     done: int
     total: int
     current: str
+    share: float
     left_s: float | None
 
 
@@ -87,7 +90,7 @@ def carry_out(
         source: What they are made of.
         target: Where they go.
         kinds: Those of these kinds are made.
-        progress: Called before and after each product.
+        progress: Called before and after each product, and while some are made.
         each: What has products made.
 
     Raises:
@@ -112,7 +115,7 @@ def carry_out(
             shelf.void(due)
             left = [product.name for product in due]
             pace.begin(left)
-            with closing(each(partial(_made, target=target, folder=folder), due)) as ended:
+            with listening(pace.over), closing(each(partial(_made, target=target, folder=folder), due)) as ended:
                 for product, made in ended:
                     lease.check()
                     shelf.record(product, made)
@@ -233,6 +236,7 @@ class _Pace:
         self._total, self._report = len(products), report
         self._left = sum(map(_weight, products))
         self._done, self._worked, self._began = 0, 0, time.monotonic()
+        self._current, self._over = "", 0
 
     def skip(self, products: Sequence[Product]) -> None:
         """Of products that take no time."""
@@ -241,16 +245,33 @@ class _Pace:
 
     def begin(self, coming: Sequence[str]) -> None:
         """Say what is made first of some."""
-        left = (time.monotonic() - self._began) * self._left / self._worked if self._worked else None
-        current = coming[0] if coming else ""
-        self._report(Progress(done=self._done, total=self._total, current=current, left_s=left))
+        self._current = coming[0] if coming else ""
+        self._say()
+
+    def over(self, pixels: int) -> None:
+        """Say that what is at work has gone over more pixels."""
+        self._over = min(self._over + pixels, self._left)
+        self._say()
 
     def end(self, product: Product, coming: Sequence[str]) -> None:
         """Say that a product was made, and what comes."""
         self._done += 1
         self._left -= _weight(product)
         self._worked += _weight(product)
+        self._over = max(self._over - _weight(product), 0)
         self.begin(coming)
+
+    def _say(self) -> None:
+        worked, passed = self._worked + self._over, time.monotonic() - self._began
+        self._report(
+            Progress(
+                done=self._done,
+                total=self._total,
+                current=self._current,
+                share=worked / max(self._worked + self._left, 1),
+                left_s=passed * (self._left - self._over) / worked if worked else None,
+            )
+        )
 
 
 def _weight(product: Product) -> int:

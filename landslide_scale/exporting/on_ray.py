@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -12,12 +13,16 @@ from landslide_scale.errors import BrokenRunError
 from landslide_scale.exporting.engine import Each, Ended, Work
 from landslide_scale.exporting.product import Product
 from landslide_scale.products.manifest import Made
-from landslide_scale.runtime.nodes import check_on_every_node
+from landslide_scale.runtime.nodes import beside_the_driver, check_on_every_node
+from landslide_scale.runtime.progress import gone_over, listening
 from landslide_scale.runtime.session import last_line, of_ours, session
 from landslide_scale.storage.absence import WRITER_S, patient
 
 CPUS = 1
 """Of a task: what makes a product does one thing at a time."""
+
+ASKED_S = 5.0
+"""How often tasks are asked how far they are."""
 
 
 @contextmanager
@@ -43,21 +48,47 @@ def _by_tasks(work: Work, products: Sequence[Product]) -> Ended:
     Raises:
         BrokenRunError: A task failed in a way that is not its product's own.
     """
+    if not products:
+        return
     task = ray.remote(num_cpus=CPUS)(_patiently)
-    waiting = {task.remote(work, product): product for product in products}
+    # A task that is lost and begun again tells of its pixels again: this is for a person to see, and for nothing else.
+    kept = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": beside_the_driver()}
+    told: Any = ray.remote(_Told).options(**kept).remote()
+    waiting = {task.remote(work, product, told): product for product in products}
+    asked = told.taken.remote()
     try:
         while waiting:
-            ended = ray.wait(list(waiting), num_returns=1)[0][0]
-            made = ray.get(ended)
-            yield waiting.pop(ended), made
+            ended, _ = ray.wait(list(waiting), num_returns=1, timeout=ASKED_S)
+            if ray.wait([asked], timeout=0)[0]:  # nothing waits for it
+                gone_over(ray.get(asked))
+                asked = told.taken.remote()
+            for one in ended:
+                made = ray.get(one)
+                yield waiting.pop(one), made
     except RayError as error:
         raise of_ours(error) or BrokenRunError(last_line(error)) from error
     finally:
         _stop(list(waiting))
 
 
-def _patiently(work: Work, product: Product) -> Made:
-    with patient(WRITER_S):
+class _Told:
+    """An actor: pixels that tasks went over and that nobody has asked for yet."""
+
+    def __init__(self) -> None:
+        self._pixels = 0
+
+    def over(self, pixels: int) -> None:
+        """Add some."""
+        self._pixels += pixels
+
+    def taken(self) -> int:
+        """All of them; from then on there are none."""
+        found, self._pixels = self._pixels, 0
+        return found
+
+
+def _patiently(work: Work, product: Product, told: Any) -> Made:  # noqa: ANN401 an actor's handle
+    with patient(WRITER_S), listening(told.over.remote):
         return work(product)
 
 

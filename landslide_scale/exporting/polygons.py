@@ -66,8 +66,13 @@ class Polygons:
                 **({} if self.shown is None else self.shown.settings),
                 **({} if self.inheriting is None else {"heritage": self.inheriting.told}),
             },
-            pixels=self.of.pixels,
+            pixels=self.of.pixels // len(self.of.windows) * len(self._asked),
         )
+
+    @property
+    def _asked(self) -> Sequence[int]:
+        """Indexes of the windows whose landslides are drawn."""
+        return range(len(self.of.windows)) if self.shown is None else (self.shown.compared.how.after,)
 
     def write(self, path: Path) -> str:
         """Draw them, and write them as GeoParquet; what they lack of elevations."""
@@ -92,8 +97,7 @@ class Polygons:
     def _found(self, elevations: Elevations, said: dict[str, Any]) -> Iterator[Landslide]:
         """All of them; what was left out of each layer, and what is lacking of elevations, is said with the last."""
         marks = None if self.shown is None else self.shown.compared
-        asked = range(len(self.of.windows)) if self.shown is None else [self.shown.compared.how.after]
-        for layer in asked:
+        for layer in self._asked:
             of_layer = landslides(self.of, layer, self.wanted, marks, elevations if elevations.wanted else None)
             yield from of_layer
             said["left_out"][self.of.windows[layer].days] = asdict(of_layer.left_out)
@@ -123,7 +127,7 @@ def from_polygons(of: Scanned, target: RunDirectory) -> list[Product]:
             kind="vector",
             make=single(names.GEOPACKAGE, geopackage),
             needs=needs,
-            pixels=of.pixels,
+            pixels=2 * of.pixels,  # for what was not observed, and for snow
             may_replace=partial(check_untouched, target),
         ),
         Product(name=names.GEOJSON, kind="vector", make=geojson, needs=needs),

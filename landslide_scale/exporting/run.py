@@ -99,9 +99,17 @@ def export(
 
 
 def _check_address(target: RunDirectory) -> None:
-    if "!" in str(local_path(target.url) or ""):
+    path = local_path(target.url)
+    if path is None:
+        return
+    if "!" in str(path):
         raise InvalidConfigError(
             f"{target}, with '!', by which pyogrio parts archives", expected="a path without", key="--to"
+        )
+    there = next((one for one in (path, *path.parents) if one.exists()), None)
+    if there is not None and not there.is_dir():
+        raise InvalidConfigError(
+            f"{target}, and {there} is no folder", expected="a folder, or a path that is free to be one", key="--to"
         )
 
 

@@ -12,6 +12,7 @@ import shapely
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.exporting.bench import at_hand
+from landslide_scale.exporting.comparison import plane_raster
 from landslide_scale.exporting.inheriting import Inheriting
 from landslide_scale.exporting.polygons import Polygons, from_polygons
 from landslide_scale.exporting.product import Product, given, single
@@ -21,6 +22,7 @@ from landslide_scale.exporting.untouched import check_untouched
 from landslide_scale.grid import Lattice
 from landslide_scale.products import names
 from landslide_scale.products.catalogue.written import catalogue
+from landslide_scale.products.flags import FLAGS, flags
 from landslide_scale.products.landslide import GEOMETRY
 from landslide_scale.products.manifest import Manifest
 from landslide_scale.products.outlines.wanted import Wanted
@@ -64,7 +66,7 @@ def steps(of: Scanned, settings: ExportSettings, target: RunDirectory) -> list[P
         inheriting=None if settings.heritage is None else Inheriting.of(settings.heritage),
         dem=settings.dem,
     )
-    more = [] if shown is None else shown.products
+    more = list(_flags(of)) if shown is None else shown.products
     of_map = [*_rasters(of), *more, drawn.product, *from_polygons(of, target)]
     return [*of_map, _listed(of, target, of_map, shown), _report(of, target, threshold, shown)]
 
@@ -95,7 +97,7 @@ def _check_layers(settings: ExportSettings) -> None:
 
 def _without_network(of: Scanned, target: RunDirectory) -> list[Product]:
     """What there is of a scan without a network; of what is made of probabilities, the reason why it is not."""
-    rasters = list(_rasters(of))
+    rasters = [*_rasters(of), *_flags(of)]
     package = replace(_not_made(names.GEOPACKAGE, "vector"), may_replace=partial(check_untouched, target))
     vectors = [_not_made(names.POLYGONS, "vector"), package, _not_made(names.GEOJSON, "vector")]
     return [*rasters, *vectors, _listed(of, target, rasters, None), _not_made(names.REPORT, "report")]
@@ -128,6 +130,24 @@ def _raster(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Pa
     return ""
 
 
+def _flags(of: Scanned) -> Iterator[Product]:
+    """Exclusion and advisory, pixel by pixel; where two layers are compared, theirs stand for them."""
+    for lattice, extent in of.extents.items():
+        for layer, window in enumerate(of.windows):
+            for name in FLAGS:
+                yield Product(
+                    name=names.raster(lattice, window, name),
+                    kind="cog",
+                    make=partial(_flag, of, lattice, layer, name),
+                    pixels=extent.shape[0] * extent.shape[1],
+                )
+
+
+def _flag(of: Scanned, lattice: Lattice, layer: int, name: str, folder: Path) -> str:
+    plane = next(one for one in flags(of, layer) if one.name == name)
+    return plane_raster(of, lattice, plane, folder)
+
+
 def _listed(of: Scanned, target: RunDirectory, of_map: Sequence[Product], shown: Shown | None) -> Product:
     return Product(
         name=names.CATALOGUE,
@@ -140,7 +160,9 @@ def _listed(of: Scanned, target: RunDirectory, of_map: Sequence[Product], shown:
 
 def _catalogue(of: Scanned, target: RunDirectory, shown: Shown | None) -> dict[str, bytes]:
     files = Manifest.read(target).of_cube(of.cube_sha256).of_kinds(("cog", "vector")).files
-    return catalogue(of, files, planes=() if shown is None else shown.planes)
+    return catalogue(
+        of, files, planes=flags(of, 0) if shown is None else shown.planes
+    )  # of any layer they mean the same
 
 
 def _report(of: Scanned, target: RunDirectory, threshold: float | None, shown: Shown | None) -> Product:

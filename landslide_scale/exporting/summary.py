@@ -14,8 +14,12 @@ NAMED_FINDINGS = 100
 NAMED_UNITS = 3
 
 
+_NEARLY = 0.99
+"""All is done only once the last product lies in its place."""
+
+
 class ExportProgress:
-    """Products done, the one that is made, and time left; called with every :class:`Progress`.
+    """Products done, pixels gone over, what is made, and time left; called with every :class:`Progress`.
 
     Args:
         stream: Where it is said.
@@ -26,9 +30,13 @@ class ExportProgress:
 
     def __call__(self, progress: Progress) -> None:
         """Say it, where it is time to."""
-        current = f", {progress.current}" if progress.current else ""
-        left = "" if progress.left_s is None or not current else f", {duration(progress.left_s)} left"
-        self._line(progress.done, progress.total, f"{progress.done}/{progress.total} products{left}{current}")
+        done, total, text = progress.done, progress.total, f"{progress.done}/{progress.total} products"
+        if not progress.current:
+            self._line(done, total, text)
+            return
+        left = "" if progress.left_s is None else f", {duration(progress.left_s)} left"
+        share = min(progress.share, _NEARLY)
+        self._line(share * total, total, f"{text}, {share:.0%} of the pixels{left}, {progress.current}")
 
 
 def export_report(summary: ExportSummary) -> str:

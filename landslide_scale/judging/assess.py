@@ -25,7 +25,7 @@ from landslide_scale.parting.contested import Contested, without_contested
 from landslide_scale.parting.learned import STANDINGS, Standing, named, standings
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.rundir import RunDirectory
-from landslide_scale.training.epochs import Calibration, evaluate
+from landslide_scale.training.evaluating import Calibration, evaluate
 from landslide_scale.training.run import CHECKPOINT, SPLIT, read_parts
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from landslide_scale.datasets import Dataset
     from landslide_scale.datasets.spec import DataSpec
     from landslide_scale.judging.rivals import Rival
-    from landslide_scale.model.checkpoint import ModelCard
+    from landslide_scale.model.card import ModelCard
     from landslide_scale.parting import Looked
     from landslide_scale.training.spec import TrainSpec
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from landslide_scale.datasets import EvaluationPatches, Found
-    from landslide_scale.training.epochs import Calibration
+    from landslide_scale.training.evaluating import Calibration
 
 
 class Mosaic:

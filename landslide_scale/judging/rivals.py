@@ -34,7 +34,7 @@ class Rival:
     threshold: float
 
     def probability(self, size: tuple[int, int]) -> NDArray[np.float32]:
-        """Of an image of this height and width."""
+        """Float32 (H, W) of an image of this height and width, pixels."""
         rows, cols = (np.arange(side) * _CELLS // side for side in size)
         found: NDArray[np.float32] = self.cells[np.ix_(rows, cols)]
         return found

@@ -14,7 +14,8 @@ from landslide_scale.labels.ground import LabelledGround
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.region.metres import check_metres
 from landslide_scale.scan.plan import Plan, WorkUnit
-from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, settled
+from landslide_scale.scan.searching import Request, Sources, kept_or_searched
+from landslide_scale.scan.survey import Survey, settled
 from landslide_scale.storage.files import PARTIAL
 from landslide_scale.storage.lease import PREFIX
 from landslide_scale.storage.rundir import RunDirectory
@@ -87,15 +88,6 @@ def foresee(config: ChipsConfig) -> Foreseen:
     sources = Sources(catalog=config.catalog, dem=config.dem)
     survey = settled(request, sources, kept_or_searched(directory, request, sources))
     return Foreseen(config=config, directory=directory, survey=survey, labelled=labelled)
-
-
-def chips_plan(config: ChipsConfig) -> Plan:
-    """Blocks of one chip each over the labelled ground.
-
-    Raises:
-        InvalidInputError: Anything the user gave that does not fit; nothing has been written.
-    """
-    return foresee(config).survey.plan
 
 
 def plan_lines(found: Foreseen) -> list[str]:

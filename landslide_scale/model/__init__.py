@@ -1,7 +1,7 @@
 """The networks, their parts and their base weights.
 
 Needs torch, numpy, segment-anything and, for the convolutional networks, segmentation-models-pytorch only. Begin with
-`families.py`, and with `checkpoint.py` for what a trained network is on disk.
+`families.py`, and with `card.py` and `checkpoint.py` for what a trained network is on disk.
 """
 
 from landslide_scale.model.convnets.network import ConvNet

@@ -10,21 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import safetensors.torch
 from safetensors import SafetensorError
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
-from landslide_scale.metrics import AreaRatio, HeldOut
 from landslide_scale.model import Network, build, family
+from landslide_scale.model.card import RANDOM, ModelCard, card_as_json, card_from_json
 from landslide_scale.model.core.tensors import state_sha256
-from landslide_scale.model.designs import as_kept, with_design
-from landslide_scale.model.values import value_from_json
 from landslide_scale.redaction import redacted
-from landslide_scale.spec import MOST_BANDS, ImageFacts, ImageParts, InputSpec, Judged, ModelSpec
 from landslide_scale.storage.cache import kept_copy
 from landslide_scale.storage.files import read_range, write_whole
 
@@ -36,103 +32,10 @@ if TYPE_CHECKING:
 
 
 _KEY = "landslide_scale"
-_VERSION = 1
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 1 << 24
-_RANDOM = "random:"
 _LONGEST_SEED = 18
-_LARGEST = 1e9
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseWeights:
-    """The weights that training began with: those a checkpoint stands on, or an encoder's start.
-
-    Attributes:
-        source: Path or URL, kept without user information and query, where credentials are; or ``random:SEED``.
-        sha256: Of the file; of a random base, of its tensors, so that a rebuild that differs is refused.
-    """
-
-    source: str
-    sha256: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "source", redacted(self.source))
-
-    @classmethod
-    def random(cls, model: ModelSpec, seed: int) -> BaseWeights:
-        """What :func:`landslide_scale.model.build` draws for this model and seed, here and now."""
-        return cls(source=f"{_RANDOM}{seed}", sha256=_random_sha256(model, seed))
-
-
-@lru_cache(maxsize=8)
-def _random_sha256(model: ModelSpec, seed: int) -> str:
-    """Kept, because a training asks for it at every epoch it saves."""
-    return state_sha256(family(model).random_base(model, seed))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelCard:
-    """How a checkpoint's tensors become landslide probabilities, and where they came from.
-
-    Attributes:
-        model: What the network is made of.
-        inputs: How it scales pixel values.
-        threshold: Probability from which a pixel counts as landslide, in (0, 1).
-        temperature, bias: Probability is ``sigmoid((logit + bias) / temperature)``; temperature above 0.
-        prevalence: Share of landslide, 0 to 1, among the validation pixels they were fitted to; None where not known.
-        area: True over expected landslide area on the validation images; None where not known.
-        trained_on: What the images were that it learnt from and was validated on.
-        parts: Which images it learnt from, was chosen by, and was scored on; None where not known.
-        held_out: How it did on the images that were kept from it; None where not known.
-        judged: How the network passed over those that threshold, temperature and bias were fitted to.
-        base: The weights under the trained tensors, or those they began as.
-        provenance: Anything worth knowing of the training, as text by name.
-    """
-
-    model: ModelSpec
-    inputs: InputSpec
-    threshold: float = 0.5
-    temperature: float = 1.0
-    bias: float = 0.0
-    prevalence: float | None = None
-    area: AreaRatio | None = None
-    trained_on: ImageFacts = field(default_factory=ImageFacts)
-    parts: ImageParts | None = None
-    held_out: HeldOut | None = None
-    judged: Judged = field(default_factory=Judged)
-    base: BaseWeights
-    provenance: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.threshold < 1:
-            raise _refused("threshold", self.threshold, "between 0 and 1")
-        if not 0 < self.temperature < _LARGEST:
-            raise _refused("temperature", self.temperature, f"above 0 and below {_LARGEST:g}")
-        if not abs(self.bias) < _LARGEST:
-            raise _refused("bias", self.bias, f"a number within {_LARGEST:g}")
-        if self.prevalence is not None and not 0 <= self.prevalence <= 1:
-            raise _refused("prevalence", self.prevalence, "0 to 1, or none")
-        if self.area is not None and not self.area.possible:
-            raise _refused("area", self.area, "ratios of 0 or more, ascending, and places")
-        _check_inputs(self.inputs)
-
-
-def _check_inputs(inputs: InputSpec) -> None:
-    """Refuse numbers so large that no pixel can be scaled by them; how many there have to be, the network says.
-
-    Raises:
-        InvalidCheckpointError: One is too large, or there are more than any network takes.
-    """
-    numbers = (inputs.low, inputs.high, inputs.gain, *inputs.mean, *inputs.std)
-    most = len(inputs.mean) > MOST_BANDS or len(inputs.std) > MOST_BANDS or len(inputs.terrain) > MOST_BANDS
-    if most or not all(abs(number) < _LARGEST for number in numbers):
-        raise _refused("inputs", str(numbers)[:200], f"numbers within {_LARGEST:g}, one per band")
-
-
-def _refused(key: str, value: object, expected: str) -> InvalidCheckpointError:
-    return InvalidCheckpointError(f"{key} {value}", expected=expected, key=f"card.{key}")
 
 
 def save(url: str, net: Network, card: ModelCard) -> str:
@@ -152,23 +55,10 @@ def save(url: str, net: Network, card: ModelCard) -> str:
     if (card.model, card.inputs) != (net.spec, net.inputs):
         raise InvalidCheckpointError("a card of another network", expected="the model and inputs of this one")
     tensors = {name: tensor.cpu().contiguous() for name, tensor in net.trained_state().items()}
-    text = json.dumps({"version": _VERSION, **_said(card)}, allow_nan=False)
+    text = json.dumps(card_as_json(card), allow_nan=False)
     data = safetensors.torch.save(tensors, metadata={_KEY: text})
     write_whole(url, data)
     return hashlib.sha256(data).hexdigest()
-
-
-def _said(card: ModelCard) -> dict[str, Any]:
-    """The card as JSON; without what is not known of its images, as cards were before there was room for it."""
-    unknown = {
-        "area": card.area is None,
-        "trained_on": card.trained_on == ImageFacts(),
-        "parts": card.parts is None,
-        "held_out": card.held_out is None,
-        "judged": card.judged == Judged(),
-    }
-    said = asdict(card) | {"model": as_kept(card.model), "trained_on": card.trained_on.known}
-    return {key: value for key, value in said.items() if not unknown.get(key, False)}
 
 
 def read_card(url: str) -> ModelCard:
@@ -223,7 +113,7 @@ def check_base(card: ModelCard, base_url: str | None, cache: Path | None = None)
     Raises:
         InvalidCheckpointError: None are named, and the cache has no copy of theirs.
     """
-    if base_url is None and family(card.model).stands_on_base and not card.base.source.startswith(_RANDOM):
+    if base_url is None and family(card.model).stands_on_base and not card.base.source.startswith(RANDOM):
         _kept_base(card, cache)
 
 
@@ -268,12 +158,12 @@ def identified(url: str) -> Identified:
 
 def _base(card: ModelCard, base_url: str | None, cache: Path | None) -> Mapping[str, torch.Tensor]:
     source = base_url or card.base.source
-    if not source.startswith(_RANDOM):
+    if not source.startswith(RANDOM):
         return family(card.model).load_base(base_url or _kept_base(card, cache), card.base.sha256, cache)
-    seed = source.removeprefix(_RANDOM)
+    seed = source.removeprefix(RANDOM)
     if not seed.isdecimal() or len(seed) > _LONGEST_SEED:
         raise InvalidCheckpointError(
-            f"base weights {source[:100]}", expected=f"{_RANDOM} and a whole number of at most {_LONGEST_SEED} digits"
+            f"base weights {source[:100]}", expected=f"{RANDOM} and a whole number of at most {_LONGEST_SEED} digits"
         )
     base = family(card.model).random_base(card.model, int(seed))
     if (found := state_sha256(base)) != card.base.sha256:
@@ -311,7 +201,7 @@ def _card(header: bytes, url: str) -> ModelCard:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _broken(f"no model card in its header ({type(error).__name__})", url) from error
     try:
-        return _card_from_json(stored)
+        return card_from_json(stored)
     except (InvalidCheckpointError, InvalidConfigError) as error:
         raise InvalidCheckpointError(
             f"the model card has {error.found}",
@@ -326,20 +216,6 @@ def _by_card(where: Mapping[str, str]) -> dict[str, str]:
     """Where an error is, its key as the card has it."""
     key = where.get("key", "card")
     return {**where, "key": key if key.startswith("card") else f"card.{key}"}
-
-
-def _card_from_json(stored: object) -> ModelCard:
-    if not isinstance(stored, dict) or stored.get("version") != _VERSION:
-        version = stored.get("version") if isinstance(stored, dict) else type(stored).__name__
-        raise InvalidCheckpointError(
-            f"version {version!r}", expected=f"version {_VERSION}", cure="Use the release that wrote it"
-        )
-    if "threshold" not in stored:  # every release wrote it, and what is landslide is not guessed
-        raise InvalidCheckpointError("no threshold", expected="a probability between 0 and 1", key="card.threshold")
-    said = {key: value for key, value in stored.items() if key != "version"}
-    if isinstance(said.get("model"), dict):
-        said["model"] = with_design(said["model"])
-    return value_from_json(ModelCard, said, "card")
 
 
 def _broken(found: str, url: str) -> InvalidCheckpointError:

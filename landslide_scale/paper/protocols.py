@@ -23,7 +23,8 @@ from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.judging.rivals import Rival, rivals
 from landslide_scale.label_values import LANDSLIDE
 from landslide_scale.metrics import Confusion, LabelledMap, MapScores
-from landslide_scale.model.checkpoint import ModelCard, restore
+from landslide_scale.model.card import ModelCard
+from landslide_scale.model.checkpoint import restore
 from landslide_scale.model.core.precision import Precision, autocast
 from landslide_scale.paper.figures import shown
 from landslide_scale.paper.tables import AGREED, PAPER, PROTOCOLS, STRICT, STRICT_ALL
@@ -31,7 +32,7 @@ from landslide_scale.paper.trials import Judged, Judgement
 from landslide_scale.parting import Overlap
 from landslide_scale.parting.contested import Contested, without_contested
 from landslide_scale.storage.rundir import RunDirectory
-from landslide_scale.training.epochs import Calibration, evaluate
+from landslide_scale.training.evaluating import Calibration, evaluate
 from landslide_scale.training.job import FinetuneJob
 from landslide_scale.training.places import PlaceCounts
 from landslide_scale.training.run import CHECKPOINT, SPLIT, read_parts

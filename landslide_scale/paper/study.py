@@ -24,9 +24,9 @@ from landslide_scale.redaction import redacted
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.training.begun import begun_calibration, begun_decay, begun_groups, begun_loss
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.run import begun_calibration, begun_decay, begun_groups, begun_loss
 
 _RESULT = "result.json"
 Say = Callable[[str], None]
@@ -97,24 +97,11 @@ def _as_begun(config: BenchmarkConfig, folder: RunDirectory) -> BenchmarkConfig:
 
 def _settings(config: BenchmarkConfig) -> dict[str, Any]:
     """What all trainings share. Models and seeds are not in it: each training's own folder knows its own."""
-    plain = config.model_dump(mode="json", include={"train", "base_weights"})
-    plain["train"].pop("seed")
-    if config.train.decay == "all":
-        del plain["train"]["decay"]  # so that benchmarks begun before there was this go on
-    if not config.train.average:
-        del plain["train"]["average"]  # likewise
-    if config.train.recolour == 1:
-        del plain["train"]["recolour"]  # likewise
-    if config.train.split_seed is None:
-        del plain["train"]["split_seed"]  # likewise
-    if config.train.loss_over == "patches":
-        del plain["train"]["loss_over"]  # likewise
-    else:
-        plain["train"]["loss_over"] = "pixels"
+    train = {key: value for key, value in config.train.recorded.items() if key != "seed"}
     datasets: dict[str, object] = json.loads(
         json.dumps({name: data.settings for name, data in config.datasets.items()})
     )
-    return plain | {"datasets": datasets}
+    return config.model_dump(mode="json", include={"base_weights"}) | {"train": train, "datasets": datasets}
 
 
 def _as_recorded(settings: dict[str, Any], folder: RunDirectory) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.parting.looking import block_of
-from landslide_scale.spec import ImageParts
+from landslide_scale.provenance import ImageParts
 
 if TYPE_CHECKING:
     from landslide_scale.parting.looking import Looked
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 Standing = Literal["learnt from", "chosen by", "held out", "same ground", "not seen"]
 """What an image is to a network; ``same ground`` is another image of ground that was learnt from or chosen by."""
 
-STANDINGS: tuple[Standing, ...] = ("learnt from", "chosen by", "held out", "same ground", "not seen")
+STANDINGS: tuple[Standing, ...] = get_args(Standing)
+
+_OF_PART: Mapping[str, Standing] = {"holdout": "held out", "validation": "chosen by", "train": "learnt from"}
+"""What the images of a part are; the last counts, where one is in several."""
 
 
 def parts_of(split: Split, looked: Looked) -> ImageParts:
@@ -43,9 +48,22 @@ class _Square:
 
     @classmethod
     def read(cls, text: str) -> _Square:
-        """What ``str`` gave."""
-        lattice, south, east, side = text.rsplit(" ", 3)
-        return cls(lattice=lattice, south=float(south), east=float(east), side=float(side))
+        """What ``str`` gave.
+
+        Raises:
+            InvalidCheckpointError: It is something else.
+        """
+        lattice, *numbers = text.rsplit(" ", 3)
+        with suppress(ValueError):
+            south, east, side = map(float, numbers)
+            if math.isfinite(south) and math.isfinite(east) and 0 < side < math.inf:
+                return cls(lattice=lattice, south=south, east=east, side=side)
+        raise InvalidCheckpointError(
+            f"ground {text[:80]!r}",
+            expected="a lattice, and in metres south, east and side of a chip",
+            cure="Use a checkpoint as its training wrote it.",
+            key="card.parts.ground",
+        )
 
 
 def _square(name: str, looked: Looked) -> _Square | None:
@@ -63,31 +81,46 @@ def standings(parts: ImageParts, looked: Looked, groups: Mapping[str, str]) -> d
         parts: As its card says.
         looked: The images.
         groups: The ground of each.
+
+    Raises:
+        InvalidCheckpointError: The card says of ground what no training wrote.
     """
-    known: dict[str, Standing] = dict.fromkeys(parts.holdout, "held out")
-    known |= dict.fromkeys(parts.validation, "chosen by")
-    known |= dict.fromkeys(parts.train, "learnt from")
-    found: dict[str, Standing] = {name: known.get(content, "not seen") for name, content in looked.contents.items()}
+    known = _known(vars(parts))
+    found = {name: known.get(content, "not seen") for name, content in looked.contents.items()}
+    return _by_ground(found, groups, _on_ground(parts, looked))
+
+
+def named(parts: Mapping[str, list[str]], looked: Looked, groups: Mapping[str, str]) -> dict[str, Standing]:
+    """The same by names alone, as a training's folder keeps them beside a checkpoint that says nothing.
+
+    Args:
+        parts: Names, by part.
+        looked: The images.
+        groups: The ground of each.
+    """
+    known = _known(parts)
+    return _by_ground({name: known.get(name, "not seen") for name in looked.found}, groups, ())
+
+
+def _known(parts: Mapping[str, Iterable[str]]) -> dict[str, Standing]:
+    return {one: standing for part, standing in _OF_PART.items() for one in parts[part]}
+
+
+def _by_ground(found: Mapping[str, Standing], groups: Mapping[str, str], learnt: Iterable[str]) -> dict[str, Standing]:
+    """What images are, once those on ground that others, or those named, were learnt from are told apart."""
     seen = {groups[name] for name, standing in found.items() if standing in {"learnt from", "chosen by"}}
-    seen |= {groups[name] for name in _on_ground(parts, looked)}
+    seen |= {groups[name] for name in learnt}
     return {
         name: "same ground" if standing == "not seen" and groups[name] in seen else standing
         for name, standing in found.items()
     }
 
 
-def named(parts: Mapping[str, list[str]], looked: Looked, groups: Mapping[str, str]) -> dict[str, Standing]:
-    """The same by names alone, as a training's folder keeps them beside a checkpoint that says nothing."""
-    known: dict[str, Standing] = dict.fromkeys(parts["holdout"], "held out")
-    known |= dict.fromkeys(parts["validation"], "chosen by")
-    known |= dict.fromkeys(parts["train"], "learnt from")
-    seen = {groups[name] for name in looked.found if known.get(name) in {"learnt from", "chosen by"}}
-    return {name: known.get(name, "same ground" if groups[name] in seen else "not seen") for name in looked.found}
-
-
 def _on_ground(parts: ImageParts, looked: Looked) -> list[str]:
     """Chips that overlap one that was learnt from or chosen by, whatever their size."""
-    squares = {lattice: list(group) for lattice, group in groupby(map(_Square.read, parts.ground), lambda s: s.lattice)}
+    squares: dict[str, list[_Square]] = {}
+    for square in map(_Square.read, parts.ground):
+        squares.setdefault(square.lattice, []).append(square)
     corners = {
         lattice: np.array([(one.south, one.east, one.side) for one in group]).T for lattice, group in squares.items()
     }

@@ -96,6 +96,10 @@ class Looked:
 def look(dataset: Dataset, *, threads: int = 4) -> Looked:
     """Open every image and mask once; those that seem to share pixels twice.
 
+    Args:
+        dataset: The images.
+        threads: That read them.
+
     Raises:
         InvalidDatasetError: Naming the first file, in order of names, that cannot be used.
     """

@@ -23,7 +23,7 @@ def snow_near(of: Scanned, lattice: Lattice, box: PixelBox, layer: int) -> NDArr
     radius = SNOW_NEAR_M / lattice.resolution
     around = box.pad(int(radius)).intersection(of.extents[lattice])
     assert around is not None  # noqa: S101 the extent has the box
-    snow = of.read(lattice, around, layer).reason == Reason.SNOW
+    snow = of.read_one(lattice, around, layer, "reason") == Reason.SNOW
     return near(snow, radius)[box.within(around)] if snow.any() else None
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,12 @@ from landslide_scale.cube.arrays import Layer, Slot, Variable
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.cube.reflectance import unpacked, variables
 from landslide_scale.cube.template import attributes
-from landslide_scale.errors import BrokenRunError, InvalidInputError
+from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import Block, Lattice, PixelBox
-from landslide_scale.redaction import redacted
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, REGION, Layout
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window
-from landslide_scale.storage.files import persistently
 from landslide_scale.storage.rundir import RunDirectory
 
 
@@ -125,7 +123,7 @@ class Scanned:
         values = np.full(box.shape, self.variables[name].fill, self.variables[name].dtype)
         for part in self._held(lattice, box, layer):
             slot = Slot(cube=self.run.at(CUBE), lattice=lattice, extent=self.extents[lattice], box=part, layer=layer)
-            values[part.within(box)] = _stored(slot, name)
+            values[part.within(box)] = arrays.read_stored(slot, name)
         return values
 
     def read_reflectance(
@@ -168,19 +166,6 @@ class Scanned:
     def _is_done(self, place: Place) -> bool:
         record = self.records.get(place.id)
         return record is not None and record.done
-
-
-def _stored(slot: Slot, name: str) -> NDArray[Any]:
-    try:
-        return persistently(slot.cube, partial(arrays.read_one, slot, name))
-    except (ValueError, RuntimeError) as error:  # of Zarr and of its codecs
-        raise BrokenRunError(
-            f"what is stored cannot be decoded ({error})",
-            expected="the cube as it was written",
-            cure="verify says which units are broken, scan --resume makes them again; export then.",
-            file=redacted(slot.cube),
-            array=f"{slot.lattice.zone.group}/{name}",
-        ) from error
 
 
 def scanned(run: RunDirectory) -> Scanned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from shapely.geometry.base import BaseGeometry
@@ -12,12 +13,15 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.rapid.known import Followed
 from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.rapid.windows import last_before, season_before, since
-from landslide_scale.scan.survey import find
+from landslide_scale.scan.searching import find
 from landslide_scale.scene import Window
 from landslide_scale.stac.items import sensed_if_said
 from landslide_scale.stac.settings import CatalogConfig
 
 Item = Mapping[str, Any]
+
+BETWEEN_TILES = timedelta(minutes=5)
+"""Tiles of one pass are sensed at most so far apart, 2,000 km along its track; the next comes over an hour later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +101,17 @@ def found_for(config: RapidConfig, known: Followed, until: datetime) -> Acquisit
     )
 
 
-def sensed_in(catalog: CatalogConfig, ground: BaseGeometry, window: Window) -> list[datetime]:
-    """Instants at which scenes of some ground were sensed in a window, ascending.
+def passes_in(catalog: CatalogConfig, ground: BaseGeometry, window: Window) -> list[datetime]:
+    """Instants at which passes over some ground had sensed all of it that they came to, in a window, ascending.
+
+    The tiles of one pass are sensed seconds apart; each is the instant of the last of them.
 
     Raises:
         CatalogAwayError, InvalidCatalogError: The catalogue does not answer.
     """
     instants = (sensed_if_said(dict(item)) for item in find(catalog, ground, [window]))
-    return sorted({instant for instant in instants if instant is not None and window.holds(instant)})
+    sensed = sorted({instant for instant in instants if instant is not None and window.holds(instant)})
+    return [one for one, later in pairwise(sensed) if later - one > BETWEEN_TILES] + sensed[-1:]
 
 
 def _before(

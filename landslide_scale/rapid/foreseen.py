@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from landslide_scale.bands import scene_bands
 from landslide_scale.errors import LandslideScaleError
 from landslide_scale.events.land import chosen_land
 from landslide_scale.rapid.acquisitions import found_for
@@ -50,19 +49,19 @@ class Expected:
         """How long it may take, and what 10,000 km2 like it are; nothing of an event of which nothing is scanned."""
         if self.scan is None:
             return []
-        request, plan = self.scan.survey.request, self.scan.survey.plan
-        times = 1 if request.composite.persistence is None else 2
-        to_read = plan.bytes_to_read(len(scene_bands(request.bands)), times * len(request.composite.assets))
-        like = TEN_THOUSAND_KM2 / request.km2
-        here = f"{len(plan.units) * like:,.0f} units, {to_read * like / 1e9:,.1f} GB of pixels to read (uncompressed)"
-        rates = [] if self.took is None else [self.took.over(request.km2), self.took.over(TEN_THOUSAND_KM2)]
-        if self.took is None or None in rates:
+        survey, km2 = self.scan.survey, self.scan.survey.request.km2
+        like = TEN_THOUSAND_KM2 / km2
+        units, gigabytes = len(survey.plan.units) * like, survey.bytes_to_read * like / 1e9
+        here = f"{units:,.0f} units, {gigabytes:,.1f} GB of pixels to read (uncompressed)"
+        own = None if self.took is None else self.took.over(km2)
+        other = None if self.took is None else self.took.over(TEN_THOUSAND_KM2)
+        if self.took is None or own is None or other is None:
             return [f"10,000 km2 like it: {here}", "how long it takes is not known before a version was mapped here"]
-        own, other = (sum((rate or {}).values()) for rate in rates)
         by = f"version {self.took.version} of {self.took.at:%Y-%m-%d %H:%M} UTC"
+        whole = duration(sum(own.values()))
         return [
-            f"expected: {duration(own)} from the begin of a cycle, if nothing is taken over, at the rates of {by}",
-            f"10,000 km2 like it: {here}, {duration(other)} at these rates",
+            f"expected: {whole} from the begin of a cycle, if nothing is taken over, at the rates of {by}",
+            f"10,000 km2 like it: {here}, {duration(sum(other.values()))} at these rates",
         ]
 
 
@@ -81,23 +80,22 @@ def expected(config: RapidConfig, now: datetime) -> Iterator[Expected]:
         fitting_model(config.model, config.predict, observed_as(config.grid, config.composite, config.dem))
     root = RunDirectory(config.output.run)
     followed = list(every(root))
-    took, look = _rates([folder for folder, _ in followed]), _Look(config=config, now=now)
+    rates, look = _rates([folder for folder, _ in followed]), _Look(config=config, now=now)
+    most = max(rates.values(), key=lambda one: one.scanned_km2, default=None)
     for folder, known in followed:
         if not known.over:
             region = RegionConfig(file=folder.at(AREA)) if folder.exists(AREA) else None
-            yield look.at(folder, known, region, took.get(folder.url) or took.get(""))
+            yield look.at(folder, known, region, rates.get(folder.url, most))
     land = chosen_land(None if config.events is None else config.events.land)
     for given in config.given:
         folder = folder_of(root, given.id)
         if load(folder) is None:
-            yield look.at(folder, as_given(given, land, now), given.region, took.get(""))
+            yield look.at(folder, as_given(given, land, now), given.region, most)
 
 
 def _rates(folders: list[RunDirectory]) -> dict[str, Took]:
-    """How long the newest version of each event took, by its folder; by no name that of most ground."""
-    found = {folder.url: took for folder in folders if (took := read_pace(folder)) is not None and took.scanned_km2 > 0}
-    most = max(found.values(), key=lambda one: one.scanned_km2, default=None)
-    return found if most is None else found | {"": most}
+    """How long the newest version of each event took of which something was scanned, by its folder."""
+    return {folder.url: took for folder in folders if (took := read_pace(folder)) is not None and took.scanned_km2 > 0}
 
 
 @dataclass(frozen=True, kw_only=True)

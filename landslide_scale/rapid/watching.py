@@ -12,7 +12,7 @@ from landslide_scale.errors import EventGoneError, FeedAwayError, InvalidFeedErr
 from landslide_scale.events.detail import read_detail
 from landslide_scale.events.feed import read_feed
 from landslide_scale.events.land import Land, chosen_land
-from landslide_scale.rapid.acquisitions import sensed_in
+from landslide_scale.rapid.acquisitions import passes_in
 from landslide_scale.rapid.cycle import Cycle, attend
 from landslide_scale.rapid.following import not_heard, take_up, take_up_given
 from landslide_scale.rapid.known import Followed, every, folder_of, keep, load
@@ -211,7 +211,8 @@ def replay(
 ) -> Iterator[tuple[datetime, Followed]]:
     """An old event as it would have unfolded: a cycle at every instant at which something of it was published.
 
-    Scenes count from `latency` after they were sensed on, ShakeMaps from when they were published.
+    The scenes of one pass are one such instant. Scenes count from `latency` after they were sensed on, ShakeMaps from
+    when they were published.
 
     Args:
         config: As for any event; its folder is to be one of the exercise's own.
@@ -262,7 +263,7 @@ def _next_instant(
     coming = [] if sight is None else [one.updated for one in sight.detail.products]
     if known.area is not None:
         window = Window(start=known.event.origin, end=known.event.origin + timedelta(days=config.ends.days))
-        coming += [instant + latency for instant in sensed_in(config.catalog, known.area.ground, window)]
+        coming += [instant + latency for instant in passes_in(config.catalog, known.area.ground, window)]
     if config.events is not None:
         coming.append(known.event.origin + timedelta(hours=config.events.gates.wait_for_shakemap_h))
     coming.append(known.event.origin + timedelta(days=config.ends.days))

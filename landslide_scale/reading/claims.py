@@ -106,12 +106,7 @@ class Classes(_Codes):
 
     def check(self, dataset: Any, href: str) -> None:  # noqa: ANN401 rasterio ships no types
         """They are neither scaled nor masked."""
-        if (dataset.scales[0], dataset.offsets[0]) != (1.0, 0.0):
-            raise PermanentReadError(
-                f"scale {dataset.scales[0]:g} and offset {dataset.offsets[0]:g} in a file of classes",
-                expected="classes as they are",
-                file=redacted(href),
-            )
+        _refuse_scale(dataset, href, of="classes", expected="classes as they are")
         _refuse_mask(dataset, href)
 
     def taken(self, numbers: NDArray[Any], nodata: float | None) -> NDArray[Any]:
@@ -134,12 +129,7 @@ class Answers(_Codes):
 
     def check(self, dataset: Any, href: str) -> None:  # noqa: ANN401 rasterio ships no types
         """They are neither scaled nor masked."""
-        if (dataset.scales[0], dataset.offsets[0]) != (1.0, 0.0):
-            raise PermanentReadError(
-                f"scale {dataset.scales[0]:g} and offset {dataset.offsets[0]:g} in a file of a mask",
-                expected="numbers as they are",
-                file=redacted(href),
-            )
+        _refuse_scale(dataset, href, of="a mask", expected="numbers as they are")
         _refuse_mask(dataset, href)
 
     def taken(self, numbers: NDArray[Any], nodata: float | None) -> NDArray[Any]:
@@ -161,6 +151,15 @@ class UnaskedClasses(_Codes):
         """The lowest eight bits."""
         del nodata
         return numbers.astype(np.uint8).astype(np.int16)
+
+
+def _refuse_scale(dataset: Any, href: str, *, of: str, expected: str) -> None:  # noqa: ANN401 as above
+    if (dataset.scales[0], dataset.offsets[0]) != (1.0, 0.0):
+        raise PermanentReadError(
+            f"scale {dataset.scales[0]:g} and offset {dataset.offsets[0]:g} in a file of {of}",
+            expected=expected,
+            file=redacted(href),
+        )
 
 
 def _refuse_mask(dataset: Any, href: str) -> None:  # noqa: ANN401 rasterio ships no types

@@ -13,13 +13,12 @@ from landslide_scale.errors import (
     InvalidCheckpointError,
     InvalidRegionError,
     PermanentReadError,
-    StorageAwayError,
     TryAgainError,
 )
 from landslide_scale.reading.asking import fetched as over_http
 from landslide_scale.redaction import redacted
 from landslide_scale.scene import Access
-from landslide_scale.storage.files import local_path, read_range
+from landslide_scale.storage.files import away_now, local_path, read_range
 
 PARQUET = (".parquet", ".geoparquet")
 _GEODATABASE = ".gdb"
@@ -94,12 +93,7 @@ def _fetched(url: str) -> bytes:
             return over_http(url, Access(), most_bytes=_MOST_FETCHED, within_s=_FETCHED_S)
         return read_range(url, 0, None)
     except TryAgainError as error:
-        raise StorageAwayError(
-            f"cannot be read now ({error.found})",
-            expected="a file that this machine can reach",
-            cure="Run the same command again later, or give a file on this machine.",
-            file=redacted(url),
-        ) from None
+        raise away_now(error.found, url) from None
     except (PermanentReadError, InvalidCheckpointError) as error:
         raise InvalidRegionError(error.found, expected="a readable path or fsspec URL", file=redacted(url)) from None
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.provenance import ImageFacts
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.entries import VARIABLE, content_of, entries_of, user_registry
 from landslide_scale.registry.packaged import PACKAGED
 from landslide_scale.registry.settings import Entry, check_names, is_name
-from landslide_scale.spec import ImageFacts, Radiometry
+from landslide_scale.spec import Radiometry
 from landslide_scale.storage.files import local_path, write_whole
 from landslide_scale.strictyaml import parse
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from landslide_scale.provenance import ImageFacts
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.entries import Listed
 from landslide_scale.registry.packaged import PACKAGED, WHY_NONE
-from landslide_scale.spec import ImageFacts
 from landslide_scale.storage.cache import kept_copy
 from landslide_scale.storage.files import local_path
 

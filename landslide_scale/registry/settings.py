@@ -12,7 +12,8 @@ from pydantic import Field
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
 from landslide_scale.paths import input_place
-from landslide_scale.spec import ImageFacts, Radiometry
+from landslide_scale.provenance import ImageFacts
+from landslide_scale.spec import Radiometry
 from landslide_scale.strictyaml import Section, place
 
 NAME = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"

@@ -1,4 +1,4 @@
-"""Whether every machine of a cluster has the folder that a run writes into."""
+"""Machines of a cluster: whether each has the folder that a run writes into, and which is the driver's."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ ANSWER_S = 120.0
 
 _SEEN_S = 5.0
 """In which a shared folder shows what was just written into it."""
+
+
+def beside_the_driver() -> NodeAffinitySchedulingStrategy:
+    """Where what a run cannot do without is kept: a node whose loss is the driver's."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def check_on_every_node(place: str, *, key: str) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TextIO
 
 from rich.console import Console
@@ -13,6 +16,23 @@ SPARSE_S = 30
 TERMINAL_S = 0.2
 _BAR = 24
 _ANEW = "\r\x1b[2K"
+
+_listener: ContextVar[Callable[[int], None]] = ContextVar("listener", default=lambda _: None)
+
+
+@contextmanager
+def listening(told: Callable[[int], None]) -> Iterator[None]:
+    """What is told of pixels that work in the block, in this process and thread, has gone over."""
+    token = _listener.set(told)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def gone_over(pixels: int) -> None:
+    """Tell whoever listens of work that is done; mostly nobody does."""
+    _listener.get()(pixels)
 
 
 class Line:
@@ -30,7 +50,7 @@ class Line:
         self._console = Console(file=self._stream)
         self._moves = self._console.is_terminal and not self._console.is_dumb_terminal
 
-    def __call__(self, done: int, total: int, text: str) -> None:
+    def __call__(self, done: float, total: int, text: str) -> None:
         """Say it, where it is time to; the last at once."""
         last, now = done == total, time.monotonic()
         if not last and now - self._said < (TERMINAL_S if self._moves else SPARSE_S):
@@ -40,7 +60,7 @@ class Line:
         self._stream.flush()
         self._said = now
 
-    def _bar(self, done: int, total: int, text: str) -> str:
+    def _bar(self, done: float, total: int, text: str) -> str:
         """Bar, percent and text, cut to the width of the terminal: what wraps cannot be written over."""
         words = f"{done / max(total, 1):>4.0%} {text}"
         if self._console.width < 2 * _BAR:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from landslide_scale.errors import RunConflictError
-from landslide_scale.scan.survey import Found, Request, Sources, Survey, find, kept_or_searched_dem, settled
+from landslide_scale.scan.searching import Found, Request, Sources, find, kept_or_searched_dem
+from landslide_scale.scan.survey import Survey, settled
 from landslide_scale.scene import Window
 from landslide_scale.stac.aside import keep_aside, load_aside
 from landslide_scale.stac.frozen import freeze, load_items, with_addresses

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
 from landslide_scale.cube.arrays import STORED_AS, on_stored
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError, LandslideScaleError
+from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.metrics import AreaRatio
-from landslide_scale.model.checkpoint import Identified, ModelCard, check_base, identified
+from landslide_scale.model.card import ModelCard
+from landslide_scale.model.checkpoint import Identified, check_base, identified
 from landslide_scale.model.core.precision import Precision
-from landslide_scale.registry.entries import listed
+from landslide_scale.model.pairing import judged_otherwise, made_otherwise, not_known, not_said
+from landslide_scale.provenance import ImageFacts, Judged, same_resolution
+from landslide_scale.registry.instead import with_instead
 from landslide_scale.registry.located import Located, located
 from landslide_scale.registry.settings import Entry
 from landslide_scale.scan.settings import NONE, UNSAID, CheckpointConfig, PredictConfig
-from landslide_scale.spec import REFLECTANCE, ImageFacts, Judged, Radiometry
+from landslide_scale.spec import REFLECTANCE, Radiometry
 from landslide_scale.stac.search import collection
 from landslide_scale.stac.settings import DemConfig
-
-E = TypeVar("E", bound=LandslideScaleError)
 
 NETWORK_SIDE = 448
 """Side in pixels of what the encoder sees where its checkpoint does not say how it was judged: 28 of SAM's tokens, two
 windows of 14 without padding; a multiple of 32 too, for the convolutional networks."""
 
 _NONE_YET = "`landslide-scale finetune` writes checkpoint.safetensors into its output.run;"
-
-SAME_RESOLUTION = 0.05
-"""Relative difference up to which two resolutions are one: what is left of true metres in a projection, say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,14 +205,14 @@ def fitting_model(checkpoint: CheckpointConfig, predict: PredictConfig, shown: I
         raise with_instead(error, shown) from error
     patches = PatchLattice(patch=_patch_side(predict.patch, card), halo=_halo(predict.halo, card.judged))
     precision = precision_of(predict, card)
-    caveats = (*accepted, _making(card.trained_on, shown), _judging(card.judged, patches, precision))
+    caveats = (*accepted, made_otherwise(card.trained_on, shown), judged_otherwise(card.judged, patches, precision))
     return ScanModel(
         card=card,
         sha256=found.sha256,
         patches=patches,
         precision=precision,
         caveat=" ".join(caveat for caveat in caveats if caveat),
-        unknown="; ".join(each for each in (_unknown(card.trained_on), _unsaid(card.judged)) if each),
+        unknown="; ".join(each for each in (not_known(card.trained_on), not_said(card.judged)) if each),
     )
 
 
@@ -312,9 +309,9 @@ def _radiometry(config: CheckpointConfig, card: ModelCard) -> str:
 def _resolution(config: CheckpointConfig, card: ModelCard, shown: ImageFacts) -> str:
     """Pixels of another size are refused unless told to go on; of a size that nobody knows they are taken."""
     trained, metres = card.trained_on.resolution, shown.resolution
-    if trained is None or metres is None or _same(trained, metres):
+    if trained is None or metres is None or same_resolution(trained, metres):
         return ""
-    if config.accept_resolution is None or not _same(config.accept_resolution, trained):
+    if config.accept_resolution is None or not same_resolution(config.accept_resolution, trained):
         raise InvalidCheckpointError(
             f"trained on pixels of {trained:g} m",
             expected=f"{metres:g} m, the grid.resolution of the scan",
@@ -322,74 +319,3 @@ def _resolution(config: CheckpointConfig, card: ModelCard, shown: ImageFacts) ->
             file=config.checkpoint,
         )
     return f"The model was trained on pixels of {trained:g} m and is shown pixels of {metres:g} m."
-
-
-def with_instead(error: E, shown: ImageFacts) -> E:
-    """A refusal of a checkpoint, with the name of one that is listed and would be taken, where there is one."""
-    try:
-        names = [one.entry.name for one in listed() if _would_fit(one.entry, shown)]
-    except LandslideScaleError as unlisted:
-        said = f"The registry of checkpoints cannot be asked for another: {unlisted.found}."
-    else:
-        said = f"A checkpoint that would fit is listed: model.checkpoint: {names[0]}." if names else ""
-    cure = " ".join(part for part in (error.cure, said) if part)
-    return type(error)(error.found, expected=error.expected, cure=cure, **error.where)
-
-
-def _would_fit(entry: Entry, shown: ImageFacts) -> bool:
-    trained, metres = entry.trained_on.resolution, shown.resolution
-    return (
-        entry.radiometry == "boa"
-        and {*entry.bands} <= {*BAND_NAMES, *TERRAIN_BANDS}
-        and (scene_bands(entry.bands) != entry.bands) == (shown.dem is not None)
-        and trained is not None
-        and metres is not None
-        and _same(trained, metres)
-    )
-
-
-def _unknown(trained: ImageFacts) -> str:
-    facts = (("ground resolution", trained.resolution), ("composite", trained.method))
-    unknown = [name for name, value in facts if value is None]
-    return f"{' and '.join(unknown)} of the images that the model was trained on" if unknown else ""
-
-
-def _unsaid(judged: Judged) -> str:
-    unsaid = [words for key, words in _PASSING.items() if getattr(judged, key) is None]
-    return f"{', '.join(unsaid)} at which threshold and calibration were found" if unsaid else ""
-
-
-_PASSING = {"patch": "patch", "halo": "overlap", "precision": "precision"}
-
-
-def _judging(judged: Judged, patches: PatchLattice, precision: Precision) -> str:
-    """How the scan passes over the ground otherwise than validation did, by which threshold and calibration are."""
-    here = {"patch": patches.patch, "halo": patches.halo, "precision": precision}
-    differ = [f"predict.{key} {value} (here {here[key]})" for key, value in judged.known.items() if here[key] != value]
-    return f"Threshold and calibration were found otherwise: {', '.join(differ)}." if differ else ""
-
-
-def _same(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=SAME_RESOLUTION)
-
-
-def _making(trained: ImageFacts, shown: ImageFacts) -> str:
-    """How the images differ in what made them, as far as it is known of both."""
-    pairs = (
-        ("composite.method", trained.method, shown.method),
-        ("composite.clear", _listed(trained.clear), _listed(shown.clear)),
-        ("composite.dilate_m", trained.dilate_m, shown.dilate_m),
-        ("composite.mask", _rules(trained.mask), _rules(shown.mask)),
-        ("dem.collection", trained.dem, shown.dem),
-    )
-    known = [pair for pair in pairs if None not in pair]
-    differ = [f"{key} {there} (here {here})" for key, there, here in known if there != here]
-    return f"The model was trained on images made otherwise: {', '.join(differ)}." if differ else ""
-
-
-def _rules(lines: tuple[str, ...] | None) -> str | None:
-    return None if lines is None else "; ".join(sorted(lines)) or "none"
-
-
-def _listed(classes: tuple[int, ...] | None) -> str | None:
-    return None if classes is None else str(sorted(set(classes)))

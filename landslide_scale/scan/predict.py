@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from landslide_scale.grid import PatchLattice
-    from landslide_scale.model.checkpoint import ModelCard
+    from landslide_scale.model.card import ModelCard
 
 
 @dataclass(frozen=True, kw_only=True)

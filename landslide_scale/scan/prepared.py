@@ -10,6 +10,7 @@ from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.region.metres import check_metres
+from landslide_scale.registry.instead import with_instead
 from landslide_scale.scan.model import (
     NETWORK_SIDE,
     NoModel,
@@ -17,10 +18,10 @@ from landslide_scale.scan.model import (
     fitting_model,
     no_model,
     observed_as,
-    with_instead,
 )
+from landslide_scale.scan.searching import Request, Sources, kept_or_searched, requested
 from landslide_scale.scan.settings import UNSAID, CheckpointConfig, ScanConfig
-from landslide_scale.scan.survey import Request, Sources, Survey, kept_or_searched, requested, settled
+from landslide_scale.scan.survey import Survey, settled
 from landslide_scale.scene import Window
 from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.stac.settings import check_terrain

@@ -119,6 +119,10 @@ def _inner_form(value: Mapping[str, object] | Sequence[object], depth: int) -> o
 def check_form(item: Item, *, kind: str = "scene") -> None:
     """Refuse the shadow of an Item.
 
+    Args:
+        item: As :func:`formed` gave it.
+        kind: Of what it is an Item, for the error.
+
     Raises:
         InvalidCatalogError: It is one; the reason is the Item's.
     """

@@ -95,12 +95,7 @@ def fetched(url: str, read: Callable[[], T]) -> T:
         except _unreadable() as failed:
             error = behind(failed)
             if may_pass(error):
-                raise StorageAwayError(
-                    f"cannot be read now ({told(error)})",
-                    expected="a file that this machine can reach",
-                    cure="Run the same command again later, correct the address, or give a file on this machine.",
-                    file=redacted(url),
-                ) from error
+                raise away_now(told(error), url) from error
             raise InvalidCheckpointError(
                 f"cannot be read ({told(error)})",
                 expected="a file or an fsspec URL that this machine may read",
@@ -108,6 +103,16 @@ def fetched(url: str, read: Callable[[], T]) -> T:
             ) from None  # the chain may repeat the address with its keys
 
     return riding_out(once)
+
+
+def away_now(why: str, url: str) -> StorageAwayError:
+    """What is raised of a file that a user named, and that may be read later."""
+    return StorageAwayError(
+        f"cannot be read now ({why})",
+        expected="a path or URL that this machine can reach",
+        cure="Run the same command again later, correct the address, or give a file on this machine.",
+        file=redacted(url),
+    )
 
 
 def write_whole(url: str, data: bytes) -> None:

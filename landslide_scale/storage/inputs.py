@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from fsspec.implementations.local import LocalFileSystem
 
-from landslide_scale.errors import InvalidInputError, StorageAwayError
+from landslide_scale.errors import InvalidInputError
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.absence import failures, may_pass, riding_out
-from landslide_scale.storage.files import filesystem
+from landslide_scale.storage.files import away_now, filesystem
 
 _BESIDE_STAR = re.compile(r"([?\[])")
 """What fsspec takes for parts of a pattern, beside ``*``: here they are parts of names."""
@@ -104,12 +104,7 @@ def _reading(url: str) -> Iterator[None]:
         yield
     except unreadable as error:
         if may_pass(error):
-            raise StorageAwayError(
-                f"cannot be read now ({type(error).__name__}: {error})",
-                expected="a path or fsspec URL that this machine can reach",
-                cure="Run the same command again later, or give a file on this machine.",
-                file=redacted(url),
-            ) from error
+            raise away_now(f"{type(error).__name__}: {error}", url) from error
         # Without the chain, which may repeat the address with its keys.
         raise InvalidInputError(
             f"cannot be read ({type(error).__name__}: {error})",

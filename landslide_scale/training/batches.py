@@ -1,18 +1,26 @@
-"""Which images make a training step, and which of them are this process's."""
+"""Which images make a training step, which of them are this process's, and how they are read ahead of it."""
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 import torch.distributed as dist
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from torch import Tensor
+
+    from landslide_scale.datasets import Patches
+
+_AHEAD = 2
+"""Batches read while the network works on one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,3 +78,32 @@ def shares(order: Iterable[int], batch: int, workers: Workers, *, least: int = 1
 def shuffled(count: int, *, seed: int, epoch: int) -> tuple[int, ...]:
     """The order of an epoch."""
     return tuple(np.random.default_rng((seed, epoch, 0)).permutation(count).tolist())
+
+
+def loaded(
+    patches: Patches, epoch: int, parts: Iterable[Share], device: torch.device, threads: int
+) -> Iterator[tuple[Tensor, Tensor, Share]]:
+    """Images float32 (B, C, P, P) and labels uint8 (B, P, P) of each share, read ahead in threads.
+
+    Args:
+        patches: Where they are read.
+        epoch: From 0.
+        parts: What is read, in this order.
+        device: Where tensors go.
+        threads: That read.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        ahead: deque[tuple[Share, list[Any]]] = deque()
+        for share in parts:
+            ahead.append((share, [pool.submit(patches.read, epoch, index) for index in share.indices]))
+            if len(ahead) > _AHEAD:
+                yield _stacked(*ahead.popleft(), device)
+        while ahead:
+            yield _stacked(*ahead.popleft(), device)
+
+
+def _stacked(share: Share, reads: list[Any], device: torch.device) -> tuple[Tensor, Tensor, Share]:
+    samples = [read.result() for read in reads]
+    images = torch.from_numpy(np.stack([sample.image for sample in samples]))
+    labels = torch.from_numpy(np.stack([sample.label for sample in samples]))
+    return images.to(device), labels.to(device), share

@@ -19,10 +19,11 @@ from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import counted
 from landslide_scale.runtime.heartbeat import EVERY_S
 from landslide_scale.runtime.session import check_machine
+from landslide_scale.training.begun import as_begun
 from landslide_scale.training.fitting import TrainState, fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.places import PlaceCounts, area_ratio
-from landslide_scale.training.run import FinetuneResult, TrainRun, as_begun
+from landslide_scale.training.run import FinetuneResult, TrainRun
 from landslide_scale.training.statefiles import state_storage
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""One epoch, one evaluation, and the loop around them: plain torch, in one process or under ``torch.distributed``.
+"""One epoch of training: plain torch, in one process or under ``torch.distributed``.
 
 N processes compute what one would at the same global batch: rank r takes every N-th image of it, and each image's
 loss is divided by the number of images in the whole batch. Batch normalisation is over the whole batch too. One thing
@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,27 +21,20 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from landslide_scale.errors import BrokenRunError, InvalidDatasetError
-from landslide_scale.label_values import IGNORE
-from landslide_scale.metrics import Confusion, LogitHistogram
 from landslide_scale.model.core.batchnorm import has_batch_norm, share_batch_norm, weigh_images
-from landslide_scale.model.core.precision import Precision, autocast
-from landslide_scale.training.batches import Share, Workers, global_batches, shares, shuffled
-from landslide_scale.training.losses import heads_loss, segmentation_loss
+from landslide_scale.model.core.precision import autocast
+from landslide_scale.training.batches import Workers, global_batches, loaded, shares, shuffled
+from landslide_scale.training.losses import heads_loss, patch_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
     from landslide_scale.datasets import Patches
-    from landslide_scale.training.spec import CalibrationMethod, LossOver, TrainSpec
-
-_AHEAD = 2
-"""Batches read while the network works on one."""
+    from landslide_scale.training.spec import TrainSpec
 
 _WARMUP = 0.05
-_LARGEST_POWER = 700.0
-"""Of e, that a float holds."""
 
 _NO_BUFFERS: dict[str, Any] = (
     # torch 2.15 renamed it and warns of the old name, which is the only one older versions know.
@@ -52,168 +42,6 @@ _NO_BUFFERS: dict[str, Any] = (
     if "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
     else {"broadcast_buffers": False}
 )
-
-
-def _loaded(
-    patches: Patches, epoch: int, parts: Iterable[Share], device: torch.device, threads: int
-) -> Iterator[tuple[Tensor, Tensor, Share]]:
-    """Images float32 (B, C, P, P) and labels uint8 (B, P, P) of each share, read ahead in threads."""
-    with ThreadPoolExecutor(threads) as pool:
-        ahead: deque[tuple[Share, list[Any]]] = deque()
-        for share in parts:
-            ahead.append((share, [pool.submit(patches.read, epoch, index) for index in share.indices]))
-            if len(ahead) > _AHEAD:
-                yield _stacked(*ahead.popleft(), device)
-        while ahead:
-            yield _stacked(*ahead.popleft(), device)
-
-
-def _stacked(share: Share, reads: list[Any], device: torch.device) -> tuple[Tensor, Tensor, Share]:
-    samples = [read.result() for read in reads]
-    images = torch.from_numpy(np.stack([sample.image for sample in samples]))
-    labels = torch.from_numpy(np.stack([sample.label for sample in samples]))
-    return images.to(device), labels.to(device), share
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """How logits become probabilities and these a mask: ``sigmoid((logit + bias) / temperature) >= threshold``.
-
-    Attributes:
-        threshold, temperature, bias: As above.
-        prevalence: Share of landslide among the pixels it was fitted to, which a bias assumes; None where there were
-            none.
-    """
-
-    threshold: float = 0.5
-    temperature: float = 1.0
-    bias: float = 0.0
-    prevalence: float | None = None
-
-    @classmethod
-    def fitted(cls, histogram: LogitHistogram, method: CalibrationMethod | None = None) -> Calibration:
-        """Temperature, or temperature and bias, of least cross-entropy; and the threshold of highest expected F1.
-
-        The threshold is rounded down to four digits, so that logits exactly at the chosen bin edge, frequent in bf16,
-        stay on its upper side in any arithmetic.
-
-        Args:
-            histogram: Of all pixels of the validation images, cut as `EvaluationPatches` does: ``landslide_focus``
-                enriches training squares alone, so the share of landslide here is that of the data set. Whether it
-                is also that of the ground, the data set's `facts` say where they can.
-            method: ``platt`` fits a bias too; None is the temperature alone.
-        """
-        temperature, bias = histogram.fit_platt() if method == "platt" else (histogram.fit_temperature(), 0.0)
-        odds = (histogram.best_logit(temperature, bias) + bias) / temperature
-        probability = 1 / (1 + math.exp(min(-odds, _LARGEST_POWER)))
-        threshold = min(max(math.floor(probability * 1e4), 1), 9999) / 1e4
-        prevalence = None if math.isnan(histogram.prevalence) else histogram.prevalence
-        return cls(threshold=threshold, temperature=temperature, bias=bias, prevalence=prevalence)
-
-    @property
-    def edge(self) -> float:
-        """The logit from which a pixel counts as landslide."""
-        return self.temperature * math.log(self.threshold / (1 - self.threshold)) - self.bias
-
-    def probability(self, logits: Tensor) -> Tensor:
-        """Float32 in [0, 1], of the shape of `logits`."""
-        return torch.sigmoid((logits.float() + self.bias) / self.temperature)
-
-    def mask(self, logits: Tensor) -> Tensor:
-        """Bool, True where landslide, of the shape of `logits`."""
-        return self.probability(logits) >= self.threshold
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Evaluation:
-    """What a network did on some patches, summed over all processes.
-
-    Attributes:
-        confusion: Pixels under the calibration asked for.
-        histogram: Pixels by logit.
-        loss: Mean over counted pixels of their patch's loss, or over patches; nan without any.
-    """
-
-    confusion: Confusion
-    histogram: LogitHistogram
-    loss: float
-
-
-@torch.inference_mode()
-def evaluate(
-    net: nn.Module,
-    patches: Patches,
-    *,
-    batch: int,
-    precision: Precision = "auto",
-    calibration: Calibration | None = None,
-    threads: int = 2,
-    seen: Callable[[Sequence[int], Tensor, Tensor], None] | None = None,
-    loss_over: LossOver = "pixels",
-) -> Evaluation:
-    """Run a network over patches, each process over its part.
-
-    Args:
-        net: Gives logits (B, 1, P, P) for float32 (B, C, P, P); not wrapped for DDP.
-        patches: What to score.
-        batch: Patches at a time over all processes.
-        precision: Of the forward pass.
-        calibration: What makes a mask of logits; by default probability 0.5.
-        threads: That read patches.
-        seen: Given this process's patches as they come: their indices, logits (B, P, P) and labels uint8 (B, P, P).
-        loss_over: What the loss is a mean over: with ``patches`` one of which a corner is counted weighs as a whole
-            one.
-
-    Raises:
-        BrokenRunError: A logit is no number, or none that ends.
-    """
-    net.eval()
-    workers, device = Workers.here(), _device(net)
-    calibration = calibration or Calibration()
-    confusion, histogram, loss, weight = Confusion(), LogitHistogram.empty(), 0.0, 0.0
-    parts = (share for share in shares(range(len(patches)), batch, workers) if share.weight)
-    for images, labels, share in _loaded(patches, 0, parts, device, threads):
-        with autocast(precision, device.type):
-            logits = net(images)
-        if not logits.isfinite().all():
-            raise BrokenRunError(
-                "the network's logits are no numbers (NaN or infinite)",
-                expected="weights that are",
-                cure="Try a lower train.learning_rate.",
-            )
-        if seen is not None:
-            seen(share.indices, logits[:, 0], labels)
-        confusion += Confusion.of(calibration.mask(logits[:, 0]), labels)
-        histogram += LogitHistogram.of(logits, labels)
-        each, weights = segmentation_loss(logits, labels).double(), _weights(labels, loss_over)
-        loss += float((each * weights).sum())
-        weight += float(weights.sum())
-    return _summed(workers, device, Evaluation(confusion=confusion, histogram=histogram, loss=loss), weight)
-
-
-def _weights(labels: Tensor, loss_over: LossOver | None) -> Tensor:
-    """Float64 (B,): how much each patch counts in a mean loss."""
-    if loss_over == "patches":
-        return torch.ones(len(labels), dtype=torch.float64, device=labels.device)
-    return (labels != IGNORE).sum((1, 2)).double()
-
-
-def _summed(workers: Workers, device: torch.device, mine: Evaluation, weight: float) -> Evaluation:
-    """The evaluation of all processes, from one whose loss is a sum over this one's patches, of so much weight."""
-    four = [mine.confusion.tp, mine.confusion.fp, mine.confusion.fn, mine.confusion.tn]
-    counts = torch.from_numpy(np.concatenate((np.array(four, np.int64), mine.histogram.counts.ravel()))).to(device)
-    counts = workers.total(counts).cpu()
-    loss, whole = workers.total(torch.tensor([mine.loss, weight], dtype=torch.float64, device=device)).tolist()
-    tp, fp, fn, tn = counts[:4].tolist()
-    return Evaluation(
-        confusion=Confusion(tp=tp, fp=fp, fn=fn, tn=tn),
-        histogram=LogitHistogram(counts=counts[4:].reshape(mine.histogram.counts.shape).numpy()),
-        loss=loss / whole if whole else math.nan,
-    )
-
-
-def _device(net: nn.Module) -> torch.device:
-    return next(net.parameters()).device
 
 
 def optimizer_for(net: nn.Module, spec: TrainSpec) -> torch.optim.AdamW:
@@ -291,14 +119,14 @@ def train_epoch(
         InvalidDatasetError: One patch alone, from which batch normalisation learns nothing.
     """
     net.train()
-    workers, device, least = Workers.here(), _device(net), _least_batch(net, len(patches))
+    workers, device, least = Workers.here(), next(net.parameters()).device, _least_batch(net, len(patches))
     order = shuffled(len(patches), seed=spec.seed, epoch=epoch)
     steps = len(global_batches(order, spec.batch, least=least))
     parts = shares(order, spec.batch, workers, least=least)
     total = torch.zeros(2, dtype=torch.float64, device=device)  # of losses by weight, and of weights
     slopes = torch.zeros((), dtype=torch.float64, device=device)
     with _dropout_seeded(spec.seed, epoch, workers.rank, device):
-        for step, (images, labels, share) in enumerate(_loaded(patches, epoch, parts, device, threads)):
+        for step, (images, labels, share) in enumerate(loaded(patches, epoch, parts, device, threads)):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(spec, epoch * steps + step, spec.epochs * steps)
             optimizer.zero_grad(set_to_none=True)
@@ -312,7 +140,7 @@ def train_epoch(
             slopes += torch.nn.utils.clip_grad_norm_(net.parameters(), spec.clip_norm)
             optimizer.step()
             after_step()
-            weights = _weights(labels, spec.loss_over) * share.weight
+            weights = patch_weights(labels, spec.loss_over) * share.weight
             total += torch.stack(((each.detach() * weights).sum(), weights.sum()))
     losses, whole = workers.total(total).tolist()
     mean = losses / whole if whole else math.nan

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.model.core.tensors import load_exactly
 from landslide_scale.training.averaging import averaging, changing
-from landslide_scale.training.epochs import Calibration, Evaluation, distributed, evaluate, optimizer_for, train_epoch
+from landslide_scale.training.epochs import distributed, optimizer_for, train_epoch
+from landslide_scale.training.evaluating import Calibration, Evaluation, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

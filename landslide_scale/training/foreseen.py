@@ -10,8 +10,8 @@ from landslide_scale.model import counts_line, shape
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.cache import bytes_to_fetch
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.training.begun import as_begun
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.run import as_begun
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -20,14 +20,15 @@ from landslide_scale.datasets import (
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
-from landslide_scale.model.checkpoint import BaseWeights
+from landslide_scale.model.card import BaseWeights
 from landslide_scale.model.designs import as_kept
 from landslide_scale.parting import Looked, Split, divided_landslides, grouped, look, partition
 from landslide_scale.parting.contested import without_contested
 from landslide_scale.parting.learned import parts_of
+from landslide_scale.provenance import ImageFacts, ImageParts
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import Need, counted
-from landslide_scale.spec import ImageFacts, ImageParts, InputSpec, ModelSpec
+from landslide_scale.spec import InputSpec, ModelSpec
 from landslide_scale.training.fitting import Parts
 from landslide_scale.training.spec import TrainSpec
 
@@ -98,27 +99,15 @@ class FinetuneJob:
     def settings(self) -> dict[str, Any]:
         """What decides the result, as JSON; a resume must have the same. Workers and machines do not decide it."""
         base = None if self.base_url is None else {"url": redacted(self.base_url), "sha256": self.base_sha256}
-        values = {key: asdict(getattr(self, key)) for key in ("inputs", "train")} | {
+        values = {
+            "inputs": asdict(self.inputs),
+            "train": self.train.recorded,
             "model": as_kept(self.model),
             "data": self.data.settings,
         }
         values["data"]["path"] = redacted(self.data.path)
         if not self.inputs.terrain:
             del values["inputs"]["terrain"]  # so that runs begun before there was this go on
-        if self.train.decay == "all":
-            del values["train"]["decay"]  # likewise
-        if not self.train.average:
-            del values["train"]["average"]  # likewise
-        if self.train.recolour == 1:
-            del values["train"]["recolour"]  # likewise
-        if self.train.split_seed is None:
-            del values["train"]["split_seed"]  # likewise
-        if self.train.loss_over == "patches":
-            del values["train"]["loss_over"]  # likewise
-        else:
-            values["train"]["loss_over"] = "pixels"
-        if not self.train.hidden:
-            del values["train"]["hidden"]  # likewise
         settings: dict[str, Any] = json.loads(json.dumps(values | {"base": base}))
         return settings
 

@@ -6,11 +6,16 @@ workers: Dice pooled over a batch would depend on which images share a worker.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from landslide_scale.label_values import IGNORE, LANDSLIDE
+
+if TYPE_CHECKING:
+    from landslide_scale.training.spec import LossOver
 
 _SMOOTH = 0.01
 """Added to both sides of the Dice ratio, as a share of the image's counted pixels (at least one pixel).
@@ -69,3 +74,15 @@ def _dice(logits: Tensor, target: Tensor, counted: Tensor) -> Tensor:
     total = probability.sum((1, 2)) + target.sum((1, 2))
     smooth = (_SMOOTH * counted.sum((1, 2))).clamp(min=1)
     return 1 - (2 * overlap + smooth) / (total + smooth)
+
+
+def patch_weights(labels: Tensor, loss_over: LossOver | None) -> Tensor:
+    """Float64 (B,): how much each patch counts in a mean loss.
+
+    Args:
+        labels: uint8 (B, H, W); 255 is not counted.
+        loss_over: ``patches``: all alike; else by their counted pixels.
+    """
+    if loss_over == "patches":
+        return torch.ones(len(labels), dtype=torch.float64, device=labels.device)
+    return (labels != IGNORE).sum((1, 2)).double()

@@ -10,7 +10,7 @@ import torch
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.metrics import AreaRatio, Confusion
 from landslide_scale.training.batches import Workers
-from landslide_scale.training.epochs import evaluate
+from landslide_scale.training.evaluating import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from landslide_scale.datasets import EvaluationPatches, Found
-    from landslide_scale.training.epochs import Calibration
+    from landslide_scale.training.evaluating import Calibration
     from landslide_scale.training.job import FinetuneJob, Prepared
 
 _UNIT = 2**32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from landslide_scale.errors import InvalidConfigError
@@ -85,7 +85,7 @@ class TrainSpec:
 
     @property
     def shares(self) -> dict[str, Any]:
-        """How images are parted: keywords of :func:`landslide_scale.datasets.partition`."""
+        """How images are parted: keywords of :func:`landslide_scale.parting.partition`."""
         seed = self.seed if self.split_seed is None else self.split_seed
         return {"seed": seed, "holdout": self.holdout, "validation": self.validation}
 
@@ -99,6 +99,20 @@ class TrainSpec:
             "recolour": self.recolour,
             "hidden": self.hidden,
         }
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """As the settings of a run say it, by which it is known again; a key that came later only where it is used."""
+        said = asdict(self) | {"loss_over": self.loss_over or "pixels"}
+        untouched = {
+            "decay": "all",
+            "average": 0.0,
+            "recolour": 1.0,
+            "split_seed": None,
+            "loss_over": "patches",
+            "hidden": 0.0,
+        }
+        return {key: value for key, value in said.items() if key not in untouched or value != untouched[key]}
 
     def calibrated_for(self, *, fair_share: bool | None) -> TrainSpec:
         """The same with its calibration settled, for images that are a fair share of ground, are none, or may be."""

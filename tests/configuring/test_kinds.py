@@ -19,7 +19,7 @@ from helpers.borderland import served
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
-from landslide_scale.commands import KINDS
+from landslide_scale.commands.configurations import KINDS
 from landslide_scale.configuring import kinds
 from landslide_scale.keys.schema import resolved
 from landslide_scale.rapid.settings import RapidConfig

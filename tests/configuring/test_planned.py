@@ -17,11 +17,11 @@ from helpers.webserver import Answer, Asked, site
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
-from landslide_scale.commands import KINDS as EVERY_KIND
+from landslide_scale.commands.configurations import KINDS as EVERY_KIND
 from landslide_scale.configuring.kinds import KINDS, begun, kind_of
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import project
-from landslide_scale.labels.foreseen import chips_plan
+from landslide_scale.labels.foreseen import foresee
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.reading.raster import burn
 from landslide_scale.strictyaml import parse
@@ -87,7 +87,7 @@ def test_of_kinds_that_know_as_many_keys_the_one_that_is_whole_is_meant():
 def test_what_init_writes_for_chips_is_planned_window_by_window(chips: dict[str, Any], tmp_path: Path):
     code, said = typed(tmp_path, chips)
     assert (code, "12 chips of 32 px from 3 scenes, 1 polygons read" in said) == (0, True), said
-    places = chips_plan(parse(ChipsConfig, chips)).units
+    places = foresee(parse(ChipsConfig, chips)).survey.plan.units
     scars = [burn([project(SCAR, 4326, one.lattice.zone.epsg)], one.lattice, one.box).any() for one in places]
     assert f"2023-08-01 to 2023-09-01: 3 scenes, 12 chips, {sum(scars)} of them with landslides" in said
 

@@ -19,7 +19,8 @@ from landslide_scale.datasets.landslide4sense import Landslide4Sense
 from landslide_scale.datasets.pairs import open_pairs
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
-from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
+from landslide_scale.provenance import ImageFacts
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 
 MEANING = {0: 0, 255: 1}
 INDEX = {"version": 1, "bands": ["red", "green", "blue", "nir08"], "radiometry": "boa", "resolution": 10.0, "size": 32}

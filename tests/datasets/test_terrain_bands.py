@@ -16,7 +16,8 @@ from landslide_scale.datasets.sample import inspect
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.model import build
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, restore, save
+from landslide_scale.model.card import BaseWeights, ModelCard
+from landslide_scale.model.checkpoint import restore, save
 from landslide_scale.model.core.stem import Normalise
 from landslide_scale.spec import InputSpec, LandslideNetSpec, Radiometry
 from landslide_scale.training.job import FinetuneJob, Prepared

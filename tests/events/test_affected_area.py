@@ -15,7 +15,7 @@ from pyproj import Geod
 
 from landslide_scale.errors import InvalidInputError, InvalidRegionError
 from landslide_scale.events.area import wrapped
-from landslide_scale.events.land import DrawnLand, chosen_land, coarse_land, land_km2, without_open_sea
+from landslide_scale.events.land import DrawnLand, chosen_land, coarse_land, land_km2
 from landslide_scale.events.relations import affected_km2, area_by_magnitude, around
 from landslide_scale.region.polygons import area_km2
 
@@ -122,16 +122,3 @@ def test_land_may_be_drawn(tmp_path: Path):
     assert chosen_land(None) is coarse_land()
     with pytest.raises(InvalidRegionError):
         chosen_land(str(tmp_path / "none.geojson"))
-
-
-def test_the_open_sea_is_left_out_and_no_land():
-    ground = shapely.box(54.0, -22.5, 57.0, -20.0)  # Reunion in its middle
-    found = without_open_sea(ground, coarse_land())
-    assert ground.covers(found)
-    assert land_km2(found, coarse_land()) == pytest.approx(land_km2(ground, coarse_land()), rel=0.02)
-    assert area_km2(found) < 0.1 * area_km2(ground)
-    assert found.covers(shapely.Point(55.22, -21.0))  # its western shore
-    assert without_open_sea(shapely.box(-130, -30, -129, -29), coarse_land()).is_empty
-    assert without_open_sea(shapely.MultiPolygon(), coarse_land()).is_empty
-    inland = shapely.box(85, 27.5, 86, 28)
-    assert without_open_sea(inland, coarse_land()).equals(inland)

@@ -83,9 +83,6 @@ def test_one_that_was_withdrawn_does_not_count_and_neither_do_its_versions_befor
     assert chosen(product("us", 100, 1000), product("us", 100, 2000, "DELETE")) is None
     assert chosen(product("us", 100, 1000, "DELETE"), product("us", 100, 2000)) == "us 2"
     assert chosen(product("us", 100, 1000, "DELETE"), product("us", 100, 1000)) is None
-    withdrawn = parse_detail(feature(products={"shakemap": [product("us", 1, 1000, "DELETE")]}))
-    assert withdrawn.shakemap_withdrawn
-    assert not parse_detail(feature()).shakemap_withdrawn
 
 
 def failure(overlay: str | None, *files: str) -> dict[str, Any]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from helpers.disks import small_files
 from helpers.exporting import FORKS, exported, guarded, in_a_process, plan, scan_in
 from helpers.s3 import local
 
@@ -22,12 +22,14 @@ from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConfli
 from landslide_scale.exporting.engine import Ended, Progress, Work, carry_out, levels
 from landslide_scale.exporting.product import Product, single
 from landslide_scale.exporting.run import source_of
+from landslide_scale.exporting.summary import ExportProgress
 from landslide_scale.exporting.verify import verify_products
 from landslide_scale.products import names
 from landslide_scale.products.manifest import Manifest, Source
 from landslide_scale.products.names import MAKING
 from landslide_scale.products.scanned import scanned
 from landslide_scale.runtime.console import CTRL_C
+from landslide_scale.runtime.progress import gone_over
 from landslide_scale.storage.files import file_sha256
 from landslide_scale.storage.lease import held, holder
 from landslide_scale.storage.rundir import RunDirectory
@@ -46,20 +48,6 @@ class Before:
     there: dict[str, bytes]
     after: dict[str, bytes]
     steps: int
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scan whose products are made."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    exported(scan_in(folder))
-    return folder
-
-
-@pytest.fixture
-def run(whole: Path, tmp_path: Path) -> RunDirectory:
-    shutil.copytree(whole, tmp_path / "run")
-    return RunDirectory(str(tmp_path / "run"))
 
 
 def products(run: RunDirectory) -> dict[str, bytes]:
@@ -240,17 +228,6 @@ def test_what_a_product_leaves_when_it_fails_is_removed_and_the_error_is_one_lin
     assert local(Path(target.url)).keys() == {"/a.txt", f"/{names.MANIFEST}"}
 
 
-@contextmanager
-def small_files(limit: int) -> Iterator[None]:
-    """No file of this process grows beyond `limit` bytes: what a quota does, and what needs no rights."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_with_room_again_the_same_call_finishes(run: RunDirectory):
     before = products(run)
     shutil.rmtree(run.at(names.FOLDER))
@@ -339,6 +316,37 @@ def test_progress_names_the_product_and_tells_the_time_left_by_pixels(tmp_path: 
     assert left[1] is not None
     assert left[1] >= 1
     assert left[2] == 0
+
+
+def test_progress_tells_the_pixels_gone_over_within_a_product_and_never_goes_back(tmp_path: Path):
+    def telling(path: Path) -> None:
+        for _ in range(4):
+            gone_over(20)  # and of the last 20 nothing
+        path.write_text("b")
+
+    said: list[Progress] = []
+    first = Product(name="b.txt", kind="cog", make=single("b.txt", telling), pixels=100)
+    target = RunDirectory(str(tmp_path / "products"))
+    carry_out([first, writes("c", "c.txt", pixels=100)], SOURCE, target, kinds=["cog"], progress=said.append)
+    assert [(one.done, one.share) for one in said] == [
+        (0, 0), (0, 0.1), (0, 0.2), (0, 0.3), (0, 0.4), (1, 0.5), (2, 1),
+    ]  # fmt: skip
+    assert said[0].left_s is None
+    assert all(one.left_s is not None and one.left_s > 0 for one in said[1:-1])
+    assert said[-1].left_s == 0
+    gone_over(20)  # nobody listens any more
+    assert len(said) == 7
+
+
+def test_a_person_is_told_of_work_within_a_product_and_of_the_end_once():
+    told = io.StringIO()
+    show = ExportProgress(told)
+    show(Progress(done=1, total=2, current="b.tif", share=0.5, left_s=61))
+    assert told.getvalue() == "1/2 products, 50% of the pixels, 0:01:01 left, b.tif\n"
+    show(Progress(done=1, total=2, current="b.tif", share=1.0, left_s=0))
+    assert told.getvalue().count("\n") == 1  # it is too soon, and not the end
+    show(Progress(done=2, total=2, current="", share=1.0, left_s=0))
+    assert told.getvalue().endswith("\n2/2 products\n")
 
 
 def test_products_that_read_each_other_are_of_different_levels(whole: Path):

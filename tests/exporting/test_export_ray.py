@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +13,14 @@ from helpers.exporting import exported, plan, scan_in
 from helpers.s3 import local
 
 from landslide_scale.errors import BrokenRunError
-from landslide_scale.exporting.engine import Each, carry_out
+from landslide_scale.exporting.engine import Each, Progress, carry_out
 from landslide_scale.exporting.on_ray import on_ray
 from landslide_scale.exporting.product import Product, single
 from landslide_scale.exporting.run import source_of
 from landslide_scale.products import names
 from landslide_scale.products.manifest import Source
 from landslide_scale.products.scanned import scanned
+from landslide_scale.runtime.progress import gone_over
 from landslide_scale.storage.rundir import RunDirectory
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
@@ -51,6 +53,30 @@ def test_what_a_task_raises_is_told_in_one_line(each: Each, tmp_path: Path):
         carry_out([broken], source, target, kinds=["cog"], progress=lambda _: None, each=each)
     assert "\n" not in str(caught.value)
     assert "export again" in str(caught.value)
+
+
+def test_how_far_a_task_is_is_told_while_it_is_at_work(each: Each, tmp_path: Path):
+    heard, said = tmp_path / "heard", list[float]()
+
+    def waits(path: Path) -> None:
+        gone_over(40)
+        until = time.monotonic() + 120
+        while not heard.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        path.write_text("heard" if heard.exists() else "nobody listens")
+
+    def listen(progress: Progress) -> None:
+        said.append(progress.share)
+        if progress.share == 0.4:
+            heard.touch()
+
+    product = Product(name="a.txt", kind="cog", make=single("a.txt", waits), pixels=100)
+    target = RunDirectory(str(tmp_path / "there"))
+    source = Source(made_by="made", cube_sha256="0", units=1)
+    carry_out([product], source, target, kinds=["cog"], progress=listen, each=each)
+    assert target.read("a.txt") == b"heard"
+    assert said == sorted(said)
+    assert said[-1] == 1
 
 
 def test_a_task_whose_process_is_killed_is_begun_again(each: Each, tmp_path: Path):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from helpers.exporting import FORKS, exported, scan_in
-from helpers.s3 import Proxy, Request, bucket, contents, local
+from helpers.s3 import Proxy, Request, contents, local
 
 from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.exporting.verify import stated_cube, verify_products
@@ -19,18 +19,6 @@ from landslide_scale.products import names
 from landslide_scale.storage import absence
 from landslide_scale.storage.lease import PREFIX, held
 from landslide_scale.storage.rundir import RunDirectory
-
-
-@pytest.fixture(scope="module")
-def patch() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patched:
-        yield patched
-
-
-@pytest.fixture(scope="module")
-def store(patch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    with bucket(patch) as proxy:
-        yield proxy
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import geopandas as gpd
@@ -17,11 +18,13 @@ from helpers.s3 import local
 
 from landslide_scale.cube.arrays import BY_NAME
 from landslide_scale.errors import InvalidInputError
+from landslide_scale.exporting.engine import Progress
 from landslide_scale.exporting.run import ExportSummary, export
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.exporting.summary import export_report
 from landslide_scale.exporting.verify import stated_cube, verify_products
 from landslide_scale.products import names
+from landslide_scale.products.flags import FLAGS
 from landslide_scale.products.scanned import scanned
 from landslide_scale.products.vectors import geojson
 from landslide_scale.storage.rundir import RunDirectory
@@ -34,7 +37,7 @@ OF_POLYGONS = {names.POLYGONS, names.GEOPACKAGE, names.GEOJSON, names.REPORT}
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """A scan of which one unit failed, with all its products."""
     run = scan_in(tmp_path_factory.mktemp("made") / "run", failed=1)
-    assert len(exported(run).outcome.made) == len(BY_NAME) + 5
+    assert len(exported(run).outcome.made) == len(BY_NAME) + 7
     return run
 
 
@@ -46,11 +49,12 @@ def exported(run: RunDirectory, to: Path | None = None, **settings: object) -> E
 def test_every_kind_is_there_and_the_catalogue_lists_what_was_made(run: RunDirectory):
     files = {name.lstrip("/") for name in local(Path(run.at(names.FOLDER)))}
     assert {f"{FOLDER}/{name}.tif" for name in BY_NAME} | {f"{FOLDER}/{name}.qml" for name in BY_NAME} < files
-    assert f"{FOLDER}/reason.tif.aux.xml" in files
+    assert {f"{FOLDER}/{name}.tif.aux.xml" for name in ("reason", *FLAGS)} < files
     assert OF_POLYGONS | {names.CATALOGUE} < files
     target = RunDirectory(run.at(names.FOLDER))
     assets = target.read_json(f"{FOLDER}/item.json")["assets"].values()
     listed = {asset["href"].removeprefix("./"): asset["file:size"] for asset in assets if "file:size" in asset}
+    assert {"exclusion.tif", "advisory.qml"} < listed.keys()
     stated = json.loads(target.read(names.MANIFEST))["products"][f"{FOLDER}/reason.tif"]["files"]
     assert listed["reason.tif"] == stated[f"{FOLDER}/reason.tif"]["bytes"]
 
@@ -62,6 +66,15 @@ def test_made_again_they_are_kept_and_made_elsewhere_they_are_the_same(run: RunD
     verdict = verify_products(RunDirectory(run.at(names.FOLDER)), stated_cube(run), lambda *_: None)
     assert verdict is not None
     assert verdict.whole
+
+
+def test_what_reads_the_cube_tells_of_all_that_it_reads(tmp_path: Path):
+    run, said = scan_in(tmp_path / "run"), list[Progress]()
+    export(run, ExportSettings(), progress=said.append)
+    steps = [(one.current, other.current, other.share - one.share) for one, other in pairwise(said)]
+    telling = {name for name, coming, more in steps if name == coming and more > 0}
+    assert telling == {one.current for one in said if one.current.endswith(".tif")} | OF_POLYGONS - {names.GEOJSON}
+    assert all(more < 1e-3 for name, coming, more in steps if name in telling and coming != name)  # nothing was left
 
 
 def test_another_threshold_makes_polygons_anew_and_no_raster(run: RunDirectory, tmp_path: Path):

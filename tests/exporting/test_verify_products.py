@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.exporting import exported, scan_in
+from helpers.exporting import exported
 from helpers.s3 import local
 
-from landslide_scale.commands import INCOMPLETE
-from landslide_scale.commands import verify as verify_command
+from landslide_scale.commands.arguments import INCOMPLETE
+from landslide_scale.commands.scanning import verify as verify_command
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import RunConflictError
 from landslide_scale.exporting.summary import products_report
@@ -23,19 +22,6 @@ from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
 
 STYLE = "cog/EPSG_32633/20230701_20230801/reason.qml"
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    exported(scan_in(folder))
-    return folder
-
-
-@pytest.fixture
-def run(whole: Path, tmp_path: Path) -> RunDirectory:
-    shutil.copytree(whole, tmp_path / "run")
-    return RunDirectory(str(tmp_path / "run"))
 
 
 def looked(run: RunDirectory) -> ProductsVerdict:

@@ -16,7 +16,8 @@ from pyproj import Transformer
 
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.model import build
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, read_card, save
+from landslide_scale.model.card import BaseWeights, ModelCard
+from landslide_scale.model.checkpoint import read_card, save
 from landslide_scale.reading.raster import write_cog
 from landslide_scale.spec import InputSpec, LandslideNetSpec, ModelSpec, Radiometry
 

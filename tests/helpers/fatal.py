@@ -15,7 +15,7 @@ from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.work import Row, Task
 
 if TYPE_CHECKING:
-    from landslide_scale.scan.predictor import Predictor
+    from landslide_scale.scan.pipeline.predictor import Predictor
 
 NO_MEMORY, NOT_NOW = 0, -1
 """In the place of a signal."""
@@ -90,7 +90,7 @@ def chip(row: Row, task: making.Task, *, fate: Fate) -> Row:
 
 
 def predictor(fate: Fate) -> type[Predictor]:
-    from landslide_scale.scan.predictor import Predictor  # noqa: PLC0415 readers and writers import this without torch
+    from landslide_scale.scan.pipeline.predictor import Predictor  # noqa: PLC0415 readers and writers import this without torch
 
     class Fatal(Predictor):
         def __call__(self, row: Row) -> Row:

@@ -91,8 +91,8 @@ def hokkaido(
     strongest = {}
     for product in (one for some in properties["products"].values() for one in some):
         product["updateTime"] += later
-        grid = product["contents"].get("download/grid.xml")
-        if "maxmmi" in product["properties"] and grid is not None:
+        if "maxmmi" in product["properties"] and "download/grid.xml" in product["contents"]:  # or an empty list
+            grid = product["contents"]["download/grid.xml"]
             path = "/" + grid["url"].split("/", 3)[3]
             strongest[path] = float(product["properties"]["maxmmi"])
     grid = parse_grid_xml((usgs / GRID).read_bytes())

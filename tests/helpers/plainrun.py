@@ -20,8 +20,8 @@ from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.scan import driver, layout, work
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.model import checkpoint_of
+from landslide_scale.scan.pipeline.predictor import Predictor
 from landslide_scale.scan.pipeline.taking import taking
-from landslide_scale.scan.predictor import Predictor
 from landslide_scale.scan.rounds import Belt
 from landslide_scale.scan.settings import NONE, ScanConfig
 from landslide_scale.scan.summary import ScanSummary

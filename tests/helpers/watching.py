@@ -41,6 +41,10 @@ class Step:
     path: str
 
 
+def _there(event: str, path: str | os.PathLike[str]) -> bool:
+    return event == "os.mkdir" and os.path.isdir(path)  # noqa: PTH112 a path costs time at every step
+
+
 @dataclass
 class Watch:
     """Notes every step of this process in a file, and ends it, like a lost machine, before step `kill_at`."""
@@ -63,7 +67,9 @@ class Watch:
         path = arguments[CHANGES[event]]
         if not isinstance(path, (str, os.PathLike)) or not os.fspath(path).startswith(self.folder):
             return
-        if event != "open" or set(arguments[1] or "") & set("wxa+"):
+        # Threads that write side by side ask for the same folders, how often hangs on the machine.
+        changes = set(arguments[1] or "") & set("wxa+") if event == "open" else not _there(event, path)
+        if changes:
             self.step(event, os.fspath(path)[len(self.folder) :].lstrip("/"))
 
     def step(self, event: str, path: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from helpers.parts import drawn_part
 from helpers.scenes import scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -328,14 +329,7 @@ def test_any_part_of_the_ground_gives_the_same_bytes(
     if (method, dilate_m) not in WHOLE:
         WHOLE[method, dilate_m] = observe(two_zones, LATTICE, WORLD, BANDS, config)
     whole = WHOLE[method, dilate_m]
-    rows = sorted(data.draw(st.lists(st.integers(0, SIDE), min_size=2, max_size=2, unique=True)))
-    cols = sorted(data.draw(st.lists(st.integers(0, SIDE), min_size=2, max_size=2, unique=True)))
-    part = PixelBox(
-        row_start=WORLD.row_start + rows[0],
-        row_stop=WORLD.row_start + rows[1],
-        col_start=WORLD.col_start + cols[0],
-        col_stop=WORLD.col_start + cols[1],
-    )
+    part = drawn_part(data, WORLD)
     found, cut = observe(two_zones, LATTICE, part, BANDS, config), part.within(WORLD)
     for name in ("reason", "clear_count", "observed_on"):
         assert getattr(found, name).tobytes() == getattr(whole, name)[cut].tobytes()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from helpers.parts import drawn_part
 from helpers.scenes import scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,14 +214,7 @@ def test_any_part_of_the_ground_gives_the_same_bytes(
     of, config = lattice(resolution), configured({"around_m": 200, "observe": observing}, dilate_m=45, method="median")
     box = around(of, 240)
     whole = WHOLE.setdefault((resolution, observing), observe(dates.scenes, of, box, BANDS, config))
-    rows = sorted(data.draw(st.lists(st.integers(0, box.shape[0]), min_size=2, max_size=2, unique=True)))
-    cols = sorted(data.draw(st.lists(st.integers(0, box.shape[1]), min_size=2, max_size=2, unique=True)))
-    part = PixelBox(
-        row_start=box.row_start + rows[0],
-        row_stop=box.row_start + rows[1],
-        col_start=box.col_start + cols[0],
-        col_stop=box.col_start + cols[1],
-    )
+    part = drawn_part(data, box)
     found, cut = observe(dates.scenes, of, part, BANDS, config), part.within(box)
     for name in ("reason", "clear_count", "observed_on"):
         assert getattr(found, name).tobytes() == getattr(whole, name)[cut].tobytes()

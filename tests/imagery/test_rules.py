@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.parts import drawn_part
 from helpers.scenes import cog, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -245,14 +246,7 @@ def test_any_part_of_the_ground_gives_the_same_bytes(tile: Scene, data: st.DataO
     of, config = lattice(resolution), configured(*RULES["all at once"])
     box = around(of)
     whole = WHOLE.setdefault(resolution, observe([tile], of, box, BANDS, config))
-    rows = sorted(data.draw(st.lists(st.integers(0, box.shape[0]), min_size=2, max_size=2, unique=True)))
-    cols = sorted(data.draw(st.lists(st.integers(0, box.shape[1]), min_size=2, max_size=2, unique=True)))
-    part = PixelBox(
-        row_start=box.row_start + rows[0],
-        row_stop=box.row_start + rows[1],
-        col_start=box.col_start + cols[0],
-        col_stop=box.col_start + cols[1],
-    )
+    part = drawn_part(data, box)
     found, cut = observe([tile], of, part, BANDS, config), part.within(box)
     assert found.reason.tobytes() == whole.reason[cut].tobytes()
     assert found.values.tobytes() == np.ascontiguousarray(whole.values[:, *cut]).tobytes()

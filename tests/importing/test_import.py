@@ -28,7 +28,8 @@ from landslide_scale.importing.run import import_patches
 from landslide_scale.importing.settings import ImportSettings
 from landslide_scale.importing.summary import lines
 from landslide_scale.parting import partition
-from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
+from landslide_scale.provenance import ImageFacts
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.strictyaml import load
 from landslide_scale.training.job import Prepared
 from landslide_scale.training.settings import FinetuneConfig, RunConfig, finetune_job

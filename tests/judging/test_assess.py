@@ -13,18 +13,20 @@ import yaml
 from helpers.registering import entry, text_of
 from PIL import Image
 
-from landslide_scale.commands import evaluate
+from landslide_scale.commands.training import evaluate
 from landslide_scale.datasets import open_dataset
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidCheckpointError, InvalidDatasetError
 from landslide_scale.judging.assess import Assessment, Part, evaluate_checkpoint
 from landslide_scale.metrics import nan_as_null
 from landslide_scale.model import build, random_base
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, save
+from landslide_scale.model.card import BaseWeights, ModelCard
+from landslide_scale.model.checkpoint import save
 from landslide_scale.parting import Looked, Split, grouped, look, partition
 from landslide_scale.parting.learned import parts_of
-from landslide_scale.reports import map_lines
-from landslide_scale.spec import ImageParts, InputSpec, LandslideNetSpec
+from landslide_scale.provenance import ImageParts
+from landslide_scale.reports.scores import map_lines
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)

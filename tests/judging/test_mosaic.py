@@ -13,7 +13,7 @@ from landslide_scale.datasets import EvaluationPatches, Sample, inspect
 from landslide_scale.judging.mosaic import Mosaic
 from landslide_scale.metrics import LabelledMap, judge
 from landslide_scale.spec import Radiometry
-from landslide_scale.training.epochs import Calibration, evaluate
+from landslide_scale.training.evaluating import Calibration, evaluate
 
 CALIBRATION = Calibration(threshold=0.4, temperature=1.7, bias=0.3)
 

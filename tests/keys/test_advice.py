@@ -57,7 +57,7 @@ MISTAKES = {
     "a key twice": ("block: 2048", "block: 2048\n  block: 1024", "key block twice"),
     "an asset's name that is none": ("assets: {}", "assets: {B04: red}", "1 to 64 lower-case letters, digits and _"),
     "an address as a bucket": ("buckets: {}", "buckets: {s3://x: https://x.y}", "a bucket's name alone, as my-bucket"),
-    "a checkpoint to come": ("checkpoint: null", "checkpoint: no.safetensors", "`plan --bands red,green,blue` of"),
+    "a net to come": ("checkpoint: null", "checkpoint: no.safetensors", "`plan --bands red,green,blue` of a scan does"),
 }  # fmt: skip
 
 

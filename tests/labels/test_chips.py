@@ -18,7 +18,7 @@ from landslide_scale.imagery.observe import observe
 from landslide_scale.inspection.chips import chips_status
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.chips import make_chips
-from landslide_scale.labels.foreseen import chips_plan
+from landslide_scale.labels.foreseen import foresee
 from landslide_scale.storage.rundir import RunDirectory
 
 
@@ -34,7 +34,7 @@ def test_chips_of_a_season_by_medoid_are_of_all_its_years_and_say_how_they_were_
 ):
     season = {"start": "2021-08-01", "end": "2021-09-01", "years": 3}
     chosen = asked(*catalogue, tmp_path, windows=[season], composite={"method": "medoid", "dilate_m": 0})
-    plan, usual = chips_plan(chosen), chips_plan(asked(*catalogue, tmp_path))
+    plan, usual = foresee(chosen).survey.plan, foresee(asked(*catalogue, tmp_path)).survey.plan
     assert {scene.sensed.year for scene in plan.scenes} == {2023}
     assert [unit.scenes for unit in plan.units] == [unit.scenes for unit in usual.units]
     make_chips(chosen, plain, resume=False)
@@ -46,7 +46,7 @@ def test_a_chip_is_what_a_scan_observes_with_its_labels_and_ignores_what_lies_ou
     catalogue: tuple[str, Path], tmp_path: Path
 ):
     chosen = asked(*catalogue, tmp_path)
-    plan, directory = chips_plan(chosen), RunDirectory(chosen.directory)
+    plan, directory = foresee(chosen).survey.plan, RunDirectory(chosen.directory)
     summary = make_chips(chosen, plain, resume=False)
     kept = {name.removesuffix(".npz") for name in directory.names("", ".npz")}
     assert (summary.planned, summary.kept) == (len(plan.units), len(kept))
@@ -70,7 +70,7 @@ def test_a_chip_is_what_a_scan_observes_with_its_labels_and_ignores_what_lies_ou
 
 def test_chips_that_are_not_kept_say_why_and_a_set_without_any_is_refused(catalogue: tuple[str, Path], tmp_path: Path):
     chosen = asked(*catalogue, tmp_path)
-    plan, summary = chips_plan(chosen), make_chips(chosen, plain, resume=False)
+    plan, summary = foresee(chosen).survey.plan, make_chips(chosen, plain, resume=False)
     outside = [not unit.lattice.inside(unit.box, REGION).any() for unit in plan.units]
     assert summary.outside == sum(outside)
     assert summary.kept + summary.outside + summary.unobserved == summary.planned
@@ -84,6 +84,6 @@ def test_chips_that_are_not_kept_say_why_and_a_set_without_any_is_refused(catalo
 
 
 def test_the_scenes_of_chips_are_those_of_a_scan(catalogue: tuple[str, Path], tmp_path: Path):
-    found = {scene.id for scene in chips_plan(asked(*catalogue, tmp_path)).scenes}
+    found = {scene.id for scene in foresee(asked(*catalogue, tmp_path)).survey.plan.scenes}
     assert found
     assert found <= set(border_tiles())

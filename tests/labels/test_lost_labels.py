@@ -13,14 +13,14 @@ from helpers.borderland import BORDER, COLLECTION, border_tiles, served, write_i
 from helpers.chipping import SCAR, asked, plain
 from typer.testing import CliRunner
 
-from landslide_scale import commands
 from landslide_scale.cli import app
+from landslide_scale.commands import training
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.inspection.chips import chips_status
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.chips import ChipsSummary, make_chips
-from landslide_scale.labels.foreseen import chips_plan
+from landslide_scale.labels.foreseen import foresee
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -54,12 +54,12 @@ def drawn(config: ChipsConfig) -> int:
     """Pixels whose centre lies in the region and in the scar, over all chips."""
     region = shapely.box(*config.region.bbox)
     ground = shapely.intersection(region, SCAR)
-    return sum(int(unit.lattice.inside(unit.box, ground).sum()) for unit in chips_plan(config).units)
+    return sum(int(unit.lattice.inside(unit.box, ground).sum()) for unit in foresee(config).survey.plan.units)
 
 
 def test_a_region_that_is_small_beside_a_chip_gives_its_chips(catalogue: tuple[str, Path], tmp_path: Path):
     config = asked(*catalogue, tmp_path, region={"bbox": SMALL}, size=224)
-    units = chips_plan(config).units
+    units = foresee(config).survey.plan.units
     assert max(unit.lattice.inside(unit.box, shapely.box(*SMALL)).mean() for unit in units) < 0.5
     summary = make_chips(config, plain, resume=False)
     assert summary.kept > 0
@@ -101,9 +101,9 @@ def test_the_command_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     made = ChipsSummary(
         directory="runs/chips", planned=20, kept=9, pixels=900, landslide_pixels=30, lost=lost, outside=3, unobserved=8
     )
-    monkeypatch.setattr(commands, "make_chips", lambda *_, **__: made)
+    monkeypatch.setattr(training, "make_chips", lambda *_, **__: made)
     config = asked("http://127.0.0.1:9", tmp_path, tmp_path)
-    monkeypatch.setattr(commands, "load", lambda *_: config)
+    monkeypatch.setattr(training, "load", lambda *_: config)
     done = CliRunner().invoke(app, ["chips", "--config", str(tmp_path / "chips.yaml")])
     assert done.exit_code == 0, done.output
     assert "174 of 204 landslide pixels of the region are lost" in done.output

@@ -20,7 +20,7 @@ from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import project
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.chips import ChipsSummary, make_chips
-from landslide_scale.labels.foreseen import chips_plan
+from landslide_scale.labels.foreseen import foresee
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -54,7 +54,7 @@ def made(catalogue: tuple[str, Path], folder: Path, **changes: object) -> tuple[
 
 
 def labels_of(config: ChipsConfig) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
-    for unit in chips_plan(config).units:
+    for unit in foresee(config).survey.plan.units:
         path = Path(config.directory, f"{unit.id}.npz")
         if path.exists():
             with np.load(path) as chip:

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from landslide_scale.metrics import Components, LabelledMap, MapScores, ObjectMatches, by_least_area, judge
 from landslide_scale.metrics.least import LEAST_M2
-from landslide_scale.reports import map_lines
+from landslide_scale.reports.scores import map_lines
 
 SHAPE = st.shared(st.tuples(st.integers(1, 12), st.integers(1, 12)))
 MASKS = hnp.arrays(bool, SHAPE)

@@ -15,11 +15,13 @@ from torchvision.models import resnet18
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.metrics import AreaRatio
 from landslide_scale.model import LandslideNet, build, random_base
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, check_base, identified, read_card, restore, save
+from landslide_scale.model.card import BaseWeights, ModelCard
+from landslide_scale.model.checkpoint import check_base, identified, read_card, restore, save
 from landslide_scale.model.landslidenet.sam import sam_parts
 from landslide_scale.model.presets import PAPER
 from landslide_scale.model.weights import load_classifier
-from landslide_scale.spec import ConvNetSpec, ImageFacts, InputSpec, LandslideNetSpec, TuningSpec
+from landslide_scale.provenance import ImageFacts
+from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec, TuningSpec
 from landslide_scale.storage.files import file_sha256, read_range
 
 if TYPE_CHECKING:

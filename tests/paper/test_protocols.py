@@ -19,7 +19,8 @@ from landslide_scale.datasets.elsewhere import shared
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import build
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, save
+from landslide_scale.model.card import BaseWeights, ModelCard
+from landslide_scale.model.checkpoint import save
 from landslide_scale.paper.protocols import EXAMPLES, judge
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.training.job import FinetuneJob

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from landslide_scale.paper.study import _as_begun, _as_recorded, _settings
 from landslide_scale.paper.trials import trials
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
+from landslide_scale.training.spec import TrainSpec
 
 TINY = {"sam": "vit_t", "upsample": 1}
 
@@ -55,6 +56,17 @@ def test_every_model_is_trained_with_every_seed_and_the_same_settings():
 def test_bad_settings_are_refused_by_key(changes: dict[str, Any], names: str):
     with pytest.raises(InvalidConfigError, match=names):
         trials(parse(BenchmarkConfig, settings(**changes)))
+
+
+def test_a_benchmark_begun_before_there_was_a_key_that_it_does_not_use_goes_on(tmp_path: Path):
+    config, folder = parse(BenchmarkConfig, settings()), RunDirectory(str(tmp_path))
+    later = {"average", "recolour", "split_seed", "hidden"}
+    before = _settings(config)
+    assert before["train"].keys() == {one.name for one in fields(TrainSpec)} - later - {"seed"}
+    folder.claim("benchmark", before, resume=False)
+    used = config.model_copy(update={"train": replace(config.train, hidden=0.2)})
+    with pytest.raises(RunConflictError, match=r"train\.hidden"):
+        folder.claim("benchmark", _settings(used), resume=True)
 
 
 def test_a_path_may_name_an_environment_variable(monkeypatch: pytest.MonkeyPatch):

@@ -102,7 +102,7 @@ def test_a_model_may_be_added_later(bijie: Path, tmp_path: Path):
     models = settings(bijie, run)["models"]
     benchmark(settings(bijie, run, models={"frozen": models["frozen"]}))
     summary = benchmark(settings(bijie, run, models=models), resume=True)
-    assert [row[0] for row in summary.tables[0].rows] == ["frozen", "trained"]
+    assert [row[0] for row in summary.tables[0].rows][:2] == ["frozen", "trained"]  # then maps that learn nothing
 
 
 def test_data_that_cannot_be_used_are_found_before_anything_is_written(bijie: Path, tmp_path: Path):

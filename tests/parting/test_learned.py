@@ -10,9 +10,11 @@ import pytest
 
 from landslide_scale.datasets import open_dataset
 from landslide_scale.datasets.spec import DataSpec
+from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.parting import Looked, Split, grouped, look
 from landslide_scale.parting.learned import parts_of, standings
-from landslide_scale.spec import ImageParts, InputSpec, LandslideNetSpec
+from landslide_scale.provenance import ImageParts
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 
@@ -73,6 +75,20 @@ def test_chips_of_another_size_overlap_what_was_learnt_from(parts: ImageParts, t
         "not seen",
         "not seen",
     ]
+
+
+def test_ground_counts_in_whatever_order_a_card_says_it(tmp_path: Path):
+    looked, groups = seen(tmp_path / "now", {"Z-t1-r0-c0": 11, "Y-t1-r0-c0": 12, "Z-t1-r0-c9": 13})
+    ground = ("Z 0 0 160", "Y 0 0 160", "Z 0 320 160")
+    found = standings(ImageParts(train=(), validation=(), holdout=(), ground=ground), looked, groups)
+    assert found == {"Z-t1-r0-c0": "same ground", "Y-t1-r0-c0": "same ground", "Z-t1-r0-c9": "not seen"}
+
+
+@pytest.mark.parametrize("ground", ["", "Z", "Z 0 0", "Z 0 0 a", "Z 0 nan 160", "Z 0 0 0", "Z 0 0 inf"])
+def test_ground_that_no_training_wrote_is_refused(ground: str, tmp_path: Path):
+    looked, groups = seen(tmp_path / "now", {"Z-t1-r0-c0": 11})
+    with pytest.raises(InvalidCheckpointError, match=r"card\.parts\.ground"):
+        standings(ImageParts(train=(), validation=(), holdout=(), ground=(ground,)), looked, groups)
 
 
 def test_what_was_both_learnt_from_and_held_out_was_learnt_from(tmp_path: Path):

@@ -18,7 +18,8 @@ from landslide_scale.cube.arrays import BY_NAME, Layer
 from landslide_scale.cube.ledger import Ledger, content_hash
 from landslide_scale.errors import BrokenRunError, InvalidInputError
 from landslide_scale.grid import PixelBox
-from landslide_scale.products.scanned import REGION, Scanned, scanned
+from landslide_scale.products.scanned import Scanned, scanned
+from landslide_scale.scan.layout import REGION
 from landslide_scale.scan.plan import Place
 from landslide_scale.storage.rundir import RunDirectory
 

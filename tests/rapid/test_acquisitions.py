@@ -11,7 +11,7 @@ import pytest
 import shapely
 from helpers.scenes import item
 
-from landslide_scale.rapid.acquisitions import Acquisitions, looked_for, sensed_in
+from landslide_scale.rapid.acquisitions import Acquisitions, looked_for, passes_in
 from landslide_scale.rapid.windows import INSTANT, last_before, season_before
 from landslide_scale.scene import Window
 from landslide_scale.stac.settings import CatalogConfig
@@ -83,9 +83,11 @@ def test_scenes_are_of_this_ground_and_sorted(items: Path):
     assert looked(items).scenes == ("2023-08-10T100700Z", "2023-08-15T100700Z")
 
 
-def test_instants_of_scenes_are_told_each_once_ascending(items: Path):
+def test_instants_of_passes_are_told_each_once_ascending(items: Path):
     put(items, "2023-08-15T10:07:00Z", "2023-08-10T10:07:00Z", "2023-08-03T10:07:00Z")
     (items / "twin.json").write_text(json.dumps(item("twin", sensed="2023-08-15T10:07:00Z")))
+    (items / "south.json").write_text(json.dumps(item("south", sensed="2023-08-10T10:07:14Z")))  # its next tile
     catalog = CatalogConfig(profile="plain", items=str(items), collection=item("x")["collection"])
     window = Window(start=ORIGIN, end=LATER)
-    assert [each.day for each in sensed_in(catalog, GROUND, window)] == [3, 10, 15]
+    found = passes_in(catalog, GROUND, window)
+    assert [(each.day, each.second) for each in found] == [(3, 0), (10, 14), (15, 0)]

@@ -32,8 +32,10 @@ def in_a_process(life: Life, now: str, log: Path, kill_at: int | None) -> list[S
     process.start()
     process.join(300)
     taken = steps(log)[before:]
-    assert process.exitcode == (0 if kill_at is None or len(taken) < kill_at else -signal.SIGKILL)
-    KILLED.append(process.exitcode != 0)
+    killed = process.exitcode == -signal.SIGKILL
+    assert killed or process.exitcode == 0
+    assert kill_at is None or (len(taken) == kill_at if killed else len(taken) <= kill_at)
+    KILLED.append(killed)
     return taken
 
 
@@ -116,7 +118,8 @@ def test_a_map_killed_at_each_step_of_its_publication_and_at_random_ones_ends_wi
         assert_no_half(life)
         in_a_process(life, SECOND, log, None)
         assert published(life) == wanted, taken[kill_at]
-    assert sum(KILLED) == len(ending) + 24
+    # Of a cycle that takes a step less than the first did, one ends by itself.
+    assert sum(KILLED) >= len(ending) + 24 - 1
 
 
 @pytest.mark.slow

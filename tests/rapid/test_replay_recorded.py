@@ -208,7 +208,7 @@ def test_the_earthquake_moved_to_recorded_ground_grows_and_is_then_mapped(
     assert next(at for at, state in done.told if state == "mapped") == SENSED[1]
     assert_whole(done)
     maps = [one for one in done.versions if one.made_of.run]
-    assert len(maps) == 7  # of six scenes, and the end
+    assert len(maps) == 5  # of four passes, and the end
     seen = [one.figures.observed_km2 for one in maps]
     assert seen[0] > 0
     assert seen == sorted(seen)

@@ -20,11 +20,11 @@ from helpers.webserver import Answer, Asked, Site, site
 
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
 from landslide_scale.model.checkpoint import restore, save
+from landslide_scale.provenance import ImageFacts
 from landslide_scale.registry.located import Located, located
 from landslide_scale.scan.model import fitting_model, observed_as
 from landslide_scale.scan.pipeline.engine import _loaded
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.spec import ImageFacts
 from landslide_scale.strictyaml import parse
 
 FILE, LIST = "/models/noto.safetensors", "/models/list.yaml"

@@ -11,10 +11,10 @@ from helpers.registering import Type, entry, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from landslide_scale.provenance import ImageFacts
 from landslide_scale.registry.adding import item
 from landslide_scale.registry.entries import entries_of, user_registry
 from landslide_scale.registry.settings import Entry, checkpoint_place, is_name
-from landslide_scale.spec import ImageFacts
 from landslide_scale.strictyaml import parse
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.borderland import configured, served, snapshot, untrained
+from helpers.borderland import configured, snapshot
 from helpers.plainrun import in_a_process, plain_append, plain_scan
 from helpers.watching import Step
 
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.errors import InvalidCatalogError, RunConflictError
-from landslide_scale.scan.survey import load_items
+from landslide_scale.stac.frozen import load_items
 from landslide_scale.storage.rundir import RunDirectory
 
 EARLY = {"start": "2023-08-01", "end": "2023-08-05"}
@@ -31,18 +30,6 @@ SHARDS_OF_THE_FIRST = tuple(
 )
 
 Settings = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return untrained(tmp_path_factory.mktemp("model") / "checkpoint.safetensors")
 
 
 @pytest.fixture(scope="module")

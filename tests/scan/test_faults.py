@@ -35,14 +35,14 @@ from helpers.scenes import cog
 from helpers.watching import Step
 from helpers.webserver import Answer, Asked, site
 
-from landslide_scale import commands
+from landslide_scale.commands import scanning
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import ReadError, TryAgainError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.reading import attempts, geotiff
 from landslide_scale.reading.raster import read_numbers
-from landslide_scale.reports import scan_report
+from landslide_scale.reports.scans import scan_report
 from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.verify import verify
 from landslide_scale.scene import Access
@@ -365,9 +365,9 @@ def test_the_command_ends_with_0_and_says_what_is_missing_in_one_line(
 ):
     settings, path = without_an_asset.settings(tmp_path / "run"), tmp_path / "scan.yaml"
     path.write_text(json.dumps(settings))
-    monkeypatch.setattr(commands, "run_scan", lambda *_, **__: plain_scan(settings))
-    assert commands.scan(str(path), resume=False) == 0
-    assert commands.status(str(tmp_path / "run"), None) == 0
+    monkeypatch.setattr(scanning, "run_scan", lambda *_, **__: plain_scan(settings))
+    assert scanning.scan(str(path), resume=False) == 0
+    assert scanning.status(str(tmp_path / "run"), None) == 0
     said = [line for line in capsys.readouterr().out.splitlines() if "404" in line]
     assert len(said) == 2
     assert all(line.startswith("not used: scene b: band red, file http") for line in said)

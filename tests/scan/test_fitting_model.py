@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zarr
-from helpers.borderland import configured, served, snapshot, untrained
+from helpers.borderland import configured, snapshot, untrained
 from helpers.plainrun import plain_append, plain_scan
 
 from landslide_scale.errors import InvalidCheckpointError, RunConflictError
 from landslide_scale.inspection.status import lines, status
 from landslide_scale.metrics import AreaRatio
-from landslide_scale.model.checkpoint import ModelCard, restore, save
-from landslide_scale.reports import plan_lines, scan_report
+from landslide_scale.model.card import ModelCard
+from landslide_scale.model.checkpoint import restore, save
+from landslide_scale.provenance import ImageFacts, Judged
+from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.spec import ImageFacts, Judged
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
@@ -47,13 +48,6 @@ def knowing(old: str, tmp_path: Path) -> Knowing:
         return str(tmp_path / "new.safetensors")
 
     return knowing
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
 
 
 def fitted(checkpoint: str, **sections: dict[str, Any]) -> ScanModel:

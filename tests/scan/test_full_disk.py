@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from helpers.borderland import assert_same_cubes, configured, one_band_model, served, untrained
+from helpers.disks import small_files
 from helpers.plainrun import plain_scan
 from helpers.watching import Roles
 
@@ -35,17 +35,6 @@ def whole(settings: Callable[[Path], dict[str, Any]], tmp_path_factory: pytest.T
     run = tmp_path_factory.mktemp("whole") / "run"
     assert plain_scan(settings(run)).complete
     return run
-
-
-@contextmanager
-def small_files(limit: int) -> Iterator[None]:
-    """No file of this process grows beyond `limit` bytes: what a quota does, and what needs no rights."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class Cramped(Roles):

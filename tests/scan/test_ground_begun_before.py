@@ -13,7 +13,7 @@ from helpers.plainrun import plain_append, plain_scan
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.grid import Lattice, Zone
-from landslide_scale.labels.foreseen import chips_plan
+from landslide_scale.labels.foreseen import foresee
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.scan import layout, prepared
 from landslide_scale.scan.plan import Place, lattices
@@ -79,7 +79,7 @@ def test_chips_are_not_made_in_metres_that_are_not_the_grounds(catalogue: tuple[
     content |= {"labels": {"file": str(drawn)}, "bands": ["red"], "directory": str(tmp_path / "chips"), "size": 32}
     asked = parse(ChipsConfig, content | {"catalog": settings["catalog"] | {"url": "http://127.0.0.1:9"}})
     with pytest.raises(InvalidConfigError, match="EPSG:3857"):
-        chips_plan(asked)
+        foresee(asked)
 
 
 @pytest.mark.parametrize(("key", "owner"), [({}, 32631), ({"zones": "published"}, 32632)])

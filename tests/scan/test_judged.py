@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,20 @@ import pytest
 import safetensors.torch
 import xarray as xr
 import zarr
-from helpers.borderland import configured, served, untrained
+from helpers.borderland import configured, untrained
 from helpers.plainrun import plain_scan
 
 from landslide_scale.cube.arrays import STORED_AS
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.grid import PatchLattice
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard, read_card, restore, save
-from landslide_scale.reports import plan_lines, scan_report
+from landslide_scale.model.card import BaseWeights, ModelCard
+from landslide_scale.model.checkpoint import read_card, restore, save
+from landslide_scale.provenance import Judged
+from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
-from landslide_scale.scan.predictor import Predictor
+from landslide_scale.scan.pipeline.predictor import Predictor
 from landslide_scale.scan.settings import PredictConfig, ScanConfig
-from landslide_scale.spec import Judged
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import load, parse
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
@@ -47,13 +48,6 @@ def knowing(tmp_path_factory: pytest.TempPathFactory, old: str) -> str:
     url = str(tmp_path_factory.mktemp("new") / "new.safetensors")
     save(url, net, replace(card, judged=JUDGED))
     return url
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
 
 
 def fitted(checkpoint: str, model: dict[str, str] | None = None, **predict: object) -> ScanModel:

@@ -17,7 +17,7 @@ from landslide_scale.bands import Reason
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.products.scanned import Scanned, scanned
-from landslide_scale.reports import plan_lines
+from landslide_scale.reports.scans import plan_lines
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, REGION
 from landslide_scale.scan.prepared import foresee, prepare

@@ -17,7 +17,7 @@ from landslide_scale.bands import Reason
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.errors import InvalidCatalogError, InvalidConfigError, RunConflictError
 from landslide_scale.inspection.status import lines, status
-from landslide_scale.reports import plan_lines, scan_report
+from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.storage.rundir import RunDirectory

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import s3fs
 import zarr.core.sync
-from helpers.borderland import configured, served, untrained
+from helpers.borderland import configured
 from helpers.plainrun import plain_scan
 from helpers.s3 import moto, settle
 
@@ -30,18 +30,6 @@ def bucket() -> Iterator[str]:
         s3fs.S3FileSystem().mkdir("bucket")
         yield "s3://bucket"
     s3fs.S3FileSystem.clear_instance_cache()
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return untrained(tmp_path_factory.mktemp("model") / "checkpoint.safetensors")
 
 
 @pytest.mark.parametrize("name", NAMES)

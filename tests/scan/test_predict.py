@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from landslide_scale.errors import BrokenRunError, InvalidInputError
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.model import LandslideNet, build, random_base
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard
+from landslide_scale.model.card import BaseWeights, ModelCard
 from landslide_scale.scan.predict import BlockPredictor, Tile
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 

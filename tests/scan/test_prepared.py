@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from helpers.borderland import configured, served, untrained
+from helpers.borderland import configured, untrained
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
@@ -16,13 +15,6 @@ from landslide_scale.errors import InvalidConfigError
 from landslide_scale.scan.prepared import foresee, prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import parse
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
 
 
 @pytest.fixture

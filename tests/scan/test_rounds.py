@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 
 import pytest
 
 from landslide_scale.cube.ledger import Record
 from landslide_scale.grid import Block, Lattice, Zone
-from landslide_scale.reports import ScanProgress
 from landslide_scale.scan import rounds
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.rounds import Passes, Progress, Reporter, worked_on
@@ -65,15 +63,4 @@ def test_the_driver_counts_tries_and_waits_and_names_the_last_failure_once_a_min
     reporter.again(next(worker([{"unit": UNITS[1].to_json(), "attempt": 1}])))
     assert caplog.messages[1:] == [
         f"4 tries have failed and are made again; the last was of unit {GONE}: TryAgainError: 503"
-    ]
-
-
-def test_the_line_of_progress_has_tries_and_waits_where_there_are_any():
-    said = io.StringIO()
-    show = ScanProgress(said)
-    show(Progress(done=3, total=3, km2=6, seconds=60, before=0))
-    show(Progress(done=3, total=3, km2=6, seconds=60, before=0, again=2, waited=1200.4))
-    assert said.getvalue().splitlines() == [
-        "3/3 units, 6 km2, 3.0 units/min, 0:00:00 left",
-        "3/3 units, 6 km2, 3.0 units/min, 0:00:00 left; tries made again: 2; 1,200 s waited for servers",
     ]

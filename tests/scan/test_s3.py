@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import s3fs
 import xarray as xr
-from helpers.borderland import configured, one_band_model, served, untrained
+from helpers.borderland import configured, one_band_model, untrained
 from helpers.plainrun import FORKS, plain_append, plain_scan, watched_in
-from helpers.s3 import Proxy, Request, bucket, contents, local
+from helpers.s3 import Proxy, Request, contents, local
 
 from landslide_scale.errors import BrokenRunError, RunConflictError, StorageAwayError
 from landslide_scale.scan import layout
@@ -32,18 +32,6 @@ from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
 SMALL = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}, "output": {"keep": ["red"]}}
-
-
-@pytest.fixture(scope="module")
-def patch() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patched:
-        yield patched
-
-
-@pytest.fixture(scope="module")
-def store(patch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    with bucket(patch) as proxy:
-        yield proxy
 
 
 @pytest.fixture(autouse=True)
@@ -61,13 +49,6 @@ def never(_: Request) -> bool:
 
 def nothing(_: Request) -> None:
     """Let it be."""
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from helpers.plainrun import plain_scan
 
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import RunConflictError
-from landslide_scale.reports import plan_lines
+from landslide_scale.reports.scans import plan_lines
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import parse

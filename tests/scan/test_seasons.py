@@ -15,7 +15,7 @@ from helpers.plainrun import plain_append, plain_scan
 from landslide_scale.errors import RunConflictError
 from landslide_scale.inspection.coverage import as_png
 from landslide_scale.inspection.status import lines, status
-from landslide_scale.reports import plan_lines
+from landslide_scale.reports.scans import plan_lines
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.storage.rundir import RunDirectory

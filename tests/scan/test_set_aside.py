@@ -21,7 +21,6 @@ from helpers.borderland import (
     border_tiles,
     configured,
     snapshot,
-    untrained,
     write_item,
 )
 from helpers.plainrun import plain_append, plain_scan
@@ -34,9 +33,9 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.inspection.status import lines, status
-from landslide_scale.labels.foreseen import chips_plan
+from landslide_scale.labels.foreseen import foresee
 from landslide_scale.labels.settings import ChipsConfig
-from landslide_scale.reports import plan_lines, scan_report
+from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan import work
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.settings import ScanConfig
@@ -66,11 +65,6 @@ def written(folder: Path) -> dict[str, Item]:
 @pytest.fixture
 def items(written: dict[str, Item]) -> dict[str, Item]:
     return copy.deepcopy(written)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return untrained(tmp_path_factory.mktemp("model") / "checkpoint.safetensors")
 
 
 @contextmanager
@@ -297,7 +291,7 @@ def test_chips_are_made_without_bad_items_too(items: dict[str, Item], folder: Pa
         asked = {key: settings[key] for key in ("region", "windows", "catalog")}
         asked |= {"labels": {"file": str(labels)}, "directory": str(tmp_path / "x")}
         config = asked | {"bands": ["red"], "size": 96}
-        plan = chips_plan(parse(ChipsConfig, config))
+        plan = foresee(parse(ChipsConfig, config)).survey.plan
     assert [scene.id for scene in plan.scenes] == ["a", "b", "c"]
     assert [scene.id for scene in plan.quarantined] == ["d"]
 

@@ -10,7 +10,7 @@ from helpers.scenes import COLLECTION, item
 
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError
-from landslide_scale.scan.survey import find
+from landslide_scale.scan.searching import find
 from landslide_scale.scene import Window, utc
 from landslide_scale.stac.frozen import freeze, load_items
 from landslide_scale.stac.items import scenes

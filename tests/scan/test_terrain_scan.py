@@ -23,8 +23,8 @@ from helpers.dems import COLLECTION, SECOND, Field, by_keys, centres, degree, it
 from helpers.plainrun import Restore, Roles, engine, plain_append, silent
 from pyproj import Transformer
 
-from landslide_scale import commands
 from landslide_scale.bands import Reason
+from landslide_scale.commands.configurations import plan as plan_command
 from landslide_scale.cube.arrays import PROBABILITY_FILL
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.datasets import files_at
@@ -36,12 +36,14 @@ from landslide_scale.label_values import IGNORE
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
-from landslide_scale.model.checkpoint import ModelCard, read_card, restore, save
+from landslide_scale.model.card import ModelCard
+from landslide_scale.model.checkpoint import read_card, restore, save
+from landslide_scale.provenance import ImageFacts
 from landslide_scale.scan import driver
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.summary import ScanSummary
-from landslide_scale.spec import ImageFacts, InputSpec, LandslideNetSpec
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 from landslide_scale.training.fitting import fit
@@ -197,7 +199,7 @@ def test_ground_without_a_tile_has_no_probability_and_says_no_data(
     }
     path = tmp_path / "scan.yaml"
     path.write_text(yaml.safe_dump(world.settings(tmp_path / "planned", checkpoint, dem="half")))
-    assert commands.plan(str(path)) == 0
+    assert plan_command(str(path)) == 0
     assert "elevation: 1 tiles, at most 0.00 GB" in capsys.readouterr().out
     assert not (tmp_path / "planned").exists()
 

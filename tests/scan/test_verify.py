@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.borderland import assert_same_cubes, configured, served, snapshot, untrained
+from helpers.borderland import assert_same_cubes, configured, snapshot
 from helpers.plainrun import plain_scan
 
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidInputError, RunConflictError
-from landslide_scale.reports import verify_report
+from landslide_scale.reports.scans import verify_report
 from landslide_scale.scan import layout
 from landslide_scale.scan.verify import Verdict, changed, verify
 from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return untrained(tmp_path_factory.mktemp("model") / "checkpoint.safetensors")
 
 
 @pytest.fixture(

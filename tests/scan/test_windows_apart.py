@@ -17,7 +17,7 @@ from landslide_scale.bands import Reason
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.inspection.status import lines, status
-from landslide_scale.reports import scan_report
+from landslide_scale.reports.scans import scan_report
 from landslide_scale.scan.rounds import Progress, Reporter
 from landslide_scale.storage.rundir import RunDirectory
 

@@ -19,7 +19,7 @@ from landslide_scale.exporting.run import export
 from landslide_scale.exporting.settings import ExportSettings
 from landslide_scale.exporting.summary import export_report
 from landslide_scale.inspection.status import lines, status
-from landslide_scale.reports import plan_lines, scan_report
+from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan.prepared import prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify

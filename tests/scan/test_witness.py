@@ -23,10 +23,12 @@ from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.reading.raster import read_sample
 from landslide_scale.scan import work
+from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import Plan
+from landslide_scale.scan.searching import Found, Request, Sources
 from landslide_scale.scan.settings import ScanConfig
-from landslide_scale.scan.survey import Found, Request, Sources, Survey, settled
-from landslide_scale.scan.work import CUBE, Task
+from landslide_scale.scan.survey import Survey, settled
+from landslide_scale.scan.work import Task
 from landslide_scale.scene import Window, utc
 from landslide_scale.stac.frozen import freeze, load_items
 from landslide_scale.stac.items import scenes, with_evidence

@@ -22,10 +22,10 @@ from landslide_scale.cube.arrays import Layer
 from landslide_scale.cube.ledger import Ledger, Record, content_hash
 from landslide_scale.errors import TryAgainError
 from landslide_scale.grid import PatchLattice, PixelBox
-from landslide_scale.model.checkpoint import BaseWeights, ModelCard
+from landslide_scale.model.card import BaseWeights, ModelCard
 from landslide_scale.scan import plan, work
+from landslide_scale.scan.pipeline.predictor import Predictor, observed_box, shown
 from landslide_scale.scan.plan import Plan, WorkUnit
-from landslide_scale.scan.predictor import Predictor, observed_box, shown
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Scene
 from landslide_scale.spec import InputSpec, LandslideNetSpec

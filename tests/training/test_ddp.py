@@ -15,7 +15,7 @@ from torch import nn
 from landslide_scale.datasets import Found, Sample
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.model.core.batchnorm import share_batch_norm
-from landslide_scale.training.epochs import evaluate
+from landslide_scale.training.evaluating import evaluate
 from landslide_scale.training.fitting import Parts, fit, score
 from landslide_scale.training.places import PlaceAreas
 from landslide_scale.training.spec import TrainSpec

@@ -17,7 +17,8 @@ from landslide_scale.datasets import Sample
 from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, InvalidDatasetError
 from landslide_scale.metrics import LogitHistogram
 from landslide_scale.training.batches import Workers, global_batches, shares, shuffled
-from landslide_scale.training.epochs import Calibration, evaluate, learning_rate, optimizer_for, train_epoch
+from landslide_scale.training.epochs import learning_rate, optimizer_for, train_epoch
+from landslide_scale.training.evaluating import Calibration, evaluate
 from landslide_scale.training.fitting import Parts, TrainState, fit, score, trained_tensors
 from landslide_scale.training.losses import segmentation_loss
 from landslide_scale.training.spec import TrainSpec

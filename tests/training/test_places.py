@@ -9,7 +9,7 @@ from torch import nn
 
 from landslide_scale.datasets import EvaluationPatches, Sample, inspect
 from landslide_scale.metrics import AreaRatio, LogitHistogram
-from landslide_scale.training.epochs import Calibration, evaluate
+from landslide_scale.training.evaluating import Calibration, evaluate
 from landslide_scale.training.places import PlaceAreas
 
 CALIBRATION = Calibration(threshold=0.4, temperature=1.7, bias=-0.6)

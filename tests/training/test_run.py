@@ -16,11 +16,13 @@ from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram
 from landslide_scale.model.checkpoint import read_card, restore
-from landslide_scale.spec import ConvNetSpec, ImageFacts, InputSpec, LandslideNetSpec
-from landslide_scale.training.epochs import Calibration, Evaluation
+from landslide_scale.provenance import ImageFacts
+from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec
+from landslide_scale.training.begun import as_begun
+from landslide_scale.training.evaluating import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
 from landslide_scale.training.job import FinetuneJob, Prepared
-from landslide_scale.training.run import TrainRun, as_begun, scores
+from landslide_scale.training.run import TrainRun, scores
 from landslide_scale.training.spec import TrainSpec
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)

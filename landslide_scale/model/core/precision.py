@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from landslide_scale.spec import NumberFormat
+from landslide_scale.provenance import NumberFormat
 
 Precision = Literal["auto", "bf16", "float32"]
 

@@ -50,7 +50,8 @@ def catalogue(
         of: The scan.
         products: What was made of it, by name below the folder of the products.
         published: When all of it was made public, UTC; by default nothing is said of it.
-        planes: Rasters that are made of two layers, in the folder of the layer after.
+        planes: Rasters that are made of the cube beside its own variables; those of two layers are in the folder of
+            the layer after.
 
     Raises:
         BrokenRunError: The run's storage refuses to give the Items of its scenes.

@@ -6,26 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import IntEnum
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from landslide_scale.bands import Reason
 from landslide_scale.change import rdndvi
 from landslide_scale.change.classes import NO_DATA, ChangeClass
 from landslide_scale.change.ripening import RULE, Status
 from landslide_scale.cube.arrays import BY_NAME, Variable
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.products.bits import SNOW_NEAR_M, Advisory, Exclusion
 from landslide_scale.products.change.compared import Compared, Pixels
 from landslide_scale.products.classes import Colour, Shown
-from landslide_scale.products.ground import advised, low_sun, rules, snow_near, water
+from landslide_scale.products.flags import flags
 from landslide_scale.products.plane import Plane, Read, Stop
 
-CHANGE, RDNDVI, STATUS, LOOKS, FIRST_DAY, LAST_DAY, EXCLUSION, ADVISORY = (
-    "change", "rdndvi", "status", "looks", "first_day", "last_day", "exclusion", "advisory",
+CHANGE, RDNDVI, STATUS, LOOKS, FIRST_DAY, LAST_DAY = (
+    "change", "rdndvi", "status", "looks", "first_day", "last_day",
 )  # fmt: skip
 
 CLASSES: Mapping[int, Shown] = {
@@ -57,11 +54,6 @@ STATUSES: Mapping[int, Shown] = {
 }
 """Low in ColorBrewer's Blues, high in its YlOrRd: told apart by colour-blind readers, and darker with every look."""
 
-_BITS: tuple[Colour, ...] = (
-    (238, 238, 238), (86, 180, 233), (0, 114, 178), (0, 158, 115),
-    (230, 159, 0), (240, 228, 66), (204, 121, 167), (213, 94, 0),
-)  # fmt: skip
-
 _LOSS: tuple[Colour, ...] = ((166, 97, 26), (223, 194, 125), (245, 245, 245), (128, 205, 193), (1, 133, 113))
 """ColorBrewer's BrBG in five classes, which it lists as safe for colour-blind readers."""
 
@@ -73,7 +65,7 @@ _EPOCH = date(1970, 1, 1)
 def planes(compared: Compared) -> tuple[Plane, ...]:
     """Everything that is shown of two layers, in order; without rdNDVI where the cube has not the bands for it."""
     made = _Planes(compared)
-    found = [made.change, made.status, made.looks, made.first_day, made.last_day, made.exclusion, made.advisory]
+    found = [made.change, made.status, made.looks, made.first_day, made.last_day, *made.flags]
     return (*found[:1], made.rdndvi, *found[1:]) if compared.has_vegetation else tuple(found)
 
 
@@ -144,55 +136,9 @@ class _Planes:
         return self._days(LAST_DAY, {"long_name": "last day seen clear after the event"}, "largest")
 
     @property
-    def exclusion(self) -> Plane:
-        """Bits of `Exclusion` that hold of a pixel by itself."""
-        of, layer = self.compared.of, self.compared.how.after
-        words: Mapping[int, str] = {
-            Exclusion.SNOW_NEAR: f"snow or ice within {SNOW_NEAR_M} m",
-            Exclusion.WATER: "looks like water",
-        }
-
-        def read(lattice: Lattice, box: PixelBox) -> NDArray[Any]:
-            found = np.zeros(box.shape, np.uint8)
-            for bit, where in (
-                (Exclusion.SNOW_NEAR, snow_near(of, lattice, box, layer)),
-                (Exclusion.WATER, water(of, lattice, box, layer)),
-            ):
-                found |= np.uint8(bit) * (np.zeros(box.shape, bool) if where is None else where)
-            return self._observed(found, lattice, box)
-
-        return self._bits(EXCLUSION, "ground on which the method is wrong more often than elsewhere", words, read)
-
-    @property
-    def advisory(self) -> Plane:
-        """Bits of `Advisory`."""
-        words: Mapping[int, str] = {
-            Advisory.ONE_LOOK: "seen clear once",
-            Advisory.OFFSET_INCONCLUSIVE: "a scene's offset is not certain",
-            Advisory.LOW_SUN: "a scene with a low sun",
-        }
-
-        def read(lattice: Lattice, box: PixelBox) -> NDArray[Any]:
-            looks = self.compared.of.read_one(lattice, box, self.compared.how.after, "clear_count")
-            found = np.where(looks <= 1, np.uint8(Advisory.ONE_LOOK), np.uint8(0))
-            for zone, block, bits in self._advised:
-                if zone == lattice and (common := block.intersection(box)) is not None:
-                    found[common.within(box)] |= np.uint8(bits)
-            return self._observed(found, lattice, box)
-
-        return self._bits(ADVISORY, "what makes the map less sure", words, read)
-
-    @cached_property
-    def _advised(self) -> list[tuple[Lattice, PixelBox, int]]:
-        """Blocks of the layer after that were made of scenes to be less sure of, with the bits."""
-        of, low = self.compared.of, low_sun(self.compared.of)
-        blocks = [place for place in of.done if place.layer == self.compared.how.after]
-        known = [(one.lattice, one.box, int(advised(rules(of, [one.id]), low))) for one in blocks]
-        return [one for one in known if one[2]]
-
-    def _observed(self, found: NDArray[np.uint8], lattice: Lattice, box: PixelBox) -> NDArray[np.uint8]:
-        reason = self.compared.of.read_one(lattice, box, self.compared.how.after, "reason")
-        return np.where(reason == Reason.OBSERVED, found, np.uint8(NO_DATA))
+    def flags(self) -> tuple[Plane, ...]:
+        """Of the layer after, with what was asked of both."""
+        return tuple(replace(one, said=self._said) for one in flags(self.compared.of, self.compared.how.after))
 
     def _days(self, name: str, words: Mapping[str, Any], coarser: Literal["largest", "smallest"]) -> Plane:
         known = dict(BY_NAME["observed_on"].attributes) | dict(words)
@@ -204,30 +150,6 @@ class _Planes:
         )
         variable = replace(BY_NAME["observed_on"], name=name, attributes=known)
         return self._plane(variable, lambda known: known.after.observed_on, stops=stops, coarser=coarser)
-
-    def _bits(self, name: str, meaning: str, words: Mapping[int, str], read: Read) -> Plane:
-        """A plane of bits: a class for each of their sums."""
-        most = sum(words)
-        sums = {code: [text for bit, text in words.items() if code & bit] for code in range(most + 1)}
-        shown = {code: Shown(_BITS[code], ", ".join(some) or "none") for code, some in sums.items()}
-        variable = Variable(
-            name=name,
-            dtype="uint8",
-            fill=NO_DATA,
-            attributes={
-                "long_name": meaning,
-                "flag_masks": [int(bit) for bit in words],
-                "flag_meanings": " ".join(text.replace(" ", "_") for text in words.values()),
-            },
-        )
-        return Plane(
-            variable=variable,
-            layer=self.compared.how.after,
-            read=read,
-            coarser="largest",
-            classes=shown,
-            said=self._said,
-        )
 
     def _plane(
         self,

@@ -22,6 +22,7 @@ from landslide_scale.products.outlines.sweep import BlockRows, Component, Piece
 from landslide_scale.products.outlines.tally import NOT_ALL, Seen, landslide, stable_days, tallies
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.products.terrain import Elevations
+from landslide_scale.runtime.progress import gone_over
 from landslide_scale.scan.plan import Place
 
 PIXELS_AT_ONCE = 2048 * 2048
@@ -73,7 +74,12 @@ class ZoneLayer:
         """Its blocks that have landslides; units that are not done have none."""
         blocks = sorted(block for layer, block in self._done if layer == self.layer)
         for row, some in groupby(blocks, key=lambda block: block.row):
-            yield row, (piece for strip in self._strips(list(some)) if (piece := self._piece(strip)) is not None)
+            yield row, (piece for strip in self._strips(list(some)) if (piece := self._told(strip)) is not None)
+
+    def _told(self, strip: Sequence[Block]) -> Piece | None:
+        piece = self._piece(strip)
+        gone_over(len(strip) * self.lattice.block**2)
+        return piece
 
     def _strips(self, blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
         """Blocks of a row, side by side, as many as are read at once."""

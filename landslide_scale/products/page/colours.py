@@ -56,11 +56,13 @@ class Palette:
 
     Attributes:
         indexes: (256,) uint8, index by the cube's value.
-        colours: By index, the first of them transparent.
+        colours: By index.
+        alphas: How opaque they are, 0 to 255, by index; those that are not told are so wholly.
     """
 
     indexes: NDArray[np.uint8]
     colours: tuple[Colour, ...]
+    alphas: tuple[int, ...] = (0,)
 
 
 def _viridis() -> tuple[Colour, ...]:
@@ -84,6 +86,19 @@ def _of_reasons() -> Palette:
 
 PROBABILITY = _of_probability()
 """Steps of 0.004 in matplotlib's viridis, which grows lighter with the probability; fill is transparent."""
+
+
+def over_ground(threshold: float) -> Palette:
+    """The same to lie over a picture: clear up to half of the threshold, and from there more opaque up to it.
+
+    So the style of the raster for QGIS has it.
+    """
+    steps = np.arange(_STEPS + 1)
+    opaque = np.rint(255 * np.clip(2 * steps * PROBABILITY_SCALE / threshold - 1, 0, 1)).astype(int)
+    indexes = PROBABILITY.indexes.copy()
+    indexes[steps[opaque == 0]] = 0
+    return Palette(indexes=indexes, colours=PROBABILITY.colours, alphas=(0, *opaque.tolist()))
+
 
 COVERAGE = _of_reasons()
 """Reasons as `REASONS` has them."""

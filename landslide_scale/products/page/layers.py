@@ -10,7 +10,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.bands import Reason
 from landslide_scale.products import names
 from landslide_scale.products.page import pictures
-from landslide_scale.products.page.colours import COVERAGE, PROBABILITY
+from landslide_scale.products.page.colours import COVERAGE, PROBABILITY, over_ground
 from landslide_scale.products.page.comparison import painter, words
 from landslide_scale.products.page.composite import PICTURES, composite, kept
 from landslide_scale.products.page.pictures import Levels, Picture
@@ -65,16 +65,17 @@ _ALONE, _OVER_A_PICTURE = 0.85, 0.45
 def pictured(of: Scanned, planes: Sequence[Plane] = ()) -> Pictured:
     """Every layer of a scan, as fine as one page holds, and what is made of two of them above the others."""
     at, seen = pictures.scale(of), kept(of)
+    shades = over_ground(of.threshold) if of.learned else PROBABILITY
     found: list[tuple[str, str, float, Levels]] = []
     km2 = []
     for layer, window in enumerate(of.windows):
-        one = pictures.drawn(of, layer, at)
+        one = pictures.drawn(of, layer, at, shades)
         km2.append(one.km2)
         found.append(("reason and coverage", window.days, 1.0, pictures.levels(one.coverage, COVERAGE, at.frame)))
         if seen is not None:
             found.append((seen, window.days, 1.0, composite(of, layer, at, PICTURES[seen])))
         if of.learned:
-            drawn = pictures.levels(one.probability, PROBABILITY, at.frame)
+            drawn = pictures.levels(one.probability, shades, at.frame)
             found.append(("probability", window.days, _ALONE if seen is None else _OVER_A_PICTURE, drawn))
     ordinary = len(found)
     for plane in planes:

@@ -19,10 +19,11 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.bands import Reason
 from landslide_scale.cube.arrays import Layer
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.products.page.colours import COVERAGE, PROBABILITY, Palette
+from landslide_scale.products.page.colours import COVERAGE, Palette
 from landslide_scale.products.page.frame import Frame, framed, shown, turn
 from landslide_scale.products.plane import Plane
 from landslide_scale.products.scanned import Scanned
+from landslide_scale.runtime.progress import gone_over
 
 LARGEST_SIDE = 4096
 """Pixels of a picture; of a larger region several of the cube's pixels are one of the picture's."""
@@ -53,7 +54,8 @@ class Drawn:
     """One layer of the cube, indexes (rows, columns) of a frame.
 
     Attributes:
-        probability, coverage: Of the palettes of those names.
+        probability: Of the shades that were asked for.
+        coverage: Of the palette of that name.
         km2: Ground by reason, counted on the cube's own pixels.
     """
 
@@ -88,8 +90,8 @@ def scale(of: Scanned) -> Scale:
     return Scale(ground=ground, frame=frame, factor=factor)
 
 
-def drawn(of: Scanned, layer: int, at: Scale) -> Drawn:
-    """One layer; memory is that of a few pictures and a block."""
+def drawn(of: Scanned, layer: int, at: Scale, shades: Palette) -> Drawn:
+    """One layer, its probability in these shades; memory is that of a few pictures and a block."""
     probability, coverage = (np.zeros(at.frame.shape, np.uint8) for _ in range(2))
     km2 = dict.fromkeys(Reason, 0.0)
     for lattice, extent in of.extents.items():
@@ -99,7 +101,7 @@ def drawn(of: Scanned, layer: int, at: Scale) -> Drawn:
             counts = np.bincount(held.reason.ravel(), minlength=len(Reason))
             for reason in Reason:
                 km2[reason] += float(counts[reason]) * lattice.resolution**2 / 1e6
-            palettes = ((PROBABILITY, held.probability), (COVERAGE, held.reason))
+            palettes = ((shades, held.probability), (COVERAGE, held.reason))
             for whole, (palette, values) in zip(zone, palettes, strict=True):
                 _keep_largest(whole, coarse, box, palette.indexes[values], at.factor)
         for picture, whole in zip((probability, coverage), zone, strict=True):
@@ -154,7 +156,7 @@ def png(indexes: Indexes, palette: Palette) -> str:
     image = Image.fromarray(indexes)
     image.putpalette([part for colour in palette.colours for part in colour])
     sink = io.BytesIO()
-    image.save(sink, format="PNG", optimize=True, transparency=0)
+    image.save(sink, format="PNG", optimize=True, transparency=bytes(palette.alphas))
     return data_uri(sink.getvalue())
 
 
@@ -167,6 +169,7 @@ def _blocks(of: Scanned, lattice: Lattice, layer: int) -> Iterator[tuple[PixelBo
     for place in of.done:
         if place.lattice == lattice and place.layer == layer:
             yield place.box, of.read(lattice, place.box, layer)
+            gone_over(lattice.block**2)
 
 
 def _keep_largest(whole: Indexes, coarse: PixelBox, box: PixelBox, block: Indexes, factor: int) -> None:

@@ -67,7 +67,7 @@ def page(of: Scanned, polygons: Iterable[Row], comparison: Comparison | None = N
         heads=HEADS,
         listing=listing(of, found),
         seen=seen,
-        shades=png(np.arange(1, len(colours.PROBABILITY.colours), dtype=np.uint8)[None], colours.PROBABILITY),
+        shades=_shades(of.threshold) if of.learned else "",
         legend=colours.legend(reason for one in seen.km2 for reason in Reason if one[reason]),
         learned=of.learned,
         called=called(of),
@@ -77,6 +77,12 @@ def page(of: Scanned, polygons: Iterable[Row], comparison: Comparison | None = N
         origin=origin(of),
         most=MOST_NAMED,
     )
+
+
+def _shades(threshold: float) -> str:
+    """Every probability from 0 to 1, as the map shows it."""
+    palette = colours.over_ground(threshold)
+    return png(np.arange(1, len(palette.colours), dtype=np.uint8)[None], palette)
 
 
 def policy(scripts: Iterable[str], styles: Iterable[str]) -> str:

@@ -28,6 +28,7 @@ from landslide_scale.products.rasters.levels import joined, settle, write_coarse
 from landslide_scale.products.rasters.pyramid import Halving, largest, mean, most_frequent, shapes, smallest
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.redaction import keep_log_clean
+from landslide_scale.runtime.progress import gone_over
 
 keep_log_clean("rasterio._env", "rasterio._io", "rasterio._base", "rasterio._err")
 
@@ -145,7 +146,9 @@ def _levels(drawn: _Drawn, extent: PixelBox, folder: Path) -> list[Path]:
 def _stored(drawn: _Drawn, extent: PixelBox, piece: Piece) -> NDArray[Any]:
     row, col = extent.row_start + piece.row_off, extent.col_start + piece.col_off
     box = PixelBox(row_start=row, row_stop=row + piece.height, col_start=col, col_stop=col + piece.width)
-    return drawn.read(drawn.lattice, box)
+    found = drawn.read(drawn.lattice, box)
+    gone_over(found.size)
+    return found
 
 
 def _describe(path: Path, of: Scanned, layer: int, drawn: _Drawn, more: Mapping[str, str]) -> None:

@@ -21,6 +21,7 @@ from landslide_scale.grid import Lattice, PixelBox, Zone, project
 from landslide_scale.products.bits import SNOW_NEAR_M
 from landslide_scale.products.scanned import Scanned
 from landslide_scale.region.polygons import area_km2
+from landslide_scale.runtime.progress import gone_over
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window
 
@@ -119,6 +120,7 @@ def _rows(scanned: Scanned, layer: int, lattice: Lattice) -> Iterator[_Row]:
         for place in row:
             for code, shapes in _boxes(scanned, place).items():
                 boxes[code].append(shapely.union_all(shapes))
+            gone_over(lattice.block**2)
         snow = shapely.union_all(boxes.pop(_SNOW, []))
         yield _Row(number=number, unseen={code: shapely.union_all(them) for code, them in boxes.items()}, snow=snow)
 

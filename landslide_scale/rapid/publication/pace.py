@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from landslide_scale.errors import RunConflictError
 from landslide_scale.products import names
-from landslide_scale.rapid.publication.version import FORMAT, of_format
+from landslide_scale.rapid.publication.version import FORMAT, not_ours, of_format
 from landslide_scale.runtime.progress import duration
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -78,6 +77,9 @@ class Pace:
     Args:
         began: When the cycle did, by `clock`.
         clock: Seconds that never go back.
+
+    Attributes:
+        scanned_km2: As :class:`Took` has it; whoever scans sets it.
     """
 
     def __init__(self, began: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -135,12 +137,7 @@ def read_pace(folder: RunDirectory) -> Took | None:
         seconds = {str(stage): float(one) for stage, one in said["seconds"].items()}
         return Took(**said | {"at": datetime.fromisoformat(said["at"]), "seconds": seconds})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunConflictError(
-            f"a {PACE} of something else ({type(error).__name__}: {error})",
-            expected="one of this package",
-            cure="Delete it: the next version writes it.",
-            event=folder,
-        ) from error
+        raise not_ours(folder, PACE, error, cure="Delete it: the next version writes it.") from error
 
 
 def pace_lines(took: Took) -> list[str]:

@@ -30,6 +30,7 @@ from landslide_scale.rapid.publication.version import (
     Standing,
     Version,
     folder_of,
+    not_ours,
     of_format,
     read_latest,
     read_version,
@@ -269,8 +270,4 @@ def _read(folder: RunDirectory) -> Begun:
         said = of_format(folder.read(BEGUN), FORMAT)
         return Begun(**said | {"published": utc(said["published"]), "made_of": MadeOf(**said["made_of"])})
     except (ValueError, KeyError, TypeError) as error:
-        raise RunConflictError(
-            f"a {BEGUN} of something else ({type(error).__name__}: {error})",
-            expected=f"one of this package, of format {FORMAT}",
-            event=folder,
-        ) from error
+        raise not_ours(folder, BEGUN, error) from error

@@ -228,7 +228,7 @@ def read_latest(folder: RunDirectory) -> Latest | None:
         )
         return Latest(**{**said, "event": event, "figures": _figures(said["figures"])})
     except (KeyError, TypeError) as error:
-        raise _something_else(folder, LATEST, error) from error
+        raise not_ours(folder, LATEST, error) from error
 
 
 def read_version(folder: RunDirectory, number: int) -> Version:
@@ -248,7 +248,7 @@ def read_version(folder: RunDirectory, number: int) -> Version:
     try:
         return _version(said)
     except (KeyError, TypeError, ValueError) as error:
-        raise _something_else(folder, name, error) from error
+        raise not_ours(folder, name, error) from error
 
 
 def _version(said: dict[str, Any]) -> Version:
@@ -283,7 +283,7 @@ def _of_ours(folder: RunDirectory, name: str) -> dict[str, Any]:
     try:
         return of_format(folder.read(name), FORMAT)
     except (ValueError, KeyError, TypeError) as error:
-        raise _something_else(folder, name, error) from error
+        raise not_ours(folder, name, error) from error
 
 
 def of_format(content: bytes, number: int) -> dict[str, Any]:
@@ -298,9 +298,11 @@ def of_format(content: bytes, number: int) -> dict[str, Any]:
     return said
 
 
-def _something_else(folder: RunDirectory, name: str, error: Exception) -> RunConflictError:
+def not_ours(folder: RunDirectory, name: str, error: Exception, *, cure: str = "") -> RunConflictError:
+    """What is raised of a file in an event's folder that :func:`of_format`, or what is made of it, does not take."""
     return RunConflictError(
         f"a {name} of something else ({type(error).__name__}: {error})",
         expected=f"one of this package, of format {FORMAT}",
+        cure=cure,
         event=folder,
     )

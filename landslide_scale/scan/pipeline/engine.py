@@ -26,9 +26,9 @@ from landslide_scale.scan.driver import Engine, Rank
 from landslide_scale.scan.model import checkpoint_of
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.inflight import Look
+from landslide_scale.scan.pipeline.predictor import Load
 from landslide_scale.scan.pipeline.stages import Prediction, started
 from landslide_scale.scan.pipeline.taking import taking
-from landslide_scale.scan.predictor import Load
 from landslide_scale.scan.rounds import Belt, Report
 from landslide_scale.scan.settings import NONE, CheckpointConfig, ScanCompute, ScanConfig
 from landslide_scale.scan.summary import ScanSummary

@@ -19,8 +19,8 @@ from ray.core.generated.common_pb2 import WorkerExitType  # type: ignore[attr-de
 from ray.core.generated.gcs_pb2 import WorkerTableData  # type: ignore[attr-defined]
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from landslide_scale.runtime.nodes import beside_the_driver
 from landslide_scale.scan.pipeline.inflight import Answer, Ending, InFlight, Process, Step
 
 POLL_S = 0.2
@@ -60,11 +60,6 @@ class Endings:
         name = WorkerExitType.Name(worker.exit_type)
         going = process.node in self._state.get_draining_nodes() or "SIGTERM" in worker.exit_detail
         return Ending(how=ENDINGS.get(name, name), crashed=name in ENDINGS and not going)
-
-
-def beside_the_driver() -> NodeAffinitySchedulingStrategy:
-    """Where what a run cannot do without is kept: a node whose loss is the driver's."""
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 class _Held(InFlight):

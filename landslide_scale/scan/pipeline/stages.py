@@ -17,11 +17,12 @@ from ray.data import ActorPoolStrategy
 from ray.exceptions import RayError
 
 from landslide_scale.bands import Reason
+from landslide_scale.runtime.nodes import beside_the_driver
 from landslide_scale.runtime.session import of_ours, settle_data
 from landslide_scale.scan import work
-from landslide_scale.scan.pipeline.feed import Feed, Flight, beside_the_driver, this_process
+from landslide_scale.scan.pipeline.feed import Feed, Flight, this_process
 from landslide_scale.scan.pipeline.guard import guarded, undone
-from landslide_scale.scan.predictor import Load, Predictor
+from landslide_scale.scan.pipeline.predictor import Load, Predictor
 from landslide_scale.scan.settings import PredictConfig, ScanCompute
 from landslide_scale.scan.work import Row, Task
 

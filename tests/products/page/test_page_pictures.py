@@ -22,7 +22,7 @@ from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import Lattice, PixelBox, transformer
 from landslide_scale.products.page import pictures
 from landslide_scale.products.page.chips import SIDE, chip
-from landslide_scale.products.page.colours import COVERAGE, PROBABILITY, REASONS, legend
+from landslide_scale.products.page.colours import COVERAGE, PROBABILITY, REASONS, Palette, legend, over_ground
 from landslide_scale.products.page.frame import Frame
 from landslide_scale.products.page.frame import shown as shown_ground
 from landslide_scale.products.page.layers import pictured
@@ -53,6 +53,14 @@ def pixels(frame: Frame, lattice: Lattice, box: PixelBox) -> tuple[np.ndarray[An
     return rows.astype(int), cols.astype(int)
 
 
+def seen_in(palette: Palette) -> np.ndarray[Any, Any]:
+    """(256, 4) uint8, what a picture shows of each index; nothing where it is clear."""
+    found = np.full((256, 4), 255, np.uint8)
+    found[: len(palette.colours), :3] = palette.colours
+    found[: len(palette.alphas), 3] = palette.alphas
+    return np.where(found[:, 3:] > 0, found, 0)
+
+
 def held(of: Scanned, layer: int) -> Iterator[tuple[Lattice, PixelBox, Any]]:
     for place in of.done:
         if place.layer == layer:
@@ -62,18 +70,30 @@ def held(of: Scanned, layer: int) -> Iterator[tuple[Lattice, PixelBox, Any]]:
 def test_a_picture_has_the_colour_of_the_cube_at_every_pixel_of_two_zones(scan: Scanned):
     for number, layer in enumerate(pictured(scan).layers):
         shown = decoded(layer.picture.address)
-        palette, name = ((COVERAGE, "reason"), (PROBABILITY, "probability"))[number % 2]
-        colours, agree, seen = np.array(palette.colours), 0, 0
+        palette, name = ((COVERAGE, "reason"), (over_ground(scan.threshold), "probability"))[number % 2]
+        colours, agree, seen = seen_in(palette), 0, 0
         for lattice, box, read in held(scan, number // 2):
             inside = read.reason != Reason.NOT_SCANNED
             rows, cols = (one[inside] for one in pixels(layer.picture.frame, lattice, box))
             index = palette.indexes[getattr(read, name)[inside]]
-            expected = np.where((index > 0)[:, None], np.c_[colours[index], np.full(len(index), 255)], 0)
+            expected = colours[index]
             found = shown[rows, cols]
             found = np.where(found[:, 3:] > 0, found, 0)
             agree, seen = agree + (found == expected).all(axis=1).sum(), seen + len(index)
         assert seen > 15_000
         assert agree / seen > 0.995  # the warp itself is right to an eighth of a pixel
+
+
+@pytest.mark.parametrize("threshold", [0.004, 0.3, 0.5, 0.9, 0.9999])
+def test_probability_is_clear_up_to_half_of_the_threshold_and_opaque_from_it_on(threshold: float):
+    palette = over_ground(threshold)
+    probability = np.arange(251) * 0.004
+    shown = seen_in(palette)[palette.indexes[:251]]
+    assert (shown[probability <= threshold / 2] == 0).all()
+    assert (shown[probability > threshold / 2 + 0.004, 3] > 0).all()
+    assert (shown[probability >= threshold, 3] == 255).all()
+    assert (np.diff(shown[:, 3].astype(int)) >= 0).all()
+    assert palette.indexes[255] == 0
 
 
 def test_the_bounds_are_the_regions_to_a_pixel(scan: Scanned):
@@ -101,7 +121,7 @@ def test_ground_over_the_antimeridian_is_whole_on_one_side(tmp_path: Path):
     assert (west, east) == pytest.approx((179.992, 180.008), abs=2e-4)
     shown, agree = decoded(layer.picture.address), {32701: [], 32760: []}
     for lattice, box, read in held(of, 0):
-        inside = read.probability != 255
+        inside = (read.probability != 255) & (read.probability > 250 * of.threshold / 2)
         rows, cols = (one[inside] for one in pixels(layer.picture.frame, lattice, box))
         expected = np.array(PROBABILITY.colours)[PROBABILITY.indexes[read.probability[inside]]]
         agree[lattice.zone.epsg] += (shown[rows, cols, :3] == expected).all(axis=1).tolist()
@@ -123,7 +143,7 @@ def test_a_single_pixel_is_not_lost_in_a_picture_however_coarse(
     of = scanned(run_of(tmp_path / "scan", Made(block=64, chunk=64, region=HOW.region), sparse))
     at = pictures.scale(of)
     assert max(at.frame.shape) <= side < 2 * max(at.frame.shape) * 1.1
-    drawn = pictures.drawn(of, 0, at).probability
+    drawn = pictures.drawn(of, 0, at, over_ground(of.threshold)).probability
     around = np.pad(drawn, 1)
     near = np.max([around[a : a + drawn.shape[0], b : b + drawn.shape[1]] for a in range(3) for b in range(3)], axis=0)
     for lattice, box, read in held(of, 0):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,6 +15,7 @@ import rasterio
 import rioxarray
 import xarray as xr
 from helpers.cubes import Made, layer_of, made
+from helpers.disks import small_files
 from rio_cogeo import cog_validate
 
 from landslide_scale.cube.arrays import BY_NAME
@@ -144,17 +143,6 @@ def test_a_system_whose_first_axis_is_north_is_written_east_first_too(tmp_path: 
         assert source.crs.to_epsg() == 3035
         assert tuple(source.bounds) == (4_000_000, 2_999_840, 4_000_320, 3_000_000)
         assert tuple(source.bounds) == lattice.bounds(box)
-
-
-@contextmanager
-def small_files(limit: int) -> Iterator[None]:
-    """No file of this process grows beyond `limit` bytes: what a quota does, and what needs no rights."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("lacking", [1, 2, 5, 100, 0.5, 0.9])

@@ -27,7 +27,7 @@ from helpers.publishing import (
     on_s3,
     published,
 )
-from helpers.s3 import Proxy, Request, bucket, contents, local
+from helpers.s3 import Proxy, Request, contents, local
 
 from landslide_scale.errors import RunConflictError
 from landslide_scale.products.heritage import Verdict
@@ -187,18 +187,6 @@ def test_killed_before_each_step_of_real_products_too(tmp_path: Path):
         in_a_process(folder, tmp_path / f"log{number}", number, made)
         published(RunDirectory(str(folder)), made)
         assert local(folder) == expected, number
-
-
-@pytest.fixture(scope="module")
-def patch() -> Iterator[pytest.MonkeyPatch]:
-    with pytest.MonkeyPatch.context() as patched:
-        yield patched
-
-
-@pytest.fixture(scope="module")
-def store(patch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    with bucket(patch) as proxy:
-        yield proxy
 
 
 @pytest.mark.slow

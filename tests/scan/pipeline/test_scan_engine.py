@@ -29,7 +29,6 @@ from helpers.borderland import (
     border_tiles,
     configured,
     one_band_model,
-    served,
     snapshot,
     untrained,
     write_item,
@@ -44,7 +43,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import InvalidCatalogError, InvalidCheckpointError, RunConflictError
 from landslide_scale.model.checkpoint import restore
 from landslide_scale.region import polygons
-from landslide_scale.reports import scan_report
+from landslide_scale.reports.scans import scan_report
 from landslide_scale.scan import driver
 from landslide_scale.scan.pipeline.engine import scan as on_ray
 from landslide_scale.scan.settings import ScanConfig
@@ -58,20 +57,8 @@ Scan = Callable[..., ScanSummary]
 
 
 @pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
-
-
-@pytest.fixture(scope="module")
 def tiles() -> dict[str, Tile]:
     return border_tiles()
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return untrained(tmp_path_factory.mktemp("model") / "checkpoint.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import logging
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from helpers.watching import Roles
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.inspection.status import lines, status
-from landslide_scale.reports import scan_report
+from landslide_scale.reports.scans import scan_report
 from landslide_scale.scan import driver, layout
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import Place
@@ -39,13 +39,6 @@ SHORT = {"start": "2023-08-02", "end": "2023-08-06"}
 LATER = {"start": "2023-08-02", "end": "2023-08-20"}
 NEVER = {"start": "2023-09-01", "end": "2023-10-01"}
 SEEDS = [pytest.param(seed, marks=() if seed < 3 else pytest.mark.slow) for seed in range(30)]
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("scenes")
-    with served(folder) as url:
-        yield url, folder
 
 
 @pytest.fixture(scope="module")

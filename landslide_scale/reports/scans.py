@@ -1,41 +1,24 @@
-"""What a person sees of a run: progress that moves on a terminal and is sparse elsewhere, and how it ended."""
+"""A scan, as a person reads it: what it would do, how it ended, and whether it is whole."""
 
 from __future__ import annotations
 
-import math
 import re
-import time
-from collections.abc import Mapping, Sequence
-from typing import TextIO
+from collections.abc import Sequence
 
 from landslide_scale.bands import scene_bands
 from landslide_scale.cube.areas import Areas
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.inspection.status import persistent_lines
-from landslide_scale.metrics import (
-    LEAST,
-    AreaRatio,
-    ByPlace,
-    Confusion,
-    LeastArea,
-    MapScores,
-    Matches,
-    ObjectMatches,
-    Reliability,
-    Scores,
-    SizeClass,
-    assumption,
-)
+from landslide_scale.metrics import AreaRatio, assumption
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import counted
-from landslide_scale.runtime.progress import Line, duration
 from landslide_scale.scan.model import NoModel
 from landslide_scale.scan.plan import Plan, reader_bytes
 from landslide_scale.scan.prepared import Foreseen, Prepared
-from landslide_scale.scan.rounds import Progress
+from landslide_scale.scan.searching import Request
 from landslide_scale.scan.settings import NONE
 from landslide_scale.scan.summary import ScanSummary
-from landslide_scale.scan.survey import Request
+from landslide_scale.scan.survey import Survey
 from landslide_scale.scan.verify import Verdict
 from landslide_scale.stac.revisit import keys_against
 
@@ -54,7 +37,7 @@ def plan_lines(prepared: Prepared | Foreseen) -> list[str]:
         *_catalogue_lines(prepared),
         *(f"mask: {line}" for line in request.composite.rules_told),
         *prepared.survey.noticed,
-        _region_line(request, plan, predicted=isinstance(prepared, Foreseen) or prepared.config.model != NONE),
+        _region_line(prepared.survey, predicted=isinstance(prepared, Foreseen) or prepared.config.model != NONE),
         _memory_line(request, plan, len(prepared.config.output.keep)),
         *_kept_lines(prepared.config.output.keep, plan),
         *([_elevation_line(plan)] if scene_bands(request.bands) != request.bands else []),
@@ -110,19 +93,15 @@ def _catalogue_lines(prepared: Prepared | Foreseen) -> list[str]:
     """What of the catalogue's answer is left out by a setting."""
     items, config = prepared.survey.items, prepared.config.catalog
     keys = keys_against(items, config)
-    return [
-        *(f"left out: {count} of {len(items)} scenes found, by {key}" for key, count in sorted(keys.items())),
-    ]
+    return [f"left out: {count} of {len(items)} scenes found, by {key}" for key, count in sorted(keys.items())]
 
 
-def _region_line(request: Request, plan: Plan, *, predicted: bool) -> str:
-    composite = request.composite
-    times = 1 if composite.persistence is None else 2
-    to_read = plan.bytes_to_read(len(scene_bands(request.bands)), times * len(composite.assets))
+def _region_line(survey: Survey, *, predicted: bool) -> str:
+    plan = survey.plan
     return (
-        f"region {request.km2:,.1f} km2, {len(plan.units)} units, "
+        f"region {survey.request.km2:,.1f} km2, {len(plan.units)} units, "
         f"{f'{plan.patch_count:,} patches, ' if predicted else ''}"
-        f"{to_read / 1e9:.2f} GB of pixels to read (uncompressed)"
+        f"{survey.bytes_to_read / 1e9:.2f} GB of pixels to read (uncompressed)"
     )
 
 
@@ -143,143 +122,6 @@ def _elevation_line(plan: Plan) -> str:
         f"elevation: {len(plan.dem)} tiles, at most {plan.dem_bytes_to_read() / 1e9:.2f} GB to read (uncompressed); "
         f"{without} units with scenes reach none"
     )
-
-
-class ScanProgress:
-    """Units and km2 done, rate and time left; called with every :class:`Progress`."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._line = Line(stream)
-
-    def __call__(self, progress: Progress) -> None:
-        """Say it, where it is time to."""
-        self._line(progress.done, progress.total, _line(progress))
-
-
-class CountProgress:
-    """Things done of all; called with both numbers.
-
-    Args:
-        what: The things, in the plural.
-        stream: Where it is said.
-    """
-
-    def __init__(self, what: str, stream: TextIO | None = None) -> None:
-        self._what, self._line = what, Line(stream, said=time.monotonic())
-
-    def __call__(self, done: int, total: int) -> None:
-        """Say it, where it is time to."""
-        self._line(done, total, f"{done}/{total} {self._what}")
-
-
-def _line(progress: Progress) -> str:
-    here = progress.done - progress.before
-    scanned = here - progress.taken or here  # what is left will not be copied
-    left = (progress.total - progress.done) * progress.seconds / scanned
-    rate = here / max(progress.seconds, 1e-9) * 60
-    again = f"; tries made again: {progress.again}" if progress.again else ""
-    waited = f"; {progress.waited:,.0f} s waited for servers" if round(progress.waited) else ""
-    taken = f"; taken over: {progress.taken}" if progress.taken else ""
-    return (
-        f"{progress.done}/{progress.total} units, {progress.km2:,.0f} km2, {rate:.1f} units/min, "
-        f"{duration(left)} left{taken}{again}{waited}"
-    )
-
-
-def score_lines(confusion: Confusion) -> str:
-    """Precision, recall, F1 and IoU of the landslide class, and the mean of both classes."""
-    return "\n".join(
-        _scores_line(name, scores) for name, scores in (("landslide", confusion.landslide), ("macro", confusion.macro))
-    )
-
-
-def _scores_line(name: str, scores: Scores) -> str:
-    return f"  {name:<9}  P {scores.precision:.4f}  R {scores.recall:.4f}  F1 {scores.f1:.4f}  IoU {scores.iou:.4f}"
-
-
-def interval_line(found: ByPlace, of_class: str = "landslide") -> str:
-    """How far the scores of a class hang on the places that were scored."""
-    places = counted(len(found.places), "place")
-    scores = [(short, found.score(of_class, score)) for score, short in _SHORT.items()]
-    known = ", ".join(f"{short} {one.low:.3f} to {one.high:.3f}" for short, one in scores if not math.isnan(one.low))
-    return f"  {of_class}, 95 % over {places}: {known or 'not known, of so few'}"
-
-
-_SHORT = {"precision": "P", "recall": "R", "f1": "F1", "iou": "IoU"}
-
-
-def rival_lines(rivals: Mapping[str, Confusion]) -> str:
-    """What maps score that look at no image."""
-    return "\n".join(_scores_line(name, found.landslide) for name, found in rivals.items())
-
-
-def map_lines(maps: MapScores) -> str:
-    """Whole images: borders with tolerance, landslides as objects, by size, and calibration."""
-    within = f"within {maps.tolerance:g} px"
-    return "\n".join(
-        (
-            _match_line(f"pixels {within}", maps.tolerant),
-            _match_line(f"borders {within}", maps.boundary),
-            f"{_match_line('objects', maps.objects.matches)}; {_objects(maps.objects)}",
-            *_size_lines(maps.sizes),
-            *(_least_line(each) for each in maps.least_areas or ()),
-            *_calibration_lines(maps.reliability),
-        )
-    )
-
-
-def _match_line(name: str, matches: Matches) -> str:
-    scores = matches.scores
-    return f"  {name:<22}  P {scores.precision:.4f}  R {scores.recall:.4f}  F1 {scores.f1:.4f}  IoU {scores.iou:.4f}"
-
-
-def _objects(objects: ObjectMatches) -> str:
-    found = objects.matches
-    return (
-        f"{found.found} of {found.truth} landslides found, {found.correct} of {found.predicted} predictions correct, "
-        f"{objects.merges} merges, {objects.splits} splits"
-    )
-
-
-def _size_lines(sizes: tuple[SizeClass, ...] | None) -> list[str]:
-    if sizes is None:
-        return ["  no scores by size: the area of a pixel is not known (dataset.resolution)"]
-    return [
-        f"{_match_line(_area(each), each.pixels)}; {each.objects.found} of {each.objects.truth} found, "
-        f"{each.objects.correct} of {each.objects.predicted} correct"
-        for each in sizes
-    ]
-
-
-def _least_line(each: LeastArea) -> str:
-    """Objects, once those smaller than what an export may be told by ``--min-area`` are left out."""
-    kept = _match_line(f"{each.least_m2:g} m2 and more kept", each.objects)
-    return f"{kept}; {each.objects.found} of {each.objects.truth} found, pixel F1 {each.pixels.scores.f1:.4f}"
-
-
-def _area(each: SizeClass) -> str:
-    return f"{each.low_m2:g} to {each.high_m2:g} m2" if each.high_m2 < math.inf else f"{each.low_m2:g} m2 and more"
-
-
-def _calibration_lines(reliability: Reliability) -> list[str]:
-    line = reliability.recalibration
-    error, where_it_counts = reliability.calibration_error(), reliability.calibration_error(LEAST)
-    return [
-        (
-            f"  calibration: slope {line.slope:.3f}, intercept {line.intercept:+.3f}, "
-            f"error {error:.4f} ({where_it_counts:.4f} where p >= {LEAST})"
-        ),
-        (
-            f"  Brier score {reliability.brier:.4f}, skill {reliability.brier_skill:.3f} against the prevalence "
-            f"{reliability.prevalence:.4f} everywhere"
-        ),
-        *(
-            f"  p {each.low:.2f} to {each.high:.2f}: {each.pixels:>12,} px, mean p {each.probability:.3f}, "
-            f"observed {each.observed:.3f}"
-            for each in reliability.bins
-            if each.pixels
-        ),
-    ]
 
 
 def scan_report(summary: ScanSummary) -> str:

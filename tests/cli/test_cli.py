@@ -24,7 +24,7 @@ def test_the_version_is_the_installed_one_and_costs_no_library():
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("module", ["torch", "ray"])
+@pytest.mark.parametrize("module", ["torch", "ray", "landslide_scale.commands"])
 def test_help_does_not_wait_for_libraries(module: str):
     script = (
         "import sys\nfrom typer.testing import CliRunner\nfrom landslide_scale.cli import app\n"

@@ -145,6 +145,16 @@ def test_products_do_not_go_where_a_scan_writes(run: RunDirectory, inside: str):
         target_of(run, f"{run.url}{inside}")
 
 
+@pytest.mark.parametrize("below", ["", "below", "below/it"])
+def test_a_file_is_no_place_for_products(run: RunDirectory, tmp_path: Path, below: str):
+    (tmp_path / "file").write_text("mine")
+    code, said = typed(run.url, "--to", str(tmp_path / "file" / below))
+    assert code == 2
+    assert f"{tmp_path}/file is no folder" in " ".join(said.split())
+    assert said.startswith("error: key --to: ")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_relative_place_is_refused_in_a_submitted_job(run: RunDirectory, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(JOB_MARK, "{}")
     code, told = typed(run.url, "--to", "products")

@@ -1,0 +1,62 @@
+"""Scan a region, and look at what a scan left."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from landslide_scale.cli.options import ConfigFile, Resume, RunFolder
+from landslide_scale.runtime.console import run_guarded
+
+Append = Annotated[bool, typer.Option("--append", help="Add the configuration's later windows to a complete scan.")]
+
+
+def scan(
+    config: ConfigFile,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Take over what an earlier scan made of the same scenes; as output.base."),
+    ] = None,
+    *,
+    resume: Resume = False,
+    append: Append = False,
+) -> None:
+    """Scan a region: catalogue to landslide-probability cube."""
+    if resume and append:
+        raise typer.BadParameter("--resume and --append: a run is gone on with, or given further windows")
+    sys.exit(
+        run_guarded(
+            lambda: (
+                _commands().append(config, base=base) if append else _commands().scan(config, resume=resume, base=base)
+            ),
+            kept="finished units are",
+        )
+    )
+
+
+def verify(
+    run: RunFolder,
+    products: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where export put them, if not into RUN_DIR/products.")
+    ] = None,
+) -> None:
+    """Hash a cube against its ledger, and its products; broken units are redone by the next scan --resume."""
+    sys.exit(run_guarded(lambda: _commands().verify(run, products)))
+
+
+def status(
+    run: RunFolder,
+    map_file: Annotated[str | None, typer.Option("--map", help="Also draw a map of coverage: .png or .html.")] = None,
+) -> None:
+    """The ledger of a scan as one table: units, ground, errors, seconds; of a folder of chips what became of them."""
+    sys.exit(run_guarded(lambda: _commands().status(run, map_file)))
+
+
+def _commands() -> ModuleType:
+    """Imported late, as the package says."""
+    from landslide_scale.commands import scanning  # noqa: PLC0415
+
+    return scanning
