@@ -17,7 +17,7 @@ from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.grid import project
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.labels.chips import make_chips
-from landslide_scale.labels.foreseen import chips_plan
+from landslide_scale.labels.foreseen import foresee
 
 EPSG = 32653
 RING = 20.0
@@ -59,7 +59,7 @@ def test_repaired_dropped_filtered_and_ignored_are_counted_as_they_are(published
         summary = make_chips(config, plain, resume=False)
     index: dict[str, Any] = json.loads(Path(config.directory, "chips.json").read_text())["labels"]
     ignored = landslides = chips = 0
-    for unit in chips_plan(config).units:
+    for unit in foresee(config).survey.plan.units:
         path = Path(config.directory, f"{unit.id}.npz")
         if path.exists():
             chips += 1
