@@ -26,8 +26,8 @@ BOX = PixelBox(row_start=-510_000, row_stop=-509_936, col_start=48_000, col_stop
 UNSEEN = 255
 
 
-def cube(folder: Path, how: Made, **held: Any) -> Scanned:  # noqa: ANN401 of layer_of
-    """Of two windows, in the first of which all was seen and there is nothing to say."""
+def cube(folder: Path, how: Made, *, failed: int = 0, **held: Any) -> Scanned:  # noqa: ANN401 of layer_of
+    """Of two windows, in the first of which all was seen and there is nothing to say; some of its units failed."""
     probability = np.full(BOX.shape, 0.1, np.float32)
     first = layer_of(probability)
     probability[40:44, 40:48] = np.nan
@@ -35,10 +35,13 @@ def cube(folder: Path, how: Made, **held: Any) -> Scanned:  # noqa: ANN401 of la
     layer.reason[13, 33] = Reason.SNOW
     layers = (first, layer)
 
-    def paint(place: Place) -> Layer:
-        return from_arrays({LATTICE: (BOX, layers[place.layer])})(place)
+    places = how.places({LATTICE: BOX})
+    gone = [place for place in places if place.layer == 0][:failed]
 
-    return scanned(made(folder, how.places({LATTICE: BOX}), paint, how))
+    def paint(place: Place) -> Layer | None:
+        return None if place in gone else from_arrays({LATTICE: (BOX, layers[place.layer])})(place)
+
+    return scanned(made(folder, places, paint, how))
 
 
 def read(of: Scanned, name: str, layer: int = 1, box: PixelBox = BOX) -> np.ndarray[Any, Any]:
@@ -86,7 +89,7 @@ def test_advice_is_of_looks_by_pixel_and_of_scenes_by_block(tmp_path: Path):
     looks[:, 10:20] = 2
     doubted = {"id": "S2A_DOUBTED", "rule": "baseline 05.09; pixels inconclusive (3 pixels)"}
     assert not read(cube(tmp_path / "sure", HOW, looks=looks), ADVISORY, layer=0).any()
-    of = cube(tmp_path / "run", replace(HOW, scenes=(SCENE, doubted)), looks=looks)
+    of = cube(tmp_path / "run", replace(HOW, scenes=(SCENE, doubted)), failed=1, looks=looks)
     found = read(of, ADVISORY)
     seen = found != UNSEEN
     assert (~seen).sum() == 4 * 8 + 1
