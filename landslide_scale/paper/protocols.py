@@ -102,9 +102,10 @@ class _Ground:
     def read(cls, folder: RunDirectory) -> _Ground:
         """As its folder keeps it."""
         known = folder.read_json(SPLIT)
+        ground = known.get("ground", known)  # beside the parts, in the first trainings that looked
         return cls(
-            groups={name: names[0] for names in known.get("groups", []) for name in names},
-            overlaps=tuple(Overlap(**one) for one in known.get("overlaps", [])),
+            groups={name: names[0] for names in ground.get("groups", []) for name in names},
+            overlaps=tuple(Overlap(**one) for one in ground.get("overlaps", [])),
             contested=Contested(**known["contested"]) if "contested" in known else None,
         )
 

@@ -86,7 +86,7 @@ class TrainRun:
             self.folder.note(trained_on=self.trained_on.known, judged=self._passed.known)
             ground = {"groups": prepared.together, "overlaps": [asdict(one) for one in prepared.looked.overlaps]}
             found = {"contents": prepared.looked.contents, "contested": asdict(prepared.looked.contested)}
-            self.folder.write_json(SPLIT, names | ground | found)
+            self.folder.write_json(SPLIT, names | {"ground": ground} | found)  # what is a list is a part
         elif known != names:
             raise self._changed("other labels")
         trainable, total = parameter_counts(net)

@@ -172,8 +172,12 @@ def test_maps_that_look_at_no_image_are_judged_under_every_protocol(job: Finetun
     assert everything.tp == sum(int(label.sum()) for label in labels)
 
 
-def test_pixels_are_kept_by_place_and_images_of_one_ground_are_one(job: FinetuneJob):
-    content = {"train": [], "validation": [], "holdout": HELD, "groups": [["landslide/i3", "landslide/i7"]]}
+TOGETHER = {"groups": [["landslide/i3", "landslide/i7"]]}
+
+
+@pytest.mark.parametrize("ground", [{"ground": TOGETHER}, TOGETHER])  # the latter as the first that looked wrote it
+def test_pixels_are_kept_by_place_and_images_of_one_ground_are_one(job: FinetuneJob, ground: dict[str, object]):
+    content = {"train": [], "validation": [], "holdout": HELD} | ground
     Path(job.output, "split.json").write_text(json.dumps(content))
     for protocol, judged in judge(job, 1).protocols.items():
         assert sum(judged.places.values(), Confusion()) == judged.confusion
@@ -185,7 +189,13 @@ def test_what_is_contested_is_also_judged_once_it_is_ignored(job: FinetuneJob, b
     """The label of one held-out image is said to lie over another's: its disc is ignored there, or does not count."""
     overlap = {"first": "landslide/i0", "second": "landslide/i3", "rows": 8, "cols": 0, "pixels": 900}
     contested = {"pixels": 50, "landslide": 500, "pairs": 1}
-    content = {"train": [], "validation": [], "holdout": HELD, "overlaps": [overlap], "contested": contested}
+    content = {
+        "train": [],
+        "validation": [],
+        "holdout": HELD,
+        "ground": {"overlaps": [overlap]},
+        "contested": contested,
+    }
     Path(job.output, "split.json").write_text(json.dumps(content))
     found = judge(job, 1)
     assert list(found.protocols) == ["paper", "strict", "strict-agreed", "strict-all"]
