@@ -53,7 +53,7 @@ def mounted(mounts: list[Node]) -> dict[str, str]:
 
 @pytest.mark.parametrize("pod", PODS, ids=lambda pod: pod.where)
 def test_a_pod_writes_nothing_but_what_is_mounted_for_it(pod: Pod):
-    """KubeRay mounts /dev/shm, and on heads /tmp/ray, whatever else there is; an init container has what its worker has."""
+    """KubeRay mounts /dev/shm beside it, and /tmp/ray on heads; its init container has its worker's mounts."""
     for container in pod.spec["containers"]:
         assert container["securityContext"] == LEAST
     if pod.first["image"] == OURS:

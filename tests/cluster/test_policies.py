@@ -57,13 +57,12 @@ def among(peer: Peer, said: Node) -> bool:
     return at_home and selected(said.get("podSelector", {}), peer.labels)
 
 
-def side(policies: list[Any], kind: str, of: Peer, to: Peer, port: int, protocol: str) -> bool:
+def side(policies: list[Any], kind: str, of: Peer, to: Peer, door: Node) -> bool:
     """Whether a pod's own policies of a kind (Ingress, Egress) let it speak with somebody; without any, they do."""
     mine = [each for each in policies if kind in each["policyTypes"] and selected(each["podSelector"], of.labels)]
     key = "from" if kind == "Ingress" else "to"
     return not mine or any(
-        any(among(to, said) for said in rule[key])
-        and ("ports" not in rule or {"port": port, "protocol": protocol} in rule["ports"])
+        any(among(to, said) for said in rule[key]) and ("ports" not in rule or door in rule["ports"])
         for policy in mine
         for rule in policy.get(kind.lower(), ())
     )
@@ -72,8 +71,9 @@ def side(policies: list[Any], kind: str, of: Peer, to: Peer, port: int, protocol
 def reaches(one: Peer, other: Peer, port: int, protocol: str = "TCP", policies: list[Any] | None = None) -> bool:
     """Whether a connection is let out at one end and in at the other, of those ends that are in the namespace."""
     rules = POLICIES if policies is None else policies
-    out = one.space != OURS or one.address is not None or side(rules, "Egress", one, other, port, protocol)
-    into = other.space != OURS or other.address is not None or side(rules, "Ingress", other, one, port, protocol)
+    door = {"port": port, "protocol": protocol}
+    out = one.space != OURS or one.address is not None or side(rules, "Egress", one, other, door)
+    into = other.space != OURS or other.address is not None or side(rules, "Ingress", other, one, door)
     return out and into
 
 
