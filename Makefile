@@ -6,9 +6,14 @@ READY := $(VENV)/.ready-$(STATE)
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 
+# Tools that look at the project from outside, by name and version, each in an environment of its own: what they need is
+# no matter of constraints.txt.
+TOOLS ?= .tools
+UV := uv@0.13.9
+
 export RAY_USAGE_STATS_ENABLED = 0
 
-.PHONY: install demo rapid-demo test test-slow lint real clean
+.PHONY: install demo rapid-demo test test-slow lint real lock clean
 
 install: $(READY)
 
@@ -38,6 +43,17 @@ lint: $(READY)
 
 real: $(READY)
 	$(BIN)/python tests/real_input.py --data $(DATA)
+
+$(TOOLS)/%/.ready:
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet $(subst @,==,$*)
+	touch $@
+
+# What the image is made of, every file by its SHA-256, from pyproject.toml and the versions of constraints.txt.
+lock: $(TOOLS)/$(UV)/.ready
+	$(TOOLS)/$(UV)/bin/uv pip compile --quiet --no-config --generate-hashes --only-binary :all: --no-annotate \
+	    --python-version 3.11 --python-platform x86_64-manylinux_2_28 --constraint constraints.txt \
+	    --custom-compile-command "make lock" --output-file cluster/requirements.lock pyproject.toml cluster/requirements.in
 
 clean:
 	rm -rf .venv build *.egg-info demo rapid-demo real .pytest_cache .mypy_cache .ruff_cache .hypothesis
