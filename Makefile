@@ -10,10 +10,11 @@ DATA ?= ../shared/data
 # no matter of constraints.txt.
 TOOLS ?= .tools
 UV := uv@0.13.9
+CHECKOV := checkov@3.3.30
 
 export RAY_USAGE_STATS_ENABLED = 0
 
-.PHONY: install demo rapid-demo test test-slow lint real lock clean
+.PHONY: install demo rapid-demo test test-slow lint real lock lint-manifests clean
 
 install: $(READY)
 
@@ -55,5 +56,11 @@ lock: $(TOOLS)/$(UV)/.ready
 	    --python-version 3.11 --python-platform x86_64-manylinux_2_28 --constraint constraints.txt \
 	    --custom-compile-command "make lock" --output-file cluster/requirements.lock pyproject.toml cluster/requirements.in
 
+# The documents of cluster/, and each pod that they state.
+lint-manifests: $(TOOLS)/$(CHECKOV)/.ready
+	rm -rf $(TOOLS)/stated
+	PYTHONPATH=tests $(TOOLS)/$(CHECKOV)/bin/python tests/stated_pods.py $(TOOLS)/stated
+	$(TOOLS)/$(CHECKOV)/bin/checkov --config-file .checkov.yaml --directory cluster --directory $(TOOLS)/stated
+
 clean:
-	rm -rf .venv build *.egg-info demo rapid-demo real .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools build *.egg-info demo rapid-demo real .pytest_cache .mypy_cache .ruff_cache .hypothesis
