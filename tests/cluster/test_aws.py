@@ -13,12 +13,14 @@ import pytest
 import yaml
 from helpers.manifests import CLUSTER, of_kind
 from moto import mock_aws
+from ray.autoscaler._private.aws.config import _configure_security_group
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.autoscaler.tags import TAG_RAY_CLUSTER_NAME
 
 FILE = CLUSTER / "aws.yaml"
 ACCOUNT = CLUSTER / "aws_account.yaml"
 REGION = "us-west-2"
+HERE = "203.0.113.7/32"
 PROFILES = {"landslide-scale-head", "landslide-scale-worker"}
 
 
@@ -96,7 +98,10 @@ def account() -> Iterator[dict[str, str]]:
             StackName="landslide-scale",
             TemplateBody=ACCOUNT.read_text(),
             Capabilities=["CAPABILITY_NAMED_IAM"],
-            Parameters=[{"ParameterKey": "Bucket", "ParameterValue": "made-bucket"}],
+            Parameters=[
+                {"ParameterKey": "Bucket", "ParameterValue": "made-bucket"},
+                {"ParameterKey": "From", "ParameterValue": HERE},
+            ],
         )
         (stack,) = stacks.describe_stacks(StackName="landslide-scale")["Stacks"]
         assert stack["StackStatus"] == "CREATE_COMPLETE"
@@ -135,16 +140,36 @@ def test_the_head_may_start_workers_with_their_role_and_end_none_but_its_own():
     told = iam.get_role_policy(RoleName="landslide-scale-head", PolicyName="workers")["PolicyDocument"]
     document = yaml.safe_load(str(told))  # moto's is Python's way of writing it
     worker = iam.get_role(RoleName="landslide-scale-worker")["Role"]["Arn"]
-    by_action = {
-        action: statement
-        for statement in document["Statement"]
-        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    }
-    assert by_action["iam:PassRole"]["Resource"] == worker
-    tag = by_action["ec2:TerminateInstances"]["Condition"]["StringEquals"]
-    assert tag == {"ec2:ResourceTag/ray-cluster-name": config()["cluster_name"]}
-    assert "ec2:RunInstances" in by_action
+    by_action: dict[str, list[Any]] = {}
+    for statement in document["Statement"]:
+        by_action.setdefault(statement["Action"], []).append(statement)
+    assert [each["Resource"] for each in by_action["iam:PassRole"]] == [worker]
+    own = {"ec2:ResourceTag/ray-cluster-name": config()["cluster_name"]}
+    assert [each["Condition"]["StringEquals"] for each in by_action["ec2:TerminateInstances"]] == [own]
+    tagged = [each["Condition"]["StringEquals"] for each in by_action["ec2:CreateTags"]]
+    assert tagged == [{"ec2:CreateAction": "RunInstances"}, own]  # who may tag any machine may end any
+    (started,) = by_action["ec2:RunInstances"]
+    assert started["Condition"]["StringEquals"] == {"aws:RequestedRegion": REGION}
     assert iam.list_role_policies(RoleName="landslide-scale-worker")["PolicyNames"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("account")
+def test_ray_takes_the_security_group_of_the_account_and_lets_nobody_else_in():
+    """In a group of its own, and in one that has no rules yet, Ray lets ssh in from everywhere."""
+    ec2 = boto3.client("ec2", region_name=REGION)
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    prepared = prepare_config(config())
+    for node in prepared["available_node_types"].values():
+        node["node_config"]["SubnetIds"] = [subnet]
+    taken = _configure_security_group(prepared)["available_node_types"]
+    named = {group for node in taken.values() for group in node["node_config"]["SecurityGroupIds"]}
+    (group,) = ec2.describe_security_groups(GroupIds=list(named))["SecurityGroups"]
+    assert group["GroupName"] == "landslide-scale"
+    places = [each["CidrIp"] for rule in group["IpPermissions"] for each in rule["IpRanges"]]
+    assert places == [HERE]
+    (inside,) = (rule for rule in group["IpPermissions"] if not rule["IpRanges"])
+    assert [each["GroupId"] for each in inside["UserIdGroupPairs"]] == [group["GroupId"]]
 
 
 def test_ray_tags_its_machines_as_the_heads_role_says():

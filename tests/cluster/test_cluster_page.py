@@ -21,7 +21,7 @@ BLOCKS = re.findall(r"```\n(.*?)```", PAGE, flags=re.DOTALL)
 def test_every_file_of_the_folder_is_named_and_every_one_named_is_there():
     there = {path.name for path in CLUSTER.iterdir() if path.name != "README.md"}
     table = PAGE.partition("## Which file is what")[2].partition("\n\n**")[0]
-    assert set(re.findall(r"`([\w.]+\.yaml|Dockerfile)`", table)) == there
+    assert set(re.findall(r"`([\w.]+\.(?:yaml|in|lock)|Dockerfile)`", table)) == there
     named = set(re.findall(r"\b((?:configs/)?cluster/\w+\.yaml)", PAGE))
     assert [name for name in named if not (REPOSITORY / name).is_file()] == []
     jobs = set(re.findall(r"(\w+\.py)\b", PAGE)) - {"test_sizes.py"}

@@ -7,6 +7,8 @@ from helpers.manifests import Node, Pod, groups, of_kind, pods, quantity, ray_cl
 
 PODS = list(pods())
 OURS = "landslide-scale:0.1.0"
+LEAST = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+WRITTEN = {"/tmp": "tmp", "/home/ray": "home"}  # noqa: S108 of a pod
 ADMITTED = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 
 
@@ -41,7 +43,30 @@ def test_a_restricted_namespace_admits_the_pod(pod: Pod):
 def test_it_admits_what_kuberay_adds_of_its_own(name: str):
     """The autoscaler's container has what is said here; without it, none. Those that wait have the worker's."""
     context = ray_clusters()[name]["autoscalerOptions"]["securityContext"]
-    assert context == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert context == LEAST
+
+
+def mounted(mounts: list[Node]) -> dict[str, str]:
+    """Volumes that are mounted to be written, by their path."""
+    return {each["mountPath"]: each["name"] for each in mounts if not each.get("readOnly")}
+
+
+@pytest.mark.parametrize("pod", PODS, ids=lambda pod: pod.where)
+def test_a_pod_writes_nothing_but_what_is_mounted_for_it(pod: Pod):
+    """KubeRay mounts /dev/shm beside it, and /tmp/ray on heads; its init container has its worker's mounts."""
+    for container in pod.spec["containers"]:
+        assert container["securityContext"] == LEAST
+    if pod.first["image"] == OURS:
+        assert mounted(pod.first["volumeMounts"]) == WRITTEN
+        volumes = {each["name"]: each for each in pod.spec["volumes"]}
+        assert all(volumes[name] == {"name": name, "emptyDir": {}} for name in WRITTEN.values())
+    else:
+        assert mounted(pod.first["volumeMounts"]) == {"/data": "data"}
+
+
+@pytest.mark.parametrize("name", ray_clusters())
+def test_the_autoscaler_writes_where_its_head_does(name: str):
+    assert mounted(ray_clusters()[name]["autoscalerOptions"]["volumeMounts"]) == WRITTEN
 
 
 def test_it_admits_the_submitter_of_every_job():
@@ -75,8 +100,7 @@ def test_every_pod_has_an_account_of_ours_and_only_heads_talk_to_kubernetes():
         if pod.first["image"] == OURS:
             who = "landslide-head" if pod.first["name"] == "ray-head" else "landslide-worker"
             assert pod.spec["serviceAccountName"] == who
-        else:
-            assert pod.spec["automountServiceAccountToken"] is False
+        assert (pod.spec.get("automountServiceAccountToken") is False) == (pod.first["name"] != "ray-head")
 
 
 def test_images_are_named_with_their_version():
