@@ -303,7 +303,7 @@ def _problem(detail: Any, schema: dict[str, Any]) -> str:  # noqa: ANN401 pydant
     if problem == "missing":
         return f"key {key}: missing; expected: {len_of_list(schema, path[:-1])} values"
     value = without_secrets(json.dumps(detail["input"], default=str))  # before it is cut
-    of_name = detail["loc"][-1] == _OF_KEY and problem == "string_pattern_mismatch"
+    of_name = detail["loc"][-1:] == (_OF_KEY,) and problem == "string_pattern_mismatch"
     advice = advice_on_name(schema, path[:-1]) if of_name else advice_on_value(schema, path, detail["input"], problem)
     if problem == "string_pattern_mismatch" and advice:  # says in words what the pattern says
         return f"key {key}: found {value[:80]}; expected: {without_secrets(advice)[:200]}"

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # A cluster that is started where a token file lies demands its token, also of processes that do not know of it.
 os.environ["RAY_AUTH_MODE"] = "disabled"
 
+# Test runners share the machine: threads of several that wait for each other by spinning take minutes from all.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")
 

@@ -508,3 +508,8 @@ def test_a_run_goes_on_under_the_rules_it_was_begun_under(monkeypatch: pytest.Mo
     assert parse(ScanConfig, stated).as_begun(known).composite.min_clear == 1
     assert new.as_begun({"composite": {"min_clear": 1}}) == new
     assert new.as_begun({"composite": "of something else"}) == new
+
+
+def test_half_a_character_is_refused_whole():
+    with pytest.raises(InvalidConfigError, match="file x"):
+        parse(ScanConfig, {"\ud800": None}, source="x")

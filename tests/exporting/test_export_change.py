@@ -117,6 +117,7 @@ def test_hidden_ground_has_the_day_it_may_be_seen(learned: Scanned):
     assert "Next passes over hidden ground" in at(learned, names.REPORT).read_text()
 
 
+@pytest.mark.slow
 def test_made_again_they_are_kept_and_another_loss_makes_anew_what_depends_on_it(learned: Scanned, tmp_path: Path):
     assert exported(learned).outcome.made == ()
     exported(learned, tmp_path / "there")
@@ -127,6 +128,7 @@ def test_made_again_they_are_kept_and_another_loss_makes_anew_what_depends_on_it
     assert {names.POLYGONS, names.REPORT, names.CATALOGUE} <= set(made)
 
 
+@pytest.mark.slow
 def test_first_days_are_taken_over_from_the_version_before(learned: Scanned, tmp_path: Path):
     early = replace(pair(seed=5)[1], said={"day": date(2023, 7, 5)})
     first = two_layers(tmp_path / "first", (LATTICE, BOX), (pair()[0].layer(), early.layer()))

@@ -113,6 +113,7 @@ def test_storage_that_stays_away_is_said_in_one_line(store: Proxy):
     assert "s3://bucket/away" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_unit_whose_writes_are_refused_for_long_has_failed_and_the_others_are_done(
     store: Proxy, settings: Callable[..., dict[str, Any]], whole: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -126,6 +126,7 @@ def test_a_server_that_says_slow_down_to_a_share_of_requests_changes_no_byte(  #
     assert contents(f"s3://bucket/slowed{share}/cube.zarr") == local(whole / "cube.zarr")
 
 
+@pytest.mark.slow
 def test_a_resume_with_nothing_to_do_reads_no_shard_and_verification_reads_each_once(
     store: Proxy, catalogue: tuple[str, Path], checkpoint: str
 ):
