@@ -59,6 +59,7 @@ def undisturbed(catalogue: str, scenes: Path, tmp_path_factory: pytest.TempPathF
     return found
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_any_of_its_steps_is_gone_on_with_to_the_same_bytes(
     catalogue: str, scenes: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ):

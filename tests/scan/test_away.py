@@ -131,6 +131,7 @@ def test_a_unit_whose_writes_are_refused_for_long_has_failed_and_the_others_are_
     assert contents("s3://bucket/unit/cube.zarr") == local(whole / "cube.zarr")
 
 
+@pytest.mark.slow
 def test_a_unit_whose_record_cannot_be_written_is_done_again(
     store: Proxy, settings: Callable[..., dict[str, Any]], whole: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -333,6 +333,7 @@ def test_a_host_that_has_nothing_sets_no_scene_aside_and_says_so(unread: World, 
     assert_same_cubes(run, world.whole)
 
 
+@pytest.mark.slow
 def test_more_than_the_stated_share_of_unreadable_scenes_is_not_set_aside(without_an_asset: World, tmp_path: Path):
     world, settings = without_an_asset, without_an_asset.settings(tmp_path / "run")
     settings["catalog"]["max_bad"] = 0.2

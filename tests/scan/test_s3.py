@@ -182,9 +182,8 @@ def test_windows_are_added_and_broken_objects_found_and_redone_on_s3(
     assert verify(run, lambda *_: None).whole
 
 
-@pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=() if seed == 1 else pytest.mark.slow) for seed in range(16)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(16))
 def test_a_driver_killed_at_any_request_that_changes_s3_is_gone_on_with_to_the_same_bytes(  # noqa: PLR0917
     store: Proxy, catalogue: tuple[str, Path], checkpoint: str, whole: Path, tmp_path: Path, seed: int
 ):
