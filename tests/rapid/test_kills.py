@@ -118,8 +118,8 @@ def test_a_map_killed_at_each_step_of_its_publication_and_at_random_ones_ends_wi
         assert_no_half(life)
         in_a_process(life, SECOND, log, None)
         assert published(life) == wanted, taken[kill_at]
-    # Of a cycle that takes a step less than the first did, one ends by itself.
-    assert sum(KILLED) >= len(ending) + 24 - 1
+    # A cycle may take some steps less than the first did (threads find a folder there), and then ends before a late one.
+    assert sum(KILLED) >= 30
 
 
 @pytest.mark.slow
