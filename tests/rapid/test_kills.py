@@ -118,7 +118,7 @@ def test_a_map_killed_at_each_step_of_its_publication_and_at_random_ones_ends_wi
         assert_no_half(life)
         in_a_process(life, SECOND, log, None)
         assert published(life) == wanted, taken[kill_at]
-    # A cycle may take some steps less than the first did (threads find a folder there), and then ends before a late one.
+    # A cycle may take some steps less than the first did (threads find a folder there) and end before a late one.
     assert sum(KILLED) >= 30
 
 
