@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import shapely
-from helpers.borderland import assert_same_cubes, configured, served, untrained
+from helpers.borderland import assert_same_cubes, configured
 from helpers.plainrun import plain_append, plain_scan
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
@@ -24,18 +23,6 @@ from landslide_scale.strictyaml import parse
 BERGEN = [5.2, 60.3, 5.5, 60.5]
 GRID = {"resolution": 10, "block": 96, "chunk": 32}
 MERCATOR = {"region": {"bbox": [17.995, 46.010, 18.003, 46.013]}, "grid": GRID | {"crs": 3857}}
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    folder = tmp_path_factory.mktemp("catalogue")
-    with served(folder) as url:
-        yield url, folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return untrained(tmp_path_factory.mktemp("model") / "red.safetensors")
 
 
 def begun(settings: dict[str, Any]) -> RunDirectory:
