@@ -211,8 +211,9 @@ def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
         StorageAwayError: It was away for longer than one is patient.
     """
     assert slot.aligned, "a worker writes whole shards only"  # noqa: S101 our own invariant
-    arrays = {name: persistently(slot.cube, partial(_array, slot, name)) for name in slot.names}
-    written = _store(slot.cube).written
+    cube = persistently(slot.cube, partial(_cube, slot.cube))
+    arrays = {name: persistently(slot.cube, partial(cube.array, slot, name)) for name in slot.names}
+    written = cube.store.written
     side = (arrays[_NAMES[0]].shards or arrays[_NAMES[0]].chunks)[-1]
     names = objects(slot, side)
     for key in (key for keys in names.values() for key in keys):
@@ -284,23 +285,23 @@ class _Writing(WrapperStore[Store]):
         self.written[key] = value.to_bytes()
 
 
+class _Cube:
+    """A cube as one process writes it: its store and the arrays opened on that very store, which alone know of it."""
+
+    def __init__(self, url: str) -> None:
+        self.store = _Writing(zarr.open_group(store_at(url), mode="r+", use_consolidated=False).store)
+        self._arrays: dict[str, zarr.Array[Any]] = {}
+
+    def array(self, slot: Slot, name: str) -> zarr.Array[Any]:
+        """One variable of the unit's zone. Metadata does not change while workers write, but that the cube grows."""
+        path = f"{slot.lattice.zone.group}/{name}"
+        if path not in self._arrays or slot.layer >= self._arrays[path].shape[0]:
+            array = zarr.open_array(self.store, mode="r+", path=path)
+            assert isinstance(array, zarr.Array)  # noqa: S101 what open_array gives
+            self._arrays[path] = array
+        return self._arrays[path]
+
+
 @lru_cache(maxsize=8)
-def _store(url: str) -> _Writing:
-    return _Writing(zarr.open_group(store_at(url), mode="r+", use_consolidated=False).store)
-
-
-def _array(slot: Slot, name: str) -> zarr.Array[Any]:
-    group = slot.lattice.zone.group
-    array = _opened(slot.cube, group, name)
-    if slot.layer >= array.shape[0]:  # the cube has grown since this process opened it
-        _opened.cache_clear()
-        array = _opened(slot.cube, group, name)
-    return array
-
-
-@lru_cache(maxsize=64)
-def _opened(url: str, group: str, name: str) -> zarr.Array[Any]:
-    """Opened for writing, once per process: metadata does not change while workers write."""
-    array = zarr.open_array(_store(url), mode="r+", path=f"{group}/{name}")
-    assert isinstance(array, zarr.Array)  # noqa: S101 what open_array gives
-    return array
+def _cube(url: str) -> _Cube:
+    return _Cube(url)

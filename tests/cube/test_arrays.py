@@ -130,6 +130,16 @@ def test_what_is_said_of_a_unit_is_of_the_try_that_ended_and_not_of_one_that_fai
     assert shards(url) == set()
 
 
+def test_a_process_that_comes_back_to_a_cube_after_many_others_still_says_what_it_stored(tmp_path: Path):
+    first, *others = (made(str(tmp_path / f"{number}.zarr")) for number in range(12))
+    before = write(slot(first), a_layer())
+    for url in others:
+        write(slot(url), a_layer())
+    assert before
+    assert write(slot(first), a_layer()) == before
+    assert write(slot(first, 0, 1), a_layer()).keys() == before.keys()
+
+
 def test_creating_again_changes_nothing(tmp_path: Path):
     url = made(str(tmp_path / "cube.zarr"))
     write(slot(url), a_layer())
