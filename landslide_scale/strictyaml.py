@@ -102,11 +102,15 @@ class _Loader(yaml.SafeLoader):
         """Text; without quotes, none that YAML 1.1 takes for something else.
 
         Raises:
-            InvalidConfigError: It is ambiguous.
+            InvalidConfigError: It is ambiguous, or an escape in it is half a character.
         """
         if node.style is None:
             self._check_unambiguous(node)
-        return str(self.construct_scalar(node))
+        written = str(self.construct_scalar(node))
+        if any("\ud800" <= character <= "\udfff" for character in written):
+            found, line = f"half a character in {ascii(written)[:80]}", node.start_mark.line + 1
+            raise InvalidConfigError(found, expected="text of whole characters", line=line)
+        return written
 
     def whole(self, node: yaml.ScalarNode) -> int:
         """A whole number: decimal, or after 0o and 0x."""

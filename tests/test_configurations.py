@@ -19,7 +19,7 @@ from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Window, utc
 from landslide_scale.spec import ConvName, ConvNetSpec, LandslideNetSpec, TuningSpec
 from landslide_scale.stac.providers import PROFILES
-from landslide_scale.strictyaml import _Loader, load, parse
+from landslide_scale.strictyaml import _Loader, load, parse, read
 from landslide_scale.training.settings import FinetuneConfig
 
 SCAN = """
@@ -513,3 +513,10 @@ def test_a_run_goes_on_under_the_rules_it_was_begun_under(monkeypatch: pytest.Mo
 def test_half_a_character_is_refused_whole():
     with pytest.raises(InvalidConfigError, match="file x"):
         parse(ScanConfig, {"\ud800": None}, source="x")
+
+
+@pytest.mark.parametrize("text", ['output:\n  run: "a\\ud800"\n', 'output: 1\n"a\\udfff": 2\n'], ids=["value", "key"])
+def test_half_a_character_is_refused_with_its_line(text: str):
+    said = r"line 2: half a character in .a\\ud[8f][0f][0f].; expected text of whole characters"
+    with pytest.raises(InvalidConfigError, match=said):
+        read(ScanConfig, text, source="x")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -109,13 +109,26 @@ def _not_made(name: str, kind: str) -> Product:
 
 
 def _rasters(of: Scanned) -> Iterator[Product]:
+    variables = [name for name in of.variables if of.learned or name != _PROBABILITY]
+    return _each_raster(of, variables, _raster)
+
+
+def _flags(of: Scanned) -> Iterator[Product]:
+    """Exclusion and advisory, pixel by pixel; where two layers are compared, theirs stand for them."""
+    return _each_raster(of, FLAGS, _flag)
+
+
+def _each_raster(
+    of: Scanned, variables: Sequence[str], make: Callable[[Scanned, Lattice, int, str, Path], str]
+) -> Iterator[Product]:
+    """One product for each zone, layer and variable."""
     for lattice, extent in of.extents.items():
         for layer, window in enumerate(of.windows):
-            for variable in (name for name in of.variables if of.learned or name != _PROBABILITY):
+            for variable in variables:
                 yield Product(
                     name=names.raster(lattice, window, variable),
                     kind="cog",
-                    make=partial(_raster, of, lattice, layer, variable),
+                    make=partial(make, of, lattice, layer, variable),
                     pixels=extent.shape[0] * extent.shape[1],
                 )
 
@@ -128,19 +141,6 @@ def _raster(of: Scanned, lattice: Lattice, layer: int, variable: str, folder: Pa
     if (classes := class_names(variable)) is not None:
         path.with_name(path.name + NAMES_ENDING).write_text(classes, encoding="utf-8")
     return ""
-
-
-def _flags(of: Scanned) -> Iterator[Product]:
-    """Exclusion and advisory, pixel by pixel; where two layers are compared, theirs stand for them."""
-    for lattice, extent in of.extents.items():
-        for layer, window in enumerate(of.windows):
-            for name in FLAGS:
-                yield Product(
-                    name=names.raster(lattice, window, name),
-                    kind="cog",
-                    make=partial(_flag, of, lattice, layer, name),
-                    pixels=extent.shape[0] * extent.shape[1],
-                )
 
 
 def _flag(of: Scanned, lattice: Lattice, layer: int, name: str, folder: Path) -> str:

@@ -23,6 +23,7 @@ from landslide_scale.rapid.publication.emsnames import Kind, copy, ems_names
 from landslide_scale.rapid.publication.history import write_history
 from landslide_scale.rapid.publication.pace import FIRST, PUBLICATION, Pace, stage_of_product
 from landslide_scale.rapid.publication.publishing import Begun, Step, begin, publish
+from landslide_scale.rapid.publication.response import Stage, kind_of_response
 from landslide_scale.rapid.publication.summing import Ground as Looked
 from landslide_scale.rapid.publication.summing import Said, said_of
 from landslide_scale.rapid.publication.version import (
@@ -175,7 +176,7 @@ def _publish(
     by: Publisher, begun: Begun, steps: Sequence[Step], said: Callable[[RunDirectory], Said], *, state: State
 ) -> None:
     def items(version: Version) -> Mapping[str, bytes]:
-        stage = monty.Stage(observed_before=_observed_before(by.folder, begun.number), ended=state == "ended")
+        stage = Stage(observed_before=_observed_before(by.folder, begun.number), ended=state == "ended")
         producer = by.config.publish.producer.told
         return monty.items(version, by.subject, producer, stage, derived_from=_scenes(by.folder, begun))
 
@@ -228,8 +229,8 @@ def _ems(by: Publisher, begun: Begun, *, ended: bool) -> list[Step]:
     wanted = by.config.publish.ems_names
     if wanted is None:
         return []
-    stage = monty.Stage(observed_before=_observed_before(by.folder, begun.number), ended=ended)
-    response, monitoring = monty.kind(stage, seen=True, confirmed=bool(begun.made_of.confirmed_by))
+    stage = Stage(observed_before=_observed_before(by.folder, begun.number), ended=ended)
+    response, monitoring = kind_of_response(stage, seen=True, confirmed=bool(begun.made_of.confirmed_by))
     kind = Kind(response=response, monitoring=monitoring, release=begun.release, version=begun.version)
     return [Step(name="names of Copernicus EMS", do=lambda target: copy(target, ems_names(kind, wanted)))]
 

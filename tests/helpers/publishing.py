@@ -16,8 +16,9 @@ from helpers.watching import Step as Taken
 from helpers.watching import Watch, steps
 
 from landslide_scale.products.scanned import scanned
-from landslide_scale.rapid.publication.monty import Producer, Stage, Subject, items
+from landslide_scale.rapid.publication.monty import Subject, items
 from landslide_scale.rapid.publication.publishing import Begun, Step, begin, publish, unfinished
+from landslide_scale.rapid.publication.response import Producer, Stage
 from landslide_scale.rapid.publication.summing import Said
 from landslide_scale.rapid.publication.version import Difference, Figures, MadeOf, Version
 from landslide_scale.storage.rundir import RunDirectory

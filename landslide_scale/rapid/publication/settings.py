@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.paths import expanded
 from landslide_scale.products.heritage import AGREEMENT, GROWN, Rules
-from landslide_scale.rapid.publication.monty import Producer
+from landslide_scale.rapid.publication.response import Producer
 from landslide_scale.strictyaml import Section
 
 CountryCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="a code by ISO 3166-1 alpha-3, as NPL")]

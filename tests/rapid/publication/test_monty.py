@@ -26,12 +26,11 @@ from landslide_scale.rapid.publication.monty import (
     HAZARD,
     MONTY,
     SHAKEMAP,
-    Producer,
-    Stage,
     Subject,
     correlation,
     items,
 )
+from landslide_scale.rapid.publication.response import Producer, Stage
 from landslide_scale.rapid.publication.settings import EmsNamesConfig
 from landslide_scale.rapid.publication.version import RESPONSE, Difference, Version
 from landslide_scale.storage.rundir import RunDirectory
