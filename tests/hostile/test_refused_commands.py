@@ -229,11 +229,20 @@ def test_a_training_whose_address_is_refused_says_so_in_one_line_and_keeps_no_se
 
 @contextmanager
 def refused_scenes(folder: Path) -> Iterator[tuple[str, set[str]]]:
-    """A catalogue of good scenes and one for each status, whose red band is refused with it; what was asked for."""
+    """A catalogue of good scenes and newer ones, one for each status, whose red band is refused with it.
+
+    Newer scenes are read first, and one that may be read later ends the reading of a unit: those are older than the
+    others, and each has ground of its own.
+
+    Yields:
+        Its address, and what was asked for.
+    """
     folder.mkdir()
     tiles = border_tiles()
-    last = tiles.pop("d")
-    refused = {f"d{status}": replace(last, name=f"d{status}", day=9 + n) for n, status in enumerate(STATUSES)}
+    on = dict.fromkeys(STATUSES, "d") | dict(zip(LAST, "abc", strict=True))
+    order = [*LAST, *(status for status in STATUSES if status not in LAST)]
+    refused = {f"d{status}": replace(tiles[on[status]], name=f"d{status}", day=9 + n) for n, status in enumerate(order)}
+    del tiles["d"]
     asked_for: set[str] = set()
 
     def answer(asked: Asked) -> Answer:
