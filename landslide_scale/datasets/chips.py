@@ -4,8 +4,9 @@
 elevation also ``"dem": [...]``, the tiles they are from, and ``"dem_interpolation"``, how they were found between its
 pixels (where it is not said, bilinear). Later chips say too how their pixels were made, ``"composite": {"method": ...,
 "clear": [...], "dilate_m": ..., "mask": [...]}``, ``"windows": N`` and ``"dem_source": {"profile": ...,
-"collection": ...}``, and that they are all of a labelled region, ``"fair_share": true``, and which there are, each with the SHA-256 of its
-file, ``"chips": {NAME: ...}``. Imported ones say whose mapping the label of each is from, ``"inventories": {NAME: ...}``.
+"collection": ...}``, that they are all of a labelled region, ``"fair_share": true``, and which there are, each with the
+SHA-256 of its file, ``"chips": {NAME: ...}``. Imported ones say whose mapping the label of each is from,
+``"inventories": {NAME: ...}``.
 
 An npz holds ``image`` float32 (C, N, N), NaN where there is no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
 """
