@@ -20,7 +20,7 @@ from landslide_scale.cube.arrays import VARIABLES, Variable
 from landslide_scale.cube.georeference import GRID_MAPPING, grid_mapping, of_array, of_group
 from landslide_scale.cube.reflectance import variables
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.cube.stores import store_at
+from landslide_scale.cube.stores import Noting, settle_at, store_at
 from landslide_scale.errors import InvalidInputError, RunConflictError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.redaction import redacted
@@ -62,7 +62,9 @@ def create(
     held = (*VARIABLES, *variables(bands))
 
     def created() -> None:
-        _create(store_at(url), extents, windows, grid, held, sharded=sharded, attributes=attributes)
+        store = Noting(store_at(url))
+        _create(store, extents, windows, grid, held, sharded=sharded, attributes=attributes)
+        settle_at(url, store.changed)
 
     persistently(url, created)
 

@@ -18,6 +18,7 @@ from functools import cached_property, partial
 
 from landslide_scale.cube import arrays
 from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.stores import settle_at
 from landslide_scale.errors import InvalidInputError, StorageAwayError
 from landslide_scale.scan.driver import Engine
 from landslide_scale.scan.layout import CUBE
@@ -174,6 +175,7 @@ def _copied(base: Base, task: Task, unit: WorkUnit, done: Done) -> dict[str, arr
     # What an earlier try of this unit left, if it was of other scenes; and all of a copy that is not what it should be.
     gone = absent if sound else [key for keys in names.values() for key in keys]
     task.run.delete_all([f"{CUBE}/{key}" for key in gone])
+    settle_at(task.run.at(CUBE), gone)  # what is copied is kept by then
     return found if sound else None
 
 
