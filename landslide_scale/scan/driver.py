@@ -294,4 +294,5 @@ def _task(prepared: Prepared) -> Task:
         bare=plan.bare if prepared.config.catalog.require == "any" else (),
         keep=prepared.config.output.keep,
         predicted=prepared.config.model != NONE,
+        checkpoint_sha256=prepared.model.recorded.get("checkpoint_sha256", ""),
     )

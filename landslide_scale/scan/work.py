@@ -56,6 +56,7 @@ class Task:
         bare: Indexes of the windows that are said to have no scene.
         keep: Bands of the composite that the cube keeps.
         predicted: Whether a network is shown what was read.
+        checkpoint_sha256: Of the file that holds the network; empty where there is none.
         lease: File in the run's folder that is there for as long as its driver may write; empty where there is none.
     """
 
@@ -69,6 +70,7 @@ class Task:
     bare: tuple[int, ...] = ()
     keep: tuple[str, ...] = ()
     predicted: bool = True
+    checkpoint_sha256: str = ""
     lease: str = ""
 
     @cached_property

@@ -57,7 +57,8 @@ def engine(config: ScanConfig, roles: Roles, *, at_once: int = 2, load: Restore 
         predictor: Callable[[Row], Row] = itself
         if config.model != NONE:
             place = checkpoint_of(config.model).here()
-            loaded = partial(load or one_band_model(), place, base_url=config.model.base_weights)
+            sha256 = task.checkpoint_sha256
+            loaded = partial(load or one_band_model(), place, base_url=config.model.base_weights, sha256=sha256)
             predictor = Predictor(loaded, patches=task.patches, settings=config.predict, device="cpu", threads=1)
         yield PlainBelt(task=task, predictor=predictor, roles=roles, at_once=at_once)
 

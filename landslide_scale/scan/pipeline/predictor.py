@@ -18,8 +18,8 @@ from landslide_scale.scan.settings import PredictConfig
 from landslide_scale.scan.work import Row
 from landslide_scale.spec import REFLECTANCE, REFLECTANCE_WHITE
 
-Load = Callable[[], tuple[Any, Any]]
-"""Gives a network and its card."""
+Load = Callable[..., tuple[Any, Any]]
+"""Gives a network and its card; with ``sha256`` that of this very file."""
 
 
 class Predictor:
