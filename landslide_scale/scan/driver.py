@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from landslide_scale.cube import manifest, template
+from landslide_scale.cube.computed import computed_in, computed_on
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow, growing
@@ -130,7 +131,8 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, 
     left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
     lacking = ""
     if left:
-        with engine(replace(_task(prepared), lease=lease.name)) as belt:
+        task = replace(_task(prepared), lease=lease.name, precision=computed_in(records.values()))
+        with engine(task) as belt:
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
@@ -152,7 +154,11 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, 
     if manifest.wrong(run, {}):
         _lay_out_cube(prepared)
     summary = summary_of(prepared, _laid(prepared), records, lacking, lease.check)
-    run.note(state="complete" if summary.complete else "incomplete", summary=summary.facts)
+    run.note(
+        state="complete" if summary.complete else "incomplete",
+        summary=summary.facts,
+        **({"computed": machines} if (machines := computed_on(records.values())) else {}),
+    )
     return summary
 
 

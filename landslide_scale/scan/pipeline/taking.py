@@ -63,6 +63,7 @@ def _taking(base: RunDirectory, catalog: CatalogConfig, engine: Engine, task: Ta
             log.warning("nothing is taken over, all is scanned: %s", error)
             yield stack.enter_context(engine(task))
             return
+        task = replace(task, precision=task.precision or known.precision)
         threads = ThreadPoolExecutor(THREADS, thread_name_prefix="taking")
         stack.callback(threads.shutdown, cancel_futures=True)
         yield TakingBelt(base=known, task=task, threads=threads, begin=lambda: stack.enter_context(engine(task)))
