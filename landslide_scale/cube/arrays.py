@@ -21,7 +21,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
 from landslide_scale.bands import NEVER, Reason
-from landslide_scale.cube.stores import store_at
+from landslide_scale.cube.stores import settle_at, store_at
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.redaction import redacted
@@ -201,7 +201,7 @@ def objects(slot: Slot, side: int) -> dict[str, list[str]]:
 
 
 def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
-    """Write one work unit: whole shards, in one request each.
+    """Write one work unit: whole shards, in one request each. A power loss afterwards leaves them.
 
     Returns:
         By variable that is not all fill: ``bytes`` and ``sha256`` of its objects.
@@ -216,10 +216,12 @@ def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
     written = cube.store.written
     side = (arrays[_NAMES[0]].shards or arrays[_NAMES[0]].chunks)[-1]
     names = objects(slot, side)
-    for key in (key for keys in names.values() for key in keys):
+    every = [key for keys in names.values() for key in keys]
+    for key in every:
         written.pop(key, None)  # of a try of this unit that failed between two objects
     for name, array in arrays.items():
         persistently(slot.cube, partial(array.__setitem__, slot.index, layer.arrays[name]))
+    persistently(slot.cube, partial(settle_at, slot.cube, every))
     kept = {name: {key: written.pop(key) for key in keys if key in written} for name, keys in names.items()}
     return {name: stored(contents) for name, contents in kept.items() if contents}
 

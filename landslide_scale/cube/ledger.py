@@ -48,6 +48,8 @@ class Record:
         sha256: Of the unit's arrays as written.
         stored: ``bytes`` and ``sha256`` of its objects, by variable that is not all fill.
         seconds: By stage: ``read``, of it ``wait`` between tries of a request, ``predict``, ``write``; or ``take``.
+        computed: In which ``precision`` the network computed, and what else of the machine its numbers may depend on:
+            ``device``, ``threads``, ``tf32``, ``attention``, versions. Empty where none did, or nobody kept it.
         taken_from: Run and unit whose objects these are copies of; empty where it was scanned.
     """
 
@@ -67,6 +69,7 @@ class Record:
     sha256: str = ""
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    computed: dict[str, Any] = field(default_factory=dict)
     taken_from: str = ""
 
     @property

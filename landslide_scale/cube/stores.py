@@ -2,20 +2,79 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 
 from zarr.abc.store import Store
-from zarr.storage import FsspecStore, LocalStore
+from zarr.core.buffer import Buffer
+from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
-from landslide_scale.storage.files import local_path, options
+from landslide_scale.storage.durable import settle, written
+from landslide_scale.storage.files import PARTIAL, local_path, options
 
 
 def store_at(url: str, *, read_only: bool = False) -> Store:
     """The store at a path or fsspec URL."""
     path = local_path(url)
     if path is not None:
-        return LocalStore(path, read_only=read_only)
+        return _SyncedStore(path, read_only=read_only)
     return _NamedStore.from_url(url, read_only=read_only, storage_options=options(url) or None)
+
+
+def settle_at(url: str, keys: Iterable[str]) -> None:
+    """Have a local store keep what became of objects, written or removed, before anything says so.
+
+    Args:
+        url: Path or URL of the store; an object store has kept what it has answered for.
+        keys: Names of the objects.
+    """
+    path = local_path(url)
+    if path is not None:
+        settle((path / key).parent for key in keys)
+
+
+class _SyncedStore(LocalStore):
+    """A local store that keeps the content of an object before it has its name; :func:`settle_at` keeps the name."""
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write an object."""
+        if not self._is_open:
+            await self._open()
+        self._check_writable()
+        path = self.root / key
+        unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}")
+        content = value.as_buffer_like()
+        await asyncio.to_thread(written, path, unfinished, lambda file: file.write(content))
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Write an object where there is none; a cube has one writer of what is shared."""
+        if not await self.exists(key):
+            await self.set(key, value)
+
+
+class Noting(WrapperStore[Store]):
+    """A store that notes the names of what is written and removed, for :func:`settle_at`."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.changed: set[str] = set()
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write an object."""
+        await super().set(key, value)
+        self.changed.add(key)
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Write an object where there is none."""
+        await super().set_if_not_exists(key, value)
+        self.changed.add(key)
+
+    async def delete(self, key: str) -> None:
+        """Remove an object."""
+        await super().delete(key)
+        self.changed.add(key)
 
 
 class _NamedStore(FsspecStore):

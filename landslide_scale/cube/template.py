@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.abc.store import Store
 from zarr.codecs import BloscCodec
+from zarr.core.buffer import Buffer
 from zarr.errors import ZarrUserWarning
+from zarr.storage import MemoryStore
 
 from landslide_scale.cube.arrays import VARIABLES, Variable
 from landslide_scale.cube.georeference import GRID_MAPPING, grid_mapping, of_array, of_group
 from landslide_scale.cube.reflectance import variables
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.cube.stores import store_at
+from landslide_scale.cube.stores import Noting, settle_at, store_at
 from landslide_scale.errors import InvalidInputError, RunConflictError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.redaction import redacted
@@ -57,7 +60,29 @@ def create(
         BrokenRunError: The storage takes no more.
     """
     held = (*VARIABLES, *variables(bands))
-    persistently(url, lambda: _create(url, extents, windows, grid, held, sharded=sharded, attributes=attributes))
+
+    def created() -> None:
+        store = Noting(store_at(url))
+        _create(store, extents, windows, grid, held, sharded=sharded, attributes=attributes)
+        settle_at(url, store.changed)
+
+    persistently(url, created)
+
+
+def expected(
+    extents: Mapping[Lattice, PixelBox],
+    windows: Sequence[Window],
+    grid: GridConfig,
+    *,
+    sharded: bool,
+    attributes: Mapping[str, Any],
+    bands: Sequence[str] = (),
+) -> dict[str, bytes]:
+    """What :func:`create` writes where there is nothing: contents by name inside the cube; arguments are its."""
+    held: dict[str, Buffer] = {}
+    variables_held = (*VARIABLES, *variables(bands))
+    _create(MemoryStore(held), extents, windows, grid, variables_held, sharded=sharded, attributes=attributes)
+    return {name: content.to_bytes() for name, content in held.items()}
 
 
 def attributes(url: str) -> dict[str, Any]:
@@ -78,7 +103,7 @@ def attributes(url: str) -> dict[str, Any]:
 
 
 def _create(
-    url: str,
+    store: Store,
     extents: Mapping[Lattice, PixelBox],
     windows: Sequence[Window],
     grid: GridConfig,
@@ -87,7 +112,6 @@ def _create(
     sharded: bool,
     attributes: Mapping[str, Any],
 ) -> None:
-    store = store_at(url)
     root = zarr.open_group(store, mode="a", zarr_format=3, use_consolidated=False)
     said = {"Conventions": "CF-1.11", **attributes}
     if {name: root.attrs.get(name) for name in said} != said:

@@ -4,14 +4,16 @@
 elevation also ``"dem": [...]``, the tiles they are from, and ``"dem_interpolation"``, how they were found between its
 pixels (where it is not said, bilinear). Later chips say too how their pixels were made, ``"composite": {"method": ...,
 "clear": [...], "dilate_m": ..., "mask": [...]}``, ``"windows": N`` and ``"dem_source": {"profile": ...,
-"collection": ...}``, and that they are all of a labelled region, ``"fair_share": true``. Imported ones say whose
-mapping the label of each is from, ``"inventories": {NAME: ...}``.
+"collection": ...}``, that they are all of a labelled region, ``"fair_share": true``, and which there are, each with the
+SHA-256 of its file, ``"chips": {NAME: ...}``. Imported ones say whose mapping the label of each is from,
+``"inventories": {NAME: ...}``.
 
 An npz holds ``image`` float32 (C, N, N), NaN where there is no data, and ``label`` uint8 (N, N) of 0, 1 and 255.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -19,7 +21,7 @@ import re
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, get_args
 
@@ -40,6 +42,8 @@ VERSION = 1
 LEAST_OBSERVED = 0.5
 """A chip is not kept where less was observed of the region's ground in it."""
 
+_COPY = "Copy the set again, whole; what was made here is made again by `landslide-scale chips --config FILE --resume`."
+
 _Header = Callable[[IO[bytes]], tuple[tuple[int, ...], bool, np.dtype[Any]]]
 _HEADERS: dict[tuple[int, int], _Header] = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -58,6 +62,8 @@ _MOST_VALUES = 100_000_000
 
 _LARGEST = 1e12
 
+_NAMED = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChipIndex:
@@ -70,6 +76,7 @@ class ChipIndex:
         size: Pixels per side.
         facts: What else it says, the resolution again among it.
         inventories: Whose mapping the labels are from, by chip, where it is said.
+        sha256: Of each chip's file, by its name; None of a set made before its index named them.
     """
 
     bands: tuple[str, ...]
@@ -78,6 +85,7 @@ class ChipIndex:
     size: int
     facts: ImageFacts
     inventories: Mapping[str, str] = field(default_factory=dict)
+    sha256: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +123,7 @@ class Chips:
         """Open one chip, with the chosen bands."""
         path = f"{name}.npz"
         where, content, size = self.files.where(path), self.files.read(path), self.index.size
+        self._check_same(name, content, where)
         image = _array(content, "image", (len(self.index.bands), size, size), np.float32, where)
         label = _array(content, "label", (size, size), np.uint8, where)
         _check_values(image, label, where)
@@ -125,6 +134,13 @@ class Chips:
             pixel_m2=self.index.resolution**2,
             inventory=self.index.inventories.get(name),
         )
+
+    def _check_same(self, name: str, content: bytes, where: str) -> None:
+        known = self.index.sha256
+        if known is not None and (found := hashlib.sha256(content).hexdigest()) != known.get(name):
+            raise InvalidDatasetError(
+                f"SHA-256 {found}", expected=f"{known.get(name)}, as {INDEX} has it", cure=_COPY, file=where
+            )
 
 
 def _array(content: bytes, key: str, shape: tuple[int, ...], kind: type, where: str) -> np.ndarray:
@@ -162,7 +178,7 @@ def open_chips(files: Files, *, bands: tuple[str, ...] | None = None) -> Chips:
         bands: The bands to give, in this order; None gives all in their own order.
 
     Raises:
-        InvalidDatasetError: No index or a wrong one, no chips, or a band they do not have.
+        InvalidDatasetError: No index or a wrong one, no chips, others than the index names, or a band they do not have.
     """
     index = read_index(files)
     missing = [band for band in bands or () if band not in index.bands]
@@ -175,7 +191,33 @@ def open_chips(files: Files, *, bands: tuple[str, ...] | None = None) -> Chips:
         )
     names = tuple(name.removesuffix(".npz") for name in files.names("") if name.endswith(".npz"))
     need_names(names, expected="NAME.npz beside chips.json", file=files.where(""))
+    if index.sha256 is not None:
+        _check_all(names, index.sha256, files.where(""))
     return Chips(files=files, names=tuple(sorted(names)), index=index, bands=bands or index.bands)
+
+
+def _check_all(names: Iterable[str], known: Mapping[str, str], where: str) -> None:
+    """Make sure that the chips of a folder are those that its index names."""
+    there = set(names)
+    if lacking := sorted(known.keys() - there):
+        raise InvalidDatasetError(
+            f"{len(lacking)} of {len(known)} chips are not there ({_listed(lacking)})",
+            expected=f"every chip that {INDEX} names",
+            cure=_COPY,
+            file=where,
+        )
+    if others := sorted(there - known.keys()):
+        raise InvalidDatasetError(
+            f"{len(others)} files that {INDEX} does not name ({_listed(others)})",
+            expected=f"its {len(known)} chips alone",
+            cure="Take the others out of the folder: which set they are of is not known.",
+            file=where,
+        )
+
+
+def _listed(names: list[str]) -> str:
+    more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return ", ".join([*(f"{name}.npz" for name in names[:_NAMED]), *more])
 
 
 def read_index(files: Files) -> ChipIndex:
@@ -222,6 +264,7 @@ def read_index(files: Files) -> ChipIndex:
         size=found["size"],
         facts=_facts(found),
         inventories=found.get("inventories", {}),
+        sha256=found.get("chips"),
     )
 
 
@@ -261,6 +304,10 @@ def _is_source(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(value.get(key, ""), str) for key in ("profile", "collection"))
 
 
+def _is_sha256(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
 _EXPECTED = {
     "bands": "a list of band names, each once",
     "radiometry": f"one of {', '.join(get_args(Radiometry))}",
@@ -270,6 +317,7 @@ _EXPECTED = {
     "dem_source": "profile and collection, by name",
     "fair_share": "true or false",
     "inventories": "the name of one for each chip",
+    "chips": "the SHA-256 of each, in hexadecimal",
 }
 _RULES: dict[str, Callable[[Any], bool]] = {
     "bands": _is_bands,
@@ -282,5 +330,6 @@ _LATER: dict[str, Callable[[Any], bool]] = {
     "dem_source": _is_source,
     "fair_share": lambda value: isinstance(value, bool),
     "inventories": lambda value: isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
+    "chips": lambda value: isinstance(value, dict) and all(map(_is_sha256, value.values())),
 }
 """Of keys that older chips lack."""

@@ -17,11 +17,12 @@ SOURCE = {
 }
 
 
-def chips_index(inventories: Mapping[str, str]) -> dict[str, Any]:
+def chips_index(inventories: Mapping[str, str], chips: Mapping[str, str]) -> dict[str, Any]:
     """The index as JSON.
 
     Args:
         inventories: Of each chip, by its name.
+        chips: SHA-256 of the file of each, likewise.
     """
     return {
         "version": VERSION,
@@ -34,4 +35,5 @@ def chips_index(inventories: Mapping[str, str]) -> dict[str, Any]:
         "fair_share": False,  # patches were picked for the landslides in them
         "source": SOURCE,
         "inventories": dict(inventories),
+        "chips": dict(chips),
     }

@@ -201,7 +201,8 @@ def _completed(directory: RunDirectory, source: _Source, patches: Mapping[str, d
             cure=f"{REPORT} says of each why.",
             directory=directory,
         )
-    directory.write_json(INDEX, chips_index({name: patches[name]["inventory"] for name in taken}))
+    inventories, hashes = ({name: patches[name][key] for name in taken} for key in ("inventory", "sha256"))
+    directory.write_json(INDEX, chips_index(inventories, hashes))
     directory.note(state="complete", kept=len(taken), planned=len(patches))
     return summary
 

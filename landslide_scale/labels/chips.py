@@ -19,7 +19,7 @@ from landslide_scale.datasets.chips import INDEX, LEAST_OBSERVED
 from landslide_scale.errors import IncompleteRunError, InvalidDatasetError
 from landslide_scale.labels.foreseen import Foreseen, foresee
 from landslide_scale.labels.index import index
-from landslide_scale.labels.making import Task, Whole, changed, counted, dropped, lost
+from landslide_scale.labels.making import Task, Whole, changed, counted, dropped, hashes, lost
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.redaction import redacted_values
 from landslide_scale.scan.plan import WorkUnit
@@ -262,6 +262,7 @@ def _completed(made: _Set, records: Mapping[str, Record]) -> ChipsSummary:
         tiles=[tile.id for tile in plan.dem],
         labels=made.labelled.said(counted(of_plan, "ignored_pixels")) | made.dated,
         fair_share=made.labelled.fair_share and not made.bare,
+        chips=hashes(of_plan),
     )
     made.directory.write_json(INDEX, content)
     summary = ChipsSummary(

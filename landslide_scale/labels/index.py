@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from landslide_scale.cube.settings import GridConfig
@@ -22,6 +23,7 @@ def index(
     tiles: list[str],
     labels: dict[str, Any],
     fair_share: bool,
+    chips: Mapping[str, str] | None,
 ) -> dict[str, Any]:
     """The index as JSON: how pixels were made, and where and how their elevations were found.
 
@@ -35,6 +37,7 @@ def index(
         tiles: Ids of its tiles.
         labels: What became of the polygons.
         fair_share: Whether landslides are as frequent among the labelled pixels as on some ground.
+        chips: SHA-256 of the file of each, by its name; None where that of one is not known.
     """
     facts = observed_as(grid, composite, dem)
     of_dem: dict[str, Any] = {}
@@ -44,19 +47,23 @@ def index(
             "dem_interpolation": dem.interpolation,
             "dem_source": {"profile": dem.profile, "collection": facts.dem},
         }
-    return {
-        "version": VERSION,
-        "bands": list(bands),
-        "radiometry": "boa",
-        "resolution": facts.resolution,
-        "size": size,
-        "composite": {
-            "method": facts.method,
-            "clear": list(facts.clear or ()),
-            "dilate_m": facts.dilate_m,
-            "mask": list(facts.mask or ()),
-        },
-        "windows": windows,
-        "fair_share": fair_share,
-        "labels": labels,
-    } | of_dem
+    return (
+        {
+            "version": VERSION,
+            "bands": list(bands),
+            "radiometry": "boa",
+            "resolution": facts.resolution,
+            "size": size,
+            "composite": {
+                "method": facts.method,
+                "clear": list(facts.clear or ()),
+                "dilate_m": facts.dilate_m,
+                "mask": list(facts.mask or ()),
+            },
+            "windows": windows,
+            "fair_share": fair_share,
+            "labels": labels,
+        }
+        | of_dem
+        | ({} if chips is None else {"chips": dict(chips)})
+    )

@@ -203,6 +203,13 @@ def counted(records: Iterable[Record], key: str) -> int:
     return sum(int(record.stored[STORED].get(key, 0)) for record in records if record.state == "written")
 
 
+def hashes(records: Iterable[Record]) -> dict[str, str] | None:
+    """SHA-256 of the files of all chips that are kept, by unit; None where a record does not say."""
+    found = {record.unit: record.stored[STORED].get("sha256") for record in records if record.state == "written"}
+    known = {unit: str(sha256) for unit, sha256 in found.items() if sha256 is not None}
+    return known if known.keys() == found.keys() else None
+
+
 def lost(records: Iterable[Record]) -> dict[str, int]:
     """Pixels of landslides inside the region that no label shows, by the file of their chip; those with none left out.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import safetensors.torch
 from safetensors import SafetensorError
 
-from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
+from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, InvalidConfigError
 from landslide_scale.model import Network, build, family
 from landslide_scale.model.card import RANDOM, ModelCard, card_as_json, card_from_json
 from landslide_scale.model.core.tensors import state_sha256
@@ -71,7 +71,12 @@ def read_card(url: str) -> ModelCard:
 
 
 def restore(
-    url: str, *, base_url: str | None = None, cache: Path | None = None, checkpoint_gradients: bool = False
+    url: str,
+    *,
+    base_url: str | None = None,
+    cache: Path | None = None,
+    checkpoint_gradients: bool = False,
+    sha256: str | None = None,
 ) -> tuple[Network, ModelCard]:
     """Rebuild a saved network, on its base weights where it has frozen ones.
 
@@ -81,14 +86,18 @@ def restore(
             were is not asked: a card is whoever's who made it. Not read for a network that stands on none.
         cache: Folder for copies of remote base weights; None for the user's cache.
         checkpoint_gradients: As in :func:`landslide_scale.model.build`.
+        sha256: Of the file that a run was begun with, in hexadecimal; None to take what is there.
 
     Returns:
         The network on the CPU, and the card.
 
     Raises:
         InvalidCheckpointError: The file or the base weights are not what they should be.
+        BrokenRunError: It is another file than that of the run.
     """
     data = read_range(url, 0, None)
+    if sha256 is not None:
+        _check_same(data, sha256, url)
     card = _card(_header(data, url), url)
     try:
         state = safetensors.torch.load(data)
@@ -105,6 +114,18 @@ def restore(
     except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError) as error:
         raise _broken(f"a network that cannot be built ({type(error).__name__}: {error})", url) from error
     return net, card
+
+
+def _check_same(data: bytes, sha256: str, url: str) -> None:
+    """Make sure that what is loaded, these very bytes, is what the run was begun with."""
+    if (found := hashlib.sha256(data).hexdigest()) != sha256:
+        raise BrokenRunError(
+            f"the checkpoint was replaced while the run goes on: SHA-256 {found}",
+            expected=f"{sha256}, with which the run was begun",
+            cure="Bring that file back and give --resume: what is done is kept. A training that goes on replaces its "
+            "checkpoint; scan with a copy of it.",
+            file=redacted(url),
+        )
 
 
 def check_base(card: ModelCard, base_url: str | None, cache: Path | None = None) -> None:

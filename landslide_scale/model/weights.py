@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from landslide_scale.errors import InvalidCheckpointError, StorageAwayError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage.cache import local_copy
+from landslide_scale.storage.cache import local_copy, unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,8 @@ def _load(
     url: str, sha256: str | None, cache: Path | None, *, what: str, published: str, beginnings: tuple[str, ...]
 ) -> Mapping[str, torch.Tensor]:
     try:
-        state = _unpickled(local_copy(url, sha256, cache), f"weights as published ({published})")
+        with unchanged(url):
+            state = _unpickled(local_copy(url, sha256, cache), f"weights as published ({published})")
         return _state_dict(state, what, beginnings)
     except InvalidCheckpointError as error:
         raise error.at(file=redacted(url)) from error

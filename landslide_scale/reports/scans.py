@@ -190,11 +190,12 @@ def _few(units: Sequence[str]) -> str:
 
 
 def verify_report(verdict: Verdict) -> str:
-    """What is wrong with a cube, by unit."""
+    """What is wrong with a cube, by unit and by file."""
+    files = [f"{finding.of}: {finding.problem}" for finding in verdict.files]
     findings = [f"{finding.of}: {finding.problem}" for finding in verdict.findings]
     strays = [f"{name}: stored, but of no unit; delete it" for name in verdict.strays]
-    wrong = findings + strays
+    wrong = files + findings + strays
     more = [f"... and {len(wrong) - NAMED_FINDINGS} more"] if len(wrong) > NAMED_FINDINGS else []
     whole = f"{verdict.units - len(findings)} of {verdict.units} units are stored as they were written"
-    cure = ["scan --resume redoes them"] if findings else []
+    cure = ["scan --resume redoes them"] if findings or files else []
     return "\n".join([*wrong[:NAMED_FINDINGS], *more, f"{whole}; {verdict.bytes / 1e6:,.1f} MB hashed", *cure])

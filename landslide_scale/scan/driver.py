@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
-from landslide_scale.cube import template
+from landslide_scale.cube import manifest, template
+from landslide_scale.cube.computed import computed_in, computed_on
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow, growing
@@ -24,7 +26,7 @@ from landslide_scale.scan.summary import ScanSummary, summary_of
 from landslide_scale.scan.survey import without
 from landslide_scale.scan.verify import changed
 from landslide_scale.scan.work import Task
-from landslide_scale.stac.aside import keep_aside
+from landslide_scale.stac.aside import ASIDE, keep_aside
 from landslide_scale.stac.frozen import DEM, SCENES, check_freezable, freeze
 from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.lease import Lease, held
@@ -33,6 +35,10 @@ from landslide_scale.storage.rundir import RunDirectory
 log = logging.getLogger(__name__)
 
 COMPACT_EVERY = 500
+
+_PLANNED = (layout.UNITS, layout.REGION, SCENES, DEM, ASIDE)
+"""Files that say what the units are made of."""
+
 Engine = Callable[[Task], AbstractContextManager[Belt]]
 """What carries a run's units to its workers, for as long as the block takes."""
 
@@ -125,7 +131,8 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, 
     left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
     lacking = ""
     if left:
-        with engine(replace(_task(prepared), lease=lease.name)) as belt:
+        task = replace(_task(prepared), lease=lease.name, precision=computed_in(records.values()))
+        with engine(task) as belt:
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
@@ -144,8 +151,14 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, 
     ledger.compact()
     lease.check()
     run.remove_partial_files()  # of writers that died and whose work another one did
+    if manifest.wrong(run, {}):
+        _lay_out_cube(prepared)
     summary = summary_of(prepared, _laid(prepared), records, lacking, lease.check)
-    run.note(state="complete" if summary.complete else "incomplete", summary=summary.facts)
+    run.note(
+        state="complete" if summary.complete else "incomplete",
+        summary=summary.facts,
+        **({"computed": machines} if (machines := computed_on(records.values())) else {}),
+    )
     return summary
 
 
@@ -201,23 +214,28 @@ def _take_back(broken: Sequence[Record], records: dict[str, Record], ledger: Led
 
 def _lay_out(prepared: Prepared) -> None:
     """Everything the driver writes before any worker does; repeated on a resumed run, to the same result."""
-    run, model, survey, plan = prepared.run, prepared.model, prepared.survey, prepared.survey.plan
+    run, survey, plan = prepared.run, prepared.survey, prepared.survey.plan
     if prepared.config.dem is not None and not run.exists(DEM):
         freeze(run, survey.dem, DEM)
     _keep_scenes(prepared)
     layout.keep_region(run, survey.request.ground)
     layout.keep(run, plan.units)
     run.remove_partial_files()
-    template.create(
-        run.at(CUBE),
-        plan.extents,
-        plan.windows,
-        survey.request.grid,
-        sharded=prepared.config.output.sharded,
-        attributes={"title": "Landslide probability", "source": "Sentinel-2 L2A", **model.attributes},
-        bands=prepared.config.output.keep,
-    )
+    _lay_out_cube(prepared)
     _note_plan(prepared)
+
+
+def _lay_out_cube(prepared: Prepared) -> None:
+    """The cube's metadata and coordinates; what is damaged of them is made anew, and all are noted by their hashes."""
+    run, survey, output = prepared.run, prepared.survey, prepared.config.output
+    what = (survey.plan.extents, survey.plan.windows, survey.request.grid)
+    attributes = {"title": "Landslide probability", "source": "Sentinel-2 L2A", **prepared.model.attributes}
+    how: Any = {"sharded": output.sharded, "attributes": attributes, "bands": output.keep}
+    expected = {f"{CUBE}/{name}": content for name, content in template.expected(*what, **how).items()}
+    if broken := manifest.mend(run, CUBE, expected):
+        log.warning("made anew, because it was not as it had been written: %s", ", ".join(broken))
+    template.create(run.at(CUBE), *what, **how)
+    manifest.keep(run, [*expected, *_PLANNED])  # those of the plan too, for an append keeps its scenes by itself
 
 
 def _keep_scenes(prepared: Prepared) -> None:
@@ -232,6 +250,7 @@ def _keep_scenes(prepared: Prepared) -> None:
     keep_aside(run, survey.aside)
     if not known:
         freeze(run, survey.items)
+    manifest.keep(run, _PLANNED)
 
 
 def _note_plan(prepared: Prepared) -> None:
@@ -281,4 +300,5 @@ def _task(prepared: Prepared) -> Task:
         bare=plan.bare if prepared.config.catalog.require == "any" else (),
         keep=prepared.config.output.keep,
         predicted=prepared.config.model != NONE,
+        checkpoint_sha256=prepared.model.recorded.get("checkpoint_sha256", ""),
     )

@@ -1,4 +1,4 @@
-"""Whether a cube holds what its ledger says: by listing it, or by hashing all of it."""
+"""Whether a cube holds what its ledger says, and can be opened: by listing it, or by hashing all of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from landslide_scale.bands import BAND_NAMES
-from landslide_scale.cube import arrays
+from landslide_scale.cube import arrays, manifest, template
 from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import RunConflictError
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, Layout
@@ -37,17 +38,20 @@ class Verdict:
         bytes: Hashed.
         findings: Everything that is wrong; none of a whole run.
         strays: Objects that belong to no unit.
+        files: What is wrong with metadata, coordinates and what the run was planned from: without it no reader opens
+            the cube.
     """
 
     units: int
     bytes: int
     findings: tuple[Finding, ...]
     strays: tuple[str, ...]
+    files: tuple[Finding, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Whether every planned unit is done and stored as it was written, and nothing else is."""
-        return not self.findings and not self.strays
+        """Whether every planned unit is done, all is stored as it was written, and nothing else is."""
+        return not self.findings and not self.strays and not self.files
 
 
 def changed(laid: Layout, records: Mapping[str, Record]) -> list[Record]:
@@ -89,7 +93,8 @@ def verify(run: RunDirectory, progress: Callable[[int, int], None]) -> Verdict:
                 findings.append(Finding(of=place.id, problem=problem))
                 _mark(ledger, records.get(place.id), problem)
             progress(number, len(laid.places))
-    if any(records[finding.of].done for finding in findings if finding.of in records):
+    files = tuple(Finding(of=name, problem=problem) for name, problem in manifest.wrong(run, _files(laid)).items())
+    if files or any(records[finding.of].done for finding in findings if finding.of in records):
         run.note(state="incomplete")
     known = {key for place in laid.places for keys in laid.objects(place).values() for key in keys}
     return Verdict(
@@ -97,7 +102,22 @@ def verify(run: RunDirectory, progress: Callable[[int, int], None]) -> Verdict:
         bytes=sum(sizes[key] for key in known & sizes.keys()),
         findings=tuple(findings),
         strays=tuple(sorted(_shards(sizes) - known)),
+        files=files,
     )
+
+
+def _files(laid: Layout) -> dict[str, bytes]:
+    """Metadata and coordinates as they would be written now, but for what the cube as a whole says of its network."""
+    settings = laid.run.read_json("run.json")["settings"]
+    expected = template.expected(
+        laid.extents,
+        laid.windows,
+        GridConfig(block=settings["grid"]["block"], chunk=settings["grid"]["chunk"]),
+        sharded=settings["output"]["sharded"],
+        attributes={},
+        bands=laid.bands,
+    )
+    return {f"{CUBE}/{name}": content for name, content in expected.items()}
 
 
 def _problem(laid: Layout, place: Place, sizes: Mapping[str, int], record: Record | None) -> str:

@@ -30,6 +30,7 @@ from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.probe import is_the_scenes_own, unopenable
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.imagery.terrain import with_terrain
+from landslide_scale.provenance import NumberFormat
 from landslide_scale.reading.attempts import Waits, counting_waits, naming
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
@@ -56,6 +57,8 @@ class Task:
         bare: Indexes of the windows that are said to have no scene.
         keep: Bands of the composite that the cube keeps.
         predicted: Whether a network is shown what was read.
+        precision: In which the network computes, where that was left to the hardware and units are done already.
+        checkpoint_sha256: Of the file that holds the network; empty where there is none.
         lease: File in the run's folder that is there for as long as its driver may write; empty where there is none.
     """
 
@@ -69,6 +72,8 @@ class Task:
     bare: tuple[int, ...] = ()
     keep: tuple[str, ...] = ()
     predicted: bool = True
+    precision: NumberFormat | None = None
+    checkpoint_sha256: str = ""
     lease: str = ""
 
     @cached_property
@@ -250,6 +255,7 @@ def _failed(row: Row, unit: WorkUnit, attempt: int) -> Record:
         error=str(row["error"]),
         retry=bool(row["retry"]),
         unreadable=json.loads(row["unreadable"]),
+        computed=json.loads(row.get("computed", "{}")),
         seconds={
             name: float(row[f"{name}_seconds"]) for name in ("read", "wait", "predict") if f"{name}_seconds" in row
         },

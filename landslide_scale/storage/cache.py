@@ -59,6 +59,27 @@ def local_copy(url: str, sha256: str | None, cache: Path | None = None, *, size:
     return path
 
 
+@contextmanager
+def unchanged(url: str) -> Iterator[None]:
+    """Around the hashing and reading of a local file: what is read is what was hashed.
+
+    Copies of remote files are known by their hash, and never changed.
+
+    Raises:
+        InvalidCheckpointError: It was written to or replaced meanwhile.
+    """
+    path = local_path(url)
+    before = None if path is None or not path.exists() else _state(path)
+    yield
+    if path is not None and before is not None and (not path.exists() or _state(path) != before):
+        raise InvalidCheckpointError(
+            "a file that was changed while it was read",
+            expected="one that stays as it is",
+            cure="Give the same command again once the file is whole.",
+            file=redacted(url),
+        )
+
+
 def kept_copy(sha256: str, cache: Path | None = None) -> Path | None:
     """The copy of a file of this SHA-256, where one is kept; whether it is still whole is not looked at."""
     copy = (cache or user_cache()) / f"{sha256.lower()}.pth"

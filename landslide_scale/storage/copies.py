@@ -8,6 +8,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+from landslide_scale.storage.durable import settle, written
 from landslide_scale.storage.files import PARTIAL, filesystem, local_path, persistently, write_whole
 
 _PIECE = 1 << 30
@@ -56,13 +57,8 @@ def _copy(source: str, target: str) -> None:
 def _copy_local(source: Path, target: Path) -> None:
     unfinished = target.with_name(f"{target.name}.{secrets.token_hex(8)}{PARTIAL}")
     with source.open("rb") as content:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("xb") as file:
-                _fill(content.fileno(), file.fileno())
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        written(target, unfinished, lambda file: _fill(content.fileno(), file.fileno()))
+    settle([target.parent])
 
 
 def _fill(source: int, target: int) -> None:

@@ -19,6 +19,7 @@ from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, Stora
 from landslide_scale.redaction import redacted
 from landslide_scale.storage import s3
 from landslide_scale.storage.absence import behind, failures, is_full, may_pass, riding_out, told
+from landslide_scale.storage.durable import settle, written
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -116,7 +117,7 @@ def away_now(why: str, url: str) -> StorageAwayError:
 
 
 def write_whole(url: str, data: bytes) -> None:
-    """Write a file so that a reader sees all of it or none; an existing one is replaced.
+    """Write a file so that a reader sees all of it or none, and a power loss leaves it; an existing one is replaced.
 
     Raises:
         BrokenRunError: It cannot be written, for want of room for one.
@@ -135,16 +136,8 @@ def _write_whole(url: str, data: bytes) -> None:
 
 
 def _write_local(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}")
-    try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    written(path, path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}"), lambda file: file.write(data))
+    settle([path.parent])
 
 
 def put_whole(url: str, file: Path) -> None:
@@ -168,9 +161,10 @@ def _put_whole(url: str, file: Path) -> None:
         files.put_file(str(file), key)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("rb") as written:
-        os.fsync(written.fileno())
+    with file.open("rb") as finished:
+        os.fsync(finished.fileno())
     file.replace(path)
+    settle([path.parent])
 
 
 def get_whole(url: str, file: Path) -> None:

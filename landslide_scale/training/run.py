@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import threading
@@ -23,6 +24,7 @@ from landslide_scale.model.checkpoint import save
 from landslide_scale.model.core.precision import format_on
 from landslide_scale.parting import Split
 from landslide_scale.provenance import ImageFacts, ImageParts, Judged
+from landslide_scale.redaction import redacted
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.begun import as_recorded
 from landslide_scale.training.evaluating import Calibration, Evaluation
@@ -177,10 +179,15 @@ class TrainRun:
         return self.folder.exists(SPLIT) and "contents" in self.folder.read_json(SPLIT)
 
     def result(self) -> FinetuneResult | None:
-        """What the run came to; None while it is not complete."""
+        """What the run came to; None while it is not complete.
+
+        Raises:
+            RunConflictError: It is complete, and its checkpoint is gone or another file.
+        """
         facts = self.folder.read_json("run.json")
         if facts["state"] != "complete":
             return None
+        self._check_kept(facts.get("checkpoint_sha256"))
         return FinetuneResult(
             checkpoint=self.folder.at(CHECKPOINT),
             epochs=tuple(_epoch(plain) for plain in facts["epochs"]),
@@ -188,6 +195,20 @@ class TrainRun:
             holdout=Confusion(**facts["holdout"]["pixels"]),
             places=_places(facts["holdout"].get("places")),
         )
+
+    def _check_kept(self, recorded: str | None) -> None:
+        """Make sure that the checkpoint is the file that the run recorded; a run that did not record it is believed."""
+        try:
+            found = hashlib.sha256(self.folder.read(CHECKPOINT)).hexdigest()
+        except FileNotFoundError:
+            found = ""
+        if found != recorded and not (found and recorded is None):
+            raise RunConflictError(
+                f"a checkpoint of SHA-256 {found}" if found else "no checkpoint",
+                expected=f"SHA-256 {recorded}, which the run recorded when it was complete",
+                cure="Bring that file back, or train again in another output.run.",
+                file=redacted(self.folder.at(CHECKPOINT)),
+            )
 
     @contextmanager
     def followed(self, progress: Callable[[str], None]) -> Iterator[None]:

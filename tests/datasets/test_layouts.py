@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import threading
 import time
@@ -299,6 +300,7 @@ def test_a_chip_without_label_is_named(chips: Path):
         ({"composite": {"clear": "4"}}, r"composite \{'clear': '4'\}; expected method, clear classes and dilate_m"),
         ({"dem_source": "cop-dem-glo-30"}, "dem_source 'cop-dem-glo-30'; expected profile and collection, by name"),
         ({"fair_share": 1}, "fair_share 1; expected true or false"),
+        ({"chips": {"a": "0"}}, r"chips \{'a': '0'\}; expected the SHA-256 of each, in hexadecimal"),
     ],
 )
 def test_a_wrong_index_is_refused(chips: Path, change: dict[str, object], message: str):
@@ -357,6 +359,35 @@ def test_chips_say_what_their_pixels_are_and_older_ones_say_that_nobody_knows(ch
     assert open_chips(LocalFiles(root=str(chips))).facts == known
     without_terrain = open_chips(LocalFiles(root=str(chips)), bands=("green", "red")).facts
     assert without_terrain == ImageFacts(resolution=10.0, method="latest", clear=(4, 5), dilate_m=60.0, fair_share=True)
+
+
+def named(chips: Path) -> Path:
+    """The chips, once their index names them."""
+    hashes = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in chips.glob("*.npz")}
+    (chips / "chips.json").write_text(json.dumps(INDEX | {"chips": hashes}))
+    return chips
+
+
+def test_a_copy_that_lacks_chips_is_refused_by_their_names(chips: Path):
+    (named(chips) / "a.npz").unlink()
+    with pytest.raises(InvalidDatasetError, match=r"1 of 2 chips are not there \(a\.npz\)"):
+        open_chips(LocalFiles(root=str(chips)))
+
+
+def test_a_folder_with_chips_of_another_set_is_refused(chips: Path):
+    write_chip(named(chips), "of_another_set")
+    with pytest.raises(InvalidDatasetError, match=r"1 files that chips\.json does not name \(of_another_set\.npz\)"):
+        open_chips(LocalFiles(root=str(chips)))
+
+
+def test_a_chip_that_is_another_file_than_the_index_says_is_refused_when_it_is_read(chips: Path):
+    opened = open_chips(LocalFiles(root=str(named(chips))))
+    assert opened.read("b").image.shape == (4, 32, 32)
+    write_chip(chips, "a", label=np.zeros((32, 32), np.uint8))
+    with pytest.raises(
+        InvalidDatasetError, match=r"a\.npz: SHA-256 [0-9a-f]{64}; expected [0-9a-f]{64}, as chips\.json"
+    ):
+        opened.read("a")
 
 
 def test_chips_of_several_windows_show_one_place(chips: Path):

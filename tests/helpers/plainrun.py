@@ -57,8 +57,16 @@ def engine(config: ScanConfig, roles: Roles, *, at_once: int = 2, load: Restore 
         predictor: Callable[[Row], Row] = itself
         if config.model != NONE:
             place = checkpoint_of(config.model).here()
-            loaded = partial(load or one_band_model(), place, base_url=config.model.base_weights)
-            predictor = Predictor(loaded, patches=task.patches, settings=config.predict, device="cpu", threads=1)
+            sha256 = task.checkpoint_sha256
+            loaded = partial(load or one_band_model(), place, base_url=config.model.base_weights, sha256=sha256)
+            predictor = Predictor(
+                loaded,
+                patches=task.patches,
+                settings=config.predict,
+                device="cpu",
+                threads=1,
+                agreed=lambda own: task.precision or own,
+            )
         yield PlainBelt(task=task, predictor=predictor, roles=roles, at_once=at_once)
 
     return taking(config.output.base, config.catalog, carry)

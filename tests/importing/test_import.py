@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -109,6 +110,7 @@ def test_chips_open_as_any_others_and_say_how_they_were_made(chips: Path):
         mask=(),
         fair_share=False,
     )
+    assert index.sha256 == {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in chips.glob("*.npz")}
     model = LandslideNetSpec(bands=("swir16", "nir", "red"))
     data = DataSpec(kind="chips", path=str(chips))
     dataset = open_dataset(data, model, InputSpec.for_bands("boa", model.bands))

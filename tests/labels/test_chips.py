@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,8 @@ def test_a_chip_is_what_a_scan_observes_with_its_labels_and_ignores_what_lies_ou
     summary = make_chips(chosen, plain, resume=False)
     kept = {name.removesuffix(".npz") for name in directory.names("", ".npz")}
     assert (summary.planned, summary.kept) == (len(plan.units), len(kept))
+    index = read_index(LocalFiles(root=chosen.directory))
+    assert index.sha256 == {name: hashlib.sha256(directory.read(f"{name}.npz")).hexdigest() for name in kept}
     scar_pixels = 0
     for unit in plan.units:
         if unit.id not in kept:

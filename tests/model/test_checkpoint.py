@@ -4,7 +4,7 @@ import hashlib
 import json
 import pickle
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pytest
@@ -12,14 +12,14 @@ import safetensors.torch
 import torch
 from torchvision.models import resnet18
 
-from landslide_scale.errors import InvalidCheckpointError
+from landslide_scale.errors import BrokenRunError, InvalidCheckpointError
 from landslide_scale.metrics import AreaRatio
 from landslide_scale.model import LandslideNet, build, random_base
 from landslide_scale.model.card import BaseWeights, ModelCard
 from landslide_scale.model.checkpoint import check_base, identified, read_card, restore, save
 from landslide_scale.model.landslidenet.sam import sam_parts
 from landslide_scale.model.presets import PAPER
-from landslide_scale.model.weights import load_classifier
+from landslide_scale.model.weights import load_base, load_classifier
 from landslide_scale.provenance import ImageFacts
 from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec, TuningSpec
 from landslide_scale.storage.files import file_sha256, read_range
@@ -165,6 +165,31 @@ def test_base_weights_are_read_where_told_or_from_the_cache_and_never_where_a_ca
     torch.save(random_base("vit_t", 5), moved)
     with pytest.raises(InvalidCheckpointError, match="SHA-256"):
         restore(url, base_url=str(moved), cache=cache)
+
+
+def test_a_checkpoint_of_another_hash_than_a_run_was_begun_with_is_not_loaded(checkpoint: Path):
+    known = identified(str(checkpoint)).sha256
+    assert restore(str(checkpoint), sha256=known)[1] == read_card(str(checkpoint))
+    with pytest.raises(BrokenRunError, match=f"SHA-256 {known}; expected {'0' * 64}, with which the run was begun"):
+        restore(str(checkpoint), sha256="0" * 64)
+
+
+def test_base_weights_that_change_between_their_hash_and_their_reading_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "sam.pth"
+    torch.save(random_base("vit_t", 4), path)
+    known, load = file_sha256(path), torch.load
+    assert load_base(str(path), known, tmp_path / "cache")
+
+    def replaced(file: Path, **named: Any) -> Any:  # noqa: ANN401 as torch's own
+        torch.save(random_base("vit_t", 5), tmp_path / "other")
+        (tmp_path / "other").replace(file)
+        return load(file, **named)
+
+    monkeypatch.setattr(torch, "load", replaced)
+    with pytest.raises(InvalidCheckpointError, match="changed while it was read"):
+        load_base(str(path), known, tmp_path / "cache")
 
 
 def test_random_base_that_comes_out_differently_is_refused(rewrite: Callable[..., str]):

@@ -200,7 +200,8 @@ def test_a_predictor_restores_the_file_of_its_node(remote: Callable[..., None], 
     remote()
     given: list[tuple[str, str | None]] = []
 
-    def load(url: str, *, base_url: str | None) -> tuple[None, None]:
+    def load(url: str, *, base_url: str | None, sha256: str | None) -> tuple[None, None]:
+        assert sha256 is None
         given.append((url, base_url))
         return None, None
 

@@ -194,3 +194,68 @@ def test_a_run_at_work_is_not_judged_nor_a_folder_without_one(run: RunDirectory,
     for folder in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(InvalidInputError, match=r"no units\.parquet"):
             looked(RunDirectory(str(folder)))
+
+
+def of_the_cube(run: RunDirectory, pattern: str) -> Path:
+    """The first file of the cube that a pattern fits."""
+    return min(Path(run.url, layout.CUBE).glob(pattern))
+
+
+def another_scale(path: Path) -> None:
+    """A reader finds 0.2 where 0.8 is stored."""
+    path.write_text(path.read_text().replace("0.004", "0.001"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "damage"),
+    [
+        ("*/probability/zarr.json", another_scale),
+        ("zarr.json", another_scale),  # the consolidated ones
+        ("zarr.json", Path.unlink),
+        ("zarr.json", cut),
+        ("*/zarr.json", Path.unlink),
+        ("*/reason/zarr.json", cut),
+        ("*/x/c/0", Path.unlink),
+        ("*/time/c/0", cut),
+        ("*/time_bounds/c/0/0", flip),
+        ("*/spatial_ref/zarr.json", Path.unlink),
+    ],
+)
+def test_what_a_reader_opens_a_cube_by_is_verified_and_made_anew_and_no_unit_is_redone(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]], pattern: str, damage: Callable[[Path], None]
+):
+    path = of_the_cube(run, pattern)
+    damage(path)
+    verdict = looked(run)
+    assert not verdict.whole
+    assert verdict.findings == ()
+    assert [finding.of for finding in verdict.files] == [str(path.relative_to(run.url))]
+    assert str(path.relative_to(run.url)) in verify_report(verdict)
+    assert run.claimed()["state"] == "incomplete"
+    resumed(run, whole)
+    assert_same_cubes(Path(run.url), whole[0])
+    assert looked(run).whole
+    assert {record.attempts for record in Ledger(run).records().values()} == {1}
+
+
+def test_scenes_that_are_others_than_were_frozen_and_lost_notes_are_found(run: RunDirectory):
+    flip(Path(run.url, "scenes.parquet"))
+    assert [finding.of for finding in looked(run).files] == ["scenes.parquet"]
+    Path(run.url, "files.json").unlink()
+    assert [finding.of for finding in looked(run).files] == ["files.json"]
+
+
+@pytest.mark.parametrize("told", [lambda text: text, lambda text: text.replace("landslide", "slide")])
+def test_of_a_run_begun_before_files_were_noted_the_numbers_and_shapes_are_verified(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]], told: Callable[[str], str]
+):
+    Path(run.url, "files.json").unlink()
+    run.write_json("run.json", {key: value for key, value in run.read_json("run.json").items() if "files" not in key})
+    path = of_the_cube(run, "*/probability/zarr.json")
+    path.write_text(told(path.read_text()))  # another version's words
+    assert looked(run).whole
+    another_scale(path)
+    assert [finding.of for finding in looked(run).files] == [str(path.relative_to(run.url))]
+    resumed(run, whole)
+    assert_same_cubes(Path(run.url), whole[0])
+    assert looked(run).whole

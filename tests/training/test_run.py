@@ -128,6 +128,37 @@ def test_the_best_epoch_is_what_is_kept(tmp_path: Path):
     assert result.epochs[0].calibration == epoch(1, 0.5).calibration
 
 
+def completed(output: Path) -> TrainRun:
+    job = job_at(str(output))
+    run, net = TrainRun(job), job.build()
+    run.folder.claim("finetune", job.settings, resume=False)
+    run.after_epoch(net, state_of(0.5))
+    run.complete(net, state_of(0.5), Evaluation(confusion=Confusion(tn=2), histogram=LogitHistogram.empty(), loss=1.0))
+    assert run.result() is not None
+    return run
+
+
+@pytest.mark.parametrize("content", [b"of another training", None], ids=["another", "gone"])
+def test_a_complete_run_whose_checkpoint_is_gone_or_another_file_is_no_result(tmp_path: Path, content: bytes | None):
+    run, file = completed(tmp_path), tmp_path / "checkpoint.safetensors"
+    file.unlink() if content is None else file.write_bytes(content)
+    recorded = run.folder.read_json("run.json")["checkpoint_sha256"]
+    with pytest.raises(RunConflictError, match=recorded) as refused:
+        run.result()
+    assert {"file": str(file)}.items() <= refused.value.where.items()
+
+
+def test_a_complete_run_that_recorded_no_hash_is_believed_as_long_as_its_checkpoint_is_there(tmp_path: Path):
+    run = completed(tmp_path)
+    facts = run.folder.read_json("run.json")
+    del facts["checkpoint_sha256"]
+    run.folder.write_json("run.json", facts)
+    assert run.result() is not None
+    (tmp_path / "checkpoint.safetensors").unlink()
+    with pytest.raises(RunConflictError, match="no checkpoint"):
+        run.result()
+
+
 def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("landslide_scale.training.run._POLL_S", 0.02)
     job = job_at(str(tmp_path))

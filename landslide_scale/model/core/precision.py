@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import platform
+from typing import Any, Literal
 
 import torch
 
@@ -27,6 +28,31 @@ def format_on(precision: Precision, device: str) -> NumberFormat:
     if precision != "auto":
         return precision
     return "bf16" if native_bf16(device) else "float32"
+
+
+def computing(precision: NumberFormat, device: str) -> dict[str, Any]:
+    """What numbers of a network may depend on beside it and its input, as JSON: format, device, kernels, versions.
+
+    Args:
+        precision: In which it computes.
+        device: As torch names it.
+    """
+    said: dict[str, Any] = {"precision": precision, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    if torch.device(device).type != "cuda":
+        return said | {"device": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"}
+    kernels = {
+        "flash": torch.backends.cuda.flash_sdp_enabled(),  # type: ignore[no-untyped-call]
+        "efficient": torch.backends.cuda.mem_efficient_sdp_enabled(),  # type: ignore[no-untyped-call]
+        "cudnn": torch.backends.cuda.cudnn_sdp_enabled(),  # type: ignore[no-untyped-call]
+    }
+    tf32 = {"matmul": torch.backends.cuda.matmul.allow_tf32, "convolution": torch.backends.cudnn.allow_tf32}
+    return said | {
+        "device": torch.cuda.get_device_name(device),
+        "tf32": [name for name, used in tf32.items() if used],
+        "attention": [name for name, may in kernels.items() if may],
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+    }
 
 
 def native_bf16(device: str) -> bool:

@@ -46,7 +46,7 @@ ANSWER_S = 300.0
 """For an answer of the actor beside this process, its start included; a busy machine takes a minute for that."""
 
 Restore = Callable[..., tuple[Any, Any]]
-"""From a checkpoint's URL and its base weights' to a network and its card."""
+"""From a checkpoint's URL, its base weights' and the checkpoint's SHA-256 to a network and its card."""
 
 
 def scan(
@@ -95,9 +95,12 @@ def _loading(model: CheckpointConfig, load: Restore) -> Load:
     return partial(_loaded, load, replace(checkpoint, url=for_workers(checkpoint.url)), base)
 
 
-def _loaded(load: Restore, checkpoint: Located, base_url: str | None) -> tuple[Any, Any]:
-    """The network and its card, where they are to predict: a checkpoint with a name is fetched once by each node."""
-    return load(checkpoint.here(), base_url=base_url)
+def _loaded(load: Restore, checkpoint: Located, base_url: str | None, *, sha256: str | None = None) -> tuple[Any, Any]:
+    """The network and its card, where they are to predict: a checkpoint with a name is fetched once by each node.
+
+    Its address may hold another file by then than its driver saw, whose `sha256` goes with the task.
+    """
+    return load(checkpoint.here(), base_url=base_url, sha256=sha256)
 
 
 @contextmanager
@@ -114,7 +117,8 @@ def _on_ray(task: Task, how: Prediction, output: str) -> Iterator[Belt]:
     """One pipeline on the cluster for as long as the block takes."""
     with _joined(task, how.compute, output):
         flight = in_flight()
-        pump, records = started(flight, task, how)
+        load = None if how.load is None else partial(how.load, sha256=task.checkpoint_sha256 or None)
+        pump, records = started(flight, task, replace(how, load=load))
         try:
             yield _RayBelt(flight=flight, records=records, task=task, compute=how.compute)
             flight.close.remote()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from landslide_scale.provenance import NumberFormat
     from landslide_scale.scan.work import Row  # whose module imports GDAL
 
 Stage = Literal["read", "predict", "write"]
@@ -136,6 +137,7 @@ class InFlight:
     _works: dict[str, _Work] = field(default_factory=dict)
     _alone: dict[str, str] = field(default_factory=dict)
     _predictors: dict[str, tuple[Process, float, bool]] = field(default_factory=dict)
+    _agreed: NumberFormat | None = None
 
     def put(self, rows: Sequence[Row]) -> None:
         """Have rows worked on, after those that were put in before."""
@@ -194,6 +196,11 @@ class InFlight:
     def ready(self, process: Process) -> None:
         """It holds it."""
         self._predictors[process.worker] = process, self.clock(), True
+
+    def agreed(self, own: NumberFormat) -> NumberFormat:
+        """The format that all compute in: that of the first predictor's machine, whatever this one would choose."""
+        self._agreed = self._agreed or own
+        return self._agreed
 
     def look(self) -> Look:
         """How things stand now."""

@@ -18,8 +18,10 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import scene_bands
+from landslide_scale.cube.computed import computed_in
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidInputError
+from landslide_scale.provenance import NumberFormat
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import REGION, Layout
 from landslide_scale.scan.plan import Place, WorkUnit
@@ -55,6 +57,7 @@ class Base:
         region: Its ground, degrees; None where it does not say.
         as_asked: Whether its region is that of the run that takes units from it.
         layers: Its layers, in the order they are looked at, for each of that run's.
+        precision: In which its network computed, as far as that is known.
         bare: Whether a layer of its is said to have no scene, where that is known.
     """
 
@@ -65,6 +68,7 @@ class Base:
     as_asked: bool
     layers: Sequence[Sequence[int]]
     bare: Mapping[int, bool]
+    precision: NumberFormat | None = None
 
     @cached_property
     def _places(self) -> Mapping[tuple[int, int, int], Mapping[int, Place]]:
@@ -93,6 +97,7 @@ class Base:
             all(known.get(scene.id) == _facts(scene) for scene in unit.scenes)
             and needed <= made.keys()
             and made.items() <= offsets.items()
+            and record.computed.get("precision", task.precision) in {None, task.precision}
             and record.dem == tuple(tile.id for tile in unit.dem)
             and (bool(unit.scenes) or self.bare.get(layer) == (unit.layer in task.bare))
         )
@@ -133,6 +138,7 @@ def opened(base: RunDirectory, task: Task, catalog: CatalogConfig) -> Base:
         as_asked=settings.get("region_sha256") == own["region_sha256"],
         layers=[_in_order(Window.recorded(window), laid.windows) for window in own["windows"]],
         bare=_bare(laid, records, settings),
+        precision=computed_in(records.values()),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
 from landslide_scale.grid import PatchLattice, PixelBox
+from landslide_scale.model.core.precision import computing, format_on
+from landslide_scale.provenance import NumberFormat
 from landslide_scale.scan.model import precision_of
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.scan.predict import BlockPredictor, Tile
@@ -18,8 +21,16 @@ from landslide_scale.scan.settings import PredictConfig
 from landslide_scale.scan.work import Row
 from landslide_scale.spec import REFLECTANCE, REFLECTANCE_WHITE
 
-Load = Callable[[], tuple[Any, Any]]
-"""Gives a network and its card."""
+Load = Callable[..., tuple[Any, Any]]
+"""Gives a network and its card; with ``sha256`` that of this very file."""
+
+Agreed = Callable[[NumberFormat], NumberFormat]
+"""From the format that this machine would choose to the one that its run computes in."""
+
+
+def of_this_machine(own: NumberFormat) -> NumberFormat:
+    """The format of whoever predicts alone."""
+    return own
 
 
 class Predictor:
@@ -32,25 +43,39 @@ class Predictor:
         settings: How it passes over a block.
         device: As torch names it.
         threads: Of torch.
+        agreed: What all predictors of the run compute in, where the precision is left to the hardware.
     """
 
     def __init__(
-        self, load: Load, *, patches: PatchLattice, settings: PredictConfig, device: str, threads: int
+        self,
+        load: Load,
+        *,
+        patches: PatchLattice,
+        settings: PredictConfig,
+        device: str,
+        threads: int,
+        agreed: Agreed = of_this_machine,
     ) -> None:
         net, self.card = load()
         self.patches = patches
+        asked = precision_of(settings, self.card)
+        precision = agreed(format_on(asked, device)) if asked == "auto" else asked
         self.predictor = BlockPredictor(
             net,
             self.card,
             lattice=patches,
             batch=settings.batch,
-            precision=precision_of(settings, self.card),
+            precision=precision,
             device=device,
             threads=threads,
         )
+        self.computed = json.dumps(computing(precision, device))
 
     def __call__(self, row: Row) -> Row:
-        """The row with ``values`` replaced by ``probability`` (B, B) float32, NaN where not observed."""
+        """The row with ``values`` replaced by ``probability`` (B, B) float32, NaN where not observed.
+
+        ``computed`` says as JSON on what.
+        """
         begun = time.perf_counter()
         unit = WorkUnit.from_json(str(row["unit"]))
         core = observed_box(unit.box, row["reason"])
@@ -58,7 +83,8 @@ class Predictor:
         predicted = [*self.predictor.predict(tiles), None][0]
         kept = {name: value for name, value in row.items() if name != "values"}
         seconds = time.perf_counter() - begun
-        return kept | {"probability": _place(unit.box, core, predicted), "predict_seconds": seconds}
+        probability = _place(unit.box, core, predicted)
+        return kept | {"probability": probability, "predict_seconds": seconds, "computed": self.computed}
 
     def _tile(self, unit: WorkUnit, core: PixelBox, values: NDArray[np.float32]) -> Tile:
         outer = self.patches.covering(unit.box)

@@ -128,13 +128,20 @@ def _bound_predictor(
     predictor: type[Predictor], flight: Flight, task: Task, how: Prediction, load: Load
 ) -> type[Predictor]:
     """The predictor of one run: constructor arguments of an actor could be lost before it is restarted."""
-    compute = how.compute
+    compute, decided = how.compute, task.precision
     device, threads = "cuda" if compute.gpus_per_predictor else "cpu", max(1, round(compute.cpus_per_predictor))
 
     class BoundPredictor(predictor):  # type: ignore[misc, valid-type]  # a class that is known when it is called
         def __init__(self) -> None:
             ray.get(flight.loading.remote(this_process()))
-            super().__init__(load, patches=task.patches, settings=how.settings, device=device, threads=threads)
+            super().__init__(
+                load,
+                patches=task.patches,
+                settings=how.settings,
+                device=device,
+                threads=threads,
+                agreed=lambda own: decided or ray.get(flight.agreed.remote(own)),
+            )
             ray.get(flight.ready.remote(this_process()))
 
         def __call__(self, rows: Mapping[str, Any]) -> Row:

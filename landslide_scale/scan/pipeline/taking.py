@@ -18,6 +18,7 @@ from functools import cached_property, partial
 
 from landslide_scale.cube import arrays
 from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.stores import settle_at
 from landslide_scale.errors import InvalidInputError, StorageAwayError
 from landslide_scale.scan.driver import Engine
 from landslide_scale.scan.layout import CUBE
@@ -62,6 +63,7 @@ def _taking(base: RunDirectory, catalog: CatalogConfig, engine: Engine, task: Ta
             log.warning("nothing is taken over, all is scanned: %s", error)
             yield stack.enter_context(engine(task))
             return
+        task = replace(task, precision=task.precision or known.precision)
         threads = ThreadPoolExecutor(THREADS, thread_name_prefix="taking")
         stack.callback(threads.shutdown, cancel_futures=True)
         yield TakingBelt(base=known, task=task, threads=threads, begin=lambda: stack.enter_context(engine(task)))
@@ -174,6 +176,7 @@ def _copied(base: Base, task: Task, unit: WorkUnit, done: Done) -> dict[str, arr
     # What an earlier try of this unit left, if it was of other scenes; and all of a copy that is not what it should be.
     gone = absent if sound else [key for keys in names.values() for key in keys]
     task.run.delete_all([f"{CUBE}/{key}" for key in gone])
+    settle_at(task.run.at(CUBE), gone)  # what is copied is kept by then
     return found if sound else None
 
 

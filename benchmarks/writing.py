@@ -1,0 +1,129 @@
+"""What it takes to keep a unit, shards and record, with fsync and without; on a local disk, and on moto's S3.
+
+Units are noise of a block each, written one after the other by the function that a scan's writers call, into a cube
+that a driver laid out. A store that answers at once says what this package costs; a real one adds its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import s3fs
+
+from landslide_scale.bands import Reason
+from landslide_scale.cube import arrays, template
+from landslide_scale.cube.arrays import Layer, Slot
+from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.settings import GridConfig
+from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.scan.layout import CUBE
+from landslide_scale.scene import Window
+from landslide_scale.storage.rundir import RunDirectory
+
+WINDOW = {"start": "2023-08-01T00:00:00+00:00", "end": "2023-09-01T00:00:00+00:00"}
+
+
+def layer(side: int, seed: int) -> Layer:
+    """A unit that compresses about as badly as any."""
+    values = np.random.default_rng(seed)
+    return Layer(
+        probability=values.integers(0, 251, (side, side)).astype(np.uint8),
+        clear_count=values.integers(1, 9, (side, side)).astype(np.uint8),
+        observed_on=values.integers(19_000, 19_030, (side, side)).astype(np.uint16),
+        reason=np.full((side, side), Reason.OBSERVED, np.uint8),
+    )
+
+
+def units_per_second(url: str, side: int, units: int, *, sharded: bool) -> float:
+    """How many units are kept in a second, shards and records."""
+    lattice = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=side)
+    extent = PixelBox(row_start=0, row_stop=side, col_start=0, col_stop=side * units)
+    run, grid = RunDirectory(url), GridConfig(block=side, chunk=side // 4)
+    template.create(
+        run.at(CUBE), {lattice: extent}, [Window.recorded(WINDOW)], grid, sharded=sharded, attributes={"title": "made"}
+    )
+    made, ledger = [layer(side, seed) for seed in range(4)], Ledger(run)
+    begun = time.perf_counter()
+    for unit in range(units):
+        box = PixelBox(row_start=0, row_stop=side, col_start=unit * side, col_stop=(unit + 1) * side)
+        slot = Slot(cube=run.at(CUBE), lattice=lattice, extent=extent, box=box, layer=0)
+        stored = arrays.write(slot, made[unit % len(made)])
+        ledger.add(Record(unit=f"u{unit}", state="written", stored=stored))
+    return units / (time.perf_counter() - begun)
+
+
+@contextmanager
+def without_fsync() -> Iterator[None]:
+    """Nothing waits for the disk."""
+    real, os.fsync = os.fsync, lambda _: None
+    try:
+        yield
+    finally:
+        os.fsync = real
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """A bucket of an S3 server on this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    os.environ |= {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "made",
+        "AWS_SECRET_ACCESS_KEY": "made",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:  # noqa: S603 our own
+        try:
+            while socket.socket().connect_ex(("127.0.0.1", port)):
+                time.sleep(0.1)
+            s3fs.S3FileSystem().mkdir("made")
+            yield "s3://made"
+        finally:
+            server.terminate()
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--side", type=int, default=1024, help="pixels of a block")
+    parser.add_argument("--units", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3, help="each way, one after the other")
+    parser.add_argument("--folder", type=Path, help="on the disk that is meant; by default a temporary one")
+    asked = parser.parse_args()
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; blocks of {asked.side} px, ", end="")
+    print(f"{asked.units} units, the median of {asked.rounds} rounds\n")
+    print("| where | stored as | with fsync, units/s | without | price of a unit |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory(dir=asked.folder) as folder, moto() as bucket:
+        for where, root in (("local disk", folder), ("moto's S3", bucket)):
+            for stored, sharded in (("shards", True), ("chunks", False)):
+                ways: dict[str, Callable[[], AbstractContextManager[None]]] = {
+                    "with": nullcontext,
+                    "without": without_fsync,
+                }
+                found: dict[str, list[float]] = {way: [] for way in ways}
+                for number in range(asked.rounds):
+                    for way, around in ways.items():
+                        with around():
+                            url = f"{root}/{stored}-{way}-{number}"
+                            found[way].append(units_per_second(url, asked.side, asked.units, sharded=sharded))
+                kept, fast = (float(np.median(rates)) for rates in found.values())
+                price = f"{1000 / kept - 1000 / fast:+.1f} ms, {fast / kept - 1:+.1%}"
+                print(f"| {where} | {stored} | {kept:.1f} | {fast:.1f} | {price} |")
+
+
+if __name__ == "__main__":
+    main()
