@@ -33,6 +33,9 @@ RECORDED = (
     "pystac-client",
 )
 
+RUN = "run.json"
+"""What a folder says of the run in it."""
+
 _AT_ONCE = 1000
 """Objects; as many as S3 removes in one request."""
 
@@ -162,8 +165,8 @@ class RunDirectory:
         Raises:
             RunConflictError: It holds a run that is not to be resumed, or one of another kind or other settings.
         """
-        if not self.exists("run.json"):
-            self.write_json("run.json", {"kind": kind, "settings": settings, "state": "running", **_environment()})
+        if not self.exists(RUN):
+            self.write_json(RUN, {"kind": kind, "settings": settings, "state": "running", **_environment()})
             return
         self.match(kind, settings)
         if not resume:
@@ -197,7 +200,7 @@ class RunDirectory:
             RunConflictError: There is none.
         """
         try:
-            known = self.read_json("run.json")
+            known = self.read_json(RUN)
             return {key: known[key] for key in ("kind", "settings", "state")}
         except FileNotFoundError as error:
             raise RunConflictError(
@@ -213,7 +216,7 @@ class RunDirectory:
 
     def note(self, **facts: object) -> None:
         """Add facts to run.json."""
-        self.write_json("run.json", self.read_json("run.json") | facts)
+        self.write_json(RUN, self.read_json(RUN) | facts)
 
 
 async def _removed(files: Any, paths: Sequence[str]) -> None:  # noqa: ANN401 fsspec ships no types

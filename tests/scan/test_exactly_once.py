@@ -311,7 +311,9 @@ class Scan(RuleBasedStateMachine):
             middle = len(whole) // 2
             torn = whole[:middle] if how == "cut" else whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
             self.path(keys[name]).write_bytes(torn)
+            self.held.give_back()
             assert {finding.of for finding in verify(self.run, lambda *_: None).findings} >= {unit.id}
+            self.held = self.driver(str(self.drivers))
         known = self.units[unit.id]
         known.state = "broken"
         known.maybe = {one.name: [np.zeros(0)] for one in VARIABLES}  # anything
