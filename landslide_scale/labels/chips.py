@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import LEDGER, Ledger, Record
 from landslide_scale.datasets.chips import INDEX, LEAST_OBSERVED
 from landslide_scale.errors import IncompleteRunError, InvalidDatasetError
 from landslide_scale.labels.foreseen import Foreseen, foresee
@@ -135,10 +135,10 @@ def make_chips(config: ChipsConfig, engine: Engine, *, resume: bool, progress: S
         for items in filter(None, (made.survey.items, made.survey.dem)):
             check_freezable(items)
         # Workers are there before the folder is taken: a cluster that is away leaves nothing behind.
-        with engine(made.task) as stream, held(directory) as lease:
+        with engine(made.task), held(directory) as lease:
             if not directory.exists(RUN):
                 directory.claim("chips", made.settings, resume=resume)
-                return _finish(made, lease, lambda _: nullcontext(stream))
+                return _finish(made, lease, engine)
     # As of a scan: what another driver may change is read once it cannot any more.
     with held(directory) as lease:
         with patient(PATIENCE_S, guard=lease.check):
@@ -156,18 +156,22 @@ def _foreseen(config: ChipsConfig, progress: Say) -> _Set:
 
 def _finish(made: _Set, lease: Lease, engine: Engine) -> ChipsSummary:
     """Make what is not there; the index last, and none as long as anything is lacking."""
-    directory, ledger, begun = made.directory, Ledger(made.directory), made
+    directory, begun, stamp = made.directory, made, made.directory.enter(lease.token)
+    ledger = Ledger(directory, stamp)
     _keep_scenes(made)
-    directory.remove_partial_files()
+    directory.remove_partial_files(LEDGER)
     ledger.compact()
     records = ledger.records()
+    if ledger.damaged:
+        directory.note(state="running")
+        ledger.mend()
     _take_back(directory, changed(records, directory.sizes("")), records, ledger)
     _take_back(directory, differing(records, made.survey.plan.units), records, ledger)
     left, lacking = _left(made, records), ""
     if left:
         directory.note(state="running")
         directory.delete_all([INDEX])
-        with engine(made.task) as stream:
+        with engine(replace(made.task, lease=lease.name, stamp=stamp)) as stream:
             belt, again = Passes(stream), partial(_before_again, lease)
             while left and not lacking:
                 for record in worked_on(left, dict(records), belt, made.config.compute.attempts, again=again):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from landslide_scale.cube import template
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import LEDGER, Ledger, Record
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow, growing
 from landslide_scale.scan.layout import CUBE, Layout
@@ -125,7 +125,8 @@ def _say_noticed(prepared: Prepared) -> None:
 
 
 def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, rank: Rank) -> ScanSummary:
-    run, ledger = prepared.run, Ledger(prepared.run)
+    run, stamp = prepared.run, prepared.run.enter(lease.token)
+    ledger = Ledger(run, stamp)
     _lay_out(prepared)
     begun = prepared
     records = _current(prepared, ledger)
@@ -133,7 +134,7 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, 
     lacking = ""
     if left:
         run.note(state="running")
-        with engine(replace(_task(prepared), lease=lease.name)) as belt:
+        with engine(replace(_task(prepared), lease=lease.name, stamp=stamp)) as belt:
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
@@ -151,7 +152,7 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, 
                 prepared, left, lacking = _without_unreadable(prepared, begun, records, ledger)
     ledger.compact()
     lease.check()
-    run.remove_partial_files()  # of writers that died and whose work another one did
+    run.remove_partial_files(LEDGER, CUBE)  # of writers that died and whose work another one did
     summary = summary_of(prepared, _laid(prepared), records, lacking, lease.check)
     run.note(state="complete" if summary.complete else "incomplete", summary=summary.facts)
     return summary
@@ -217,7 +218,7 @@ def _lay_out(prepared: Prepared) -> None:
     _keep_scenes(prepared)
     layout.keep_region(run, survey.request.ground)
     layout.keep(run, plan.units)
-    run.remove_partial_files()
+    run.remove_partial_files(LEDGER, CUBE)
     template.create(
         run.at(CUBE),
         plan.extents,
@@ -262,6 +263,9 @@ def _current(prepared: Prepared, ledger: Ledger) -> dict[str, Record]:
     """What the ledger says of every unit, once it speaks of what is stored, and of the scenes that are planned."""
     ledger.compact()
     records = ledger.records()
+    if ledger.damaged:
+        prepared.run.note(state="running")
+        ledger.mend()
     _take_back(prepared.run, changed(_laid(prepared), records), records, ledger)
     _take_back(prepared.run, differing(records, prepared.survey.plan.units), records, ledger)
     return records

@@ -3,9 +3,11 @@
 A driver that wants the folder writes a file of its own, with a name no other has, and then lists the folder. It holds
 the lease when nobody else's file is there; when somebody's is, it takes its own away again. Of two that try at once at
 least one sees the other, whichever was first, because what has been written is listed: so both never hold it, and
-neither conditional writes nor locks are needed. (S3 lists what was written since December 2020.)
+no locks are needed. (S3 lists what was written since December 2020.)
 
-The holder looks, renews its file, and looks again. It relies on that for `TRUSTED` of a life; then it writes nothing
+The holder looks, renews its file, and looks again. A file that was removed is not made anew by that, on a local disk
+and on S3 (If-Match); where a store does not know conditions, one that was away may do so, and whoever took the folder
+later goes on, once both have seen each other. It relies on its look for `TRUSTED` of a life; then it writes nothing
 before it has looked anew. So it may be away from its storage for as long as nobody else takes the folder: it waits, and
 goes on where its file is still there. A file of a process of this machine that is gone is removed at once. Any other
 that is not renewed for half a life, on the clock of whoever wants the folder and watched without a gap, is removed in
@@ -15,12 +17,13 @@ live, has stopped for want of a look, or has looked, and shown that it lives.
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -41,6 +44,11 @@ TRUSTED = 0.4
 _TRIES = 5
 PREFIX = "lease-"
 _SAY_S = 60.0
+END_S = 5.0
+"""For each of the last requests, when the folder is given back."""
+
+_LENGTH = 1024
+"""Bytes of a lease's file, unless it says more."""
 
 
 class Clock:
@@ -85,9 +93,11 @@ class Lease:
 
     def __init__(self, run: RunDirectory, life: float, clock: Clock | None = None) -> None:
         self.run, self._life, self._clock = run, life, clock or Clock()
-        self.name = f"{PREFIX}{secrets.token_hex(8)}.json"
-        self._since = datetime.now(UTC)
+        self.token = secrets.token_hex(8)
+        self.name = f"{PREFIX}{self.token}.json"
+        self._said_since = datetime.now(UTC).isoformat(timespec="microseconds")
         self._after: tuple[str, ...] = ()
+        self._begun = False
         self._seen: tuple[float, ...] | None = None
         self._rivals: dict[str, tuple[Holder, float]] = {}
         self._lost = ""
@@ -111,6 +121,7 @@ class Lease:
                 if alive is None and self._is_alone_without(others, watch):
                     return
                 self.give_back()
+                self._begun = False
             if alive is not None:
                 break
             self._clock.sleep(random.uniform(0, self._life / 60))  # noqa: S311 so that two do not meet for ever
@@ -171,6 +182,8 @@ class Lease:
                     self._write()
                     if self._look() and not self._rivals:
                         self._seen = begun
+            except FileNotFoundError:
+                self._lost = "another process removed it"
             except StorageAwayError as error:
                 log.info("the lease is not renewed for now: %s", error)
             except BrokenRunError as error:
@@ -205,12 +218,15 @@ class Lease:
         found: dict[str, tuple[Holder, float]] = {}
         for name in names:
             rival = _read_if_whole(self.run, name)
-            if name == self.name or rival is None or self.name not in rival.after:
+            if name == self.name or rival is None:
                 continue
             known, since = self._rivals.get(name, (rival, self._clock.counted()))
             if rival != known:  # whoever only tries does not renew
-                self._lost = f"it was taken by {rival}"
-                return False
+                # One that did not know of us took the folder while our file was gone; or we, while its was.
+                if self.name in rival.after or (rival.since, name) > (self._said_since, self.name):
+                    self._lost = f"it was taken by {rival}"
+                    return False
+                known, since = rival, self._clock.counted()
             if rival.gone or self._clock.counted() - since > self._life:
                 self.run.delete_all([name])
             else:
@@ -223,10 +239,14 @@ class Lease:
 
     def _write(self) -> None:
         expires = datetime.now(UTC) + timedelta(seconds=self._life)
-        known = Holder.of_this_process(
-            self._since.isoformat(timespec="seconds"), expires.isoformat(timespec="microseconds"), self._after
-        )
-        self.run.write_json(self.name, asdict(known))
+        known = Holder.of_this_process(self._said_since, expires.isoformat(timespec="microseconds"), self._after)
+        # Of one length as long as it is held: it is renewed in place.
+        text = json.dumps(asdict(known), indent=1).ljust(_LENGTH - 1) + "\n"
+        if self._begun:
+            self.run.renew(self.name, text.encode())
+        else:
+            self.run.write(self.name, text.encode())
+            self._begun = True
 
 
 class _Watch:
@@ -291,9 +311,39 @@ def held(run: RunDirectory, *, life: float = LIFE_S) -> Iterator[Lease]:
             yield lease
     finally:
         ended.set()
-        renewing.join()
-        with suppress(BrokenRunError):  # it expires by itself
-            lease.give_back()
+        _within(END_S, renewing.join)
+        _within(END_S, lease.give_back)  # else it expires by itself
+
+
+def _within(seconds: float, work: Callable[[], None]) -> None:
+    """Do something that may wait for storage which does not answer, and go on after so long whether it is done."""
+
+    def done() -> None:
+        with suppress(BrokenRunError), patient(seconds):
+            work()
+
+    thread = threading.Thread(target=done, daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
+def check_lease(run: RunDirectory, name: str) -> None:
+    """Make sure, before a worker stores anything, that its driver still has the folder.
+
+    Args:
+        run: The folder.
+        name: File of the driver's lease; empty where there is no driver.
+
+    Raises:
+        BrokenRunError: Another one may have it.
+    """
+    if name and not run.exists(name):
+        raise BrokenRunError(
+            "the driver of this run has lost its lease on the output",
+            expected="one run at a time",
+            cure="See whether another run goes on there; else --resume goes on from here.",
+            run=run,
+        )
 
 
 def _leases(run: RunDirectory) -> list[str]:

@@ -122,6 +122,10 @@ class SeenBy(RunDirectory):
         self._asks()
         super().write(name, content)
 
+    def renew(self, name: str, content: bytes) -> None:
+        self._asks()
+        super().renew(name, content)
+
     def delete_all(self, names: Sequence[str]) -> None:
         self._asks()
         super().delete_all(names)

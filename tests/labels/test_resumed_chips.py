@@ -187,7 +187,7 @@ def test_a_folder_with_other_files_is_left_alone(catalogue: str, scenes: Path, t
     folder = Path(config.directory)
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(RunConflictError, match="files in it"):
+    with pytest.raises(RunConflictError, match=r"no run\.json, but notes\.txt"):
         make_chips(config, plain, resume=True)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 

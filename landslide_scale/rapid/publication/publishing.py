@@ -168,9 +168,9 @@ def publish(
     latest = read_latest(folder)
     if latest is not None and latest.number >= begun.number:
         return read_version(folder, begun.number)
-    folder.delete_all(folder.names("", PARTIAL))  # of the records beside the versions, that a killed one was writing
+    folder.remove_partial_files()  # of the records beside the versions, that a killed one was writing
     if not target.exists(VERSION):
-        target.remove_partial_files()
+        target.remove_partial_files("")
         for step in steps:
             log.info("version %d of %s: %s", begun.number, begun.event, step.name)
             step.do(target)

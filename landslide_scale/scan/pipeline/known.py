@@ -19,7 +19,6 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import scene_bands
 from landslide_scale.cube.ledger import Ledger, Record
-from landslide_scale.errors import InvalidInputError
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import REGION, Layout
 from landslide_scale.scan.plan import Place, WorkUnit
@@ -31,9 +30,6 @@ from landslide_scale.stac.frozen import SCENES, load_items
 from landslide_scale.stac.items import sorted_out
 from landslide_scale.stac.settings import CatalogConfig
 from landslide_scale.storage.rundir import RunDirectory
-
-_LOOKS = 5
-"""At a ledger that its driver gathers meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +120,7 @@ def opened(base: RunDirectory, task: Task, catalog: CatalogConfig) -> Base:
     layers = range(len(laid.windows))
     # A run that was just given more windows has units of layers that it did not have when its settings were read.
     laid = replace(laid, places=tuple(place for place in laid.places if place.layer in layers))
-    records = _records(base)
+    records = Ledger(base).records()
     return Base(
         laid=laid,
         records=records,
@@ -134,15 +130,6 @@ def opened(base: RunDirectory, task: Task, catalog: CatalogConfig) -> Base:
         layers=[_in_order(Window.recorded(window), laid.windows) for window in own["windows"]],
         bare=_bare(laid, records, settings),
     )
-
-
-def _records(base: RunDirectory) -> Mapping[str, Record]:
-    for _ in range(_LOOKS):
-        try:
-            return Ledger(base).records()
-        except FileNotFoundError:  # gathered since it was listed
-            continue
-    raise InvalidInputError("a ledger that changes all the time", expected="one that can be read", run=base)
 
 
 def _scenes(
