@@ -19,6 +19,9 @@ from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import counted
 from landslide_scale.runtime.heartbeat import EVERY_S
 from landslide_scale.runtime.session import check_machine
+from landslide_scale.storage.absence import PATIENCE_S, patient
+from landslide_scale.storage.lease import held
+from landslide_scale.storage.rundir import RUN, RunDirectory
 from landslide_scale.training.begun import as_begun
 from landslide_scale.training.fitting import TrainState, fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
@@ -28,6 +31,9 @@ from landslide_scale.training.statefiles import state_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from landslide_scale.model import Network
+    from landslide_scale.storage.lease import Lease
 
 AT_ONCE_S = 5.0
 """Within which a cluster that has room gives it; it is no waiting yet."""
@@ -60,17 +66,39 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
         BrokenRunError: The workers failed too often.
     """
     check_machine(*job.needs)
+    folder = RunDirectory(job.output)
+    if not folder.exists(RUN):
+        ready = _ready(job)
+        with held(folder) as lease:
+            if not folder.exists(RUN):
+                return _finish(*ready, lease, resume=resume, progress=progress)
+    # What another driver may change is read once it cannot any more.
+    with held(folder) as lease:
+        with patient(PATIENCE_S, guard=lease.check):
+            ready = _ready(job)
+        return _finish(*ready, lease, resume=resume, progress=progress)
+
+
+def _ready(job: FinetuneJob) -> tuple[FinetuneJob, Prepared, Network]:
+    """What can be found wrong with a job before anything is written."""
     job = as_begun(job)
     prepared = Prepared.of(job)
     job = prepared.settled(job)
-    net, run = job.build(), TrainRun(job, prepared.trained_on, prepared.image_parts)
-    run.begin(prepared, net, resume=resume)
+    return job, prepared, job.build()
+
+
+def _finish(
+    job: FinetuneJob, prepared: Prepared, net: Network, lease: Lease, *, resume: bool, progress: Callable[[str], None]
+) -> FinetuneResult:
+    run = TrainRun(job, prepared.trained_on, prepared.image_parts)
+    run.begin(prepared, net, resume=resume, session=lease.token)
     if (done := run.result()) is not None:
         return done
     progress(counts_line(net))
     _wait_for_workers(job, progress)
     with run.followed(progress):
-        _fit_on_workers(job, prepared)
+        _fit_on_workers(job, prepared, lease.name)
+    lease.check()
     if (done := run.result()) is None:
         raise BrokenRunError("the workers ended without a result", cure="Go on by --resume.", run=run.folder)
     return done
@@ -83,10 +111,10 @@ class _Trainer(TorchTrainer):
         pass
 
 
-def _fit_on_workers(job: FinetuneJob, prepared: Prepared) -> None:
+def _fit_on_workers(job: FinetuneJob, prepared: Prepared, lease: str) -> None:
     trainer = _Trainer(
         _worker,
-        train_loop_config={"job": job, "prepared": prepared},
+        train_loop_config={"job": job, "prepared": prepared, "lease": lease},
         scaling_config=ray.train.ScalingConfig(
             num_workers=job.workers, use_gpu=job.gpu, resources_per_worker=_resources(job)
         ),
@@ -188,7 +216,8 @@ def _worker(config: dict[str, Any]) -> None:
     job: FinetuneJob = config["job"]
     torch.set_num_threads(job.cpus_per_worker)
     prepared: Prepared = config["prepared"]
-    run, parts, first = TrainRun(job, prepared.trained_on, prepared.image_parts), prepared.parts(job), _is_first()
+    run = TrainRun(job, prepared.trained_on, prepared.image_parts, lease=config["lease"])
+    parts, first = prepared.parts(job), _is_first()
     net = job.build().to(get_device())
 
     def after_epoch(state: TrainState) -> None:

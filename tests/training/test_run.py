@@ -5,6 +5,7 @@ import math
 import shutil
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ import torch
 from PIL import Image
 
 from landslide_scale.datasets.spec import DataSpec
-from landslide_scale.errors import InvalidConfigError, RunConflictError
+from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram
 from landslide_scale.model.checkpoint import read_card, restore
 from landslide_scale.provenance import ImageFacts
 from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec
+from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.begun import as_begun
 from landslide_scale.training.evaluating import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
@@ -126,6 +128,31 @@ def test_the_best_epoch_is_what_is_kept(tmp_path: Path):
     assert result.best == 1
     assert math.isnan(result.epochs[1].validation_f1)
     assert result.epochs[0].calibration == epoch(1, 0.5).calibration
+
+
+def test_a_worker_that_hung_writes_nothing_into_a_folder_that_another_driver_has_or_into_a_complete_run(tmp_path: Path):
+    job = job_at(str(tmp_path / "run"))
+    run, net, folder = TrainRun(job, lease="lease-a.json"), job.build(), RunDirectory(str(tmp_path / "run"))
+    folder.claim("finetune", job.settings, resume=False)
+    folder.write("lease-a.json", b"{}")
+    run.after_epoch(net, state_of(0.5))
+    folder.delete("lease-a.json")
+    folder.write("lease-b.json", b"{}")
+    before = {name: folder.read(name) for name in folder.names("", "")}
+    with pytest.raises(BrokenRunError, match="lost its lease"):
+        run.after_epoch(net, state_of(0.5, 0.6, best=2))
+    assert {name: folder.read(name) for name in folder.names("", "")} == before
+    folder.write("lease-a.json", b"{}")
+    folder.note(state="complete")
+    before = {name: folder.read(name) for name in folder.names("", "")}
+    judged = Evaluation(confusion=Confusion(tp=1, tn=2), histogram=LogitHistogram.empty(), loss=1.0)
+    for write in (
+        partial(run.after_epoch, net, state_of(0.5, 0.6, best=2)),
+        partial(run.complete, net, state_of(0.5, 0.6, best=2), judged),
+    ):
+        with pytest.raises(BrokenRunError, match="complete already"):
+            write()
+    assert {name: folder.read(name) for name in folder.names("", "")} == before
 
 
 def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
