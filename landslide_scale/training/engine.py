@@ -27,7 +27,7 @@ from landslide_scale.training.fitting import TrainState, fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.places import PlaceCounts, area_ratio
 from landslide_scale.training.run import FinetuneResult, TrainRun
-from landslide_scale.training.statefiles import state_storage
+from landslide_scale.training.statefiles import STATE, STATES, fallback, load_state, state_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 AT_ONCE_S = 5.0
 """Within which a cluster that has room gives it; it is no waiting yet."""
 
-_STATE = "state.pt"
-_FOLDER = "train"
 _START_ATTEMPTS = 30
 """Waits of a minute for the workers' machines, which an autoscaler may have to start; Ray's own default is forever."""
 
@@ -112,14 +110,15 @@ class _Trainer(TorchTrainer):
 
 
 def _fit_on_workers(job: FinetuneJob, prepared: Prepared, lease: str) -> None:
+    state = fallback(RunDirectory(job.output))
     trainer = _Trainer(
         _worker,
-        train_loop_config={"job": job, "prepared": prepared, "lease": lease},
+        train_loop_config={"job": job, "prepared": prepared, "lease": lease, "state": state},
         scaling_config=ray.train.ScalingConfig(
             num_workers=job.workers, use_gpu=job.gpu, resources_per_worker=_resources(job)
         ),
         run_config=ray.train.RunConfig(
-            name=_FOLDER,
+            name=STATES,
             **state_storage(job.output),
             failure_config=_failures(job),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
@@ -225,7 +224,14 @@ def _worker(config: dict[str, Any]) -> None:
             run.after_epoch(net, state)
         _report(state, first=first)
 
-    state = fit(net, parts, job.train, state=_reported(), after_epoch=after_epoch, threads=job.cpus_per_worker)
+    state = fit(
+        net,
+        parts,
+        job.train,
+        state=_reported(run.folder, config["state"]),
+        after_epoch=after_epoch,
+        threads=job.cpus_per_worker,
+    )
     counts = PlaceCounts(prepared.held_out(job, prepared.dataset), state.best_epoch.calibration, get_device())
     judged = score(net, state, parts, job.train, threads=job.cpus_per_worker, seen=counts)
     places = counts.by_place(prepared.groups)
@@ -245,14 +251,19 @@ def _report(state: TrainState, *, first: bool) -> None:
         ray.train.report(metrics)
         return
     with tempfile.TemporaryDirectory() as folder:
-        torch.save(state.to_plain(), Path(folder, _STATE))
+        torch.save(state.to_plain(), Path(folder, STATE))
         ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _reported() -> TrainState | None:
-    """The state after the last epoch that all ranks reported, in this run or before it was stopped."""
+def _reported(folder: RunDirectory, instead: str) -> TrainState | None:
+    """The state after the last epoch that all ranks reported, in this run or before it was stopped.
+
+    Args:
+        folder: Of the run.
+        instead: Name of the state that is taken where Ray Train knows none; may be empty.
+    """
     kept = ray.train.get_checkpoint()
     if kept is None:
-        return None
-    with kept.as_directory() as folder:
-        return TrainState.from_plain(torch.load(Path(folder, _STATE), map_location="cpu", weights_only=True))
+        return TrainState.from_plain(load_state(folder, instead)) if instead else None
+    with kept.as_directory() as place:
+        return TrainState.from_plain(torch.load(Path(place, STATE), map_location="cpu", weights_only=True))

@@ -26,6 +26,7 @@ from landslide_scale.training.fitting import Epoch, TrainState
 from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.run import TrainRun, scores
 from landslide_scale.training.spec import TrainSpec
+from landslide_scale.training.statefiles import fallback, load_state
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 
@@ -153,6 +154,28 @@ def test_a_worker_that_hung_writes_nothing_into_a_folder_that_another_driver_has
         with pytest.raises(BrokenRunError, match="complete already"):
             write()
     assert {name: folder.read(name) for name in folder.names("", "")} == before
+
+
+@pytest.mark.parametrize("damage", ["list", "state"])
+def test_a_damaged_list_of_states_or_state_gives_way_to_the_newest_whole_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+):
+    folder = RunDirectory(str(tmp_path))
+    assert fallback(folder) == ""
+    states = [f"checkpoint_2026-01-0{number}_00-00-00.000000" for number in (1, 2, 3)]
+    for number, name in enumerate(states):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        torch.save({"epoch": number}, tmp_path / "train" / name / "state.pt")
+    listed = json.dumps({"checkpoint_results": [{"checkpoint_dir_name": states[2], "metrics": {}}]}).encode()
+    folder.write("train/checkpoint_manager_snapshot.json", listed if damage == "state" else listed[:20])
+    cut = folder.read(f"train/{states[2]}/state.pt")[:-50]
+    if damage == "state":
+        assert fallback(folder) == ""
+    folder.write(f"train/{states[2]}/state.pt", cut)
+    assert fallback(folder) == states[1]
+    assert load_state(folder, states[1]) == {"epoch": 1}
+    assert "are damaged" in caplog.messages[0]
+    assert not folder.exists("train/checkpoint_manager_snapshot.json")
 
 
 def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
