@@ -29,7 +29,7 @@ HISTOGRAM_BINS = 20
 LEDGER = "ledger"
 """Folder of a run."""
 
-_DAMAGES = (ValueError, TypeError, AttributeError, KeyError, OSError, pa.ArrowException)
+_DAMAGES = (ValueError, TypeError, AttributeError, KeyError, OSError)
 """What reading a damaged file raises once its content is at hand."""
 
 _NAMED = re.compile(rf"{LEDGER}/units/(?P<unit>.+)-a(?P<attempt>\d+)(?:-failed|-broken)?\.json")

@@ -18,8 +18,8 @@ from landslide_scale.scan.layout import Layout
 from landslide_scale.scan.settings import NONE
 from landslide_scale.scan.summary import seen_noted
 from landslide_scale.storage.holder import Holder
-from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import holder
 
 NAMED_SCENES = 20
 _STAGES = {"wait": "read, waiting between tries", "take": "take over from an earlier run"}

@@ -103,7 +103,7 @@ def load(run: RunDirectory) -> Layout:
     grid = settings["grid"]
     try:
         table = pq.read_table(pa.BufferReader(run.read(UNITS)))
-    except (pa.ArrowException, OSError) as error:
+    except (ValueError, OSError) as error:
         raise InvalidInputError(
             f"{UNITS} is damaged ({type(error).__name__}: {error})",
             expected="the units of a scan",

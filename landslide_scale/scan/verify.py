@@ -13,8 +13,9 @@ from landslide_scale.errors import RunConflictError
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.plan import Place
-from landslide_scale.storage.lease import held, holder
+from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RUN, RunDirectory
+from landslide_scale.storage.signs import holder
 
 THREADS = 8
 """Units hashed at a time; each has one object in memory."""

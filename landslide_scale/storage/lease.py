@@ -22,7 +22,6 @@ import logging
 import random
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -32,54 +31,29 @@ from landslide_scale.errors import BrokenRunError, RunConflictError, StorageAway
 from landslide_scale.storage.absence import ABSENCE_S, patient
 from landslide_scale.storage.holder import Holder
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import (
+    LOOKS_IN_A_LIFE,
+    PREFIX,
+    RENEWALS_IN_A_LIFE,
+    Clock,
+    Watch,
+    leases,
+    read_if_whole,
+)
 
 log = logging.getLogger(__name__)
 
 LIFE_S = 60.0
-RENEWALS_IN_A_LIFE = 6
-LOOKS_IN_A_LIFE = 24
 TRUSTED = 0.4
 """Share of a life; less than the half for which whoever takes a lease away waits after it has said so."""
 
 _TRIES = 5
-PREFIX = "lease-"
 _SAY_S = 60.0
 END_S = 5.0
 """For each of the last requests, when the folder is given back."""
 
 _LENGTH = 1024
 """Bytes of a lease's file, unless it says more."""
-
-
-class Clock:
-    """Time as a process can tell it."""
-
-    def counted(self) -> float:
-        """Seconds, never more than have passed; a machine that sleeps may not count them."""
-        return time.monotonic()
-
-    def moment(self) -> tuple[float, ...]:
-        """Now, on every clock there is: some stand still while a machine sleeps, others are set."""
-        boot = getattr(time, "CLOCK_BOOTTIME", None)
-        return time.monotonic(), time.time(), time.monotonic() if boot is None else time.clock_gettime(boot)
-
-    def since(self, moment: tuple[float, ...]) -> float:
-        """Seconds since then, by the clock that says the most."""
-        return max(now - then for now, then in zip(self.moment(), moment, strict=True))
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
-
-
-def holder(run: RunDirectory) -> Holder | None:
-    """Who holds a folder now, as far as its files tell."""
-    now = datetime.now(UTC).isoformat()
-    for name in _leases(run):
-        known = _read(run, name)
-        if known is not None and (known.lives_here or (not known.gone and known.expires > now)):
-            return known
-    return None
 
 
 class Lease:
@@ -112,7 +86,7 @@ class Lease:
         """
         for _ in range(_TRIES):
             others = self._others()
-            watch = _Watch(self.run, others, self._life, self._clock)
+            watch = Watch(self.run, others, self._life, self._clock)
             alive = watch.sign_of_life()
             if alive is None and set(self._others()) <= set(others):
                 self._after = tuple(others)
@@ -197,13 +171,13 @@ class Lease:
         """Whether the last look is so new that nobody can have taken the folder since."""
         return not self._lost and self._seen is not None and self._clock.since(self._seen) <= TRUSTED * self._life
 
-    def _is_alone_without(self, others: Sequence[str], watch: _Watch) -> bool:
+    def _is_alone_without(self, others: Sequence[str], watch: Watch) -> bool:
         """Remove the leases of those that are dead, and see whether ours is then the only one."""
         if others and self._clock.since(watch.looked) > self._life / RENEWALS_IN_A_LIFE:
             return False  # we slept since, and they may have come back
         self.run.delete_all(others)
         self._seen = self._clock.moment()
-        if _leases(self.run) == [self.name]:
+        if leases(self.run) == [self.name]:
             return True
         if others:  # one whose lease we should not have removed knows by then
             self._clock.sleep(self._life / 2)
@@ -211,13 +185,13 @@ class Lease:
 
     def _look(self) -> bool:
         """Whether our file is there and nobody has taken the folder; who tries to is noted in `_rivals`."""
-        names = _leases(self.run)
+        names = leases(self.run)
         if self.name not in names:
             self._lost = "another process removed it"
             return False
         found: dict[str, tuple[Holder, float]] = {}
         for name in names:
-            rival = _read_if_whole(self.run, name)
+            rival = read_if_whole(self.run, name)
             if name == self.name or rival is None:
                 continue
             known, since = self._rivals.get(name, (rival, self._clock.counted()))
@@ -235,7 +209,7 @@ class Lease:
         return True
 
     def _others(self) -> list[str]:
-        return [name for name in _leases(self.run) if name != self.name]
+        return [name for name in leases(self.run) if name != self.name]
 
     def _write(self) -> None:
         expires = datetime.now(UTC) + timedelta(seconds=self._life)
@@ -247,46 +221,6 @@ class Lease:
         else:
             self.run.write(self.name, text.encode())
             self._begun = True
-
-
-class _Watch:
-    """Looks at leases for signs of life.
-
-    Args:
-        run: Where they are.
-        names: Their files.
-        life: Seconds that one lasts without renewal.
-        clock: Of whoever looks.
-    """
-
-    def __init__(self, run: RunDirectory, names: Sequence[str], life: float, clock: Clock) -> None:
-        self._run, self._life, self._clock = run, life, clock
-        self._known = {name: known for name in names if (known := _read(run, name)) is not None}
-        self.looked = clock.moment()
-        """When last."""
-
-    def sign_of_life(self) -> Holder | None:
-        """The first to show one within half a life in which they were looked at all the time; none if all are gone."""
-        begun = last = self._clock.counted()
-        while (alive := self._first_alive()) is None and not all(known.gone for known in self._known.values()):
-            now = self._clock.counted()
-            if now - last > self._life / RENEWALS_IN_A_LIFE:
-                begun = now  # the storage was away, or we slept: then they may have been as badly off
-            if now - begun >= self._life / 2:
-                break
-            last = now
-            self._clock.sleep(self._life / LOOKS_IN_A_LIFE)
-        return alive
-
-    def _first_alive(self) -> Holder | None:
-        self.looked = self._clock.moment()
-        for name, known in list(self._known.items()):
-            now = _read(self._run, name)
-            if now is None:
-                del self._known[name]
-            elif now != known or now.lives_here:
-                return now
-        return None
 
 
 @contextmanager
@@ -344,30 +278,3 @@ def check_lease(run: RunDirectory, name: str) -> None:
             cure="See whether another run goes on there; else --resume goes on from here.",
             run=run,
         )
-
-
-def _leases(run: RunDirectory) -> list[str]:
-    return [name for name in run.names("", ".json") if name.startswith(PREFIX)]
-
-
-def _read(run: RunDirectory, name: str) -> Holder | None:
-    """The lease in a file; None where it has been given back meanwhile."""
-    try:
-        content = run.read_json(name)
-        return Holder(**content | {"after": tuple(content.get("after", ()))})
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise RunConflictError(
-            f"{name} is no lease of this package ({error})",
-            expected="the folder of a run",
-            cure="Choose another output.run.",
-            run=run,
-        ) from error
-
-
-def _read_if_whole(run: RunDirectory, name: str) -> Holder | None:
-    """As :func:`_read`; None too where it is something else, which came while we were here."""
-    with suppress(RunConflictError):
-        return _read(run, name)
-    return None

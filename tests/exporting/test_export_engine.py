@@ -30,8 +30,9 @@ from landslide_scale.products.names import MAKING
 from landslide_scale.products.scanned import scanned
 from landslide_scale.runtime.progress import gone_over
 from landslide_scale.storage.files import file_sha256
-from landslide_scale.storage.lease import held, holder
+from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import holder
 
 SEEDS = [pytest.param(seed, marks=() if seed < 2 else pytest.mark.slow) for seed in range(25)]
 PROBABILITY = "cog/EPSG_32633/20230701_20230801/probability.tif"

@@ -18,8 +18,9 @@ import pytest
 from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.storage import lease
 from landslide_scale.storage.holder import Holder
-from landslide_scale.storage.lease import Lease, held, holder
+from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import holder
 
 LIFE = 0.6
 HOLD = (

@@ -37,8 +37,8 @@ from landslide_scale.rapid.publication.version import (
 )
 from landslide_scale.scene import utc
 from landslide_scale.storage.files import PARTIAL, sha256_at
-from landslide_scale.storage.lease import PREFIX
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import PREFIX
 
 log = logging.getLogger(__name__)
 
