@@ -19,6 +19,7 @@ from landslide_scale.cli.products import export
 from landslide_scale.cli.rapid import rapid
 from landslide_scale.cli.scanning import scan, status, verify
 from landslide_scale.cli.training import benchmark, chips, evaluate, finetune, importing
+from landslide_scale.runtime.stopping import end_in_time
 
 COMMAND = "landslide-scale"
 
@@ -54,4 +55,5 @@ app.add_typer(models, name="models")
 
 def main() -> None:
     """Entry point; shells complete the same name that ``python -m`` is given."""
+    end_in_time()
     app(prog_name=COMMAND)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -18,10 +21,20 @@ import pyarrow.parquet as pq
 
 from landslide_scale.bands import Reason
 from landslide_scale.cube.arrays import Layer
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.rundir import RunDirectory, Stamp
 
 State = Literal["written", "empty", "failed", "broken"]
 HISTOGRAM_BINS = 20
+
+LEDGER = "ledger"
+"""Folder of a run."""
+
+_DAMAGES = (ValueError, TypeError, AttributeError, KeyError, OSError)
+"""What reading a damaged file raises once its content is at hand."""
+
+_NAMED = re.compile(rf"{LEDGER}/units/(?P<unit>.+)-a(?P<attempt>\d+)(?:-failed|-broken)?\.json")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +64,8 @@ class Record:
         computed: In which ``precision`` the network computed, and what else of the machine its numbers may depend on:
             ``device``, ``threads``, ``tf32``, ``attention``, versions. Empty where none did, or nobody kept it.
         taken_from: Run and unit whose objects these are copies of; empty where it was scanned.
+        run: Id of the run that it is of; empty of one begun before runs had one.
+        session: Id of the driver, among the ``sessions`` of run.json, for which it was written.
     """
 
     unit: str
@@ -71,6 +86,8 @@ class Record:
     seconds: dict[str, float] = field(default_factory=dict)
     computed: dict[str, Any] = field(default_factory=dict)
     taken_from: str = ""
+    run: str = ""
+    session: str = ""
 
     @property
     def done(self) -> bool:
@@ -84,8 +101,12 @@ class Record:
     @classmethod
     def from_json(cls, text: str | bytes) -> Record:
         """The record that :meth:`to_json` wrote."""
-        content = json.loads(text)
+        said = json.loads(text)
+        content = {key: value for key, value in said.items() if key in _FIELDS}  # a later version may say more
         return cls(**content | {key: tuple(content.get(key, ())) for key in ("scenes", "dem", "histogram")})
+
+
+_FIELDS = frozenset(one.name for one in fields(Record))
 
 
 def expected_km2(records: Iterable[Record]) -> float | None:
@@ -121,25 +142,36 @@ def content_hash(layer: Layer) -> str:
 
 
 class Ledger:
-    """The records of one run.
+    """The records of one run; of another's, which a writer may leave that outlived its folder, it knows nothing.
 
     Args:
         run: Its folder. One process at a time gathers records; any number of them add some.
+        stamp: How records are signed; none: as of the run that is there, for no driver.
     """
 
-    def __init__(self, run: RunDirectory) -> None:
-        self._run = run
+    def __init__(self, run: RunDirectory, stamp: Stamp | None = None) -> None:
+        self._run, self._given = run, stamp
+        self.damaged: dict[str, str] = {}
+        """Why, by name: files that were found to be."""
+
+    @cached_property
+    def _stamp(self) -> Stamp:
+        return self._run.stamp() if self._given is None else self._given
 
     def add(self, record: Record) -> None:
         """Keep a record; a later attempt's stands beside it, so that gathering one never removes the other."""
-        self._run.write(_name(record.unit, record.attempts, record.state), record.to_json().encode())
+        self._run.write(_name(record.unit, record.attempts, record.state), self._signed(record).to_json().encode())
+
+    def _signed(self, record: Record) -> Record:
+        return replace(record, run=self._stamp.run, session=self._stamp.session)
 
     def find(self, unit: str, attempt: int) -> Record | None:
         """The record of an attempt that is done; None where there is none, or it has been gathered."""
-        try:
-            return Record.from_json(self._run.read(_name(unit, attempt, "written")))
-        except FileNotFoundError:
-            return None
+        name = _name(unit, attempt, "written")
+        for content in self._run.read_there([name]).values():
+            record = self._of_file(name, content)
+            return record if record is not None and record.done and self._is_own(record) else None
+        return None
 
     def records(self) -> dict[str, Record]:
         """What became of every unit: a record of a unit that is done stands, and of failures the latest.
@@ -154,36 +186,78 @@ class Ledger:
         return found
 
     def _all(self) -> Iterator[Record]:
-        """Every record, in parts and by itself."""
-        for content in self._run.read_all([f"ledger/{name}" for name in self._run.names("ledger", ".parquet")]):
-            table = pq.read_table(pa.BufferReader(content), columns=["record"])
-            yield from map(Record.from_json, table.column("record").to_pylist())
-        yield from map(Record.from_json, self._run.read_all(self._loose()))
+        """Every record, in parts and by itself.
 
-    def _loose(self) -> list[str]:
-        return [f"ledger/units/{name}" for name in self._run.names("ledger/units", ".json")]
+        Those by themselves are read first: one that is gathered meanwhile is then found in a part.
+        """
+        loose = self._loose()
+        names = [f"{LEDGER}/{name}" for name in self._run.names(LEDGER, ".parquet")]
+        for name, content in self._run.read_there(names).items():
+            yield from filter(self._is_own, self._of_part(name, content))
+        yield from loose.values()
+
+    def _of_part(self, name: str, content: bytes) -> list[Record]:
+        """What a part holds; nothing where it is damaged, so that its units are done again."""
+        try:
+            table = pq.read_table(pa.BufferReader(content), columns=["record"])
+            return [Record.from_json(text) for text in table.column("record").to_pylist()]
+        except _DAMAGES as error:
+            self.damaged[name] = f"{type(error).__name__}: {error}"
+            return []
+
+    def _loose(self) -> dict[str, Record]:
+        """Records by themselves, by the name of their file; one that is gathered meanwhile is left out."""
+        names = [f"{LEDGER}/units/{name}" for name in self._run.names(f"{LEDGER}/units", ".json")]
+        found = {name: self._of_file(name, content) for name, content in self._run.read_there(names).items()}
+        return {name: record for name, record in found.items() if record is not None and self._is_own(record)}
+
+    def _of_file(self, name: str, content: bytes) -> Record | None:
+        """What a record's file holds; where it is damaged, that its unit, which its name tells, is to be done again."""
+        try:
+            return Record.from_json(content)
+        except _DAMAGES as error:
+            self.damaged[name] = f"{type(error).__name__}: {error}"
+            told = _NAMED.fullmatch(name)
+            if told is None:
+                return None
+            said = f"DamagedRecord: {self.damaged[name]}"
+            return Record(
+                unit=told["unit"], state="broken", attempts=int(told["attempt"]), error=said, run=self._stamp.run
+            )
+
+    def mend(self) -> None:
+        """Say which files are damaged, and take them away: what they said is done again."""
+        for name, why in self.damaged.items():
+            log.warning("%s: damaged (%s); its units are done again", self._run.at(name), why)
+        self._run.delete_all(list(self.damaged))
+        self.damaged.clear()
+
+    def _is_own(self, record: Record) -> bool:
+        return record.run == self._stamp.run
 
     def compact(self) -> None:
         """Gather the small records into one more Parquet part; a crash in between leaves both, which agree."""
-        names = self._loose()
-        self._gather(map(Record.from_json, self._run.read_all(names)), names)
+        loose = self._loose()
+        self._gather(list(loose.values()), list(loose))
 
     def gather(self, records: Sequence[Record]) -> None:
         """Gather these records of units that have ended, and whose files therefore no worker looks for any more."""
-        self._gather(records, [_name(record.unit, record.attempts, record.state) for record in records])
+        signed = [self._signed(record) for record in records]
+        self._gather(signed, [_name(record.unit, record.attempts, record.state) for record in signed])
 
-    def _gather(self, records: Iterable[Record], names: Sequence[str]) -> None:
+    def _gather(self, records: Sequence[Record], names: Sequence[str]) -> None:
         if names:
-            # A name that no other driver can come to, one that was taken for dead and wakes up least of all.
-            part = f"ledger/part-{len(self._run.names('ledger', '.parquet')):05d}-{secrets.token_hex(4)}.parquet"
-            self._run.write(part, _parquet(records))
+            # A name that no other driver can come to, one that was taken for dead and wakes up least of all; and
+            # whatever has it by then is not replaced.
+            part = f"{LEDGER}/part-{len(self._run.names(LEDGER, '.parquet')):05d}-{secrets.token_hex(8)}.parquet"
+            self._run.create(part, _parquet(records))
             self._run.delete_all(names)
 
 
 def _name(unit: str, attempt: int, state: State) -> str:
     """Of a record's file: a failure of another process never replaces what was done."""
     kind = {"failed": "-failed", "broken": "-broken"}.get(state, "")
-    return f"ledger/units/{unit}-a{attempt}{kind}.json"
+    return f"{LEDGER}/units/{unit}-a{attempt}{kind}.json"
 
 
 def _age(record: Record) -> tuple[int, int]:

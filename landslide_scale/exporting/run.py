@@ -18,8 +18,8 @@ from landslide_scale.products.scanned import Scanned, scanned
 from landslide_scale.scene import Window
 from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.files import local_path
-from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory, commit
+from landslide_scale.storage.signs import holder
 
 PACKAGE = "landslide-scale"
 

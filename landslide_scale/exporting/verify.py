@@ -13,8 +13,8 @@ from landslide_scale.products.names import MAKING
 from landslide_scale.products.scanned import scanned
 from landslide_scale.scan.verify import Finding
 from landslide_scale.storage.files import PARTIAL, sha256_at
-from landslide_scale.storage.lease import PREFIX, holder
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import PREFIX, holder
 
 _OF_SQLITE = ("-wal", "-shm", "-journal")
 

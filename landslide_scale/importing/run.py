@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import LEDGER, Ledger, Record
 from landslide_scale.datasets.chips import INDEX
-from landslide_scale.errors import IncompleteRunError, InvalidDatasetError, RunConflictError
+from landslide_scale.errors import IncompleteRunError, InvalidDatasetError
 from landslide_scale.importing.index import chips_index
 from landslide_scale.importing.leaks import Corner, Leaks, leaks, near, read_names, read_split
 from landslide_scale.importing.outcome import outcome_of
 from landslide_scale.importing.patch import NAME
 from landslide_scale.importing.settings import ImportSettings
-from landslide_scale.storage.files import PARTIAL
-from landslide_scale.storage.lease import PREFIX, held
+from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
 
 REPORT = "import.json"
@@ -84,13 +83,13 @@ def import_patches(settings: ImportSettings, *, resume: bool, progress: Progress
     """
     source = _source(settings)
     directory = RunDirectory(settings.directory)
-    if not directory.exists("run.json") and any(map(_is_others, directory.names("", ""))):
-        raise RunConflictError("a folder with files in it", expected="an empty one", directory=directory)
+    directory.check_free()
     with held(directory) as lease:
         directory.claim("import", _recorded(settings, source), resume=resume)
-        directory.remove_partial_files()
-        ledger = Ledger(directory)
+        directory.remove_partial_files(LEDGER)
+        ledger = Ledger(directory, directory.enter(lease.token))
         records = _standing(ledger.records(), directory.sizes(""))
+        ledger.mend()
         if len(records) < len(source.files):
             directory.delete_all([INDEX])
         progress(len(records), len(source.files))
@@ -135,11 +134,6 @@ def _source(settings: ImportSettings) -> _Source:
         low_quality=frozenset() if settings.low_quality is None else read_names(settings.low_quality),
         split=None if settings.splits is None else read_split(settings.splits),
     )
-
-
-def _is_others(name: str) -> bool:
-    """Whether a file is of somebody else, and not of a run that was killed as it began."""
-    return not name.startswith(PREFIX) and not name.endswith(PARTIAL)
 
 
 def _recorded(settings: ImportSettings, source: _Source) -> dict[str, Any]:

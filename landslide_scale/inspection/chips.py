@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from landslide_scale.cube.ledger import Ledger
-from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import holder
 
 NAMED_FAILURES = 5
 NAMED_LOSSES = 10

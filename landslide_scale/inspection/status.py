@@ -18,8 +18,8 @@ from landslide_scale.scan.layout import Layout
 from landslide_scale.scan.settings import NONE
 from landslide_scale.scan.summary import seen_noted
 from landslide_scale.storage.holder import Holder
-from landslide_scale.storage.lease import holder
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import holder
 
 NAMED_SCENES = 20
 _STAGES = {"wait": "read, waiting between tries", "take": "take over from an earlier run"}
@@ -76,6 +76,7 @@ class Status:
         bytes: Stored.
         not_used: Scenes that the run is done without, each with the reason.
         taken: Units done that were taken over from an earlier run.
+        damaged: Files of the ledger that cannot be read.
     """
 
     run: str
@@ -92,6 +93,7 @@ class Status:
     bytes: int
     not_used: tuple[str, ...] = ()
     taken: int = 0
+    damaged: tuple[str, ...] = ()
 
     @property
     def learned(self) -> bool:
@@ -105,7 +107,8 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
     Raises:
         InvalidInputError: It holds no scan.
     """
-    laid, records, facts = layout.load(run), Ledger(run).records(), run.read_json("run.json")
+    laid, ledger = layout.load(run), Ledger(run)
+    records, facts = ledger.records(), run.facts()
     held = list(records.values())
     done = [record for record in held if record.done]
     predicted = facts["settings"].get("model") != NONE
@@ -115,7 +118,7 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
     )
     found = Status(
         run=str(run),
-        state=run.claimed()["state"],
+        state=facts["state"],
         worker=holder(run),
         area=AreaRatio(**facts["area"]) if facts.get("area") else None,
         fair_share=facts.get("trained_on", {}).get("fair_share"),
@@ -129,9 +132,8 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
         doubted=sum(any("quarantined" in scene for scene in record.scenes) for record in done),
         bytes=sum(int(one["bytes"]) for record in done for one in record.stored.values()),
         taken=sum(bool(record.taken_from) for record in done),
-        not_used=tuple(
-            f"{name}: {reason}" for name, reason in run.read_json("run.json").get("quarantined", {}).items()
-        ),
+        damaged=tuple(sorted(ledger.damaged)),
+        not_used=tuple(f"{name}: {reason}" for name, reason in facts.get("quarantined", {}).items()),
     )
     return found, laid, records
 
@@ -203,6 +205,7 @@ def lines(found: Status) -> list[str]:
         *(persistent_lines({row.name: row.persistent_km2 for row in found.rows[:-1]})),
         *(f"not used: scene {one}" for one in found.not_used[:NAMED_SCENES]),
         *([f"not used: {len(found.not_used)} scenes in all"] if len(found.not_used) > NAMED_SCENES else []),
+        *(f"damaged: {name}; scan --resume does its units again" for name in found.damaged[:NAMED_SCENES]),
         f"{found.bytes / 1e6:,.1f} MB stored",
     ]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import LEDGER, Ledger, Record
 from landslide_scale.datasets.chips import INDEX, LEAST_OBSERVED
 from landslide_scale.errors import IncompleteRunError, InvalidDatasetError
 from landslide_scale.labels.foreseen import Foreseen, foresee
@@ -28,7 +28,9 @@ from landslide_scale.scan.survey import without
 from landslide_scale.stac.aside import keep_aside
 from landslide_scale.stac.frozen import DEM, SCENES, check_freezable, freeze
 from landslide_scale.stac.settings import DemConfig
+from landslide_scale.storage.absence import PATIENCE_S, patient
 from landslide_scale.storage.lease import Lease, held
+from landslide_scale.storage.rundir import RUN, RunDirectory
 
 Engine = Callable[[Task], AbstractContextManager[Stream]]
 """What has chips made, for as long as the block takes."""
@@ -127,35 +129,49 @@ def make_chips(config: ChipsConfig, engine: Engine, *, resume: bool, progress: S
         IncompleteRunError: Some chips failed; the others are kept, but there is no index. `resume` retries those.
         BrokenRunError: It cannot go on; `resume` continues it.
     """
+    directory = RunDirectory(config.directory)
+    if not directory.exists(RUN):
+        made = _foreseen(config, progress)
+        for items in filter(None, (made.survey.items, made.survey.dem)):
+            check_freezable(items)
+        # Workers are there before the folder is taken: a cluster that is away leaves nothing behind.
+        with engine(made.task), held(directory) as lease:
+            if not directory.exists(RUN):
+                directory.claim("chips", made.settings, resume=resume)
+                return _finish(made, lease, engine)
+    # As of a scan: what another driver may change is read once it cannot any more.
+    with held(directory) as lease:
+        with patient(PATIENCE_S, guard=lease.check):
+            made = _foreseen(config, progress)
+        directory.claim("chips", made.settings, resume=resume)
+        return _finish(made, lease, engine)
+
+
+def _foreseen(config: ChipsConfig, progress: Say) -> _Set:
     made = _Set(**vars(foresee(config)))
-    directory = made.directory
     for line in made.notices:
         progress(line)
-    if directory.exists("run.json"):  # taken already, and perhaps complete
-        with held(directory) as lease:
-            directory.claim("chips", made.settings, resume=resume)
-            return _finish(made, lease, engine)
-    for items in filter(None, (made.survey.items, made.survey.dem)):
-        check_freezable(items)
-    # Workers are there before the folder is taken: a cluster that is away leaves nothing behind.
-    with engine(made.task) as stream, held(directory) as lease:
-        directory.claim("chips", made.settings, resume=resume)
-        return _finish(made, lease, lambda _: nullcontext(stream))
+    return made
 
 
 def _finish(made: _Set, lease: Lease, engine: Engine) -> ChipsSummary:
     """Make what is not there; the index last, and none as long as anything is lacking."""
-    directory, ledger, begun = made.directory, Ledger(made.directory), made
+    directory, begun, stamp = made.directory, made, made.directory.enter(lease.token)
+    ledger = Ledger(directory, stamp)
     _keep_scenes(made)
-    directory.remove_partial_files()
+    directory.remove_partial_files(LEDGER)
     ledger.compact()
     records = ledger.records()
-    _take_back(changed(records, directory.sizes("")), records, ledger)
-    _take_back(differing(records, made.survey.plan.units), records, ledger)
+    if ledger.damaged:
+        directory.note(state="running")
+        ledger.mend()
+    _take_back(directory, changed(records, directory.sizes("")), records, ledger)
+    _take_back(directory, differing(records, made.survey.plan.units), records, ledger)
     left, lacking = _left(made, records), ""
     if left:
+        directory.note(state="running")
         directory.delete_all([INDEX])
-        with engine(made.task) as stream:
+        with engine(replace(made.task, lease=lease.name, stamp=stamp)) as stream:
             belt, again = Passes(stream), partial(_before_again, lease)
             while left and not lacking:
                 for record in worked_on(left, dict(records), belt, made.config.compute.attempts, again=again):
@@ -181,8 +197,10 @@ def _keep_scenes(made: _Set) -> None:
         freeze(directory, survey.items)
 
 
-def _take_back(broken: Sequence[Record], records: dict[str, Record], ledger: Ledger) -> None:
-    """Keep records that take away what was said of their chips."""
+def _take_back(directory: RunDirectory, broken: Sequence[Record], records: dict[str, Record], ledger: Ledger) -> None:
+    """Keep records that take away what was said of their chips; a set with one of them is no longer complete."""
+    if broken:
+        directory.note(state="running")
     for record in broken:
         ledger.add(record)
         records[record.unit] = record
@@ -216,7 +234,7 @@ def _without_unreadable(
     _keep_scenes(now)
     used = {unit.id: unit.scenes for unit in plan.units}
     others = [unit for unit in now.survey.plan.units if unit.scenes != used[unit.id]]
-    _take_back(differing(records, others), records, ledger)
+    _take_back(made.directory, differing(records, others), records, ledger)
     return now, [] if lacking else others, lacking
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.errors import RunConflictError
 from landslide_scale.grid import PatchLattice, turns
 from landslide_scale.labels.ground import LabelledGround
 from landslide_scale.labels.settings import ChipsConfig
@@ -16,8 +15,6 @@ from landslide_scale.region.metres import check_metres
 from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.searching import Request, Sources, kept_or_searched
 from landslide_scale.scan.survey import Survey, settled
-from landslide_scale.storage.files import PARTIAL
-from landslide_scale.storage.lease import PREFIX
 from landslide_scale.storage.rundir import RunDirectory
 
 
@@ -80,8 +77,7 @@ def foresee(config: ChipsConfig) -> Foreseen:
         AwayError: The catalogue cannot be reached now.
     """
     directory = RunDirectory(config.directory)
-    if not directory.exists("run.json") and any(map(_is_others, directory.names("", ""))):
-        raise RunConflictError("a folder with files in it", expected="an empty one", directory=directory)
+    directory.check_free()
     labelled = LabelledGround.of(config.labels, config.region)
     request = _requested(config, labelled.ground)
     check_metres(config.grid.crs, request.ground)
@@ -123,11 +119,6 @@ def _apart(labelled: LabelledGround) -> str:
 
 def _extent(bounds: Sequence[float]) -> str:
     return " ".join(f"{value:.3f}" for value in bounds)
-
-
-def _is_others(name: str) -> bool:
-    """Whether a file is of somebody else, and not of a run that was killed as it began."""
-    return not name.startswith(PREFIX) and not name.endswith(PARTIAL)
 
 
 def _requested(config: ChipsConfig, ground: BaseGeometry) -> Request:

@@ -36,7 +36,8 @@ from landslide_scale.scan.plan import WorkUnit, reader_bytes
 from landslide_scale.scan.work import Row, made_of, names_of, unreadable_of
 from landslide_scale.stac.settings import Interpolation
 from landslide_scale.storage.absence import WRITER_S, patient
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.lease import check_lease
+from landslide_scale.storage.rundir import UNSIGNED, RunDirectory, Stamp
 
 _BEYOND_M = 200.0
 
@@ -71,6 +72,8 @@ class Task:
         ignore_ring_m: Pixels within so many metres of a landslide, but in none, are ignored.
         bare: Layers of before the landslides, which show none.
         half_of: What half of is observed of every chip that is kept.
+        lease: File in the folder that is there for as long as the driver may write; empty where there is none.
+        stamp: How what is recorded is signed.
     """
 
     directory: RunDirectory
@@ -84,6 +87,8 @@ class Task:
     ignore_ring_m: float = 0.0
     bare: tuple[int, ...] = ()
     half_of: Whole = "inside"
+    lease: str = ""
+    stamp: Stamp = UNSIGNED
 
     @cached_property
     def ground(self) -> BaseGeometry:
@@ -113,7 +118,7 @@ def make(row: Row, task: Task) -> Row:
     Returns:
         ``record`` as JSON: ``written``; ``empty`` where too little was observed; ``failed``.
     """
-    ledger = Ledger(task.directory)
+    ledger = Ledger(task.directory, task.stamp)
     try:
         with patient(WRITER_S):
             record = _made(row, task)
@@ -127,7 +132,7 @@ def unmade(row: Row, error: str, task: Task) -> Row:
     """The record of a chip that was not made, for a reason that may pass; kept where that can be done at once."""
     record = replace(_failed(row), error=error, retry=True)
     with patient(0), suppress(StorageAwayError):
-        Ledger(task.directory).add(record)
+        Ledger(task.directory, task.stamp).add(record)
     return {"record": record.to_json()}
 
 
@@ -172,6 +177,7 @@ def _kept(record: Record, unit: WorkUnit, image: Image, task: Task) -> Record:
     landslides, ring = _landslides(unit, task)
     ignored = counted & ring
     label = np.where(counted & ~ring, landslides, np.uint8(IGNORE)).astype(np.uint8)
+    check_lease(task.directory, task.lease)
     whole = inside.size if task.half_of == "chip" else max(int(inside.sum()), 1)
     if counted.sum() < LEAST_OBSERVED * whole:
         task.directory.delete_all([name_of(unit.id)])  # it may have been kept, of other scenes

@@ -23,6 +23,7 @@ from landslide_scale.paper.trials import Judgement, Trial, TrialResult, trials
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session
+from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.begun import begun_calibration, begun_decay, begun_groups, begun_loss
 from landslide_scale.training.engine import finetune
@@ -65,13 +66,16 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
     with session(config.compute.address):
         check_machine(*wanted[0].job.needs)
         check_on_every_node(config.output.run, key="output.run")
-        folder.claim("benchmark", _as_recorded(_settings(config), folder), resume=resume)
-        for number, trial in enumerate(wanted, 1):
-            progress(f"[{number}/{len(wanted)}] {trial.dataset}, {trial.model}, seed {trial.seed}")
-            results.append(_result(trial, config.examples, progress))
-    tables = [*score_tables(results), size_table(results)]
-    files = [*write_tables(tables, folder.write), *_pictures(folder, wanted, tables[-1])]
-    folder.note(state="complete", files=files)
+        with held(folder) as lease:
+            folder.claim("benchmark", _as_recorded(_settings(config), folder), resume=resume)
+            folder.enter(lease.token)
+            for number, trial in enumerate(wanted, 1):
+                progress(f"[{number}/{len(wanted)}] {trial.dataset}, {trial.model}, seed {trial.seed}")
+                results.append(_result(trial, config.examples, progress))
+                lease.check()
+            tables = [*score_tables(results), size_table(results)]
+            files = [*write_tables(tables, folder.write), *_pictures(folder, wanted, tables[-1])]
+            folder.note(state="complete", files=files)
     return BenchmarkSummary(tables=tuple(tables), files=tuple(files), run=str(folder))
 
 

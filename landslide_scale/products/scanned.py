@@ -174,7 +174,7 @@ def scanned(run: RunDirectory) -> Scanned:
     Raises:
         InvalidInputError: The folder holds no scan, no cube, or no ledger, or nothing of the scan is done yet.
     """
-    laid, facts = layout.load(run), run.read_json("run.json")
+    laid, facts = layout.load(run), run.facts()
     found = Scanned(laid=laid, records=Ledger(run).records(), facts=facts, said=attributes(run.at(CUBE)))
     if not found.records:
         raise InvalidInputError(

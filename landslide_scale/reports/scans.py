@@ -21,6 +21,7 @@ from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.scan.survey import Survey
 from landslide_scale.scan.verify import Verdict
 from landslide_scale.stac.revisit import keys_against
+from landslide_scale.storage.rundir import RUN
 
 NAMED_FINDINGS = 100
 NAMED_FAILURES = 20
@@ -196,6 +197,7 @@ def verify_report(verdict: Verdict) -> str:
     strays = [f"{name}: stored, but of no unit; delete it" for name in verdict.strays]
     wrong = files + findings + strays
     more = [f"... and {len(wrong) - NAMED_FINDINGS} more"] if len(wrong) > NAMED_FINDINGS else []
-    whole = f"{verdict.units - len(findings)} of {verdict.units} units are stored as they were written"
+    left = verdict.units - sum(finding.of != RUN for finding in verdict.findings)
+    whole = f"{left} of {verdict.units} units are stored as they were written"
     cure = ["scan --resume redoes them"] if findings or files else []
     return "\n".join([*wrong[:NAMED_FINDINGS], *more, f"{whole}; {verdict.bytes / 1e6:,.1f} MB hashed", *cure])

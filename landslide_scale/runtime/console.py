@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -10,8 +11,8 @@ from landslide_scale.errors import LandslideScaleError
 from landslide_scale.redaction import without_secrets
 from landslide_scale.runtime.stopping import Terminated, terminable
 
-CTRL_C, TERMINATED = 130, 143
-"""As shells count: 128 and the number of the signal."""
+SIGNALLED = 128
+"""As shells count: this and the number of the signal."""
 
 
 def run_guarded(action: Callable[[], int], *, kept: str = "", by: str = "--resume") -> int:
@@ -31,9 +32,9 @@ def run_guarded(action: Callable[[], int], *, kept: str = "", by: str = "--resum
     except LandslideScaleError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    except KeyboardInterrupt as signal:
+    except KeyboardInterrupt as stopped:
         sys.stderr.write(f"stopped; {kept} kept, and {by} goes on from there\n" if kept else "stopped\n")
-        return TERMINATED if isinstance(signal, Terminated) else CTRL_C
+        return SIGNALLED + (stopped.number if isinstance(stopped, Terminated) else signal.SIGINT)
     except Exception as error:  # noqa: BLE001 the last line of defence: Python would print it as it is
         sys.stderr.write(without_secrets("".join(traceback.format_exception(error))))
         return LandslideScaleError.exit_code

@@ -14,7 +14,7 @@ from typing import Any
 
 from landslide_scale.cube import manifest, template
 from landslide_scale.cube.computed import computed_in, computed_on
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import LEDGER, Ledger, Record
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow, growing
 from landslide_scale.scan.layout import CUBE, Layout
@@ -29,8 +29,9 @@ from landslide_scale.scan.work import Task
 from landslide_scale.stac.aside import ASIDE, keep_aside
 from landslide_scale.stac.frozen import DEM, SCENES, check_freezable, freeze
 from landslide_scale.stac.settings import DemConfig
+from landslide_scale.storage.absence import PATIENCE_S, patient
 from landslide_scale.storage.lease import Lease, held
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.rundir import RUN, RunDirectory
 
 log = logging.getLogger(__name__)
 
@@ -83,15 +84,21 @@ def begin(
         AwayError: The catalogue, or the cluster, cannot be reached now; nothing was written.
         BrokenRunError: The run cannot go on; ``resume`` continues it.
     """
-    prepared = prepare(config)
-    run = prepared.run
-    begun = run.exists("run.json")
-    if not begun:
+    run = RunDirectory(config.output.run)
+    if not run.exists(RUN):
+        prepared = prepare(config)
         _say_noticed(prepared)
         for items in filter(None, (prepared.survey.items, prepared.survey.dem)):
             check_freezable(items)
-    # A cluster that is away leaves nothing behind; a run that was begun before may be complete, and need none.
-    with nullcontext() if begun else join(_task(prepared)), held(run) as lease:
+        # A cluster that is away leaves nothing behind.
+        with join(_task(prepared)), held(run) as lease:
+            if not run.exists(RUN):
+                run.claim("scan", prepared.settings, resume=resume)
+                return _finish(prepared, lease, engine, progress, rank)
+    # What another driver may change is read once it cannot any more. A run that is complete needs no cluster.
+    with held(run) as lease:
+        with patient(PATIENCE_S, guard=lease.check):
+            prepared = prepare(config)
         run.claim("scan", prepared.settings, resume=resume)
         return _finish(prepared, lease, engine, progress, rank)
 
@@ -124,14 +131,16 @@ def _say_noticed(prepared: Prepared) -> None:
 
 
 def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, rank: Rank) -> ScanSummary:
-    run, ledger = prepared.run, Ledger(prepared.run)
+    run, stamp = prepared.run, prepared.run.enter(lease.token)
+    ledger = Ledger(run, stamp)
     _lay_out(prepared)
     begun = prepared
     records = _current(prepared, ledger)
     left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
     lacking = ""
     if left:
-        task = replace(_task(prepared), lease=lease.name, precision=computed_in(records.values()))
+        run.note(state="running")
+        task = replace(_task(prepared), lease=lease.name, stamp=stamp, precision=computed_in(records.values()))
         with engine(task) as belt:
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
@@ -150,7 +159,7 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, 
                 prepared, left, lacking = _without_unreadable(prepared, begun, records, ledger)
     ledger.compact()
     lease.check()
-    run.remove_partial_files()  # of writers that died and whose work another one did
+    run.remove_partial_files(LEDGER, CUBE)  # of writers that died and whose work another one did
     if manifest.wrong(run, {}):
         _lay_out_cube(prepared)
     summary = summary_of(prepared, _laid(prepared), records, lacking, lease.check)
@@ -194,19 +203,21 @@ def _without_unreadable(
     if lacking:
         _keep_scenes(begun)
         _note_plan(begun)
-        _take_back(differing(records, begun.survey.plan.units), records, ledger)
+        _take_back(prepared.run, differing(records, begun.survey.plan.units), records, ledger)
         return begun, [], lacking
     prepared = replace(prepared, survey=survey)
     _keep_scenes(prepared)
     _note_plan(prepared)
     used = {unit.id: unit.scenes for unit in before.plan.units}
     others = [unit for unit in survey.plan.units if unit.scenes != used[unit.id]]
-    _take_back(differing(records, others), records, ledger)
+    _take_back(prepared.run, differing(records, others), records, ledger)
     return prepared, others, ""
 
 
-def _take_back(broken: Sequence[Record], records: dict[str, Record], ledger: Ledger) -> None:
-    """Keep records that take away what was said of their units."""
+def _take_back(run: RunDirectory, broken: Sequence[Record], records: dict[str, Record], ledger: Ledger) -> None:
+    """Keep records that take away what was said of their units; a run with one of them is no longer complete."""
+    if broken:
+        run.note(state="running")
     for record in broken:
         ledger.add(record)
         records[record.unit] = record
@@ -220,7 +231,7 @@ def _lay_out(prepared: Prepared) -> None:
     _keep_scenes(prepared)
     layout.keep_region(run, survey.request.ground)
     layout.keep(run, plan.units)
-    run.remove_partial_files()
+    run.remove_partial_files(LEDGER, CUBE)
     _lay_out_cube(prepared)
     _note_plan(prepared)
 
@@ -271,8 +282,11 @@ def _current(prepared: Prepared, ledger: Ledger) -> dict[str, Record]:
     """What the ledger says of every unit, once it speaks of what is stored, and of the scenes that are planned."""
     ledger.compact()
     records = ledger.records()
-    _take_back(changed(_laid(prepared), records), records, ledger)
-    _take_back(differing(records, prepared.survey.plan.units), records, ledger)
+    if ledger.damaged:
+        prepared.run.note(state="running")
+        ledger.mend()
+    _take_back(prepared.run, changed(_laid(prepared), records), records, ledger)
+    _take_back(prepared.run, differing(records, prepared.survey.plan.units), records, ledger)
     return records
 
 

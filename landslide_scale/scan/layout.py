@@ -99,9 +99,17 @@ def load(run: RunDirectory) -> Layout:
         raise InvalidInputError(
             f"no {UNITS}", expected="the folder of a scan that has been begun", cure="Give output.run.", run=run
         )
-    settings = run.read_json("run.json")["settings"]
+    settings = run.facts()["settings"]
     grid = settings["grid"]
-    table = pq.read_table(pa.BufferReader(run.read(UNITS)))
+    try:
+        table = pq.read_table(pa.BufferReader(run.read(UNITS)))
+    except (ValueError, OSError) as error:
+        raise InvalidInputError(
+            f"{UNITS} is damaged ({type(error).__name__}: {error})",
+            expected="the units of a scan",
+            cure="scan --resume writes it anew.",
+            run=run,
+        ) from error
     lattices = {code: _lattice(code, grid) for code in table.column("epsg").unique().to_pylist()}
     return Layout(
         run=run,

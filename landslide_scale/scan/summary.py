@@ -154,7 +154,7 @@ def summary_of(
 
 def _seen_km2(run: RunDirectory, looks: Sequence[Looks], each: Callable[[], None]) -> float:
     """Ground that was seen at least once, counted anew only where the ledger has changed since."""
-    noted = seen_noted(run.read_json("run.json"), (record for of_block in looks for _, record in of_block))
+    noted = seen_noted(run.facts(), (record for of_block in looks for _, record in of_block))
     if noted is not None:
         return noted
     found = seen_km2(looks, each)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,8 +14,9 @@ from landslide_scale.errors import RunConflictError
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.plan import Place
-from landslide_scale.storage.lease import holder
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.lease import held
+from landslide_scale.storage.rundir import RUN, RunDirectory
+from landslide_scale.storage.signs import holder
 
 THREADS = 8
 """Units hashed at a time; each has one object in memory."""
@@ -50,7 +51,7 @@ class Verdict:
 
     @property
     def whole(self) -> bool:
-        """Whether every planned unit is done, all is stored as it was written, and nothing else is."""
+        """Whether the run is complete, and every unit and file is stored as it was written, and nothing else is."""
         return not self.findings and not self.strays and not self.files
 
 
@@ -91,11 +92,13 @@ def verify(run: RunDirectory, progress: Callable[[int, int], None]) -> Verdict:
         for number, (place, problem) in enumerate(zip(laid.places, looked, strict=True), start=1):
             if problem:
                 findings.append(Finding(of=place.id, problem=problem))
-                _mark(ledger, records.get(place.id), problem)
             progress(number, len(laid.places))
     files = tuple(Finding(of=name, problem=problem) for name, problem in manifest.wrong(run, _files(laid)).items())
-    if files or any(records[finding.of].done for finding in findings if finding.of in records):
-        run.note(state="incomplete")
+    state = run.claimed()["state"]
+    if findings or files:
+        _mark(run, records, findings, complete=state == "complete")
+    elif state != "complete":
+        findings.append(Finding(of=RUN, problem=f"the run is {state}, not complete: --resume finishes it"))
     known = {key for place in laid.places for keys in laid.objects(place).values() for key in keys}
     return Verdict(
         units=len(laid.places),
@@ -149,9 +152,17 @@ def _by_hash(laid: Layout, place: Place, sizes: Mapping[str, int], record: Recor
     return "; ".join(wrong)
 
 
-def _mark(ledger: Ledger, record: Record | None, problem: str) -> None:
-    if record is not None and record.done:
-        ledger.add(_broken(record, problem))
+def _mark(run: RunDirectory, records: Mapping[str, Record], findings: Sequence[Finding], *, complete: bool) -> None:
+    """Have a resumed scan redo what was found, unless another one has worked on it since it was looked at."""
+    with held(run):
+        ledger = Ledger(run)
+        if complete:
+            run.note(state="incomplete")
+        now = ledger.records()
+        for finding in findings:
+            record = records.get(finding.of)
+            if record is not None and record.done and now.get(finding.of) == record:
+                ledger.add(_broken(record, finding.problem))
 
 
 def _broken(record: Record, problem: str) -> Record:

@@ -23,7 +23,7 @@ from landslide_scale.bands import NEVER, Reason, scene_bands
 from landslide_scale.cube import arrays, reflectance
 from landslide_scale.cube.arrays import Layer, Slot
 from landslide_scale.cube.ledger import Ledger, Record, State, describe
-from landslide_scale.errors import BrokenRunError, ReadError, StorageAwayError, TryAgainError
+from landslide_scale.errors import ReadError, StorageAwayError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, PixelBox
 from landslide_scale.imagery.composite import Image
 from landslide_scale.imagery.observe import observe
@@ -37,7 +37,8 @@ from landslide_scale.scan.plan import WorkUnit, reader_bytes
 from landslide_scale.scene import Scene, by_processing
 from landslide_scale.stac.settings import Interpolation
 from landslide_scale.storage.absence import WRITER_S, patient
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.lease import check_lease
+from landslide_scale.storage.rundir import UNSIGNED, RunDirectory, Stamp
 
 Row = dict[str, Any]
 
@@ -60,6 +61,7 @@ class Task:
         precision: In which the network computes, where that was left to the hardware and units are done already.
         checkpoint_sha256: Of the file that holds the network; empty where there is none.
         lease: File in the run's folder that is there for as long as its driver may write; empty where there is none.
+        stamp: How what is recorded is signed.
     """
 
     run: RunDirectory
@@ -75,6 +77,7 @@ class Task:
     precision: NumberFormat | None = None
     checkpoint_sha256: str = ""
     lease: str = ""
+    stamp: Stamp = UNSIGNED
 
     @cached_property
     def ground(self) -> BaseGeometry:
@@ -223,7 +226,7 @@ def write(row: Row, task: Task) -> Row:
     Raises:
         BrokenRunError: The storage takes no more, or another driver has the folder.
     """
-    unit, attempt, ledger = WorkUnit.from_json(row["unit"]), int(row["attempt"]), Ledger(task.run)
+    unit, attempt, ledger = WorkUnit.from_json(row["unit"]), int(row["attempt"]), Ledger(task.run, task.stamp)
     record = _failed(row, unit, attempt)
     try:
         with patient(WRITER_S):
@@ -274,7 +277,7 @@ def _kept(row: Row, record: Record, task: Task) -> Record:
         state: State = "written" if (layer.reason == Reason.OBSERVED).any() else "empty"
         seconds = record.seconds | {"write": time.perf_counter() - begun}
         record = replace(record, state=state, seconds=seconds, stored=stored, **figures)
-    Ledger(task.run).add(record)
+    Ledger(task.run, task.stamp).add(record)
     return record
 
 
@@ -284,13 +287,7 @@ def check_driver(task: Task) -> None:
     Raises:
         BrokenRunError: Another one may have it.
     """
-    if task.lease and not task.run.exists(task.lease):
-        raise BrokenRunError(
-            "the driver of this scan has lost its lease on the output",
-            expected="one run at a time",
-            cure="See whether another run goes on there; else --resume goes on from here.",
-            run=task.run,
-        )
+    check_lease(task.run, task.lease)
 
 
 def _layer(row: Row, bands: tuple[str, ...]) -> Layer:

@@ -13,7 +13,7 @@ from typing import Any
 
 import rustac
 
-from landslide_scale.errors import InvalidCatalogError
+from landslide_scale.errors import InvalidCatalogError, InvalidInputError
 from landslide_scale.redaction import redacted, redacted_values
 from landslide_scale.stac.items import SHORTENED
 from landslide_scale.stac.search import search_ids
@@ -58,7 +58,15 @@ def load_items(run: RunDirectory, name: str = SCENES) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, name)
         path.write_bytes(run.read(name))
-        return list(asyncio.run(_read(path)))
+        try:
+            return list(asyncio.run(_read(path)))
+        except (rustac.RustacError, ValueError, KeyError) as error:
+            raise InvalidInputError(
+                f"{name} is damaged ({type(error).__name__}: {error})",
+                expected="the Items that the run was begun with",
+                cure="Bring it back from a copy, or begin another run: a catalogue may have others by now.",
+                run=run,
+            ) from None
 
 
 def with_addresses(frozen: list[dict[str, Any]], config: SourceConfig) -> list[dict[str, Any]]:

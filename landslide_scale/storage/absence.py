@@ -44,9 +44,14 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_ROOM_CODES = ("QuotaExceeded", "XMinioStorageFull", "XMinioStorageQuotaExceeded", "InsufficientStorage")
 _NO_ROOM_STATUS = 507
 _NOT_FOUND = 404
+_CONDITION_FAILED = ("PreconditionFailed", 412)
+_UNKNOWN_THERE = ("NotImplemented", 501)
 
 _STATUS_THAT_MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
-_CODES_THAT_MAY_PASS = ("RequestTimeout", "OperationAborted", "IncompleteBody", "SlowDown", "ServiceUnavailable")
+_CODES_THAT_MAY_PASS = (
+    *("RequestTimeout", "OperationAborted", "IncompleteBody", "SlowDown", "ServiceUnavailable"),
+    "ConditionalRequestConflict",  # of two writes at once that depend on what is there
+)
 _ERRNO_THAT_MAY_PASS = frozenset(
     getattr(errno, name)
     for name in (
@@ -198,6 +203,18 @@ def may_pass(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in _ERRNO_THAT_MAY_PASS:
         return True
     return any(f"{kind.__module__}.{kind.__name__}" in _KINDS_THAT_MAY_PASS for kind in type(error).__mro__)
+
+
+def condition_failed(error: BaseException) -> bool:
+    """Whether a write was refused because what is there is not as its condition says."""
+    code, status = _answer(error)
+    return code == _CONDITION_FAILED[0] or status == _CONDITION_FAILED[1]
+
+
+def is_unknown_there(error: BaseException) -> bool:
+    """Whether a server does not know what it was asked for, as some do conditions."""
+    code, status = _answer(error)
+    return code == _UNKNOWN_THERE[0] or status == _UNKNOWN_THERE[1]
 
 
 def _answer(error: BaseException | None) -> tuple[str, int]:

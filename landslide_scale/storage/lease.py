@@ -3,9 +3,11 @@
 A driver that wants the folder writes a file of its own, with a name no other has, and then lists the folder. It holds
 the lease when nobody else's file is there; when somebody's is, it takes its own away again. Of two that try at once at
 least one sees the other, whichever was first, because what has been written is listed: so both never hold it, and
-neither conditional writes nor locks are needed. (S3 lists what was written since December 2020.)
+no locks are needed. (S3 lists what was written since December 2020.)
 
-The holder looks, renews its file, and looks again. It relies on that for `TRUSTED` of a life; then it writes nothing
+The holder looks, renews its file, and looks again. A file that was removed is not made anew by that, on a local disk
+and on S3 (If-Match); where a store does not know conditions, one that was away may do so, and whoever took the folder
+later goes on, once both have seen each other. It relies on its look for `TRUSTED` of a life; then it writes nothing
 before it has looked anew. So it may be away from its storage for as long as nobody else takes the folder: it waits, and
 goes on where its file is still there. A file of a process of this machine that is gone is removed at once. Any other
 that is not renewed for half a life, on the clock of whoever wants the folder and watched without a gap, is removed in
@@ -15,12 +17,12 @@ live, has stopped for want of a look, or has looked, and shown that it lives.
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import secrets
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -29,49 +31,29 @@ from landslide_scale.errors import BrokenRunError, RunConflictError, StorageAway
 from landslide_scale.storage.absence import ABSENCE_S, patient
 from landslide_scale.storage.holder import Holder
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import (
+    LOOKS_IN_A_LIFE,
+    PREFIX,
+    RENEWALS_IN_A_LIFE,
+    Clock,
+    Watch,
+    leases,
+    read_if_whole,
+)
 
 log = logging.getLogger(__name__)
 
 LIFE_S = 60.0
-RENEWALS_IN_A_LIFE = 6
-LOOKS_IN_A_LIFE = 24
 TRUSTED = 0.4
 """Share of a life; less than the half for which whoever takes a lease away waits after it has said so."""
 
 _TRIES = 5
-PREFIX = "lease-"
 _SAY_S = 60.0
+END_S = 5.0
+"""For each of the last requests, when the folder is given back."""
 
-
-class Clock:
-    """Time as a process can tell it."""
-
-    def counted(self) -> float:
-        """Seconds, never more than have passed; a machine that sleeps may not count them."""
-        return time.monotonic()
-
-    def moment(self) -> tuple[float, ...]:
-        """Now, on every clock there is: some stand still while a machine sleeps, others are set."""
-        boot = getattr(time, "CLOCK_BOOTTIME", None)
-        return time.monotonic(), time.time(), time.monotonic() if boot is None else time.clock_gettime(boot)
-
-    def since(self, moment: tuple[float, ...]) -> float:
-        """Seconds since then, by the clock that says the most."""
-        return max(now - then for now, then in zip(self.moment(), moment, strict=True))
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
-
-
-def holder(run: RunDirectory) -> Holder | None:
-    """Who holds a folder now, as far as its files tell."""
-    now = datetime.now(UTC).isoformat()
-    for name in _leases(run):
-        known = _read(run, name)
-        if known is not None and (known.lives_here or (not known.gone and known.expires > now)):
-            return known
-    return None
+_LENGTH = 1024
+"""Bytes of a lease's file, unless it says more."""
 
 
 class Lease:
@@ -85,9 +67,11 @@ class Lease:
 
     def __init__(self, run: RunDirectory, life: float, clock: Clock | None = None) -> None:
         self.run, self._life, self._clock = run, life, clock or Clock()
-        self.name = f"{PREFIX}{secrets.token_hex(8)}.json"
-        self._since = datetime.now(UTC)
+        self.token = secrets.token_hex(8)
+        self.name = f"{PREFIX}{self.token}.json"
+        self._said_since = datetime.now(UTC).isoformat(timespec="microseconds")
         self._after: tuple[str, ...] = ()
+        self._begun = False
         self._seen: tuple[float, ...] | None = None
         self._rivals: dict[str, tuple[Holder, float]] = {}
         self._lost = ""
@@ -102,7 +86,7 @@ class Lease:
         """
         for _ in range(_TRIES):
             others = self._others()
-            watch = _Watch(self.run, others, self._life, self._clock)
+            watch = Watch(self.run, others, self._life, self._clock)
             alive = watch.sign_of_life()
             if alive is None and set(self._others()) <= set(others):
                 self._after = tuple(others)
@@ -111,6 +95,7 @@ class Lease:
                 if alive is None and self._is_alone_without(others, watch):
                     return
                 self.give_back()
+                self._begun = False
             if alive is not None:
                 break
             self._clock.sleep(random.uniform(0, self._life / 60))  # noqa: S311 so that two do not meet for ever
@@ -171,6 +156,8 @@ class Lease:
                     self._write()
                     if self._look() and not self._rivals:
                         self._seen = begun
+            except FileNotFoundError:
+                self._lost = "another process removed it"
             except StorageAwayError as error:
                 log.info("the lease is not renewed for now: %s", error)
             except BrokenRunError as error:
@@ -184,13 +171,13 @@ class Lease:
         """Whether the last look is so new that nobody can have taken the folder since."""
         return not self._lost and self._seen is not None and self._clock.since(self._seen) <= TRUSTED * self._life
 
-    def _is_alone_without(self, others: Sequence[str], watch: _Watch) -> bool:
+    def _is_alone_without(self, others: Sequence[str], watch: Watch) -> bool:
         """Remove the leases of those that are dead, and see whether ours is then the only one."""
         if others and self._clock.since(watch.looked) > self._life / RENEWALS_IN_A_LIFE:
             return False  # we slept since, and they may have come back
         self.run.delete_all(others)
         self._seen = self._clock.moment()
-        if _leases(self.run) == [self.name]:
+        if leases(self.run) == [self.name]:
             return True
         if others:  # one whose lease we should not have removed knows by then
             self._clock.sleep(self._life / 2)
@@ -198,19 +185,22 @@ class Lease:
 
     def _look(self) -> bool:
         """Whether our file is there and nobody has taken the folder; who tries to is noted in `_rivals`."""
-        names = _leases(self.run)
+        names = leases(self.run)
         if self.name not in names:
             self._lost = "another process removed it"
             return False
         found: dict[str, tuple[Holder, float]] = {}
         for name in names:
-            rival = _read_if_whole(self.run, name)
-            if name == self.name or rival is None or self.name not in rival.after:
+            rival = read_if_whole(self.run, name)
+            if name == self.name or rival is None:
                 continue
             known, since = self._rivals.get(name, (rival, self._clock.counted()))
             if rival != known:  # whoever only tries does not renew
-                self._lost = f"it was taken by {rival}"
-                return False
+                # One that did not know of us took the folder while our file was gone; or we, while its was.
+                if self.name in rival.after or (rival.since, name) > (self._said_since, self.name):
+                    self._lost = f"it was taken by {rival}"
+                    return False
+                known, since = rival, self._clock.counted()
             if rival.gone or self._clock.counted() - since > self._life:
                 self.run.delete_all([name])
             else:
@@ -219,54 +209,18 @@ class Lease:
         return True
 
     def _others(self) -> list[str]:
-        return [name for name in _leases(self.run) if name != self.name]
+        return [name for name in leases(self.run) if name != self.name]
 
     def _write(self) -> None:
         expires = datetime.now(UTC) + timedelta(seconds=self._life)
-        known = Holder.of_this_process(
-            self._since.isoformat(timespec="seconds"), expires.isoformat(timespec="microseconds"), self._after
-        )
-        self.run.write_json(self.name, asdict(known))
-
-
-class _Watch:
-    """Looks at leases for signs of life.
-
-    Args:
-        run: Where they are.
-        names: Their files.
-        life: Seconds that one lasts without renewal.
-        clock: Of whoever looks.
-    """
-
-    def __init__(self, run: RunDirectory, names: Sequence[str], life: float, clock: Clock) -> None:
-        self._run, self._life, self._clock = run, life, clock
-        self._known = {name: known for name in names if (known := _read(run, name)) is not None}
-        self.looked = clock.moment()
-        """When last."""
-
-    def sign_of_life(self) -> Holder | None:
-        """The first to show one within half a life in which they were looked at all the time; none if all are gone."""
-        begun = last = self._clock.counted()
-        while (alive := self._first_alive()) is None and not all(known.gone for known in self._known.values()):
-            now = self._clock.counted()
-            if now - last > self._life / RENEWALS_IN_A_LIFE:
-                begun = now  # the storage was away, or we slept: then they may have been as badly off
-            if now - begun >= self._life / 2:
-                break
-            last = now
-            self._clock.sleep(self._life / LOOKS_IN_A_LIFE)
-        return alive
-
-    def _first_alive(self) -> Holder | None:
-        self.looked = self._clock.moment()
-        for name, known in list(self._known.items()):
-            now = _read(self._run, name)
-            if now is None:
-                del self._known[name]
-            elif now != known or now.lives_here:
-                return now
-        return None
+        known = Holder.of_this_process(self._said_since, expires.isoformat(timespec="microseconds"), self._after)
+        # Of one length as long as it is held: it is renewed in place.
+        text = json.dumps(asdict(known), indent=1).ljust(_LENGTH - 1) + "\n"
+        if self._begun:
+            self.run.renew(self.name, text.encode())
+        else:
+            self.run.write(self.name, text.encode())
+            self._begun = True
 
 
 @contextmanager
@@ -291,33 +245,36 @@ def held(run: RunDirectory, *, life: float = LIFE_S) -> Iterator[Lease]:
             yield lease
     finally:
         ended.set()
-        renewing.join()
-        with suppress(BrokenRunError):  # it expires by itself
-            lease.give_back()
+        _within(END_S, renewing.join)
+        _within(END_S, lease.give_back)  # else it expires by itself
 
 
-def _leases(run: RunDirectory) -> list[str]:
-    return [name for name in run.names("", ".json") if name.startswith(PREFIX)]
+def _within(seconds: float, work: Callable[[], None]) -> None:
+    """Do something that may wait for storage which does not answer, and go on after so long whether it is done."""
+
+    def done() -> None:
+        with suppress(BrokenRunError), patient(seconds):
+            work()
+
+    thread = threading.Thread(target=done, daemon=True)
+    thread.start()
+    thread.join(seconds)
 
 
-def _read(run: RunDirectory, name: str) -> Holder | None:
-    """The lease in a file; None where it has been given back meanwhile."""
-    try:
-        content = run.read_json(name)
-        return Holder(**content | {"after": tuple(content.get("after", ()))})
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise RunConflictError(
-            f"{name} is no lease of this package ({error})",
-            expected="the folder of a run",
-            cure="Choose another output.run.",
+def check_lease(run: RunDirectory, name: str) -> None:
+    """Make sure, before a worker stores anything, that its driver still has the folder.
+
+    Args:
+        run: The folder.
+        name: File of the driver's lease; empty where there is no driver.
+
+    Raises:
+        BrokenRunError: Another one may have it.
+    """
+    if name and not run.exists(name):
+        raise BrokenRunError(
+            "the driver of this run has lost its lease on the output",
+            expected="one run at a time",
+            cure="See whether another run goes on there; else --resume goes on from here.",
             run=run,
-        ) from error
-
-
-def _read_if_whole(run: RunDirectory, name: str) -> Holder | None:
-    """As :func:`_read`; None too where it is something else, which came while we were here."""
-    with suppress(RunConflictError):
-        return _read(run, name)
-    return None
+        )

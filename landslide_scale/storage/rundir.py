@@ -1,24 +1,22 @@
-"""The folder of a run, on a local disk or an object store alike."""
+"""The folder of a run: its files, and what it says of itself."""
 
 from __future__ import annotations
 
-import asyncio
 import json
+import logging
+import os
 import platform
+import secrets
 import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fsspec.asyn import AsyncFileSystem, sync
-from fsspec.implementations.local import LocalFileSystem
-
-from landslide_scale.errors import InvalidConfigError, RunConflictError
-from landslide_scale.redaction import redacted
-from landslide_scale.storage.files import PARTIAL, filesystem, local_path, riding, storing, write_whole
+from landslide_scale.errors import RunConflictError
+from landslide_scale.storage.folder import Folder
 
 RECORDED = (
     "landslide-scale",
@@ -33,128 +31,40 @@ RECORDED = (
     "pystac-client",
 )
 
-_AT_ONCE = 1000
-"""Objects; as many as S3 removes in one request."""
+RUN = "run.json"
+"""What a folder says of the run in it."""
+
+_BEFORE = ("lease-", f"{RUN}.")
+"""How the names begin of what a driver leaves that was killed before it said what its run is."""
+
+_NAMED = 3
+_CLAIMED = ("kind", "settings", "state")
+
+log = logging.getLogger(__name__)
 
 
-class RunDirectory:
-    """Files below one path or fsspec URL.
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """How what is written is signed.
+
+    Attributes:
+        run: The run's id; empty of one that was begun before runs had one.
+        session: The driver's; empty where there is none.
+    """
+
+    run: str = ""
+    session: str = ""
+
+
+UNSIGNED = Stamp()
+
+
+class RunDirectory(Folder):
+    """Files below one path or fsspec URL, which one run is in.
 
     Args:
         url: The folder; it need not exist.
     """
-
-    def __init__(self, url: str) -> None:
-        try:
-            # Without a cache of listings: other processes write into the same folder.
-            path = local_path(url)
-            self.url = url if path is None else str(path.expanduser().absolute())
-            self._files, self._root = filesystem(self.url, use_listings_cache=False)
-        except (ValueError, ImportError) as error:
-            raise InvalidConfigError(str(error), expected="a path or fsspec URL", key="output.run") from None
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (RunDirectory, (self.url,))
-
-    def __str__(self) -> str:
-        return redacted(self.url)
-
-    def at(self, name: str) -> str:
-        """URL of something inside."""
-        return f"{self.url.rstrip('/')}/{name}"
-
-    @riding
-    def exists(self, name: str) -> bool:
-        """Whether a file is there.
-
-        Raises:
-            BrokenRunError: The storage refuses to say.
-            StorageAwayError: It could not be reached for as long as one is patient; so of every method here.
-        """
-        try:  # unlike `exists`, which on a network file system takes any trouble for an answer
-            self._files.info(f"{self._root}/{name}")
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return True
-
-    @riding
-    def read(self, name: str) -> bytes:
-        """A whole file."""
-        return bytes(self._files.cat_file(f"{self._root}/{name}"))
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a whole file, or nothing."""
-        write_whole(self.at(name), content)
-
-    def read_json(self, name: str) -> Any:  # noqa: ANN401 JSON
-        """A file of JSON."""
-        return json.loads(self.read(name))
-
-    def write_json(self, name: str, content: object) -> None:
-        """Write a file of JSON."""
-        self.write(name, (json.dumps(content, indent=1) + "\n").encode())
-
-    @riding
-    def read_all(self, names: Sequence[str]) -> list[bytes]:
-        """Whole files, at once where the storage can."""
-        paths = [f"{self._root}/{name}" for name in names]
-        # Not cat, which takes names for patterns.
-        return [bytes(content) for content in self._files.cat_ranges(paths, None, None, on_error="raise")]
-
-    @riding
-    def names(self, folder: str, ending: str) -> list[str]:
-        """Names of the files of a folder that end so; none where there is no folder."""
-        path = f"{self._root}/{folder}".rstrip("/")
-        try:
-            entries = self._files.ls(path, detail=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        found = (str(entry).rsplit("/", 1)[-1] for entry in entries)
-        return sorted(name for name in found if name.endswith(ending))
-
-    @riding
-    def folders(self, folder: str) -> list[str]:
-        """Names of the folders in a folder; none where there is none."""
-        path = f"{self._root}/{folder}".rstrip("/")
-        try:
-            entries = self._files.ls(path, detail=True)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        found = [str(entry["name"]).rstrip("/") for entry in entries if entry["type"] == "directory"]
-        return sorted(name.rsplit("/", 1)[-1] for name in found)
-
-    @riding
-    def sizes(self, folder: str) -> dict[str, int]:
-        """Bytes of every file below a folder, by path inside it; none where there is no folder."""
-        path = self._files._strip_protocol(f"{self._root}/{folder}")  # noqa: SLF001 how find names what it finds
-        found = self._files.find(path, detail=True)
-        return {str(name).removeprefix(path).lstrip("/"): int(entry["size"]) for name, entry in found.items()}
-
-    @riding
-    def delete(self, name: str) -> None:
-        """Remove a file."""
-        self._files.rm_file(f"{self._root}/{name}")
-
-    @riding
-    def delete_all(self, names: Sequence[str]) -> None:
-        """Remove files, at once where the storage can; one that is not there is no error.
-
-        Raises:
-            BrokenRunError: The storage cannot be reached.
-        """
-        with storing(self.url):
-            if isinstance(self._files, AsyncFileSystem):
-                sync(self._files.loop, _removed, self._files, [f"{self._root}/{name}" for name in names])
-                return
-            for name in names:
-                with suppress(FileNotFoundError):
-                    self.delete(name)
-
-    def remove_partial_files(self) -> None:
-        """Remove what writers left that were killed before their rename."""
-        if isinstance(self._files, LocalFileSystem):
-            for path in Path(self._root).rglob(f"*{PARTIAL}"):
-                path.unlink(missing_ok=True)
 
     def claim(self, kind: str, settings: dict[str, Any], *, resume: bool) -> None:
         """Take the folder for a run of these settings, or find the same run to go on with.
@@ -162,8 +72,10 @@ class RunDirectory:
         Raises:
             RunConflictError: It holds a run that is not to be resumed, or one of another kind or other settings.
         """
-        if not self.exists("run.json"):
-            self.write_json("run.json", {"kind": kind, "settings": settings, "state": "running", **_environment()})
+        if not self.exists(RUN):
+            self.check_free()
+            named = {"kind": kind, "id": secrets.token_hex(8)}
+            self.write_json(RUN, named | {"settings": settings, "state": "running", **_environment()})
             return
         self.match(kind, settings)
         if not resume:
@@ -173,6 +85,44 @@ class RunDirectory:
                 cure="Go on with it by --resume, or choose another output.run.",
                 run=self,
             )
+
+    def check_free(self) -> None:
+        """Make sure that a run may begin here: nothing is there but what drivers leave that were killed before.
+
+        Raises:
+            RunConflictError: Something is there, and no run that could be gone on with.
+        """
+        found = [] if self.exists(RUN) else [name for name in self.names("", "") if not name.startswith(_BEFORE)]
+        if found:
+            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            raise RunConflictError(
+                f"no {RUN}, but {', '.join(found[:_NAMED])}{more}",
+                expected="an empty folder",
+                cure=f"Choose another, or empty this one: a run whose {RUN} is lost cannot be gone on with.",
+                run=self,
+            )
+
+    def enter(self, session: str) -> Stamp:
+        """Say that a driver goes on with the run here, and with what; how it signs what it writes.
+
+        Args:
+            session: What tells it from every other driver.
+        """
+        facts = self.facts()
+        known = facts.get("sessions", [])
+        now = {"id": session, **_environment(), "host": _host()}
+        for line in _changed_since((known or [facts])[-1], now):
+            log.warning("%s: %s", self, line)
+        self.note(sessions=[*known, now])
+        return Stamp(run=str(facts.get("id", "")), session=session)
+
+    def stamp(self) -> Stamp:
+        """The run here, of no driver; of no run where there is none.
+
+        Raises:
+            RunConflictError: What is said of it cannot be read.
+        """
+        return Stamp(run=str(self.facts().get("id", ""))) if self.exists(RUN) else UNSIGNED
 
     def match(self, kind: str, settings: dict[str, Any]) -> None:
         """Make sure that the run here is one of these settings.
@@ -196,38 +146,40 @@ class RunDirectory:
         Raises:
             RunConflictError: There is none.
         """
+        facts = self.facts()
+        if lacking := [key for key in _CLAIMED if key not in facts]:
+            raise self._other(f"it says nothing of {', '.join(lacking)}")
+        return {key: facts[key] for key in _CLAIMED}
+
+    def facts(self) -> dict[str, Any]:
+        """All that is said of the run here.
+
+        Raises:
+            RunConflictError: There is none, or it cannot be read.
+        """
         try:
-            known = self.read_json("run.json")
-            return {key: known[key] for key in ("kind", "settings", "state")}
+            found = self.read_json(RUN)
         except FileNotFoundError as error:
             raise RunConflictError(
-                "no run.json", expected="the folder of a run", cure="Give the folder named in output.run.", run=self
+                f"no {RUN}", expected="the folder of a run", cure="Give the folder named in output.run.", run=self
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunConflictError(
-                f"a run.json of something else ({type(error).__name__}: {error})",
-                expected="an empty folder, or a run of this package",
-                cure="Choose another output.run.",
-                run=self,
-            ) from error
+        except ValueError as error:
+            raise self._other(f"{type(error).__name__}: {error}") from error
+        if not isinstance(found, dict):
+            raise self._other(f"a {type(found).__name__} of JSON")
+        return found
+
+    def _other(self, why: str) -> RunConflictError:
+        return RunConflictError(
+            f"a {RUN} of something else, or a damaged one ({why})",
+            expected="an empty folder, or a run of this package",
+            cure="Bring it back from a copy, or choose another output.run.",
+            run=self,
+        )
 
     def note(self, **facts: object) -> None:
         """Add facts to run.json."""
-        self.write_json("run.json", self.read_json("run.json") | facts)
-
-
-async def _removed(files: Any, paths: Sequence[str]) -> None:  # noqa: ANN401 fsspec ships no types
-    """Remove objects by their names; rm would take them for patterns."""
-    bulk = getattr(files, "_bulk_delete", None)  # of S3: a thousand in one request
-    for start in range(0, len(paths), _AT_ONCE):
-        some = list(paths[start : start + _AT_ONCE])
-        if bulk is not None:
-            await bulk(some)
-            continue
-        ended = await asyncio.gather(*(files._rm_file(path) for path in some), return_exceptions=True)  # noqa: SLF001
-        for error in ended:
-            if isinstance(error, BaseException) and not isinstance(error, FileNotFoundError):
-                raise error
+        self.write_json(RUN, self.facts() | facts)
 
 
 def _difference(known: Any, wanted: Any, key: str = "") -> str:  # noqa: ANN401 JSON
@@ -248,6 +200,24 @@ def _environment() -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in RECORDED}},
         "git_commit": commit(),
     }
+
+
+def _host() -> dict[str, Any]:
+    """What kind of machine this is; not which."""
+    return {
+        "system": platform.system(),
+        "release": platform.release(),
+        "cpu": platform.machine(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _changed_since(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What a run is gone on with that it was not begun with, or gone on with before."""
+    known = before.get("versions", {})
+    for name, found in now["versions"].items():
+        if name in known and known[name] != found:
+            yield f"the run was worked on with {name} {known[name]}, and goes on with {found}"
 
 
 def _version(name: str) -> str:

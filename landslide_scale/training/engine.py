@@ -19,21 +19,25 @@ from landslide_scale.redaction import redacted
 from landslide_scale.runtime.capacity import counted
 from landslide_scale.runtime.heartbeat import EVERY_S
 from landslide_scale.runtime.session import check_machine
+from landslide_scale.storage.absence import PATIENCE_S, patient
+from landslide_scale.storage.lease import held
+from landslide_scale.storage.rundir import RUN, RunDirectory
 from landslide_scale.training.begun import as_begun
 from landslide_scale.training.fitting import TrainState, fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.places import PlaceCounts, area_ratio
 from landslide_scale.training.run import FinetuneResult, TrainRun
-from landslide_scale.training.statefiles import state_storage
+from landslide_scale.training.statefiles import STATE, STATES, fallback, load_state, state_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from landslide_scale.model import Network
+    from landslide_scale.storage.lease import Lease
+
 AT_ONCE_S = 5.0
 """Within which a cluster that has room gives it; it is no waiting yet."""
 
-_STATE = "state.pt"
-_FOLDER = "train"
 _START_ATTEMPTS = 30
 """Waits of a minute for the workers' machines, which an autoscaler may have to start; Ray's own default is forever."""
 
@@ -60,17 +64,39 @@ def finetune(job: FinetuneJob, *, resume: bool = False, progress: Callable[[str]
         BrokenRunError: The workers failed too often.
     """
     check_machine(*job.needs)
+    folder = RunDirectory(job.output)
+    if not folder.exists(RUN):
+        ready = _ready(job)
+        with held(folder) as lease:
+            if not folder.exists(RUN):
+                return _finish(*ready, lease, resume=resume, progress=progress)
+    # What another driver may change is read once it cannot any more.
+    with held(folder) as lease:
+        with patient(PATIENCE_S, guard=lease.check):
+            ready = _ready(job)
+        return _finish(*ready, lease, resume=resume, progress=progress)
+
+
+def _ready(job: FinetuneJob) -> tuple[FinetuneJob, Prepared, Network]:
+    """What can be found wrong with a job before anything is written."""
     job = as_begun(job)
     prepared = Prepared.of(job)
     job = prepared.settled(job)
-    net, run = job.build(), TrainRun(job, prepared.trained_on, prepared.image_parts)
-    run.begin(prepared, net, resume=resume)
+    return job, prepared, job.build()
+
+
+def _finish(
+    job: FinetuneJob, prepared: Prepared, net: Network, lease: Lease, *, resume: bool, progress: Callable[[str], None]
+) -> FinetuneResult:
+    run = TrainRun(job, prepared.trained_on, prepared.image_parts)
+    run.begin(prepared, net, resume=resume, session=lease.token)
     if (done := run.result()) is not None:
         return done
     progress(counts_line(net))
     _wait_for_workers(job, progress)
     with run.followed(progress):
-        _fit_on_workers(job, prepared)
+        _fit_on_workers(job, prepared, lease.name)
+    lease.check()
     if (done := run.result()) is None:
         raise BrokenRunError("the workers ended without a result", cure="Go on by --resume.", run=run.folder)
     return done
@@ -83,15 +109,16 @@ class _Trainer(TorchTrainer):
         pass
 
 
-def _fit_on_workers(job: FinetuneJob, prepared: Prepared) -> None:
+def _fit_on_workers(job: FinetuneJob, prepared: Prepared, lease: str) -> None:
+    state = fallback(RunDirectory(job.output))
     trainer = _Trainer(
         _worker,
-        train_loop_config={"job": job, "prepared": prepared},
+        train_loop_config={"job": job, "prepared": prepared, "lease": lease, "state": state},
         scaling_config=ray.train.ScalingConfig(
             num_workers=job.workers, use_gpu=job.gpu, resources_per_worker=_resources(job)
         ),
         run_config=ray.train.RunConfig(
-            name=_FOLDER,
+            name=STATES,
             **state_storage(job.output),
             failure_config=_failures(job),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
@@ -188,7 +215,8 @@ def _worker(config: dict[str, Any]) -> None:
     job: FinetuneJob = config["job"]
     torch.set_num_threads(job.cpus_per_worker)
     prepared: Prepared = config["prepared"]
-    run, parts, first = TrainRun(job, prepared.trained_on, prepared.image_parts), prepared.parts(job), _is_first()
+    run = TrainRun(job, prepared.trained_on, prepared.image_parts, lease=config["lease"])
+    parts, first = prepared.parts(job), _is_first()
     net = job.build().to(get_device())
 
     def after_epoch(state: TrainState) -> None:
@@ -196,7 +224,14 @@ def _worker(config: dict[str, Any]) -> None:
             run.after_epoch(net, state)
         _report(state, first=first)
 
-    state = fit(net, parts, job.train, state=_reported(), after_epoch=after_epoch, threads=job.cpus_per_worker)
+    state = fit(
+        net,
+        parts,
+        job.train,
+        state=_reported(run.folder, config["state"]),
+        after_epoch=after_epoch,
+        threads=job.cpus_per_worker,
+    )
     counts = PlaceCounts(prepared.held_out(job, prepared.dataset), state.best_epoch.calibration, get_device())
     judged = score(net, state, parts, job.train, threads=job.cpus_per_worker, seen=counts)
     places = counts.by_place(prepared.groups)
@@ -216,14 +251,19 @@ def _report(state: TrainState, *, first: bool) -> None:
         ray.train.report(metrics)
         return
     with tempfile.TemporaryDirectory() as folder:
-        torch.save(state.to_plain(), Path(folder, _STATE))
+        torch.save(state.to_plain(), Path(folder, STATE))
         ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _reported() -> TrainState | None:
-    """The state after the last epoch that all ranks reported, in this run or before it was stopped."""
+def _reported(folder: RunDirectory, instead: str) -> TrainState | None:
+    """The state after the last epoch that all ranks reported, in this run or before it was stopped.
+
+    Args:
+        folder: Of the run.
+        instead: Name of the state that is taken where Ray Train knows none; may be empty.
+    """
     kept = ray.train.get_checkpoint()
     if kept is None:
-        return None
-    with kept.as_directory() as folder:
-        return TrainState.from_plain(torch.load(Path(folder, _STATE), map_location="cpu", weights_only=True))
+        return TrainState.from_plain(load_state(folder, instead)) if instead else None
+    with kept.as_directory() as place:
+        return TrainState.from_plain(torch.load(Path(place, STATE), map_location="cpu", weights_only=True))

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from landslide_scale.errors import BrokenRunError, RunConflictError
@@ -25,6 +26,8 @@ from landslide_scale.model.core.precision import format_on
 from landslide_scale.parting import Split
 from landslide_scale.provenance import ImageFacts, ImageParts, Judged
 from landslide_scale.redaction import redacted
+from landslide_scale.storage.absence import WRITER_S, patient
+from landslide_scale.storage.lease import check_lease
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.begun import as_recorded
 from landslide_scale.training.evaluating import Calibration, Evaluation
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint.safetensors"
 SPLIT = "split.json"
 _POLL_S = 0.5
+_LAST_S = 10.0
+"""For the last look at what was recorded, should the storage not answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +71,22 @@ class TrainRun:
         job: Whose folder it is.
         trained_on: What its images are, for the card.
         parts: Which they are, likewise.
+        lease: File in the folder that is there for as long as its driver may write; empty where there is none.
     """
 
-    def __init__(self, job: FinetuneJob, trained_on: ImageFacts | None = None, parts: ImageParts | None = None) -> None:
-        self.job, self.trained_on, self.parts = job, trained_on or ImageFacts(), parts
+    def __init__(
+        self,
+        job: FinetuneJob,
+        trained_on: ImageFacts | None = None,
+        parts: ImageParts | None = None,
+        *,
+        lease: str = "",
+    ) -> None:
+        self.job, self.trained_on, self.parts, self._lease = job, trained_on or ImageFacts(), parts, lease
         self.folder = RunDirectory(job.output)
 
-    def begin(self, prepared: Prepared, net: Network, *, resume: bool) -> None:
-        """Take the folder, or find the same run in it.
+    def begin(self, prepared: Prepared, net: Network, *, resume: bool, session: str = "") -> None:
+        """Take the folder, or find the same run in it; `session` is its driver's.
 
         Raises:
             RunConflictError: Another run is there, or this one and `resume` is False, or its data has changed.
@@ -91,6 +104,8 @@ class TrainRun:
             self.folder.write_json(SPLIT, names | {"ground": ground} | found)  # what is a list is a part
         elif known != names:
             raise self._changed("other labels")
+        if session:
+            self.folder.enter(session)
         trainable, total = parameter_counts(net)
         self.folder.note(
             parameters={"trainable": trainable, "total": total},
@@ -107,10 +122,27 @@ class TrainRun:
         )
 
     def after_epoch(self, net: Network, state: TrainState) -> None:
-        """Record an epoch, and keep the network where it is the best so far."""
-        if state.improved:
-            self._save(net, state)
-        self.folder.note(epochs=[nan_as_null(asdict(epoch)) for epoch in state.epochs], best=state.best)
+        """Record an epoch, and keep the network where it is the best so far.
+
+        Raises:
+            BrokenRunError: Another driver has the folder, or has completed the run.
+        """
+        with self._ours():
+            if state.improved:
+                self._save(net, state)
+            self.folder.note(epochs=[nan_as_null(asdict(epoch)) for epoch in state.epochs], best=state.best)
+
+    @contextmanager
+    def _ours(self) -> Iterator[None]:
+        """Where the folder is looked at right before each write: a worker that hung may come back to another's run."""
+        with patient(WRITER_S, guard=partial(check_lease, self.folder, self._lease)):
+            if self._lease and self.folder.facts()["state"] == "complete":
+                raise BrokenRunError(
+                    "the run is complete already",
+                    cure="Another process has finished it: --resume says with what.",
+                    run=self.folder,
+                )
+            yield
 
     def complete(
         self,
@@ -129,11 +161,15 @@ class TrainRun:
             judged: On the holdout.
             area: On the validation.
             places: What was judged, by place.
+
+        Raises:
+            BrokenRunError: Another driver has the folder, or has completed the run.
         """
-        sha256 = self._save(net, state, area, self._held_out(places))
         said = None if area is None else asdict(area)
         found = scores(judged.confusion) | ({} if places is None else {"places": _by_place(places)})
-        self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=found, area=said)
+        with self._ours():
+            sha256 = self._save(net, state, area, self._held_out(places))
+            self.folder.note(state="complete", checkpoint_sha256=sha256, holdout=found, area=said)
 
     def _held_out(self, places: Mapping[str, Confusion] | None) -> HeldOut | None:
         if places is None or not self._notes_their_content():
@@ -173,7 +209,7 @@ class TrainRun:
         return Judged(patch=self.job.train.patch, halo=0)
 
     def _notes(self, key: str) -> bool:
-        return key in self.folder.read_json("run.json")
+        return key in self.folder.facts()
 
     def _notes_their_content(self) -> bool:
         return self.folder.exists(SPLIT) and "contents" in self.folder.read_json(SPLIT)
@@ -184,7 +220,7 @@ class TrainRun:
         Raises:
             RunConflictError: It is complete, and its checkpoint is gone or another file.
         """
-        facts = self.folder.read_json("run.json")
+        facts = self.folder.facts()
         if facts["state"] != "complete":
             return None
         self._check_kept(facts.get("checkpoint_sha256"))
@@ -224,7 +260,7 @@ class TrainRun:
             yield
         finally:
             ended.set()
-            thread.join()
+            thread.join(_LAST_S)
 
     def _follow(self, progress: Callable[[str], None], ended: threading.Event, said: int) -> None:
         last = False
@@ -237,7 +273,7 @@ class TrainRun:
 
     def _epochs(self) -> list[dict[str, Any]]:
         try:
-            epochs: list[dict[str, Any]] = self.folder.read_json("run.json").get("epochs", [])
+            epochs: list[dict[str, Any]] = self.folder.facts().get("epochs", [])
         except (OSError, BrokenRunError):
             return []  # storage that is away for a moment is asked again
         return epochs

@@ -2,11 +2,71 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
+import pickle
 from typing import Any
 
 import pyarrow.fs
+import torch
 
 from landslide_scale.storage.files import filesystem, local_path
+from landslide_scale.storage.rundir import RunDirectory
+
+STATES = "train"
+"""Folder of Ray Train's in that of the run."""
+
+STATE = "state.pt"
+_LISTED = f"{STATES}/checkpoint_manager_snapshot.json"
+_DAMAGES = (ValueError, KeyError, TypeError, AttributeError, RuntimeError, EOFError, OSError, pickle.UnpicklingError)
+
+log = logging.getLogger(__name__)
+
+
+def fallback(folder: RunDirectory) -> str:
+    """The state to go on from where Ray Train's own list of them, or one that it lists, is damaged.
+
+    The list is then taken away: Ray Train would end with a trace, each time.
+
+    Args:
+        folder: Of the run; nobody is at work there.
+
+    Returns:
+        Name of the newest whole one, below `STATES`; empty where Ray Train finds it by itself, or where there is none,
+        and all is trained again, to the same result.
+    """
+    if not folder.exists(_LISTED):
+        return ""
+    try:
+        listed = json.loads(folder.read(_LISTED))
+        names = {one["checkpoint_dir_name"] for one in listed["checkpoint_results"]}
+        for name in names:
+            load_state(folder, name)
+    except _DAMAGES as error:
+        why = f"{type(error).__name__}: {error}"
+    else:
+        return ""
+    kept = sorted((name for name in folder.folders(STATES) if name.startswith("checkpoint_")), reverse=True)
+    found = next((name for name in kept if _is_whole(folder, name)), "")
+    instead = found or "the start, to the same result"
+    log.warning("%s: the states of the training are damaged (%s): it goes on from %s", folder, why, instead)
+    folder.delete_all([_LISTED])
+    return found
+
+
+def load_state(folder: RunDirectory, name: str) -> Any:  # noqa: ANN401 tensors and plain values
+    """A state of that name, on the CPU."""
+    content = folder.read(f"{STATES}/{name}/{STATE}")
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def _is_whole(folder: RunDirectory, name: str) -> bool:
+    try:
+        load_state(folder, name)
+    except _DAMAGES:
+        return False
+    return True
 
 
 def state_storage(output: str) -> dict[str, Any]:

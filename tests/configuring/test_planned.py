@@ -111,7 +111,7 @@ def test_labels_that_lie_elsewhere_are_said_with_where_both_are(chips: dict[str,
         ({"windows": [{"start": "2023-09-01", "end": "2023-08-01"}]}, "expected start before end"),
         ({"labels": {"file": "landslide.geojson"}}, "file landslide.geojson: no such file"),
         ({"composit": {}}, "key composit: unknown (did you mean composite?)"),
-        ({"directory": "."}, "a folder with files in it; expected an empty one"),
+        ({"directory": "."}, "no run.json, but "),
         ({"bands": ["nir"]}, "Name it under catalog.assets where the catalogue calls it otherwise; expected a scene"),
     ],
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landslide_scale.bands import Reason
+from landslide_scale.cube import ledger as ledger_module
 from landslide_scale.cube.arrays import VARIABLES, Layer
 from landslide_scale.cube.ledger import HISTOGRAM_BINS, Ledger, Record, content_hash, describe
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.errors import RunConflictError
+from landslide_scale.storage.rundir import RunDirectory, Stamp
 
 
 @pytest.fixture(params=["path", "memory"])
@@ -139,6 +142,104 @@ def test_gathering_some_leaves_the_others_where_a_worker_may_look_for_them(run: 
     assert ledger.records() == made
 
 
+def test_a_lost_part_costs_its_own_records_and_no_others(run: RunDirectory, monkeypatch: pytest.MonkeyPatch):
+    """Whatever the next part is called: what is there by that name is not replaced."""
+    for number in range(3):
+        Ledger(run).add(record(f"u{number}"))
+        Ledger(run).compact()
+    first, *others = run.names("ledger", ".parquet")
+    run.delete(f"ledger/{first}")
+    monkeypatch.setattr(ledger_module.secrets, "token_hex", lambda _: others[1].removesuffix(".parquet").split("-")[2])
+    Ledger(run).add(record("u3"))
+    with pytest.raises(RunConflictError, match="is there already"):
+        Ledger(run).compact()
+    assert Ledger(run).records().keys() == {"u1", "u2", "u3"}
+    monkeypatch.undo()
+    Ledger(run).compact()
+    assert run.names("ledger/units", "") == []
+    assert Ledger(run).records().keys() == {"u1", "u2", "u3"}
+
+
+def test_records_of_another_run_are_none_of_this_one(run: RunDirectory):
+    """As a writer leaves them whose folder was deleted under it, and taken by another run."""
+    before = Ledger(run, Stamp(run="before", session="a"))
+    before.add(record("u1"))
+    run.write_json("run.json", {"id": "now"})
+    now = Ledger(run, Stamp(run="now", session="b"))
+    assert now.records() == Ledger(run).records() == {}
+    assert now.find("u1", 1) is None
+    now.add(record("u2"))
+    now.compact()
+    before.add(record("u3"))
+    assert {name: one.session for name, one in Ledger(run).records().items()} == {"u2": "b"}
+    assert run.names("ledger/units", "") == ["u1-a1.json", "u3-a1.json"]
+    assert before.records().keys() == {"u1", "u3"}
+
+
+class Gathered(RunDirectory):
+    """In which everything is gathered between any two looks of who reads."""
+
+    def names(self, folder: str, ending: str) -> list[str]:
+        found = super().names(folder, ending)
+        Ledger(RunDirectory(self.url)).compact()
+        return found
+
+    def read_all(self, names: Sequence[str]) -> list[bytes]:
+        Ledger(RunDirectory(self.url)).compact()
+        return super().read_all(names)
+
+
+def test_who_reads_while_records_are_gathered_sees_all_of_them(tmp_path: Path):
+    ledger = Ledger(RunDirectory(str(tmp_path)))
+    ledger.add(record("u0"))
+    ledger.compact()
+    for number in range(1, 5):
+        ledger.add(record(f"u{number}"))
+    assert Ledger(Gathered(str(tmp_path))).records().keys() == {f"u{number}" for number in range(5)}
+
+
+@pytest.mark.parametrize("content", [b"", b'{"unit": "u0", "sta', b"[]", b"\xff\x00"])
+def test_a_damaged_record_has_its_unit_done_again_and_is_named(
+    run: RunDirectory, content: bytes, caplog: pytest.LogCaptureFixture
+):
+    ledger = Ledger(run)
+    for name in ("u0", "u1", "u-a7"):
+        ledger.add(record(name, attempts=2))
+    run.write("ledger/units/u0-a2.json", content)
+    assert Ledger(run).find("u0", 2) is None
+    before = Ledger(run).records()
+    assert {name: one.done for name, one in before.items()} == {"u0": False, "u1": True, "u-a7": True}
+    assert before["u0"].error.startswith("DamagedRecord: ")
+    ledger.compact()
+    ledger.mend()
+    assert "ledger/units/u0-a2.json: damaged" in caplog.messages[0]
+    assert run.names("ledger/units", "") == []
+    assert {name: one.done for name, one in Ledger(run).records().items()} == {"u0": False, "u1": True, "u-a7": True}
+    ledger.add(record("u0", attempts=3))
+    assert Ledger(run).records()["u0"].done
+
+
+def test_a_damaged_part_costs_its_own_units_and_is_named(run: RunDirectory, caplog: pytest.LogCaptureFixture):
+    for number in range(2):
+        Ledger(run).add(record(f"u{number}"))
+        Ledger(run).compact()
+    part = f"ledger/{run.names('ledger', '.parquet')[0]}"
+    for damaged in (run.read(part)[:-9], b"", b"PAR1" * 9):
+        run.write(part, damaged)
+        ledger = Ledger(run)
+        assert ledger.records().keys() == {"u1"}
+        assert ledger.damaged.keys() == {part}
+    ledger.mend()
+    assert f"{part}: damaged" in caplog.messages[0]
+    assert Ledger(run).records().keys() == {"u1"}
+    assert not run.exists(part)
+
+
+def test_a_record_of_a_later_version_is_read_for_what_is_known_of_it():
+    text = json.dumps(json.loads(record("u0").to_json()) | {"mood": "fine"})
+    assert Record.from_json(text) == record("u0")
+
+
 class Interrupted(RunDirectory):
     """Ends like a killed process at the n-th change of a file, or lets another process write in between."""
 
@@ -147,6 +248,10 @@ class Interrupted(RunDirectory):
     def write(self, name: str, content: bytes) -> None:
         self._count()
         super().write(name, content)
+
+    def create(self, name: str, content: bytes) -> None:
+        self._count()
+        super().create(name, content)
 
     def delete(self, name: str) -> None:
         self._count()
@@ -179,8 +284,8 @@ def test_a_record_that_another_process_adds_while_they_are_gathered_is_kept(tmp_
     run = RunDirectory(str(tmp_path))
 
     class Overtaken(RunDirectory):
-        def write(self, name: str, content: bytes) -> None:
-            super().write(name, content)
+        def create(self, name: str, content: bytes) -> None:
+            super().create(name, content)
             if name.endswith(".parquet"):
                 Ledger(run).add(record("u1", "written", attempts=2))
 

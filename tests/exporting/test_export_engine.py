@@ -28,11 +28,11 @@ from landslide_scale.products import names
 from landslide_scale.products.manifest import Manifest, Source
 from landslide_scale.products.names import MAKING
 from landslide_scale.products.scanned import scanned
-from landslide_scale.runtime.console import CTRL_C
 from landslide_scale.runtime.progress import gone_over
 from landslide_scale.storage.files import file_sha256
-from landslide_scale.storage.lease import held, holder
+from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import holder
 
 SEEDS = [pytest.param(seed, marks=() if seed < 2 else pytest.mark.slow) for seed in range(25)]
 PROBABILITY = "cog/EPSG_32633/20230701_20230801/probability.tif"
@@ -207,7 +207,7 @@ def test_ctrl_c_ends_a_process_as_shells_count_and_the_same_call_goes_on(run: Ru
         time.sleep(0.05)
     os.kill(process.pid or 0, signal.SIGINT)
     process.join(300)
-    assert process.exitcode == CTRL_C
+    assert process.exitcode == 128 + signal.SIGINT
     assert set(local(target)) <= set(products(run))
     exported(run, RunDirectory(str(target)))
     assert local(target) == products(run)

@@ -17,8 +17,9 @@ from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.exporting.verify import stated_cube, verify_products
 from landslide_scale.products import names
 from landslide_scale.storage import absence
-from landslide_scale.storage.lease import PREFIX, held
+from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import PREFIX
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,9 @@ import pytest
 from landslide_scale.errors import StorageAwayError
 from landslide_scale.storage.absence import patient
 from landslide_scale.storage.holder import Holder
-from landslide_scale.storage.lease import LIFE_S, RENEWALS_IN_A_LIFE, Clock, Lease
+from landslide_scale.storage.lease import LIFE_S, Lease
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import RENEWALS_IN_A_LIFE, Clock
 
 EVERY_S = LIFE_S / RENEWALS_IN_A_LIFE
 
@@ -121,6 +122,10 @@ class SeenBy(RunDirectory):
     def write(self, name: str, content: bytes) -> None:
         self._asks()
         super().write(name, content)
+
+    def renew(self, name: str, content: bytes) -> None:
+        self._asks()
+        super().renew(name, content)
 
     def delete_all(self, names: Sequence[str]) -> None:
         self._asks()

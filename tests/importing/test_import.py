@@ -241,7 +241,7 @@ def test_another_folder_or_other_files_are_never_written_over(published: Path, c
         name: content for name, content in before.items() if name.endswith(".npz")
     }
     (tmp_path / "mine.txt").write_text("x")
-    with pytest.raises(RunConflictError, match="a folder with files in it"):
+    with pytest.raises(RunConflictError, match=r"no run\.json, but mine\.txt"):
         import_patches(settings(published, tmp_path), resume=False)
 
 

@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 
 from landslide_scale.cli import app
 from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.errors import InvalidInputError
 from landslide_scale.inspection.status import lines, status
+from landslide_scale.stac.frozen import load_items
 from landslide_scale.storage.rundir import RunDirectory
 
 
@@ -83,6 +85,22 @@ def test_units_without_a_record_are_left_to_do(run: str, tmp_path: Path):
     text = "\n".join(lines(found))
     assert "state: running" in text
     assert "2023-08-01 to 2023-08-05" in text
+
+
+def test_damaged_files_of_a_run_are_named_with_the_cure(run: str, tmp_path: Path):
+    copy = RunDirectory(str(shutil.copytree(run, tmp_path / "run")))
+    part = f"ledger/{copy.names('ledger', '.parquet')[0]}"
+    copy.write(part, copy.read(part)[:-9])
+    assert f"damaged: {part}; scan --resume does its units again" in lines(status(copy)[0])
+    for name in ("units.parquet", "run.json"):
+        whole = copy.read(name)
+        copy.write(name, whole[:-9])
+        with pytest.raises(InvalidInputError, match=rf"{name}.* damaged"):
+            status(copy)
+        copy.write(name, whole)
+    copy.write("scenes.parquet", copy.read("scenes.parquet")[:-9])
+    with pytest.raises(InvalidInputError, match=r"scenes\.parquet is damaged"):
+        load_items(copy)
 
 
 def test_the_command_prints_it_and_draws_maps(hurt: str, tmp_path: Path):

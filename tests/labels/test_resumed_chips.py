@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,17 @@ from helpers.chipping import asked, counted_steps, killed, plain
 from helpers.fatal import Fate
 from helpers.faultserver import Fault, FaultServer, fault_server
 
+from landslide_scale.cube.ledger import Ledger
 from landslide_scale.datasets.chips import INDEX, open_chips
 from landslide_scale.datasets.files import files_at
 from landslide_scale.demo.satellite.stac_server import serve
-from landslide_scale.errors import IncompleteRunError, InvalidDatasetError, RunConflictError, StorageAwayError
+from landslide_scale.errors import (
+    BrokenRunError,
+    IncompleteRunError,
+    InvalidDatasetError,
+    RunConflictError,
+    StorageAwayError,
+)
 from landslide_scale.labels import engine, making
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.settings import ChipsConfig
@@ -182,12 +190,24 @@ def test_a_chip_that_is_gone_from_a_whole_set_is_made_again_and_no_other(
     assert {path for path, age in ages.items() if path.stat().st_mtime_ns != age} == {first, second}
 
 
+def test_a_chip_is_not_written_once_its_driver_has_lost_the_folder(catalogue: str, scenes: Path, tmp_path: Path):
+    config = asked(catalogue, scenes, tmp_path)
+    with pytest.raises(BrokenRunError, match="has lost its lease"):
+        make_chips(config, lambda task: plain(replace(task, lease="lease-gone.json")), resume=False)
+    assert not list(tmp_path.rglob("*.npz"))
+    (session,) = RunDirectory(config.directory).facts()["sessions"]
+    assert make_chips(config, plain, resume=True).kept
+    records = Ledger(RunDirectory(config.directory)).records().values()
+    assert {record.session for record in records} == {RunDirectory(config.directory).facts()["sessions"][1]["id"]}
+    assert session["id"] not in {record.session for record in records}
+
+
 def test_a_folder_with_other_files_is_left_alone(catalogue: str, scenes: Path, tmp_path: Path):
     config = asked(catalogue, scenes, tmp_path)
     folder = Path(config.directory)
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(RunConflictError, match="files in it"):
+    with pytest.raises(RunConflictError, match=r"no run\.json, but notes\.txt"):
         make_chips(config, plain, resume=True)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 

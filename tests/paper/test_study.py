@@ -18,6 +18,8 @@ from landslide_scale.errors import InvalidDatasetError, RunConflictError
 from landslide_scale.paper.settings import BenchmarkConfig
 from landslide_scale.paper.study import BenchmarkSummary, run_benchmark
 from landslide_scale.runtime.session import session
+from landslide_scale.storage.lease import held
+from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
 TINY = {"sam": "vit_t", "upsample": 1}
@@ -103,6 +105,16 @@ def test_a_model_may_be_added_later(bijie: Path, tmp_path: Path):
     benchmark(settings(bijie, run, models={"frozen": models["frozen"]}))
     summary = benchmark(settings(bijie, run, models=models), resume=True)
     assert [row[0] for row in summary.tables[0].rows][:2] == ["frozen", "trained"]  # then maps that learn nothing
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.usefixtures("cluster")
+def test_a_benchmark_that_is_at_work_is_not_begun_again(bijie: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    with held(RunDirectory(str(run))), pytest.raises(RunConflictError, match="another run is at work here"):
+        benchmark(settings(bijie, run), resume=True)
+    assert list(run.iterdir()) == []
 
 
 def test_data_that_cannot_be_used_are_found_before_anything_is_written(bijie: Path, tmp_path: Path):

@@ -24,7 +24,7 @@ from landslide_scale.runtime.stopping import Terminated, terminable
 
 TINY = {"sam": "vit_t", "upsample": 1}
 TRAIN = {"epochs": 10_000, "batch": 4, "patch": 32, "precision": "float32"}
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 def pairs(root: Path) -> dict[str, str]:
@@ -122,3 +122,75 @@ def test_a_termination_stays_one_where_a_library_made_a_plain_interruption_of_it
         raise KeyboardInterrupt
     assert raised.type is KeyboardInterrupt
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def cleaned_up(sent: signal.Signals, again: list[int]) -> None:
+    with terminable(), terminable():  # as a session of Ray's does within a command
+        try:
+            os.kill(os.getpid(), sent)
+        finally:
+            for number in (*CODES, *CODES):
+                os.kill(os.getpid(), number)
+                again.append(number)
+
+
+@pytest.mark.parametrize("sent", CODES)
+def test_further_signals_do_not_disturb_the_cleaning_up(sent: signal.Signals):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    again: list[int] = []
+    try:
+        with pytest.raises(KeyboardInterrupt) as raised:
+            cleaned_up(sent, again)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert again == [*CODES, *CODES]
+    assert isinstance(raised.value, Terminated) == (sent != signal.SIGINT)
+
+
+def test_what_is_ignored_when_a_command_begins_stays_ignored_as_of_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with terminable():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+HANGS = """
+import os, signal, sys, time
+from landslide_scale.runtime import stopping
+from landslide_scale.runtime.console import run_guarded
+stopping.END_S = 0.5
+stopping.end_in_time()
+def action():
+    try:
+        os.kill(os.getpid(), int(sys.argv[1]))
+    finally:
+        time.sleep(3600)
+sys.exit(run_guarded(action))
+"""
+
+
+EXITS = """
+import atexit, os, signal, sys
+from landslide_scale.runtime import stopping
+from landslide_scale.runtime.console import run_guarded
+stopping.end_in_time()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(lambda: [os.kill(os.getpid(), number) for number in (1, 2, 15)])
+sys.exit(run_guarded(lambda: os.kill(os.getpid(), signal.SIGINT)))
+"""
+
+
+def test_signals_while_a_stopped_command_exits_are_not_heeded():
+    ended = subprocess.run([sys.executable, "-c", EXITS], capture_output=True, text=True, timeout=250, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "stopped\n")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_ends_in_time_whatever_its_cleaning_up_waits_for(sent: signal.Signals):
+    command = [sys.executable, "-c", HANGS, str(int(sent))]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
+    assert ended.returncode == CODES[sent]
+    assert ended.stderr == "what was cleaned up took longer than 0 s, and was left\n"

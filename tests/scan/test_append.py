@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ from helpers.watching import Step
 
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.errors import InvalidCatalogError, RunConflictError
+from landslide_scale.scan import driver
+from landslide_scale.scan.verify import verify
 from landslide_scale.stac.frozen import load_items
+from landslide_scale.storage.lease import Lease
 from landslide_scale.storage.rundir import RunDirectory
 
 EARLY = {"start": "2023-08-01", "end": "2023-08-05"}
@@ -165,6 +169,40 @@ def test_a_run_killed_while_it_grows_is_readable_and_gone_on_with_to_the_same_by
     taken += in_a_process(wanted, log, None, "scan" if begun else "append")
     assert snapshot(run / "cube.zarr") == snapshot(both / "cube.zarr")
     assert not [step for step in taken if "-t0-" in step.path or step.path.endswith(SHARDS_OF_THE_FIRST)]
+
+
+def dies(*_: object, **__: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def dies_grown(wanted: Settings) -> None:
+    """An append that ends right after the run was made a longer one."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(driver, "_finish", dies)
+        with pytest.raises(KeyboardInterrupt):
+            plain_append(wanted)
+
+
+def test_what_an_append_froze_while_a_resume_waited_for_the_folder_is_read_before_it_goes_on(
+    settings: Settings, run: Path, both: Path, monkeypatch: pytest.MonkeyPatch
+):
+    wanted, takes = of(settings, run, EARLY, LATE), driver.held
+
+    def waited_for(folder: RunDirectory) -> AbstractContextManager[Lease]:
+        monkeypatch.setattr(driver, "held", takes)
+        dies_grown(wanted)
+        return takes(folder)
+
+    monkeypatch.setattr(driver, "held", waited_for)
+    assert plain_scan(wanted).complete
+    assert snapshot(run / "cube.zarr") == snapshot(both / "cube.zarr")
+
+
+def test_a_run_that_was_killed_while_it_grew_is_not_whole(settings: Settings, run: Path):
+    assert verify(RunDirectory(str(run)), lambda *_: None).whole
+    dies_grown(of(settings, run, EARLY, LATE))
+    (finding,) = verify(RunDirectory(str(run)), lambda *_: None).findings
+    assert (finding.of, "is running, not complete" in finding.problem) == ("run.json", True)
 
 
 def axes(run: Path) -> set[int]:

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import changed, verify
 from landslide_scale.scene import Window, utc
 from landslide_scale.storage.lease import LIFE_S, Lease
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.rundir import RunDirectory, Stamp
 from landslide_scale.strictyaml import parse
 
 SIDE = 32
@@ -140,10 +140,10 @@ class Scan(RuleBasedStateMachine):
         """As the driver does it, from the start."""
         config = self.config()
         if not self.run.exists("run.json"):
-            self.run.write_json("run.json", {"kind": "scan", "settings": config.settings(), "state": "running"})
+            self.run.claim("scan", config.settings(), resume=False)
         self.run.note(settings=config.settings())
         layout.keep(self.run, self.planned)
-        self.run.remove_partial_files()
+        self.run.remove_partial_files("ledger", CUBE)
         template.create(
             self.run.at(CUBE), extents(self.planned), config.windows, config.grid, sharded=True, attributes={}
         )
@@ -172,6 +172,7 @@ class Scan(RuleBasedStateMachine):
             patches=PatchLattice(patch=16, halo=0),
             extents=tuple(extents(self.planned).items()),
             lease=self.held.name,
+            stamp=Stamp(run=self.run.stamp().run, session=self.held.token),
         )
 
     def driver(self, name: str) -> Lease:
@@ -311,10 +312,58 @@ class Scan(RuleBasedStateMachine):
             middle = len(whole) // 2
             torn = whole[:middle] if how == "cut" else whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
             self.path(keys[name]).write_bytes(torn)
+            self.held.give_back()
             assert {finding.of for finding in verify(self.run, lambda *_: None).findings} >= {unit.id}
+            self.held = self.driver(str(self.drivers))
         known = self.units[unit.id]
         known.state = "broken"
         known.maybe = {one.name: [np.zeros(0)] for one in VARIABLES}  # anything
+        self.resume()
+
+    @precondition(lambda self: any(unit.state for unit in self.units.values()))
+    @rule()
+    def parts_lost(self) -> None:
+        """Of the ledger: what they said is done again, and what is said from then on replaces nothing."""
+        Ledger(self.run).compact()
+        for path in Path(self.folder, "ledger").glob("*.parquet"):
+            path.unlink()
+        for known in self.units.values():
+            if known.state:
+                self.forget(known)
+        self.resume()
+
+    def forget(self, known: Unit) -> None:
+        for name, possible in known.maybe.items():
+            possible.extend(known.arrays[name] for _ in range(bool(known.arrays)))
+        known.state, known.attempt, known.arrays, known.row = "", 0, {}, {}
+
+    @precondition(lambda self: any(Path(self.folder, "ledger", "units").glob("*.json")))
+    @rule(data=st.data(), content=st.sampled_from([b"", b'{"unit": ', b"\xff"]))
+    def record_damaged(self, data: st.DataObject, content: bytes) -> None:
+        path = data.draw(st.sampled_from(sorted(Path(self.folder, "ledger", "units").glob("*.json"))))
+        unit, _, attempt = path.stem.removesuffix("-failed").removesuffix("-broken").rpartition("-a")
+        known = self.units[unit]
+        path.write_bytes(content)
+        if int(attempt) >= known.attempt:  # whosesoever: that is not known any more
+            known.state, known.attempt = "broken", int(attempt)
+            known.maybe = {one.name: [np.zeros(0)] for one in VARIABLES}
+        self.resume()
+
+    @precondition(lambda self: self.left())
+    @rule(seed=st.integers(1, 50))
+    def folder_deleted_under_a_writer(self, seed: int) -> None:
+        """Another run takes its place, and a writer that had looked for its lease before writes into that."""
+        unit, stale = self.left()[0], replace(self.task, lease="")
+        row = self.row(unit, content(seed))
+        for path in Path(self.folder).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        del self.world.parties[str(self.drivers)]
+        self.drivers += 1
+        self.units, self.held = {}, self.driver(str(self.drivers))
+        self.lay_out()
+        work.write(row, stale)
+        for name, possible in self.units[unit.id].maybe.items():
+            possible.append(content(seed)[name])
         self.resume()
 
     def path(self, key: str) -> Path:
@@ -327,6 +376,7 @@ class Scan(RuleBasedStateMachine):
         ledger = Ledger(self.run)
         ledger.compact()
         records = ledger.records()
+        ledger.mend()
         for record in changed(self.laid, records):
             ledger.add(record)
             records[record.unit] = record

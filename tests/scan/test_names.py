@@ -15,8 +15,9 @@ from helpers.s3 import moto, settle
 from landslide_scale.cube.stores import store_at
 from landslide_scale.inspection.status import status
 from landslide_scale.scan.verify import verify
-from landslide_scale.storage.lease import held, holder
+from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import holder
 
 SMALL = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}}
 NAMES = ["scan [v2]", "scan *", "scan?", "100% #1", "a..b", "Müller's", "x" * 200]

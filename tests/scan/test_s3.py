@@ -27,8 +27,9 @@ from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify
 from landslide_scale.storage import absence
 from landslide_scale.storage.absence import patient
-from landslide_scale.storage.lease import held, holder
+from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import holder
 from landslide_scale.strictyaml import parse
 
 SMALL = {"region": {"bbox": [17.992, 46.010, 18.008, 46.015]}, "output": {"keep": ["red"]}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from helpers.borderland import assert_same_cubes, configured, snapshot
@@ -14,7 +14,7 @@ from helpers.plainrun import plain_scan
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidInputError, RunConflictError
 from landslide_scale.reports.scans import verify_report
-from landslide_scale.scan import layout
+from landslide_scale.scan import driver, layout
 from landslide_scale.scan.verify import Verdict, changed, verify
 from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
@@ -128,6 +128,27 @@ def test_what_is_missing_or_cut_short_is_redone_by_a_resume_that_nobody_verified
     assert {name for name, count in attempts.items() if count == 2} == set(units[:2])
 
 
+def test_a_run_whose_lost_shard_is_being_redone_is_not_complete_meanwhile(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    stored(run, a_written_unit(run)).unlink()
+
+    def dies(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for where, killed in ((driver.Ledger, "add"), (driver, "worked_on")):  # once it is known, and while it is made
+        with monkeypatch.context() as patched:
+            patched.setattr(where, killed, dies)
+            with pytest.raises(KeyboardInterrupt):
+                resumed(run, whole)
+        assert run.claimed()["state"] == "running"
+        run.note(state="complete")
+    assert not looked(run).whole
+    assert run.claimed()["state"] == "incomplete"
+    resumed(run, whole)
+    assert looked(run).whole
+
+
 def test_a_unit_without_a_record_is_named_whether_something_is_stored_of_it_or_not(
     run: RunDirectory, whole: tuple[Path, dict[str, Any]]
 ):
@@ -146,6 +167,7 @@ def test_a_unit_without_a_record_is_named_whether_something_is_stored_of_it_or_n
             except StopIteration:
                 break
     assert [(one.of, one.problem) for one in looked(run).findings] == [(lost, "not done")]
+    assert run.claimed()["state"] == "incomplete"
     resumed(run, whole)
     assert_same_cubes(Path(run.url), whole[0])
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from landslide_scale.errors import BrokenRunError, RunConflictError
+from landslide_scale.storage import lease
 from landslide_scale.storage.holder import Holder
-from landslide_scale.storage.lease import Lease, held, holder
+from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import holder
 
 LIFE = 0.6
 HOLD = (
@@ -179,6 +182,24 @@ def test_of_many_that_try_at_once_never_two_hold_it(run: RunDirectory):
         thread.join()
     assert len(inside) <= 1
     assert leases(run) == []
+
+
+class Silent(RunDirectory):
+    """Storage that does not answer when something is to be removed."""
+
+    def delete_all(self, names: Sequence[str]) -> None:
+        if names:
+            threading.Event().wait(60)
+
+
+def test_the_end_does_not_wait_for_storage_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lease, "END_S", 0.2)
+    run = Silent(str(tmp_path))
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), held(run):
+        raise KeyboardInterrupt
+    assert time.monotonic() - begun < 20
+    assert len(leases(run)) == 1  # of a process of this machine: taken at once when that has ended
 
 
 def test_a_file_of_that_name_that_is_no_lease_is_left_alone(run: RunDirectory):

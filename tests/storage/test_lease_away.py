@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,35 @@ def test_a_holder_that_is_followed_between_two_requests_of_a_renewal_finds_out(t
         assert not followed  # all requests were made before
         assert requests > 2
     assert world.most == 1
+
+
+@pytest.mark.parametrize("store", ["path", "memory"])
+@pytest.mark.parametrize("requests", range(4))
+def test_a_holder_that_comes_back_when_the_folder_has_gone_through_other_hands_yields(
+    tmp_path: Path, store: str, requests: int
+):
+    """Stopped anywhere in a renewal: whoever has the folder by then never knew of it."""
+    world = World(str(tmp_path) if store == "path" else f"memory://{uuid.uuid4()}")
+    held = world.lease("a")
+    held.take()
+    world.holds("a", held)
+    world.asleep["a"] = 10_000.0
+    world.advance(300)
+
+    def change_hands() -> None:
+        second = tries(world, "b")
+        assert second is not None
+        del world.parties["b"]
+        second.give_back()
+        assert tries(world, "c") is not None
+
+    world.meanwhile = requests, change_hands
+    with pytest.raises(BrokenRunError, match="lost"):
+        held.check()
+    held.give_back()
+    del world.asleep["a"]
+    world.advance(60)
+    assert (world.trusted(), world.most) == (["c"], 1)
 
 
 class Leases(RuleBasedStateMachine):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage import rundir
+from landslide_scale.storage.rundir import RunDirectory, Stamp
 
 SETTINGS = {"grid": {"resolution": 10, "crs": None}, "windows": [{"start": "2023-08-01T00:00:00Z"}]}
 
@@ -137,6 +139,69 @@ def test_another_run_is_never_written_into_and_the_changed_key_is_named(
     assert run.read("run.json") == before
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "ledger/part-00000-ab.parquet", "cube.zarr/zarr.json"])
+def test_a_folder_that_holds_anything_is_no_place_for_a_first_run(run: RunDirectory, name: str):
+    run.write(name, b"1")
+    for resume in (True, False):
+        with pytest.raises(RunConflictError, match=f"no run.json, but {name.split('/', maxsplit=1)[0]}"):
+            run.claim("scan", SETTINGS, resume=resume)
+    assert run.sizes("") == {name: 1}
+
+
+def test_a_driver_that_was_killed_before_it_said_what_its_run_is_leaves_the_folder_to_others(run: RunDirectory):
+    run.write("lease-ab.json", b"1")
+    run.write("run.json.0123456789abcdef.partial", b"1")
+    run.claim("scan", SETTINGS, resume=False)
+    other = RunDirectory(f"{run.url}-b")
+    other.claim("scan", SETTINGS, resume=False)
+    assert run.stamp().run != other.stamp().run != ""
+
+
+def test_every_driver_is_said_with_what_it_goes_on_with_and_what_has_changed_since(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    run.claim("scan", SETTINGS, resume=False)
+    assert run.enter("a") == Stamp(run=run.stamp().run, session="a")
+    known = rundir.version
+    monkeypatch.setattr(rundir, "version", lambda name: "9.9" if name == "zarr" else known(name))
+    assert caplog.messages == []
+    run.enter("b")
+    assert caplog.messages == [f"{run}: the run was worked on with zarr {known('zarr')}, and goes on with 9.9"]
+    run.note(state="complete")
+    first, second = run.facts()["sessions"]
+    assert (first["id"], second["id"], second["versions"]["zarr"]) == ("a", "b", "9.9")
+    assert first.keys() == {"id", "begun", "versions", "git_commit", "host"}
+    assert first["host"]["cores"] == os.cpu_count()
+
+
+def test_of_a_run_begun_before_runs_had_an_id_records_have_none(run: RunDirectory):
+    run.write_json("run.json", {"kind": "scan", "settings": SETTINGS, "state": "running"})
+    assert run.enter("a") == Stamp(run="", session="a")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"kind": "sc', b"\xff", b"[]"])
+def test_a_run_json_that_is_damaged_is_named_with_the_cure(run: RunDirectory, content: bytes):
+    run.write("run.json", content)
+    for look in (run.claimed, run.stamp, lambda: run.note(state="complete"), lambda: run.enter("a")):
+        with pytest.raises(RunConflictError, match=r"run\.json .*damaged.*from a copy"):
+            look()
+    assert run.read("run.json") == content
+
+
+def test_what_is_created_replaces_nothing_and_what_is_renewed_is_not_made_anew(run: RunDirectory):
+    run.create("a/b.json", b"1")
+    with pytest.raises(RunConflictError, match=r"b\.json is there already"):
+        run.create("a/b.json", b"2")
+    assert run.read("a/b.json") == b"1"
+    run.renew("a/b.json", b"333")
+    run.renew("a/b.json", b"4")
+    assert run.read("a/b.json") == b"4"
+    run.delete("a/b.json")
+    with pytest.raises(FileNotFoundError):
+        run.renew("a/b.json", b"5")
+    assert run.sizes("") == {}
+
+
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"kind": "scan"}', b"\xff"])
 def test_a_folder_with_a_run_json_of_something_else_is_left_alone(run: RunDirectory, content: bytes):
     run.write("run.json", content)
@@ -145,15 +210,15 @@ def test_a_folder_with_a_run_json_of_something_else_is_left_alone(run: RunDirect
     assert run.read("run.json") == content
 
 
-def test_what_a_killed_writer_left_is_removed_and_nothing_else(run: RunDirectory):
-    for name in ("cube.zarr/c/0", "cube.zarr/c/0.partial", "cube.zarr/deep/er/1.x.partial", "other/2.partial"):
+def test_what_a_killed_writer_left_is_removed_and_nothing_of_anybody_else(run: RunDirectory):
+    ours, zarrs = f"run.json.{'0a' * 8}.partial", f"cube.zarr/deep/er/1.{'0a' * 16}.partial"
+    elsewhere = f"downloads/x.{'0a' * 8}.partial"
+    left = {"cube.zarr/c/0", "cube.zarr/c/0.partial", "mine.partial", "downloads/dataset.zip.partial", elsewhere}
+    for name in (ours, zarrs, f"ledger/units/u.json.{'0a' * 8}.partial", *left):
         run.write(name, b"1")
-    run.remove_partial_files()
-    assert run.exists("cube.zarr/c/0")
-    local = not run.url.startswith("memory")
-    assert run.exists("other/2.partial") != local
-    assert run.exists("cube.zarr/c/0.partial") != local
-    assert run.exists("cube.zarr/deep/er/1.x.partial") != local
+    run.remove_partial_files("ledger", "cube.zarr")
+    if not run.url.startswith("memory"):
+        assert run.sizes("").keys() == left
 
 
 def test_removing_partial_files_of_a_folder_that_is_not_there_is_fine(run: RunDirectory):

@@ -29,6 +29,8 @@ from landslide_scale.model.checkpoint import restore
 from landslide_scale.runtime.session import session
 from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec
 from landslide_scale.storage.files import file_sha256
+from landslide_scale.storage.lease import held
+from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.engine import _cause, finetune
 from landslide_scale.training.fitting import TrainState, fit, score
 from landslide_scale.training.job import FinetuneJob, Prepared
@@ -232,6 +234,14 @@ def test_bad_data_writes_nothing(tmp_path: Path):
     with pytest.raises(InvalidDatasetError, match=r"chip3\.npz: image cannot be read"):
         finetune(job_for(str(broken), tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_another_driver_is_at_work_in_is_refused(data: str, tmp_path: Path):
+    job = job_for(data, tmp_path / "run")
+    folder = RunDirectory(job.output)
+    with held(folder), pytest.raises(RunConflictError, match="another run is at work here"):
+        finetune(job, progress=lambda _: None)
+    assert folder.names("", "") == []
 
 
 def test_wrong_base_weights_write_nothing(data: str, tmp_path: Path):

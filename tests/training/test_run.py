@@ -5,6 +5,7 @@ import math
 import shutil
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,19 @@ import torch
 from PIL import Image
 
 from landslide_scale.datasets.spec import DataSpec
-from landslide_scale.errors import InvalidConfigError, RunConflictError
+from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram
 from landslide_scale.model.checkpoint import read_card, restore
 from landslide_scale.provenance import ImageFacts
 from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec
+from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.begun import as_begun
 from landslide_scale.training.evaluating import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
 from landslide_scale.training.job import FinetuneJob, Prepared
 from landslide_scale.training.run import TrainRun, scores
 from landslide_scale.training.spec import TrainSpec
+from landslide_scale.training.statefiles import fallback, load_state
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 
@@ -157,6 +160,53 @@ def test_a_complete_run_that_recorded_no_hash_is_believed_as_long_as_its_checkpo
     (tmp_path / "checkpoint.safetensors").unlink()
     with pytest.raises(RunConflictError, match="no checkpoint"):
         run.result()
+
+
+def test_a_worker_that_hung_writes_nothing_into_a_folder_that_another_driver_has_or_into_a_complete_run(tmp_path: Path):
+    job = job_at(str(tmp_path / "run"))
+    run, net, folder = TrainRun(job, lease="lease-a.json"), job.build(), RunDirectory(str(tmp_path / "run"))
+    folder.claim("finetune", job.settings, resume=False)
+    folder.write("lease-a.json", b"{}")
+    run.after_epoch(net, state_of(0.5))
+    folder.delete("lease-a.json")
+    folder.write("lease-b.json", b"{}")
+    before = {name: folder.read(name) for name in folder.names("", "")}
+    with pytest.raises(BrokenRunError, match="lost its lease"):
+        run.after_epoch(net, state_of(0.5, 0.6, best=2))
+    assert {name: folder.read(name) for name in folder.names("", "")} == before
+    folder.write("lease-a.json", b"{}")
+    folder.note(state="complete")
+    before = {name: folder.read(name) for name in folder.names("", "")}
+    judged = Evaluation(confusion=Confusion(tp=1, tn=2), histogram=LogitHistogram.empty(), loss=1.0)
+    for write in (
+        partial(run.after_epoch, net, state_of(0.5, 0.6, best=2)),
+        partial(run.complete, net, state_of(0.5, 0.6, best=2), judged),
+    ):
+        with pytest.raises(BrokenRunError, match="complete already"):
+            write()
+    assert {name: folder.read(name) for name in folder.names("", "")} == before
+
+
+@pytest.mark.parametrize("damage", ["list", "state"])
+def test_a_damaged_list_of_states_or_state_gives_way_to_the_newest_whole_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+):
+    folder = RunDirectory(str(tmp_path))
+    assert fallback(folder) == ""
+    states = [f"checkpoint_2026-01-0{number}_00-00-00.000000" for number in (1, 2, 3)]
+    for number, name in enumerate(states):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        torch.save({"epoch": number}, tmp_path / "train" / name / "state.pt")
+    listed = json.dumps({"checkpoint_results": [{"checkpoint_dir_name": states[2], "metrics": {}}]}).encode()
+    folder.write("train/checkpoint_manager_snapshot.json", listed if damage == "state" else listed[:20])
+    cut = folder.read(f"train/{states[2]}/state.pt")[:-50]
+    if damage == "state":
+        assert fallback(folder) == ""
+    folder.write(f"train/{states[2]}/state.pt", cut)
+    assert fallback(folder) == states[1]
+    assert load_state(folder, states[1]) == {"epoch": 1}
+    assert "are damaged" in caplog.messages[0]
+    assert not folder.exists("train/checkpoint_manager_snapshot.json")
 
 
 def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -37,8 +37,8 @@ from landslide_scale.rapid.publication.version import (
 )
 from landslide_scale.scene import utc
 from landslide_scale.storage.files import PARTIAL, sha256_at
-from landslide_scale.storage.lease import PREFIX
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.signs import PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -168,9 +168,9 @@ def publish(
     latest = read_latest(folder)
     if latest is not None and latest.number >= begun.number:
         return read_version(folder, begun.number)
-    folder.delete_all(folder.names("", PARTIAL))  # of the records beside the versions, that a killed one was writing
+    folder.remove_partial_files()  # of the records beside the versions, that a killed one was writing
     if not target.exists(VERSION):
-        target.remove_partial_files()
+        target.remove_partial_files("")
         for step in steps:
             log.info("version %d of %s: %s", begun.number, begun.event, step.name)
             step.do(target)

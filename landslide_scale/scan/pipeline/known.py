@@ -20,7 +20,6 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.bands import scene_bands
 from landslide_scale.cube.computed import computed_in
 from landslide_scale.cube.ledger import Ledger, Record
-from landslide_scale.errors import InvalidInputError
 from landslide_scale.provenance import NumberFormat
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import REGION, Layout
@@ -33,9 +32,6 @@ from landslide_scale.stac.frozen import SCENES, load_items
 from landslide_scale.stac.items import sorted_out
 from landslide_scale.stac.settings import CatalogConfig
 from landslide_scale.storage.rundir import RunDirectory
-
-_LOOKS = 5
-"""At a ledger that its driver gathers meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +125,7 @@ def opened(base: RunDirectory, task: Task, catalog: CatalogConfig) -> Base:
     layers = range(len(laid.windows))
     # A run that was just given more windows has units of layers that it did not have when its settings were read.
     laid = replace(laid, places=tuple(place for place in laid.places if place.layer in layers))
-    records = _records(base)
+    records = Ledger(base).records()
     return Base(
         laid=laid,
         records=records,
@@ -140,15 +136,6 @@ def opened(base: RunDirectory, task: Task, catalog: CatalogConfig) -> Base:
         bare=_bare(laid, records, settings),
         precision=computed_in(records.values()),
     )
-
-
-def _records(base: RunDirectory) -> Mapping[str, Record]:
-    for _ in range(_LOOKS):
-        try:
-            return Ledger(base).records()
-        except FileNotFoundError:  # gathered since it was listed
-            continue
-    raise InvalidInputError("a ledger that changes all the time", expected="one that can be read", run=base)
 
 
 def _scenes(

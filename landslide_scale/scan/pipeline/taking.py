@@ -7,6 +7,7 @@ written after it, as of any unit. So a run that is killed while it copies is gon
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ from landslide_scale.scan.work import Row, Task, check_driver, made_of
 from landslide_scale.stac.settings import CatalogConfig
 from landslide_scale.storage.absence import WRITER_S, patient
 from landslide_scale.storage.copies import copied
+from landslide_scale.storage.lease import END_S
 from landslide_scale.storage.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -65,8 +67,16 @@ def _taking(base: RunDirectory, catalog: CatalogConfig, engine: Engine, task: Ta
             return
         task = replace(task, precision=task.precision or known.precision)
         threads = ThreadPoolExecutor(THREADS, thread_name_prefix="taking")
-        stack.callback(threads.shutdown, cancel_futures=True)
+        stack.callback(_ended, threads)
         yield TakingBelt(base=known, task=task, threads=threads, begin=lambda: stack.enter_context(engine(task)))
+
+
+def _ended(threads: ThreadPoolExecutor) -> None:
+    """End what copies; where its storage does not answer, leave it: what it may still record is true of this run."""
+    threads.shutdown(wait=False, cancel_futures=True)
+    running = threading.Thread(target=threads.shutdown, daemon=True)
+    running.start()
+    running.join(END_S)
 
 
 @dataclass(kw_only=True)
@@ -146,7 +156,7 @@ def _took(base: Base, task: Task, unit: WorkUnit, done: Done, attempt: int) -> R
                 return STORED
             record = _record(base, unit, done, attempt)
             record = replace(record, stored=stored, seconds={"take": time.perf_counter() - begun})
-            Ledger(task.run).add(record)
+            Ledger(task.run, task.stamp).add(record)
     except StorageAwayError as error:
         log.warning("unit %s is scanned anew: %s", unit.id, error)
         return AWAY

@@ -1,0 +1,195 @@
+"""Files below one path or URL, on a local disk and on an object store alike."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fsspec.asyn import AsyncFileSystem, sync
+from fsspec.implementations.local import LocalFileSystem
+
+from landslide_scale.errors import InvalidConfigError
+from landslide_scale.redaction import redacted
+from landslide_scale.storage import conditional
+from landslide_scale.storage.files import PARTIAL, filesystem, local_path, riding, storing, write_whole
+
+_OURS = re.compile(rf"\.(?:[0-9a-f]{{16}}|[0-9a-f]{{32}}){re.escape(PARTIAL)}$")
+"""How the names end that we give files while they are written, or Zarr does."""
+
+_AT_ONCE = 1000
+"""Objects; as many as S3 removes in one request."""
+
+
+class Folder:
+    """Files below one path or fsspec URL.
+
+    Args:
+        url: The folder; it need not exist.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            # Without a cache of listings: other processes write into the same folder.
+            path = local_path(url)
+            self.url = url if path is None else str(path.expanduser().absolute())
+            self._files, self._root = filesystem(self.url, use_listings_cache=False)
+        except (ValueError, ImportError) as error:
+            raise InvalidConfigError(str(error), expected="a path or fsspec URL", key="output.run") from None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.url,))
+
+    def __str__(self) -> str:
+        return redacted(self.url)
+
+    def at(self, name: str) -> str:
+        """URL of something inside."""
+        return f"{self.url.rstrip('/')}/{name}"
+
+    @riding
+    def exists(self, name: str) -> bool:
+        """Whether a file is there.
+
+        Raises:
+            BrokenRunError: The storage refuses to say.
+            StorageAwayError: It could not be reached for as long as one is patient; so of every method here.
+        """
+        try:  # unlike `exists`, which on a network file system takes any trouble for an answer
+            self._files.info(f"{self._root}/{name}")
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    @riding
+    def read(self, name: str) -> bytes:
+        """A whole file."""
+        return bytes(self._files.cat_file(f"{self._root}/{name}"))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a whole file, or nothing."""
+        write_whole(self.at(name), content)
+
+    @riding
+    def create(self, name: str, content: bytes) -> None:
+        """Write a whole file that is not there yet, or nothing.
+
+        Raises:
+            RunConflictError: It is there.
+        """
+        conditional.create(self._files, f"{self._root}/{name}", content)
+
+    @riding
+    def renew(self, name: str, content: bytes) -> None:
+        """Replace a small file that is there; one that is gone is not made anew.
+
+        Raises:
+            FileNotFoundError: It is gone.
+        """
+        conditional.renew(self._files, f"{self._root}/{name}", content)
+
+    def read_json(self, name: str) -> Any:  # noqa: ANN401 JSON
+        """A file of JSON."""
+        return json.loads(self.read(name))
+
+    def write_json(self, name: str, content: object) -> None:
+        """Write a file of JSON."""
+        self.write(name, (json.dumps(content, indent=1) + "\n").encode())
+
+    @riding
+    def read_all(self, names: Sequence[str]) -> list[bytes]:
+        """Whole files, at once where the storage can."""
+        paths = [f"{self._root}/{name}" for name in names]
+        # Not cat, which takes names for patterns.
+        return [bytes(content) for content in self._files.cat_ranges(paths, None, None, on_error="raise")]
+
+    @riding
+    def read_there(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Whole files by name, at once where the storage can; those that are gone by now are left out."""
+        paths = [f"{self._root}/{name}" for name in names]
+        found: dict[str, bytes] = {}
+        for name, content in zip(names, self._files.cat_ranges(paths, None, None, on_error="return"), strict=True):
+            if not isinstance(content, Exception):
+                found[name] = bytes(content)
+            elif not isinstance(content, FileNotFoundError):
+                raise content
+        return found
+
+    @riding
+    def names(self, folder: str, ending: str) -> list[str]:
+        """Names of the files of a folder that end so; none where there is no folder."""
+        path = f"{self._root}/{folder}".rstrip("/")
+        try:
+            entries = self._files.ls(path, detail=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = (str(entry).rsplit("/", 1)[-1] for entry in entries)
+        return sorted(name for name in found if name.endswith(ending))
+
+    @riding
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders in a folder; none where there is none."""
+        path = f"{self._root}/{folder}".rstrip("/")
+        try:
+            entries = self._files.ls(path, detail=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = [str(entry["name"]).rstrip("/") for entry in entries if entry["type"] == "directory"]
+        return sorted(name.rsplit("/", 1)[-1] for name in found)
+
+    @riding
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of every file below a folder, by path inside it; none where there is no folder."""
+        path = self._files._strip_protocol(f"{self._root}/{folder}")  # noqa: SLF001 how find names what it finds
+        found = self._files.find(path, detail=True)
+        return {str(name).removeprefix(path).lstrip("/"): int(entry["size"]) for name, entry in found.items()}
+
+    @riding
+    def delete(self, name: str) -> None:
+        """Remove a file."""
+        self._files.rm_file(f"{self._root}/{name}")
+
+    @riding
+    def delete_all(self, names: Sequence[str]) -> None:
+        """Remove files, at once where the storage can; one that is not there is no error.
+
+        Raises:
+            BrokenRunError: The storage cannot be reached.
+        """
+        with storing(self.url):
+            if isinstance(self._files, AsyncFileSystem):
+                sync(self._files.loop, _removed, self._files, [f"{self._root}/{name}" for name in names])
+                return
+            for name in names:
+                with suppress(FileNotFoundError):
+                    self.delete(name)
+
+    def remove_partial_files(self, *below: str) -> None:
+        """Remove what writers left that were killed before their rename, and nothing of anybody else.
+
+        Args:
+            below: Folders in which they write at any depth; in this one itself, what is right in it.
+        """
+        if isinstance(self._files, LocalFileSystem):
+            root = Path(self._root)
+            for path in (*root.glob("*"), *(path for folder in below for path in (root / folder).rglob("*"))):
+                if _OURS.search(path.name):
+                    path.unlink(missing_ok=True)
+
+
+async def _removed(files: Any, paths: Sequence[str]) -> None:  # noqa: ANN401 fsspec ships no types
+    """Remove objects by their names; rm would take them for patterns."""
+    bulk = getattr(files, "_bulk_delete", None)  # of S3: a thousand in one request
+    for start in range(0, len(paths), _AT_ONCE):
+        some = list(paths[start : start + _AT_ONCE])
+        if bulk is not None:
+            await bulk(some)
+            continue
+        ended = await asyncio.gather(*(files._rm_file(path) for path in some), return_exceptions=True)  # noqa: SLF001
+        for error in ended:
+            if isinstance(error, BaseException) and not isinstance(error, FileNotFoundError):
+                raise error
