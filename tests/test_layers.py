@@ -80,7 +80,7 @@ ONLY_IN = {
 }
 """Each of these libraries is imported in the named packages and modules alone."""
 
-NOT_TORCH_ALONE = {"training.engine", "training.settings", "training.run", "training.begun", "training.foreseen"}
+NOT_TORCH_ALONE = {f"training.{name}" for name in ("engine", "settings", "run", "begun", "foreseen", "statefiles")}
 TORCH_ALONE = ("model", "metrics", "datasets", "training", "scan.predict")
 WITHOUT = ("pydantic", "yaml", "ray", "rasterio", "geopandas", "zarr", "xarray", "fsspec", "pyproj", "shapely")
 

@@ -97,7 +97,7 @@ def verify(run: RunDirectory, progress: Callable[[int, int], None]) -> Verdict:
     state = run.claimed()["state"]
     if findings or files:
         _mark(run, records, findings, complete=state == "complete")
-    elif state != "complete":
+    if state != "complete" and not findings:
         findings.append(Finding(of=RUN, problem=f"the run is {state}, not complete: --resume finishes it"))
     known = {key for place in laid.places for keys in laid.objects(place).values() for key in keys}
     return Verdict(

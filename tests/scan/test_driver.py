@@ -152,7 +152,8 @@ def test_a_predictor_loads_the_checkpoint_and_base_weights_that_are_configured(t
     given: list[object] = []
     made = _engine(parse(ScanConfig, settings), lambda *places, **named: given.append((places, named)))
     made.keywords["how"].load()
-    assert given == [((str(Path("band.safetensors").absolute()),), {"base_url": str(Path("sam.pth").absolute())})]
+    base = str(Path("sam.pth").absolute())
+    assert given == [((str(Path("band.safetensors").absolute()),), {"base_url": base, "sha256": None})]
 
 
 def test_a_complete_run_with_older_processings_has_nothing_left_to_do(model: str, tmp_path: Path):
