@@ -72,8 +72,8 @@ def records(run: Path) -> dict[str, Record]:
 
 
 def told(run: Path) -> dict[str, Settings]:
-    """What the ledger says, but for what it took and where it was taken from."""
-    beside = {"seconds", "taken_from"}
+    """What the ledger says, but for what it took, where it was taken from, and for whom."""
+    beside = {"seconds", "taken_from", "run", "session"}
     return {name: {k: v for k, v in asdict(one).items() if k not in beside} for name, one in records(run).items()}
 
 
