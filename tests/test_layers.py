@@ -172,7 +172,7 @@ PLANTED = {
     "stac.items imports imagery.observe": ("stac/items.py", "from landslide_scale.imagery import observe\n"),
     "stac.items imports cube.arrays": ("stac/items.py", "from landslide_scale.cube import arrays\n"),  # a sibling
     "storage.files imports scan": ("storage/files.py", "import landslide_scale.scan\n"),
-    "grid imports storage.files": ("grid.py", "def f():\n    from landslide_scale.storage.files import PARTIAL\n"),
+    "grid imports storage.files": ("grid.py", "def f():\n    from landslide_scale.storage.files import local_path\n"),
     "metrics.plain imports training.epochs": (
         "metrics/plain.py",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from landslide_scale.training import epochs\n",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -12,7 +11,7 @@ from zarr.core.buffer import Buffer
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from landslide_scale.storage.durable import settle, written
-from landslide_scale.storage.files import PARTIAL, local_path, options
+from landslide_scale.storage.files import local_path, options
 
 
 def store_at(url: str, *, read_only: bool = False) -> Store:
@@ -44,9 +43,8 @@ class _SyncedStore(LocalStore):
             await self._open()
         self._check_writable()
         path = self.root / key
-        unfinished = path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}")
         content = value.as_buffer_like()
-        await asyncio.to_thread(written, path, unfinished, lambda file: file.write(content))
+        await asyncio.to_thread(written, path, lambda file: file.write(content))
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Write an object where there is none; a cube has one writer of what is shared."""

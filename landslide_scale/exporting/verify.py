@@ -12,7 +12,8 @@ from landslide_scale.products.manifest import Manifest, Stored
 from landslide_scale.products.names import MAKING
 from landslide_scale.products.scanned import scanned
 from landslide_scale.scan.verify import Finding
-from landslide_scale.storage.files import PARTIAL, sha256_at
+from landslide_scale.storage.durable import is_unfinished
+from landslide_scale.storage.files import sha256_at
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.storage.signs import PREFIX, holder
 
@@ -116,7 +117,7 @@ def _problem(target: RunDirectory, name: str, known: Stored, size: int | None) -
 def _unknown(manifest: Manifest, sizes: Mapping[str, int]) -> Iterator[Finding]:
     known = manifest.files.keys() | {names.MANIFEST}
     for name in sizes.keys() - known:
-        if name.startswith((f"{MAKING}/", PREFIX)) or name.endswith(PARTIAL):
+        if name.startswith((f"{MAKING}/", PREFIX)) or is_unfinished(name):
             yield Finding(of=name, problem="left by an export that was stopped; the next one removes it")
         elif name.endswith(_OF_SQLITE) and name.rpartition("-")[0] in known:
             yield Finding(of=name, problem="of a program that has the file open: close it there; do not delete this")

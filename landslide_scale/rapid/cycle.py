@@ -43,7 +43,6 @@ from landslide_scale.rapid.telling import standing
 from landslide_scale.scan.driver import Rank
 from landslide_scale.stac.frozen import load_items
 from landslide_scale.stac.revisit import REPEAT_DAYS
-from landslide_scale.storage.files import PARTIAL
 from landslide_scale.storage.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -88,7 +87,7 @@ def attend(cycle: Cycle, folder: RunDirectory, known: Followed) -> Followed:
     Raises:
         BrokenRunError: The folder itself cannot be written.
     """
-    folder.delete_all(folder.names("", PARTIAL))  # of records that a killed one was writing
+    folder.remove_partial_files()  # of records that a killed one was writing
     before, was_over = read_latest(folder), known.over
     try:
         known = _done_with(cycle, folder, known) if known.over else _attended(cycle, folder, known)

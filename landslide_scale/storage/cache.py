@@ -22,7 +22,8 @@ from pathlib import Path
 from landslide_scale.errors import BrokenRunError, InvalidCheckpointError
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.absence import WRITER_S, is_full, patient
-from landslide_scale.storage.files import PARTIAL, fetched, file_sha256, filesystem, local_path, write_whole
+from landslide_scale.storage.durable import PARTIAL
+from landslide_scale.storage.files import fetched, file_sha256, filesystem, local_path, write_whole
 
 log = logging.getLogger(__name__)
 

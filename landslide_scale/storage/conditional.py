@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from landslide_scale.errors import RunConflictError, StorageAwayError
 from landslide_scale.storage.absence import condition_failed, is_unknown_there
-from landslide_scale.storage.files import PARTIAL
+from landslide_scale.storage.durable import unfinished
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """Of file systems without hard links."""
@@ -44,7 +43,7 @@ def create(files: Any, path: str, content: bytes) -> None:  # noqa: ANN401 fsspe
 
 def _create_local(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}")
+    partial = unfinished(path)
     try:
         with partial.open("xb") as file:
             file.write(content)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from functools import partial
 from pathlib import Path
 
 from landslide_scale.storage.durable import settle, written
-from landslide_scale.storage.files import PARTIAL, filesystem, local_path, persistently, write_whole
+from landslide_scale.storage.files import filesystem, local_path, persistently, write_whole
 
 _PIECE = 1 << 30
 
@@ -55,9 +54,8 @@ def _copy(source: str, target: str) -> None:
 
 
 def _copy_local(source: Path, target: Path) -> None:
-    unfinished = target.with_name(f"{target.name}.{secrets.token_hex(8)}{PARTIAL}")
     with source.open("rb") as content:
-        written(target, unfinished, lambda file: _fill(content.fileno(), file.fileno()))
+        written(target, lambda file: _fill(content.fileno(), file.fileno()))
     settle([target.parent])
 
 

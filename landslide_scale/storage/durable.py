@@ -8,9 +8,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
+
+PARTIAL = ".partial"
+"""How the name of a file ends while it is being written."""
+
+# Zarr's local store, which wrote cubes before, has longer names.
+_UNFINISHED = re.compile(rf"\.(?:[0-9a-f]{{16}}|[0-9a-f]{{32}}){re.escape(PARTIAL)}$")
 
 _known: set[Path] = set()
 """Folders whose own names this process has had kept, or may not ask for: those are older than any run."""
@@ -19,25 +27,35 @@ _KEEPS_BY_ITSELF = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errn
 """What file systems answer that do not sync folders, or whose folders are somebody else's."""
 
 
-def written(path: Path, unfinished: Path, fill: Callable[[BinaryIO], object]) -> None:
+def unfinished(path: Path) -> Path:
+    """Where a file is written until it is whole: beside it, by a name that nobody else gives."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}")
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file's name, with or without its folder, is one that :func:`unfinished` gives; nobody else's is."""
+    return _UNFINISHED.search(name) is not None
+
+
+def written(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     """Write a file so that a reader sees all of it or none, its content kept before it has its name.
 
     The name itself is kept once :func:`settle` has been called for its folder.
 
     Args:
         path: Where it goes; an existing file is replaced, missing folders are made.
-        unfinished: Its name until it is whole, in the same folder.
         fill: Writes the content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    partial = unfinished(path)
     try:
-        with unfinished.open("xb") as file:
+        with partial.open("xb") as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        partial.replace(path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def settle(folders: Iterable[Path]) -> None:

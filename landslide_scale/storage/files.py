@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,9 +22,6 @@ from landslide_scale.storage.durable import settle, written
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
-
-PARTIAL = ".partial"
-"""How the name of a file ends while it is being written; Zarr's local store uses the same."""
 
 _PIECE = 1 << 24
 _S3 = ("s3://", "s3a://")
@@ -136,7 +132,7 @@ def _write_whole(url: str, data: bytes) -> None:
 
 
 def _write_local(path: Path, data: bytes) -> None:
-    written(path, path.with_name(f"{path.name}.{secrets.token_hex(8)}{PARTIAL}"), lambda file: file.write(data))
+    written(path, lambda file: file.write(data))
     settle([path.parent])
 
 

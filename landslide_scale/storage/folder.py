@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +15,8 @@ from fsspec.implementations.local import LocalFileSystem
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.redaction import redacted
 from landslide_scale.storage import conditional
-from landslide_scale.storage.files import PARTIAL, filesystem, local_path, riding, storing, write_whole
-
-_OURS = re.compile(rf"\.(?:[0-9a-f]{{16}}|[0-9a-f]{{32}}){re.escape(PARTIAL)}$")
-"""How the names end that we give files while they are written, or Zarr does."""
+from landslide_scale.storage.durable import is_unfinished
+from landslide_scale.storage.files import filesystem, local_path, riding, storing, write_whole
 
 _AT_ONCE = 1000
 """Objects; as many as S3 removes in one request."""
@@ -177,7 +174,7 @@ class Folder:
         if isinstance(self._files, LocalFileSystem):
             root = Path(self._root)
             for path in (*root.glob("*"), *(path for folder in below for path in (root / folder).rglob("*"))):
-                if _OURS.search(path.name):
+                if is_unfinished(path.name):
                     path.unlink(missing_ok=True)
 
 

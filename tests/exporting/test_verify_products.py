@@ -72,9 +72,9 @@ def test_damage_is_found_said_by_file_and_made_anew_by_the_next_export(
 def test_what_is_of_no_product_is_unknown_and_what_a_killed_export_left_is_told_apart(run: RunDirectory):
     run.write(f"{names.FOLDER}/notes.txt", b"mine")
     run.write(f"{names.FOLDER}/{MAKING}/a/b.tif", b"half")
-    run.write(f"{names.FOLDER}/{names.MANIFEST}.0.partial", b"half")
+    run.write(f"{names.FOLDER}/{names.MANIFEST}.{'0' * 16}.partial", b"half")
     found = {finding.of: finding.problem for finding in looked(run).findings}
-    assert found.keys() == {"notes.txt", f"{MAKING}/a/b.tif", f"{names.MANIFEST}.0.partial"}
+    assert found.keys() == {"notes.txt", f"{MAKING}/a/b.tif", f"{names.MANIFEST}.{'0' * 16}.partial"}
     assert "unknown" in found["notes.txt"]
     assert "next one removes it" in found[f"{MAKING}/a/b.tif"]
     exported(run)

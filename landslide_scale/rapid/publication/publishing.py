@@ -36,7 +36,8 @@ from landslide_scale.rapid.publication.version import (
     read_version,
 )
 from landslide_scale.scene import utc
-from landslide_scale.storage.files import PARTIAL, sha256_at
+from landslide_scale.storage.durable import is_unfinished
+from landslide_scale.storage.files import sha256_at
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.storage.signs import PREFIX
 
@@ -254,7 +255,7 @@ def _files(target: RunDirectory, made_of: MadeOf) -> Files:
 
 def _is_of_work(name: str) -> bool:
     """Whether a file is of those who are at work, and goes when they do."""
-    return name == VERSION or name.endswith(PARTIAL) or name.startswith((f"{MAKING}/", PREFIX))
+    return name == VERSION or is_unfinished(name) or name.startswith((f"{MAKING}/", PREFIX))
 
 
 def _is_item(name: str) -> bool:
