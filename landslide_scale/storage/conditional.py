@@ -16,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from landslide_scale.errors import RunConflictError, StorageAwayError
 from landslide_scale.storage.absence import condition_failed, is_unknown_there
-from landslide_scale.storage.durable import unfinished
+from landslide_scale.storage.durable import settle, unfinished
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """Of file systems without hard links."""
@@ -45,18 +45,22 @@ def _create_local(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = unfinished(path)
     try:
-        with partial.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_new(partial, content)
         path.hardlink_to(partial)  # which, unlike a rename, replaces nothing
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        with path.open("xb") as file:
-            file.write(content)
+        _write_new(path, content)
     finally:
         partial.unlink(missing_ok=True)
+    settle([path.parent])
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _create_there(files: Any, path: str, content: bytes) -> None:  # noqa: ANN401

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
 
-Kind = Literal["write", "sync", "rename", "unlink", "mkdir", "rmdir"]
+Kind = Literal["write", "sync", "rename", "link", "unlink", "mkdir", "rmdir"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,9 @@ class Disk:
         elif call.kind == "rename":
             into, other = self._above(call.to)
             into.names[other] = folder.names.pop(name)
+        elif call.kind == "link":
+            into, other = self._above(call.to)
+            into.names[other] = folder.names[name]
         else:
             del folder.names[name]
 
@@ -129,13 +132,13 @@ class _Recorder:
     def __init__(self, root: Path) -> None:
         self.calls: list[Call] = []
         self._root = str(root)
-        self._real = {name: getattr(os, name) for name in ("fsync", "replace", "unlink", "mkdir", "rmdir")}
+        self._real = {name: getattr(os, name) for name in ("fsync", "replace", "link", "unlink", "mkdir", "rmdir")}
         self._open = io.open
 
     @contextmanager
     def instead(self) -> Iterator[None]:
         moving, removing = {"replace": self.moved, "rename": self.moved}, {"unlink": self.gone, "remove": self.gone}
-        made = {"mkdir": self.made, "rmdir": self.emptied, "fsync": self.synced}
+        made = {"mkdir": self.made, "rmdir": self.emptied, "fsync": self.synced, "link": self.linked}
         with patch.multiple(os, **moving, **removing, **made), patch("io.open", self.opened):
             yield
 
@@ -161,6 +164,10 @@ class _Recorder:
             self.told("write", source, content=Path(source).read_bytes())  # which the disk need not have kept
         self._real["replace"](source, target, **more)
         self.told("rename", source, to=str(self.inside(target)))
+
+    def linked(self, source: Any, target: Any, **more: Any) -> None:  # noqa: ANN401
+        self._real["link"](source, target, **more)
+        self.told("link", source, to=str(self.inside(target)))
 
     def gone(self, path: Any, **more: Any) -> None:  # noqa: ANN401
         there = not more.get("dir_fd") and Path(path).exists()
