@@ -50,9 +50,14 @@ def units_per_second(url: str, side: int, units: int, *, sharded: bool) -> float
     lattice = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=side)
     extent = PixelBox(row_start=0, row_stop=side, col_start=0, col_stop=side * units)
     run, grid = RunDirectory(url), GridConfig(block=side, chunk=side // 4)
-    template.create(
-        run.at(CUBE), {lattice: extent}, [Window.recorded(WINDOW)], grid, sharded=sharded, attributes={"title": "made"}
+    what = template.Template(
+        extents={lattice: extent},
+        windows=[Window.recorded(WINDOW)],
+        grid=grid,
+        sharded=sharded,
+        attributes={"title": "made"},
     )
+    template.create(run.at(CUBE), what)
     made, ledger = [layer(side, seed) for seed in range(4)], Ledger(run)
     begun = time.perf_counter()
     for unit in range(units):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,16 +32,33 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIME_CHUNK = 1024
 
 
-def create(
-    url: str,
-    extents: Mapping[Lattice, PixelBox],
-    windows: Sequence[Window],
-    grid: GridConfig,
-    *,
-    sharded: bool,
-    attributes: Mapping[str, Any],
-    bands: Sequence[str] = (),
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """What a cube is before anything is stored in it.
+
+    Attributes:
+        extents: Whole blocks of each zone.
+        windows: The layers, in order.
+        grid: Sides of block and chunk.
+        sharded: One object per block and variable; otherwise one per chunk.
+        attributes: Said of the whole cube.
+        bands: Of the composite, those that the cube keeps.
+    """
+
+    extents: Mapping[Lattice, PixelBox]
+    windows: Sequence[Window]
+    grid: GridConfig
+    sharded: bool
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    bands: Sequence[str] = ()
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Every array of each zone, coordinates aside."""
+        return (*VARIABLES, *variables(self.bands))
+
+
+def create(url: str, template: Template) -> None:
     """Write the metadata and coordinates of an empty cube, or of a cube's further windows; shards stay as they are.
 
     A call that was interrupted is completed by the next one. Readers of a cube that grows see all of the longer time
@@ -48,40 +66,25 @@ def create(
 
     Args:
         url: Path or fsspec URL of the cube.
-        extents: Whole blocks of each zone.
-        windows: The layers, in order.
-        grid: Sides of block and chunk.
-        sharded: One object per block and variable; otherwise one per chunk.
-        attributes: Said of the whole cube.
-        bands: Of the composite, those that the cube keeps.
+        template: What it is.
 
     Raises:
         RunConflictError: The cube is there and covers other ground, or other windows than the first of these.
         BrokenRunError: The storage takes no more.
     """
-    held = (*VARIABLES, *variables(bands))
 
     def created() -> None:
         store = Noting(store_at(url))
-        _create(store, extents, windows, grid, held, sharded=sharded, attributes=attributes)
+        _create(store, template)
         settle_at(url, store.changed)
 
     persistently(url, created)
 
 
-def expected(
-    extents: Mapping[Lattice, PixelBox],
-    windows: Sequence[Window],
-    grid: GridConfig,
-    *,
-    sharded: bool,
-    attributes: Mapping[str, Any],
-    bands: Sequence[str] = (),
-) -> dict[str, bytes]:
-    """What :func:`create` writes where there is nothing: contents by name inside the cube; arguments are its."""
+def expected(template: Template) -> dict[str, bytes]:
+    """What :func:`create` writes where there is nothing: contents by name inside the cube."""
     held: dict[str, Buffer] = {}
-    variables_held = (*VARIABLES, *variables(bands))
-    _create(MemoryStore(held), extents, windows, grid, variables_held, sharded=sharded, attributes=attributes)
+    _create(MemoryStore(held), template)
     return {name: content.to_bytes() for name, content in held.items()}
 
 
@@ -102,27 +105,18 @@ def attributes(url: str) -> dict[str, Any]:
     return persistently(url, said)
 
 
-def _create(
-    store: Store,
-    extents: Mapping[Lattice, PixelBox],
-    windows: Sequence[Window],
-    grid: GridConfig,
-    held: Sequence[Variable],
-    *,
-    sharded: bool,
-    attributes: Mapping[str, Any],
-) -> None:
+def _create(store: Store, template: Template) -> None:
     root = zarr.open_group(store, mode="a", zarr_format=3, use_consolidated=False)
-    said = {"Conventions": "CF-1.11", **attributes}
+    said = {"Conventions": "CF-1.11", **template.attributes}
     if {name: root.attrs.get(name) for name in said} != said:
         root.update_attributes(said)
-    for lattice, box in extents.items():
+    for lattice, box in template.extents.items():
         group = root.require_group(lattice.zone.group)
-        _coordinates(group, lattice, box, windows)
+        _coordinates(group, lattice, box, template.windows)
         _say(group, of_group(lattice, box))
         placed = of_array(lattice, box)
-        for variable in held:
-            _array(group, variable, (len(windows), *box.shape), grid, placed, sharded=sharded)
+        for variable in template.variables:
+            _array(group, variable, box, placed, template)
     with warnings.catch_warnings():
         # One read instead of one per array for whoever opens the cube; readers without it lose nothing.
         warnings.filterwarnings("ignore", "Consolidated metadata", category=ZarrUserWarning)
@@ -139,15 +133,8 @@ def _say(node: zarr.Group | zarr.Array[Any], attributes: Mapping[str, Any]) -> N
         node.update_attributes(lacking)
 
 
-def _array(
-    group: zarr.Group,
-    variable: Variable,
-    shape: tuple[int, ...],
-    grid: GridConfig,
-    placed: Mapping[str, Any],
-    *,
-    sharded: bool,
-) -> None:
+def _array(group: zarr.Group, variable: Variable, box: PixelBox, placed: Mapping[str, Any], template: Template) -> None:
+    shape, grid = (len(template.windows), *box.shape), template.grid
     if variable.name in group:
         known = _existing(group, variable.name)
         _check_same(group, variable.name, "shape", known.shape[1:], shape[1:])
@@ -159,7 +146,7 @@ def _array(
         shape=shape,
         dtype=variable.dtype,
         chunks=(1, grid.chunk, grid.chunk),
-        shards=(1, grid.block, grid.block) if sharded else None,
+        shards=(1, grid.block, grid.block) if template.sharded else None,
         fill_value=variable.fill,
         compressors=BloscCodec(
             cname="zstd", clevel=5, shuffle="shuffle" if variable.dtype == "uint16" else "bitshuffle"

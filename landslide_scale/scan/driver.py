@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from landslide_scale.cube import manifest, template
 from landslide_scale.cube.computed import computed_in, computed_on
@@ -239,13 +238,18 @@ def _lay_out(prepared: Prepared) -> None:
 def _lay_out_cube(prepared: Prepared) -> None:
     """The cube's metadata and coordinates; what is damaged of them is made anew, and all are noted by their hashes."""
     run, survey, output = prepared.run, prepared.survey, prepared.config.output
-    what = (survey.plan.extents, survey.plan.windows, survey.request.grid)
-    attributes = {"title": "Landslide probability", "source": "Sentinel-2 L2A", **prepared.model.attributes}
-    how: Any = {"sharded": output.sharded, "attributes": attributes, "bands": output.keep}
-    expected = {f"{CUBE}/{name}": content for name, content in template.expected(*what, **how).items()}
+    what = template.Template(
+        extents=survey.plan.extents,
+        windows=survey.plan.windows,
+        grid=survey.request.grid,
+        sharded=output.sharded,
+        attributes={"title": "Landslide probability", "source": "Sentinel-2 L2A", **prepared.model.attributes},
+        bands=output.keep,
+    )
+    expected = {f"{CUBE}/{name}": content for name, content in template.expected(what).items()}
     if broken := manifest.mend(run, CUBE, expected):
         log.warning("made anew, because it was not as it had been written: %s", ", ".join(broken))
-    template.create(run.at(CUBE), *what, **how)
+    template.create(run.at(CUBE), what)
     manifest.keep(run, [*expected, *_PLANNED])  # those of the plan too, for an append keeps its scenes by itself
 
 

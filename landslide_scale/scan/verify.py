@@ -112,15 +112,14 @@ def verify(run: RunDirectory, progress: Callable[[int, int], None]) -> Verdict:
 def _files(laid: Layout) -> dict[str, bytes]:
     """Metadata and coordinates as they would be written now, but for what the cube as a whole says of its network."""
     settings = laid.run.read_json("run.json")["settings"]
-    expected = template.expected(
-        laid.extents,
-        laid.windows,
-        GridConfig(block=settings["grid"]["block"], chunk=settings["grid"]["chunk"]),
+    what = template.Template(
+        extents=laid.extents,
+        windows=laid.windows,
+        grid=GridConfig(block=settings["grid"]["block"], chunk=settings["grid"]["chunk"]),
         sharded=settings["output"]["sharded"],
-        attributes={},
         bands=laid.bands,
     )
-    return {f"{CUBE}/{name}": content for name, content in expected.items()}
+    return {f"{CUBE}/{name}": content for name, content in template.expected(what).items()}
 
 
 def _problem(laid: Layout, place: Place, sizes: Mapping[str, int], record: Record | None) -> str:

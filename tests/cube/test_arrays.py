@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from landslide_scale.bands import NEVER, Reason
 from landslide_scale.cube.arrays import VARIABLES, Layer, Slot, objects, quantised, read, stored, write
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.cube.template import create
+from landslide_scale.cube.template import Template, create
 from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scene import Window, utc
@@ -44,7 +44,7 @@ EXTENTS = {NORTH33: blocks(NORTH33, -16_000, 1600), SOUTH1: blocks(SOUTH1, 3000,
 
 
 def made(url: str, *, sharded: bool = True, extents: Mapping[Lattice, PixelBox] = EXTENTS) -> str:
-    create(url, extents, WINDOWS, GRID, sharded=sharded, attributes={"title": "made"})
+    create(url, Template(extents=extents, windows=WINDOWS, grid=GRID, sharded=sharded, attributes={"title": "made"}))
     return url
 
 
@@ -185,14 +185,14 @@ def test_a_cube_of_other_windows_is_not_written_into(tmp_path: Path):
     url = made(str(tmp_path / "cube.zarr"))
     later = (WINDOWS[0], Window(start=utc("2023-08-01"), end=utc("2023-09-01")))
     with pytest.raises(RunConflictError, match="windows"):
-        create(url, EXTENTS, later, GRID, sharded=True, attributes={})
+        create(url, Template(extents=EXTENTS, windows=later, grid=GRID, sharded=True))
 
 
 LATER = (*WINDOWS, Window(start=utc("2023-09-01"), end=utc("2023-10-01")))
 
 
 def grown(url: str) -> str:
-    create(url, EXTENTS, LATER, GRID, sharded=True, attributes={"title": "made"})
+    create(url, Template(extents=EXTENTS, windows=LATER, grid=GRID, sharded=True, attributes={"title": "made"}))
     return url
 
 
@@ -218,7 +218,7 @@ SEASON = (*LATER, Window(start=utc("2024-03-01"), end=utc("2024-05-01"), years=3
 
 def test_a_season_of_several_years_says_so_and_its_bounds_go_from_the_first_to_the_last(tmp_path: Path):
     url = str(tmp_path / "cube.zarr")
-    create(url, EXTENTS, SEASON, GRID, sharded=True, attributes={"title": "made"})
+    create(url, Template(extents=EXTENTS, windows=SEASON, grid=GRID, sharded=True, attributes={"title": "made"}))
     for group in xr.open_datatree(url, engine="zarr", chunks=None).children.values():
         assert group["years"].to_numpy().tolist() == [1, 1, 1, 3]
         assert group["time"].to_numpy()[3] == np.datetime64("2024-03-01")
@@ -233,12 +233,14 @@ def test_a_cube_given_a_season_is_the_one_laid_out_with_it_and_grows_on(tmp_path
     whole = {}
     for number, windows in enumerate((SEASON, further)):
         url = str(tmp_path / f"whole{number}.zarr")
-        create(url, EXTENTS, windows, GRID, sharded=True, attributes={"title": "made"})
+        create(url, Template(extents=EXTENTS, windows=windows, grid=GRID, sharded=True, attributes={"title": "made"}))
         whole[number] = contents(url)
     url = grown(made(str(tmp_path / "cube.zarr")))
     for number, windows in enumerate((SEASON, further)):
         for _ in range(2):  # as a call that was interrupted at its very end
-            create(url, EXTENTS, windows, GRID, sharded=True, attributes={"title": "made"})
+            create(
+                url, Template(extents=EXTENTS, windows=windows, grid=GRID, sharded=True, attributes={"title": "made"})
+            )
             assert contents(url) == whole[number]
 
 

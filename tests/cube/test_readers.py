@@ -18,7 +18,7 @@ from rasterio.errors import RasterioIOError
 
 from landslide_scale.cube.arrays import VARIABLES, Layer, Slot, write
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.cube.template import create
+from landslide_scale.cube.template import Template, create
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scene import Window, utc
 
@@ -49,7 +49,12 @@ def extent(lattice: Lattice) -> PixelBox:
 
 def laid_out(url: Path, *, sharded: bool = True) -> None:
     extents = {lattice: extent(lattice) for lattice in LATTICES}
-    create(str(url), extents, (WINDOW,), GRID, sharded=sharded, attributes={"title": "made"}, bands=("red",))
+    create(
+        str(url),
+        Template(
+            extents=extents, windows=(WINDOW,), grid=GRID, sharded=sharded, attributes={"title": "made"}, bands=("red",)
+        ),
+    )
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["sharded", "plain"])

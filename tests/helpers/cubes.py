@@ -129,9 +129,10 @@ def made(folder: Path, places: Sequence[Place], paint: Paint, how: Made | None =
     layout.keep(run, _planned(places))
     laid = layout.load(run)
     words = {"title": "Made", **how.network, **({"threshold": how.threshold} if how.learned else {}), **how.attributes}
-    template.create(
-        run.at(CUBE), laid.extents, how.windows, how.grid, sharded=how.sharded, attributes=words, bands=how.kept
+    made = template.Template(
+        extents=laid.extents, windows=how.windows, grid=how.grid, sharded=how.sharded, attributes=words, bands=how.kept
     )
+    template.create(run.at(CUBE), made)
     records = [_stored(laid, place, paint(place), how) for place in places]
     Ledger(run).gather(records)
     states = [record.state for record in records]

@@ -144,9 +144,8 @@ class Scan(RuleBasedStateMachine):
         self.run.note(settings=config.settings())
         layout.keep(self.run, self.planned)
         self.run.remove_partial_files("ledger", CUBE)
-        template.create(
-            self.run.at(CUBE), extents(self.planned), config.windows, config.grid, sharded=True, attributes={}
-        )
+        what = template.Template(extents=extents(self.planned), windows=config.windows, grid=config.grid, sharded=True)
+        template.create(self.run.at(CUBE), what)
         for unit in self.planned:
             self.units.setdefault(unit.id, Unit())
 

@@ -193,7 +193,8 @@ def test_the_record_of_a_unit_names_the_scene_that_it_did_not_use(tmp_path: Path
         "output": {"run": str(run)},
     }
     asked = parse(ScanConfig, settings)
-    template.create(run.at(CUBE), result.extents, result.windows, asked.grid, sharded=True, attributes={})
+    what = template.Template(extents=result.extents, windows=result.windows, grid=asked.grid, sharded=True)
+    template.create(run.at(CUBE), what)
     task = Task(
         run=run,
         region=result.region.wkt,

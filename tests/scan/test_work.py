@@ -123,7 +123,8 @@ def begun(run: str, scenes: Sequence[Scene], region: shapely.Polygon) -> tuple[w
         composite=chosen.composite,
         patches=PATCHES,
     )
-    template.create(f"{run}/{work.CUBE}", made.extents, made.windows, chosen.grid, sharded=True, attributes={})
+    what = template.Template(extents=made.extents, windows=made.windows, grid=chosen.grid, sharded=True)
+    template.create(f"{run}/{work.CUBE}", what)
     task = work.Task(
         run=RunDirectory(run),
         region=region.wkt,
