@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pyproj
@@ -59,8 +59,7 @@ class Zone:
     @classmethod
     def utm_meeting(cls, region: BaseGeometry, rule: ZoneRule = "published") -> tuple[Zone, ...]:
         """All UTM zones whose ground meets `region` (longitude, latitude in degrees), by EPSG code."""
-        zones = (cls.utm(number, southern=south, rule=rule) for south in (False, True) for number in range(1, 61))
-        return tuple(sorted(zone for zone in zones if zone.clip(region).area > 0))
+        return tuple(zone for zone in _utm_zones(rule) if zone.clip(region).area > 0)
 
     @property
     def group(self) -> str:
@@ -79,11 +78,23 @@ class Zone:
 
     def clip(self, region: BaseGeometry) -> BaseGeometry:
         """The part of `region` (degrees) on this zone's ground."""
-        return shapely.intersection(region, shapely.union_all([part.shape for part in self.ground]))
+        return shapely.intersection(region, _shape(self.ground))
 
     def owns(self, longitude: NDArray[np.float64], latitude: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which points lie on this zone's ground."""
         return np.asarray(np.any([part.holds(longitude, latitude) for part in self.ground], axis=0))
+
+
+@lru_cache(maxsize=256)
+def _shape(ground: tuple[Rectangle, ...]) -> BaseGeometry:
+    """Rectangles of degrees as one polygon."""
+    return shapely.union_all([part.shape for part in ground])
+
+
+@cache
+def _utm_zones(rule: ZoneRule) -> tuple[Zone, ...]:
+    """All UTM zones, by EPSG code."""
+    return tuple(Zone.utm(number, southern=south, rule=rule) for south in (False, True) for number in range(1, 61))
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -35,6 +35,7 @@ from landslide_scale.strictyaml import parse
 from landslide_scale.training.settings import FinetuneConfig, finetune_job
 
 
+@pytest.mark.slow
 def test_the_next_commands_work_on_what_a_demo_leaves(world: World, tmp_path: Path):
     run = tmp_path / "a demo" / "scan-unet"
     with served(tmp_path) as url:

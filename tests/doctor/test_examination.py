@@ -185,6 +185,7 @@ def head(environment: Mapping[str, str], port: int, folder: Path) -> Iterator[st
             process.wait(60)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_cluster_is_joined_and_says_what_it_has(request: pytest.FixtureRequest):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {

@@ -48,6 +48,7 @@ def is_product(request: Request) -> bool:
     return request.method == "PUT" and bool(request.key) and PREFIX not in request.key
 
 
+@pytest.mark.slow
 def test_each_file_is_put_once_whole_and_the_same_as_on_a_local_disk(store: Proxy, whole: RunDirectory, tmp_path: Path):
     target = RunDirectory("s3://bucket/each")
     exported(whole, target)
@@ -65,6 +66,7 @@ def test_each_file_is_put_once_whole_and_the_same_as_on_a_local_disk(store: Prox
     assert verdict.whole
 
 
+@pytest.mark.slow
 def test_a_server_that_says_slow_down_changes_no_byte(
     store: Proxy, whole: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ):

@@ -163,6 +163,7 @@ def with_block(path: str, side: int) -> str:
     return path
 
 
+@pytest.mark.slow
 def test_an_overview_of_one_block_costs_nothing(tmp_path: Path):
     path = with_block(huge(tmp_path / "a.tif"), 30_000)
     tracemalloc.start()

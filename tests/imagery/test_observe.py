@@ -677,6 +677,7 @@ def test_bands_are_not_opened_where_nothing_is_clear(tmp_path: Path):
     assert (observe([cloudy], LATTICE, CORNER, BANDS, PLAIN).reason == Reason.CLOUD).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["median", "medoid"])
 def test_memory_does_not_grow_with_the_number_of_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str):
     monkeypatch.setattr(composite, "HELD_BYTES", 10**5)

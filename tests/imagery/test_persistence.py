@@ -287,6 +287,7 @@ def test_two_tiles_of_a_datatake_are_one_date_and_surroundings_go_on_into_the_ot
     assert not (alone.reason == Reason.PERSISTENT).any()
 
 
+@pytest.mark.slow
 def test_the_test_takes_no_more_memory_than_is_planned_for_it_however_many_dates_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

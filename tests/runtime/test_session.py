@@ -86,6 +86,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+@pytest.mark.slow
 def test_a_cluster_is_joined_wherever_its_address_is_said(cluster: str):
     for address, changes in (("", {"RAY_ADDRESS": cluster}), (cluster, {"RAY_ADDRESS": "nowhere:1"})):
         done = command(address, **changes)
@@ -102,6 +103,7 @@ KV = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("of", "other"), [("ray_version", "2.9.0"), ("python_version", "3.9.1")])
 def test_a_cluster_of_other_versions_is_refused_with_both(cluster: str, of: str, other: str):
     def put(facts: dict[str, str]) -> dict[str, str]:
@@ -136,6 +138,7 @@ def test_a_token_that_is_demanded_is_asked_for_and_not_shown(tmp_path: Path):
             assert "b" * 64 not in line
 
 
+@pytest.mark.slow
 def test_a_local_cluster_that_cannot_be_started_says_why_in_one_line(tmp_path: Path):
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)

@@ -73,8 +73,11 @@ def undisturbed(folder: Path) -> object:
     "names",
     [
         ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH"),
-        ("HOME",),
-        ("GDAL_SKIP=GTiff", "OGR_SKIP=GPKG", "GTIFF_POINT_GEO_IGNORE=YES", "GTIFF_SRS_SOURCE=GEOKEYS"),
+        pytest.param(("HOME",), marks=pytest.mark.slow),
+        pytest.param(
+            ("GDAL_SKIP=GTiff", "OGR_SKIP=GPKG", "GTIFF_POINT_GEO_IGNORE=YES", "GTIFF_SRS_SOURCE=GEOKEYS"),
+            marks=pytest.mark.slow,
+        ),
         ("ZARR_ARRAY__WRITE_EMPTY_CHUNKS=True", "PROJ_NETWORK=ON", "CENTER_LONG=180", "VSI_CACHE=YES"),
     ],
 )

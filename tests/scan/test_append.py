@@ -26,7 +26,7 @@ from landslide_scale.storage.rundir import RunDirectory
 EARLY = {"start": "2023-08-01", "end": "2023-08-05"}
 LATE = {"start": "2023-08-05", "end": "2023-08-20"}
 NEVER = {"start": "2023-09-01", "end": "2023-10-01"}
-SEEDS = [pytest.param(seed, marks=() if seed < 4 else pytest.mark.slow) for seed in range(30)]
+SEEDS = [pytest.param(seed, marks=() if seed < 2 else pytest.mark.slow) for seed in range(30)]
 
 COMMITS = ("scenes.parquet", "run.json", "units.parquet", "cube.zarr/EPSG_32633/time/zarr.json")
 SHARDS_OF_THE_FIRST = tuple(

@@ -160,6 +160,7 @@ def until_no_writer_tries(seconds: float) -> Callable[[Request], bool]:
     return refuse
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [503, pytest.param(RESET, marks=pytest.mark.slow)])
 def test_a_run_rides_out_the_absence_of_its_whole_store(
     store: Proxy, settings: Callable[..., dict[str, Any]], whole: Path, monkeypatch: pytest.MonkeyPatch, answer: int

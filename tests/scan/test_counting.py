@@ -123,6 +123,7 @@ def refuse(_: object) -> NoReturn:
     pytest.fail("an engine was started for a run that is complete")
 
 
+@pytest.mark.slow
 def test_a_scan_asks_once_what_an_asset_is_and_reads_its_tiles_and_little_else(
     server: FaultServer, touched: list[Touched], tmp_path: Path
 ):

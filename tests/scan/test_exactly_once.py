@@ -429,6 +429,6 @@ class Long(Scan):
 
 
 TestQuick = Quick.TestCase
-TestQuick.settings = settings(max_examples=20, stateful_step_count=15)
+TestQuick.settings = settings(max_examples=10, stateful_step_count=15)
 TestLong = pytest.mark.slow(pytest.mark.timeout(1200)(Long.TestCase))  # 300 s are too few on a busy machine
 TestLong.settings = settings(max_examples=1000, stateful_step_count=15)

@@ -154,6 +154,7 @@ def assert_scanned_whole(world: World, run: Path, *, signed: bool = False) -> No
     assert {path: world.server.failed[path] for path in faulty} == dict.fromkeys(faulty, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [*STATUSES, "reset", "truncated"])
 def test_a_fault_that_strikes_each_asset_twice_changes_no_byte(unread: World, tmp_path: Path, fault: Fault):
     unread.server.fault = always(fault)
@@ -281,6 +282,7 @@ MOMENTS: dict[str, Callable[[Undisturbed], int]] = {
 TELLING = ("when it is decided",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "moment", [pytest.param(one, marks=() if one in TELLING else pytest.mark.slow) for one in MOMENTS]
 )

@@ -82,6 +82,7 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_really_full_does_the_same(
     settings: Callable[[Path], dict[str, Any]], whole: Path, tmp_path: Path
 ):

@@ -15,7 +15,7 @@ from helpers.plainrun import assert_exactly_once, in_a_process
 from helpers.watching import Step
 
 ROLES = ("driver", "reader", "predictor", "writer")
-SEEDS = [pytest.param(seed, marks=() if seed < 8 else pytest.mark.slow) for seed in range(200)]
+SEEDS = [pytest.param(seed, marks=() if seed < 3 else pytest.mark.slow) for seed in range(200)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,7 +49,8 @@ def test_a_run_is_kept_and_reached_by_any_name(bucket: str, tmp_path: Path, wher
     assert run.sizes("") == {}
 
 
-@pytest.mark.parametrize("name", ["scan [v2]", pytest.param("scan *", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["scan [v2]", "scan *"])
 def test_a_scan_into_a_folder_of_any_name_is_finished_found_and_gone_on_with(
     bucket: str, catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path, name: str
 ):

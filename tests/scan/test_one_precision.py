@@ -75,6 +75,7 @@ def formats(folder: Path) -> list[str]:
     return [record.computed["precision"] for record in Ledger(RunDirectory(str(folder))).records().values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("begun", "own"), [("bf16", "float32"), ("float32", "bf16")])
 def test_a_scan_goes_on_in_the_precision_that_it_was_begun_in_on_a_machine_that_would_choose_the_other(
     settings: dict[str, Any], on_a_machine: Machine, tmp_path: Path, begun: NumberFormat, own: NumberFormat

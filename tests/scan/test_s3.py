@@ -105,10 +105,8 @@ def refusing(methods: set[str], share: float) -> Callable[[Request], bool]:
     return refuse
 
 
-@pytest.mark.parametrize(
-    ("methods", "share"),
-    [({"PUT"}, 0.06), pytest.param({"PUT", "GET", "HEAD", "POST"}, 0.2, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("methods", "share"), [({"PUT"}, 0.06), ({"PUT", "GET", "HEAD", "POST"}, 0.2)])
 def test_a_server_that_says_slow_down_to_a_share_of_requests_changes_no_byte(  # noqa: PLR0917
     store: Proxy,
     catalogue: tuple[str, Path],

@@ -27,6 +27,7 @@ def without_api(settings: dict[str, Any], items: Path) -> dict[str, Any]:
     return settings | {"catalog": catalog | {"items": str(items)}}
 
 
+@pytest.mark.slow
 def test_a_scan_of_a_runs_scenes_or_of_a_folder_is_the_scan_of_the_api_and_resumes_as_it(tmp_path: Path):
     folder = tmp_path / "scenes"
     folder.mkdir()

@@ -80,6 +80,7 @@ def test_what_is_said_of_a_scan_adds_no_area_over_windows(scans: tuple[dict[str,
     assert not wrong & set(" ".join([*lines(found), *report]).split())
 
 
+@pytest.mark.slow
 def test_while_it_is_not_counted_the_ground_seen_is_said_to_be_at_least_so_much(scans: tuple[dict[str, Any], Path]):
     settings = asked(scans, "grown", EARLY, LATE)
     assert plain_scan(settings | {"windows": [EARLY]}).complete

@@ -44,6 +44,7 @@ def soon(monkeypatch: pytest.MonkeyPatch, two_cores: None) -> None:
     monkeypatch.setattr(engine, "EVERY_S", 0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize(
     ("changes", "wanted"),
@@ -65,6 +66,7 @@ def test_what_does_not_come_is_said_again_and_again_and_ends_the_run(changes: di
     assert caught.value.exit_code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_what_is_there_is_not_waited_for_and_what_comes_ends_the_waiting(monkeypatch: pytest.MonkeyPatch):
     lines: list[str] = []
@@ -84,6 +86,7 @@ def test_what_is_there_is_not_waited_for_and_what_comes_ends_the_waiting(monkeyp
     assert lines[0] == "waiting for 2 CPU for 2 workers; the cluster has 2 CPU (0 free)"
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize(
     ("changes", "key"),

@@ -23,6 +23,7 @@ def test_bf16_is_native_where_the_processor_has_it(monkeypatch: pytest.MonkeyPat
     assert not native_bf16("cpu")
 
 
+@pytest.mark.slow
 def test_a_library_that_is_held_to_older_instructions_computes_in_float32():
     done = subprocess.run(
         [sys.executable, "-c", "from landslide_scale.model.core.precision import *; print(native_bf16('cpu'))"],

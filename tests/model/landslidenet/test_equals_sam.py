@@ -64,7 +64,14 @@ def relative(a: torch.Tensor, b: torch.Tensor):
     return ((a - b).abs().max() / b.abs().max()).item()
 
 
-@pytest.mark.parametrize(("size", "sides"), [("vit_t", (448, 448)), ("vit_t", (96, 240)), ("vit_b", (160, 240))])
+@pytest.mark.parametrize(
+    ("size", "sides"),
+    [
+        ("vit_t", (448, 448)),
+        ("vit_t", (96, 240)),
+        pytest.param("vit_b", (160, 240), marks=pytest.mark.slow),
+    ],
+)
 def test_untrained_net_is_sam(tmp_path: Path, size: SamSize, sides: tuple[int, int]):
     path = saved(tmp_path, size)
     images = 255 * torch.rand(2, 3, *sides, generator=torch.Generator().manual_seed(0))

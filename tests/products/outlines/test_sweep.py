@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -68,6 +69,7 @@ def blocks(layer: Layer, earlier: Layer, height: int, width: int) -> Iterator[tu
             yield number, iter(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(STEPS, STEPS, SIDE, SIDE, st.integers(0, 9))
 def test_swept_blocks_give_what_one_big_array_gives(

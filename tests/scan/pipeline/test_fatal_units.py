@@ -184,6 +184,7 @@ def begun(settings: dict[str, Any], progress: Report = silent) -> Iterator[Futur
         yield pool.submit(scan, config, resume=True, load=one_band_model(), progress=progress)
 
 
+@pytest.mark.slow
 def test_a_predictor_that_no_machine_has_room_for_is_named_and_not_waited_for_longer_than_stated(
     ground: Ground, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -121,6 +121,7 @@ def _bilinear(tile: Tile, row: float, col: float) -> float:
     return total / weight
 
 
+@pytest.mark.slow
 def test_a_one_band_model_gives_a_cube_equal_to_that_band_across_zones_and_overlapping_scenes(
     scan: Scan, tiles: dict[str, Tile], catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
 ):

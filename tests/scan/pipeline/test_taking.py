@@ -293,6 +293,7 @@ def whole(settings: Settings, base: Path, tmp_path_factory: pytest.TempPathFacto
     return len(in_a_process(of(settings, folder / "run", [SHORT], LARGE, base), folder / "steps.log", None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_run_killed_while_it_takes_over_is_gone_on_with_to_the_same_bytes(  # noqa: PLR0917
     settings: Settings, base: Path, large: Path, whole: int, tmp_path: Path, seed: int
