@@ -2,6 +2,8 @@
 
 Units are noise of a block each, written one after the other by the function that a scan's writers call, into a cube
 that a driver laid out. A store that answers at once says what this package costs; a real one adds its own.
+Beside it, the same for whole scans of the demo's made east without a network, in one process: scenes are read,
+composites and records kept, which is the least that a scan does for a unit.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import s3fs
@@ -26,10 +29,18 @@ from landslide_scale.cube import arrays, template
 from landslide_scale.cube.arrays import Layer, Slot
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.cube.settings import GridConfig
+from landslide_scale.demo.recipe import scan_settings
+from landslide_scale.demo.run import made_world
+from landslide_scale.demo.world import World, catalog_server
 from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.scan import driver, work
 from landslide_scale.scan.layout import CUBE
+from landslide_scale.scan.rounds import Belt, Passes
+from landslide_scale.scan.settings import ScanConfig
+from landslide_scale.scan.work import Row, Task
 from landslide_scale.scene import Window
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 WINDOW = {"start": "2023-08-01T00:00:00+00:00", "end": "2023-09-01T00:00:00+00:00"}
 
@@ -69,13 +80,33 @@ def units_per_second(url: str, side: int, units: int, *, sharded: bool) -> float
 
 
 @contextmanager
+def read_and_written(task: Task) -> Iterator[Belt]:
+    """Units observed and written one after the other."""
+
+    def stream(rows: Sequence[Row]) -> Iterator[Record]:
+        for row in rows:
+            yield Record.from_json(work.write(work.read(row, task), task)["record"])
+
+    yield Passes(stream)
+
+
+def scanned_per_second(world: World, url: str, *, sharded: bool) -> float:
+    """Units of a whole scan in a second, from its plan to its last record."""
+    with catalog_server(world) as catalogue:
+        settings = scan_settings(world, catalogue, "", url) | {"model": "none"}
+        settings["output"]["sharded"] = sharded
+        del settings["predict"]
+        config = parse(ScanConfig, settings)
+        begun = time.perf_counter()
+        summary = driver.begin(config, read_and_written, resume=False, progress=lambda _: None)
+        return summary.units / (time.perf_counter() - begun)
+
+
+@contextmanager
 def without_fsync() -> Iterator[None]:
     """Nothing waits for the disk."""
-    real, os.fsync = os.fsync, lambda _: None
-    try:
+    with patch.object(os, "fsync"):
         yield
-    finally:
-        os.fsync = real
 
 
 @contextmanager
@@ -101,33 +132,55 @@ def moto() -> Iterator[str]:
             server.terminate()
 
 
+def table(what: Callable[[str, bool], float], places: Mapping[str, str], rounds: int) -> Iterator[str]:
+    """Units per second with fsync and without, in turn.
+
+    Args:
+        what: Measured below an address that is used once, in shards or chunks.
+        places: Where, by name.
+        rounds: Each way.
+    """
+    yield "| where | stored as | with fsync, units/s | without | price of a unit |\n|---|---|---|---|---|"
+    ways: dict[str, Callable[[], AbstractContextManager[None]]] = {"with": nullcontext, "without": without_fsync}
+    for where, root in places.items():
+        for stored in ("shards", "chunks"):
+            found: dict[str, list[float]] = {way: [] for way in ways}
+            for number in range(rounds):
+                for way, around in ways.items():
+                    with around():
+                        found[way].append(what(f"{root}/{stored}-{way}-{number}", stored == "shards"))
+            kept, fast = (float(np.median(rates)) for rates in found.values())
+            price = f"{1000 / kept - 1000 / fast:+.1f} ms, {fast / kept - 1:+.1%}"
+            yield f"| {where} | {stored} | {kept:.1f} | {fast:.1f} | {price} |"
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=1024, help="pixels of a block")
     parser.add_argument("--units", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3, help="each way, one after the other")
     parser.add_argument("--folder", type=Path, help="on the disk that is meant; by default a temporary one")
+    parser.add_argument("--world", type=Path, help="the made world's folder, of a run before")
     asked = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; blocks of {asked.side} px, ", end="")
     print(f"{asked.units} units, the median of {asked.rounds} rounds\n")
-    print("| where | stored as | with fsync, units/s | without | price of a unit |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder, moto() as bucket:
-        for where, root in (("local disk", folder), ("moto's S3", bucket)):
-            for stored, sharded in (("shards", True), ("chunks", False)):
-                ways: dict[str, Callable[[], AbstractContextManager[None]]] = {
-                    "with": nullcontext,
-                    "without": without_fsync,
-                }
-                found: dict[str, list[float]] = {way: [] for way in ways}
-                for number in range(asked.rounds):
-                    for way, around in ways.items():
-                        with around():
-                            url = f"{root}/{stored}-{way}-{number}"
-                            found[way].append(units_per_second(url, asked.side, asked.units, sharded=sharded))
-                kept, fast = (float(np.median(rates)) for rates in found.values())
-                price = f"{1000 / kept - 1000 / fast:+.1f} ms, {fast / kept - 1:+.1%}"
-                print(f"| {where} | {stored} | {kept:.1f} | {fast:.1f} | {price} |")
+        places = {"local disk": folder, "moto's S3": bucket}
+
+        def written(url: str, sharded: bool) -> float:  # noqa: FBT001 a column of the table
+            return units_per_second(f"{url}-written", asked.side, asked.units, sharded=sharded)
+
+        for line in table(written, places, asked.rounds):
+            print(line)
+        world = made_world(asked.world or Path(folder, "world"), seed=7, progress=lambda _: None)
+        print("\nWhole scans of the made east, without a network, in one process:\n")
+
+        def scanned(url: str, sharded: bool) -> float:  # noqa: FBT001 a column of the table
+            return scanned_per_second(world, f"{url}-scanned", sharded=sharded)
+
+        for line in table(scanned, places, asked.rounds):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def _nobody_else_is_asked(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How large the hostile corpus is of which this was a run."""
+    """How large the hostile corpus is of which this was a run, and what else tests say of their number."""
     ended = [
         (outcome, report.nodeid)
         for outcome in ("passed", "failed", "error", "skipped")
@@ -88,3 +88,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         passed = sum(outcome == "passed" for outcome, _ in ended)
         cases = len({name for _, name in ended})
         terminalreporter.write_line(f"hostile corpus: {passed} of {cases} cases held, on loopback alone")
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in getattr(report, "user_properties", ()):
+            terminalreporter.write_line(f"{name}: {value}")

@@ -11,9 +11,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
-from landslide_scale.cube import manifest, template
+from landslide_scale.cube import manifest
 from landslide_scale.cube.computed import computed_in, computed_on
+from landslide_scale.cube.laying import lay_out
 from landslide_scale.cube.ledger import LEDGER, Ledger, Record
+from landslide_scale.cube.template import Template
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow, growing
 from landslide_scale.scan.layout import CUBE, Layout
@@ -238,7 +240,7 @@ def _lay_out(prepared: Prepared) -> None:
 def _lay_out_cube(prepared: Prepared) -> None:
     """The cube's metadata and coordinates; what is damaged of them is made anew, and all are noted by their hashes."""
     run, survey, output = prepared.run, prepared.survey, prepared.config.output
-    what = template.Template(
+    template = Template(
         extents=survey.plan.extents,
         windows=survey.plan.windows,
         grid=survey.request.grid,
@@ -246,11 +248,7 @@ def _lay_out_cube(prepared: Prepared) -> None:
         attributes={"title": "Landslide probability", "source": "Sentinel-2 L2A", **prepared.model.attributes},
         bands=output.keep,
     )
-    expected = {f"{CUBE}/{name}": content for name, content in template.expected(what).items()}
-    if broken := manifest.mend(run, CUBE, expected):
-        log.warning("made anew, because it was not as it had been written: %s", ", ".join(broken))
-    template.create(run.at(CUBE), what)
-    manifest.keep(run, [*expected, *_PLANNED])  # those of the plan too, for an append keeps its scenes by itself
+    lay_out(run, CUBE, template, _PLANNED)  # those of the plan too, for an append keeps its scenes by itself
 
 
 def _keep_scenes(prepared: Prepared) -> None:
