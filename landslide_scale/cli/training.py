@@ -45,7 +45,7 @@ def sen12landslides(
 
 
 def finetune(config: ConfigFile, *, resume: Resume = False) -> None:
-    """Fine-tune LandslideNet on labelled images."""
+    """Train LandslideNet, or another network, on labelled images."""
     sys.exit(run_guarded(lambda: _commands().finetune(config, resume=resume), kept="finished epochs are"))
 
 

@@ -1,8 +1,8 @@
 """Where a zone's pixels lie, said in each of the ways that readers of Zarr look for.
 
 CF's grid mapping, which xarray with rioxarray goes by, and the Zarr conventions ``proj`` and ``spatial``, version 0.1
-(https://github.com/zarr-conventions/proj, https://github.com/zarr-conventions/spatial), by which GDAL 3.13 finds the
-coordinate system of a cube whose metadata are consolidated.
+(https://github.com/zarr-conventions/proj, https://github.com/zarr-conventions/spatial), which GDAL promises to read
+from 3.13 on (not tried).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def grid_mapping(lattice: Lattice, box: PixelBox) -> dict[str, Any]:
 def of_group(lattice: Lattice, box: PixelBox) -> dict[str, Any]:
     """Attributes of a zone's group by the conventions ``proj`` and ``spatial``.
 
-    ``spatial:dimensions``, which a group may leave out, is left to its arrays: over it GDAL 3.13.3 ends the process
-    that opens a cube whose metadata are consolidated.
+    ``spatial:dimensions``, which a group may leave out, is left to its arrays: over it a build of GDAL 3.13.3 ended the
+    process that opened a cube whose metadata are consolidated.
 
     Args:
         lattice: Of the zone.

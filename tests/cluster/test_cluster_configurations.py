@@ -60,6 +60,7 @@ def test_one_leaves_what_the_next_one_takes():
     chips, finetune, scan = loaded("chips"), loaded("finetune"), loaded("scan")
     assert finetune.dataset.path == chips.directory
     assert scan.model.checkpoint == f"{finetune.output.run}/checkpoint.safetensors"
+    assert scan.model.base_weights == finetune.base_weights.url  # a new machine's cache has none
     assert set(finetune.model.bands) == set(chips.bands)
     assert loaded("rapid").catalog.profile == scan.catalog.profile == chips.catalog.profile
 
