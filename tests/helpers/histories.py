@@ -243,7 +243,8 @@ class History(RuleBasedStateMachine):
         config = self.config()
         if not self.run.exists("run.json"):
             self.run.claim("scan", config.settings(), resume=False)
-        self.run.note(settings=config.settings())
+        if self.run.facts()["settings"] != config.settings():
+            self.run.note(settings=config.settings(), state="running")
         if self.held.token not in self.sessions:
             self.run.enter(self.held.token)
             self.sessions.append(self.held.token)
