@@ -26,6 +26,9 @@ DENIED = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code
 RESET = 0
 """In place of a status: the connection ends without an answer."""
 
+CHANGING = {"PUT", "POST", "DELETE"}
+DONE = 300
+
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
 WITHIN_S = 60
 
@@ -58,6 +61,7 @@ def answers(port: int) -> bool:
 class Request:
     method: str
     path: str
+    body: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def key(self) -> str:
@@ -71,20 +75,25 @@ class Proxy:
 
     Attributes:
         answer: Status and body of what is refused.
+        lose: What never arrives at the server.
+        forget: What the server does, and whose answer does not arrive.
+        changed: What the server did of changes, in order.
     """
 
     server: str
     refuse: Callable[[Request], bool] = lambda _: False
     lose: Callable[[Request], bool] = lambda _: False
     after: Callable[[Request], object] = lambda _: None
+    forget: Callable[[Request], bool] = lambda _: False
     answer: tuple[int, bytes] = (503, SLOW_DOWN)
     passed: list[Request] = field(default_factory=list)
     refused: list[Request] = field(default_factory=list)
+    changed: list[Request] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
-        request = Request(method=handler.command, path=handler.path)
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        request = Request(method=handler.command, path=handler.path, body=body)
         with self.lock:
             refused = self.refuse(request)
             (self.refused if refused else self.passed).append(request)
@@ -99,7 +108,13 @@ class Proxy:
             handler.close_connection = True
             return
         status, headers, content, length = self.forward(handler, body)
+        if status < DONE and request.method in CHANGING:
+            with self.lock:
+                self.changed.append(request)
         self.after(request)
+        if self.forget(request):
+            handler.close_connection = True
+            return
         respond(handler, status, headers, content, length)
 
     def forward(
@@ -117,6 +132,7 @@ class Proxy:
     def reset(self) -> None:
         self.passed.clear()
         self.refused.clear()
+        self.changed.clear()
 
     def count(self, method: str, part: str) -> int:
         """Answered requests of a method for objects whose name holds `part`."""
