@@ -68,7 +68,8 @@ def units_per_second(url: str, side: int, units: int, *, sharded: bool) -> float
         sharded=sharded,
         attributes={"title": "made"},
     )
-    template.create(run.at(CUBE), what)
+    for name, content in template.expected(what).items():
+        run.write(f"{CUBE}/{name}", content)
     made, ledger = [layer(side, seed) for seed in range(4)], Ledger(run)
     begun = time.perf_counter()
     for unit in range(units):

@@ -16,12 +16,9 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import ByteRequest, Store
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import WrapperStore
 
 from landslide_scale.bands import NEVER, Reason
-from landslide_scale.cube.stores import settle_at, store_at
+from landslide_scale.cube.stores import WritingStore, settle_at, store_at
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.redaction import redacted
@@ -135,6 +132,7 @@ class Slot:
         box: The unit's block.
         layer: Its window among the run's.
         bands: Of the composite, what is written or read beside `VARIABLES`.
+        run: Id of the run whose cube it is; empty of one begun before runs had one.
     """
 
     cube: str
@@ -143,6 +141,7 @@ class Slot:
     box: PixelBox
     layer: int
     bands: tuple[str, ...] = ()
+    run: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -211,7 +210,7 @@ def write(slot: Slot, layer: Layer) -> dict[str, Stored]:
         StorageAwayError: It was away for longer than one is patient.
     """
     assert slot.aligned, "a worker writes whole shards only"  # noqa: S101 our own invariant
-    cube = persistently(slot.cube, partial(_cube, slot.cube))
+    cube = persistently(slot.cube, partial(_cube, slot.cube, slot.run))
     arrays = {name: persistently(slot.cube, partial(cube.array, slot, name)) for name in slot.names}
     written = cube.store.written
     side = (arrays[_NAMES[0]].shards or arrays[_NAMES[0]].chunks)[-1]
@@ -266,32 +265,11 @@ def read_stored(slot: Slot, name: str) -> NDArray[Any]:
         ) from error
 
 
-class _Writing(WrapperStore[Store]):
-    """A store whose objects are written whole, and never read.
-
-    Zarr 3.1 reads a shard before it writes it, whole or not, and fails where what it finds is damaged. What is written
-    is kept until its writer has hashed it, so that nobody has to read it back.
-    """
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self.written: dict[str, bytes] = {}
-
-    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
-        """Metadata; of a shard or chunk, nothing."""
-        return None if "/c/" in key else await super().get(key, prototype, byte_range)
-
-    async def set(self, key: str, value: Buffer) -> None:
-        """Write an object."""
-        await super().set(key, value)
-        self.written[key] = value.to_bytes()
-
-
 class _Cube:
     """A cube as one process writes it: its store and the arrays opened on that very store, which alone know of it."""
 
     def __init__(self, url: str) -> None:
-        self.store = _Writing(zarr.open_group(store_at(url), mode="r+", use_consolidated=False).store)
+        self.store = WritingStore(zarr.open_group(store_at(url), mode="r+", use_consolidated=False).store)
         self._arrays: dict[str, zarr.Array[Any]] = {}
 
     def array(self, slot: Slot, name: str) -> zarr.Array[Any]:
@@ -305,5 +283,6 @@ class _Cube:
 
 
 @lru_cache(maxsize=8)
-def _cube(url: str) -> _Cube:
+def _cube(url: str, _run: str) -> _Cube:
+    """The run is part of what it is known by: its folder may be deleted and begun anew while this process lives."""
     return _Cube(url)

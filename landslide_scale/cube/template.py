@@ -1,4 +1,4 @@
-"""The cube's metadata and coordinates: the driver writes them before any worker writes a shard, and lengthens time."""
+"""The cube's metadata and coordinates: made before any worker writes a shard, and again where time is lengthened."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 from zarr.codecs import BloscCodec
-from zarr.core.buffer import Buffer
+from zarr.core.buffer import Buffer, cpu
 from zarr.errors import ZarrUserWarning
 from zarr.storage import MemoryStore
 
@@ -21,12 +21,15 @@ from landslide_scale.cube.arrays import VARIABLES, Variable
 from landslide_scale.cube.georeference import GRID_MAPPING, grid_mapping, of_array, of_group
 from landslide_scale.cube.reflectance import variables
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.cube.stores import Noting, settle_at, store_at
+from landslide_scale.cube.stores import store_at
 from landslide_scale.errors import InvalidInputError, RunConflictError
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.redaction import redacted
 from landslide_scale.scene import Window
 from landslide_scale.storage.files import persistently
+
+METADATA = "zarr.json"
+"""What a group or array says of itself; the cube's own says what all of them do."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIME_CHUNK = 1024
@@ -58,34 +61,31 @@ class Template:
         return (*VARIABLES, *variables(self.bands))
 
 
-def create(url: str, template: Template) -> None:
-    """Write the metadata and coordinates of an empty cube, or of a cube's further windows; shards stay as they are.
+def laid(known: Mapping[str, bytes], template: Template) -> dict[str, bytes]:
+    """The metadata and coordinates of a cube, or of a cube that is there with its further windows.
 
-    A call that was interrupted is completed by the next one. Readers of a cube that grows see all of the longer time
-    axis or none: they go by the consolidated metadata, which is written last.
+    Nothing of what is there is changed but for the length of time: what it lacks is added.
 
     Args:
-        url: Path or fsspec URL of the cube.
-        template: What it is.
+        known: What is there of them, and sound: contents by name inside the cube.
+        template: What the cube is.
+
+    Returns:
+        What is to be there, by name inside the cube. The last one is that by which readers of a cube that grows see
+        all of the longer time axis or none: the consolidated metadata.
 
     Raises:
-        RunConflictError: The cube is there and covers other ground, or other windows than the first of these.
-        BrokenRunError: The storage takes no more.
+        RunConflictError: What is there covers other ground, or other windows than the first of these.
     """
-
-    def created() -> None:
-        store = Noting(store_at(url))
-        _create(store, template)
-        settle_at(url, store.changed)
-
-    persistently(url, created)
+    held: dict[str, Buffer] = {name: cpu.Buffer.from_bytes(content) for name, content in known.items()}
+    _create(MemoryStore(held), template)
+    consolidated = held.pop(METADATA)
+    return {name: content.to_bytes() for name, content in held.items()} | {METADATA: consolidated.to_bytes()}
 
 
 def expected(template: Template) -> dict[str, bytes]:
-    """What :func:`create` writes where there is nothing: contents by name inside the cube."""
-    held: dict[str, Buffer] = {}
-    _create(MemoryStore(held), template)
-    return {name: content.to_bytes() for name, content in held.items()}
+    """What :func:`laid` makes where there is nothing."""
+    return laid({}, template)
 
 
 def attributes(url: str) -> dict[str, Any]:
@@ -107,13 +107,16 @@ def attributes(url: str) -> dict[str, Any]:
 
 def _create(store: Store, template: Template) -> None:
     root = zarr.open_group(store, mode="a", zarr_format=3, use_consolidated=False)
-    said = {"Conventions": "CF-1.11", **template.attributes}
-    if {name: root.attrs.get(name) for name in said} != said:
-        root.update_attributes(said)
+    whole = {"Conventions": "CF-1.11", **template.attributes}
+    if {name: root.attrs.get(name) for name in whole} != whole:
+        root.update_attributes(whole)
     for lattice, box in template.extents.items():
         group = root.require_group(lattice.zone.group)
         _coordinates(group, lattice, box, template.windows)
-        _say(group, of_group(lattice, box))
+        said, key = of_group(lattice, box), "spatial:transform"
+        if key in group.attrs:  # those of earlier versions do not say it
+            _check_same(root, group.path, key, group.attrs[key], said[key])
+        _say(group, said)
         placed = of_array(lattice, box)
         for variable in template.variables:
             _array(group, variable, box, placed, template)
@@ -157,48 +160,52 @@ def _array(group: zarr.Group, variable: Variable, box: PixelBox, placed: Mapping
 
 
 def _coordinates(group: zarr.Group, lattice: Lattice, box: PixelBox, windows: Sequence[Window]) -> None:
+    """Those that are not there are made; of those that are, time is lengthened."""
     days = np.array([[_days(window.start), _days(window.until)] for window in windows])
     mapping, key = grid_mapping(lattice, box), "GeoTransform"
     if GRID_MAPPING in group:
-        _check_same(group, GRID_MAPPING, key, group[GRID_MAPPING].attrs[key], mapping[key])
-        _later_windows(group, days)
-        _years(group, windows)
-        return
+        _check_same(group, GRID_MAPPING, key, group[GRID_MAPPING].attrs.get(key), mapping[key])
     x, y = lattice.centres(box)
     for name, values, standard in (("x", x, "projection_x_coordinate"), ("y", y, "projection_y_coordinate")):
-        _store(group, name, values, (name,), {"standard_name": standard, "units": "m"})
+        if name not in group:
+            _store(group, name, values, (name,), {"standard_name": standard, "units": "m"})
+    if "time_bounds" in group:
+        _check_windows(group, days)
     time = {"units": "days since 1970-01-01", "calendar": "proleptic_gregorian"}
-    _store(group, "time", days[:, 0], ("time",), {**time, "standard_name": "time", "bounds": "time_bounds"})
-    _store(group, "time_bounds", days, ("time", "bounds"), {**time, "long_name": "half-open: start <= t < end"})
+    _lengthen(group, "time", days[:, 0], ("time",), {**time, "standard_name": "time", "bounds": "time_bounds"})
+    bounds = {**time, "long_name": "half-open: start <= t < end"}
+    _lengthen(group, "time_bounds", days, ("time", "bounds"), bounds)
     _years(group, windows)
-    _store(group, GRID_MAPPING, np.array(0), (), mapping)
+    if GRID_MAPPING not in group:
+        _store(group, GRID_MAPPING, np.array(0), (), mapping)
 
 
-def _later_windows(group: zarr.Group, days: NDArray[np.float64]) -> None:
-    """Lengthen the time axis where `days` (T, 2) goes on after what the group has."""
+def _check_windows(group: zarr.Group, days: NDArray[np.float64]) -> None:
+    """Make sure that `days` (T, 2) begin with the windows that the group has."""
     known = np.asarray(_existing(group, "time_bounds"))
-    known = known[known[:, 0] < known[:, 1]]  # a call that was interrupted left empty ones
+    known = known[known[:, 0] < known[:, 1]]  # an earlier version that was interrupted left empty ones
     _check_same(group, "time_bounds", "days", known.tolist(), days[: len(known)].tolist())
-    for name, values in (("time", days[:, 0]), ("time_bounds", days)):
-        array = _existing(group, name)
-        _grow(array, values.shape)
-        if not np.array_equal(np.asarray(array), values):
-            array[...] = values
+
+
+def _lengthen(
+    group: zarr.Group, name: str, values: NDArray[Any], dimensions: tuple[str, ...], attributes: Mapping[str, Any]
+) -> None:
+    """Have an array along time hold these values, and leave what it says of itself as it is."""
+    if name not in group:
+        _store(group, name, values, dimensions, attributes)
+        return
+    array = _existing(group, name)
+    _grow(array, values.shape)
+    if not np.array_equal(np.asarray(array), values):
+        array[...] = values
 
 
 def _years(group: zarr.Group, windows: Sequence[Window]) -> None:
     """Which layers are of one season of several years; a cube without such a layer says nothing of it."""
     years = np.array([window.years for window in windows], np.int16)
-    if (years == 1).all():
-        return
-    if "years" in group:
-        array = _existing(group, "years")
-        _grow(array, years.shape)
-        if not np.array_equal(np.asarray(array), years):
-            array[...] = years
-        return
-    name = "years in a row of whose same days the layer is: time_bounds go from the first of them to the last"
-    _store(group, "years", years, ("time",), {"long_name": name, "units": "1"})
+    if (years != 1).any():
+        name = "years in a row of whose same days the layer is: time_bounds go from the first of them to the last"
+        _lengthen(group, "years", years, ("time",), {"long_name": name, "units": "1"})
 
 
 def _grow(array: zarr.Array[Any], shape: tuple[int, ...]) -> None:
@@ -218,7 +225,6 @@ def _store(
         chunks=(*first, *values.shape[1:]),
         dimension_names=dimensions,
         attributes=dict(attributes),
-        overwrite=True,  # of a call that was interrupted before `GRID_MAPPING`, the last one
     )
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from landslide_scale.cube import manifest
 from landslide_scale.errors import RunConflictError
-from landslide_scale.scan.searching import Found, Request, Sources, find, kept_or_searched_dem
-from landslide_scale.scan.survey import Survey, settled
+from landslide_scale.scan.searching import Found, Request, Sources, check_kept, find, kept_or_searched_dem
+from landslide_scale.scan.survey import Survey, kept, settled
 from landslide_scale.scene import Window
-from landslide_scale.stac.aside import keep_aside, load_aside
-from landslide_scale.stac.frozen import freeze, load_items, with_addresses
+from landslide_scale.stac.aside import load_aside
+from landslide_scale.stac.frozen import load_items, with_addresses
 from landslide_scale.stac.items import Item, sensed_if_said
 from landslide_scale.stac.revisit import check_windows
 from landslide_scale.storage.rundir import RunDirectory
@@ -71,6 +72,7 @@ def grow(run: RunDirectory, grown: Growing, request: Request, sources: Sources, 
     """
     windows, added = grown.windows, grown.added
     run.match("scan", settings | {"windows": grown.settings["windows"]})
+    check_kept(run)
     before = load_aside(run)
     found = Found(
         frozen=_in(windows, with_addresses(load_items(run), sources.catalog)),
@@ -81,8 +83,7 @@ def grow(run: RunDirectory, grown: Growing, request: Request, sources: Sources, 
     )
     check_windows(sources.catalog, request.ground, request.windows, (*found.frozen, *found.new))
     survey = settled(request, sources, found)
-    keep_aside(run, survey.aside)
-    freeze(run, survey.items)
+    manifest.put(run, kept(run, survey, grown=True))
     run.note(settings=settings, state="running")
     return survey
 

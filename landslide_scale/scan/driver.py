@@ -24,11 +24,10 @@ from landslide_scale.scan.prepared import Prepared, asked, check_base, fitting, 
 from landslide_scale.scan.rounds import Belt, Report, Reporter, differing, shortage, unreadable, worked_on
 from landslide_scale.scan.settings import NONE, ScanConfig
 from landslide_scale.scan.summary import ScanSummary, summary_of
-from landslide_scale.scan.survey import without
+from landslide_scale.scan.survey import kept, without
 from landslide_scale.scan.verify import changed
 from landslide_scale.scan.work import Task
-from landslide_scale.stac.aside import ASIDE, keep_aside
-from landslide_scale.stac.frozen import DEM, SCENES, check_freezable, freeze
+from landslide_scale.stac.frozen import check_freezable
 from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.absence import PATIENCE_S, patient
 from landslide_scale.storage.lease import Lease, held
@@ -37,9 +36,6 @@ from landslide_scale.storage.rundir import RUN, RunDirectory
 log = logging.getLogger(__name__)
 
 COMPACT_EVERY = 500
-
-_PLANNED = (layout.UNITS, layout.REGION, SCENES, DEM, ASIDE)
-"""Files that say what the units are made of."""
 
 Engine = Callable[[Task], AbstractContextManager[Belt]]
 """What carries a run's units to its workers, for as long as the block takes."""
@@ -134,6 +130,7 @@ def _say_noticed(prepared: Prepared) -> None:
 def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, rank: Rank) -> ScanSummary:
     run, stamp = prepared.run, prepared.run.enter(lease.token)
     ledger = Ledger(run, stamp)
+    run.remove_partial_files(LEDGER, CUBE)
     _lay_out(prepared)
     begun = prepared
     records = _current(prepared, ledger)
@@ -162,7 +159,7 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, 
     lease.check()
     run.remove_partial_files(LEDGER, CUBE)  # of writers that died and whose work another one did
     if manifest.wrong(run, {}):
-        _lay_out_cube(prepared)
+        _lay_out(prepared)
     summary = summary_of(prepared, _laid(prepared), records, lacking, lease.check)
     run.note(
         state="complete" if summary.complete else "incomplete",
@@ -202,13 +199,11 @@ def _without_unreadable(
     layers = [layer for layer in range(len(before.plan.windows)) if layer not in before.plan.unseen]
     lacking = shortage(survey.plan, survey.aside.bad, prepared.config.catalog.max_bad, layers)
     if lacking:
-        _keep_scenes(begun)
-        _note_plan(begun)
+        _lay_out(begun)
         _take_back(prepared.run, differing(records, begun.survey.plan.units), records, ledger)
         return begun, [], lacking
     prepared = replace(prepared, survey=survey)
-    _keep_scenes(prepared)
-    _note_plan(prepared)
+    _lay_out(prepared)
     used = {unit.id: unit.scenes for unit in before.plan.units}
     others = [unit for unit in survey.plan.units if unit.scenes != used[unit.id]]
     _take_back(prepared.run, differing(records, others), records, ledger)
@@ -225,20 +220,10 @@ def _take_back(run: RunDirectory, broken: Sequence[Record], records: dict[str, R
 
 
 def _lay_out(prepared: Prepared) -> None:
-    """Everything the driver writes before any worker does; repeated on a resumed run, to the same result."""
-    run, survey, plan = prepared.run, prepared.survey, prepared.survey.plan
-    if prepared.config.dem is not None and not run.exists(DEM):
-        freeze(run, survey.dem, DEM)
-    _keep_scenes(prepared)
-    layout.keep_region(run, survey.request.ground)
-    layout.keep(run, plan.units)
-    run.remove_partial_files(LEDGER, CUBE)
-    _lay_out_cube(prepared)
-    _note_plan(prepared)
+    """Everything the driver writes before any worker does; repeated on a resumed run, to the same result.
 
-
-def _lay_out_cube(prepared: Prepared) -> None:
-    """The cube's metadata and coordinates; what is damaged of them is made anew, and all are noted by their hashes."""
+    What is damaged or missing of it is made anew, and all is noted by its hash.
+    """
     run, survey, output = prepared.run, prepared.survey, prepared.config.output
     template = Template(
         extents=survey.plan.extents,
@@ -248,22 +233,12 @@ def _lay_out_cube(prepared: Prepared) -> None:
         attributes={"title": "Landslide probability", "source": "Sentinel-2 L2A", **prepared.model.attributes},
         bands=output.keep,
     )
-    lay_out(run, CUBE, template, _PLANNED)  # those of the plan too, for an append keeps its scenes by itself
-
-
-def _keep_scenes(prepared: Prepared) -> None:
-    """Freeze the Items, and what is decided of them; the Items last where there are none yet, for they say it is done.
-
-    What was asked of pixels since is kept before the decision that it was asked for.
-    """
-    run, survey = prepared.run, prepared.survey
-    known = run.exists(SCENES)
-    if known and survey.asked:
-        freeze(run, survey.items)
-    keep_aside(run, survey.aside)
-    if not known:
-        freeze(run, survey.items)
-    manifest.keep(run, _PLANNED)
+    planned = {
+        layout.REGION: layout.region(survey.request.ground),
+        layout.UNITS: layout.units(survey.plan.units),
+    }
+    lay_out(run, CUBE, template, kept(run, survey) | planned)
+    _note_plan(prepared)
 
 
 def _note_plan(prepared: Prepared) -> None:

@@ -37,6 +37,7 @@ class Layout:
         windows: The layers.
         side: Of the ground that one object of the cube holds, in pixels.
         bands: Of the composite, those that the cube keeps.
+        id: Of the run; empty of one begun before runs had one.
     """
 
     run: RunDirectory
@@ -44,6 +45,7 @@ class Layout:
     windows: tuple[Window, ...]
     side: int
     bands: tuple[str, ...] = ()
+    id: str = ""
 
     @cached_property
     def extents(self) -> dict[Lattice, PixelBox]:
@@ -59,6 +61,7 @@ class Layout:
             box=place.box,
             layer=place.layer,
             bands=self.bands,
+            run=self.id,
         )
 
     def objects(self, place: Place) -> dict[str, list[str]]:
@@ -66,8 +69,8 @@ class Layout:
         return objects(self.slot(place), self.side)
 
 
-def keep(run: RunDirectory, places: Iterable[Place]) -> None:
-    """Write down the planned units."""
+def units(places: Iterable[Place]) -> bytes:
+    """The planned units, as `UNITS` holds them."""
     held = list(places)
     table = pa.table(
         {
@@ -80,13 +83,12 @@ def keep(run: RunDirectory, places: Iterable[Place]) -> None:
     )
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    run.write(UNITS, bytes(sink.getvalue()))
+    return bytes(sink.getvalue())
 
 
-def keep_region(run: RunDirectory, ground: BaseGeometry) -> None:
-    """Write down the ground that was asked for; a run that was begun before this was written gains it."""
-    if not run.exists(REGION):
-        run.write(REGION, shapely.to_geojson(ground).encode())
+def region(ground: BaseGeometry) -> bytes:
+    """The ground that was asked for, as `REGION` holds it; a run that was begun before there was one gains it."""
+    return shapely.to_geojson(ground).encode()
 
 
 def load(run: RunDirectory) -> Layout:
@@ -99,8 +101,6 @@ def load(run: RunDirectory) -> Layout:
         raise InvalidInputError(
             f"no {UNITS}", expected="the folder of a scan that has been begun", cure="Give output.run.", run=run
         )
-    settings = run.facts()["settings"]
-    grid = settings["grid"]
     try:
         table = pq.read_table(pa.BufferReader(run.read(UNITS)))
     except (ValueError, OSError) as error:
@@ -110,6 +110,8 @@ def load(run: RunDirectory) -> Layout:
             cure="scan --resume writes it anew.",
             run=run,
         ) from error
+    facts = run.facts()  # after the units: to whoever reads an append at work, no unit is of a window that is not there
+    settings, grid = facts["settings"], facts["settings"]["grid"]
     lattices = {code: _lattice(code, grid) for code in table.column("epsg").unique().to_pylist()}
     return Layout(
         run=run,
@@ -120,6 +122,7 @@ def load(run: RunDirectory) -> Layout:
         windows=tuple(map(Window.recorded, settings["windows"])),
         side=grid["block"] if settings["output"]["sharded"] else grid["chunk"],
         bands=tuple(settings["output"].get("keep", ())),  # not said of a run that keeps none
+        id=str(facts.get("id", "")),
     )
 
 

@@ -19,13 +19,13 @@ from landslide_scale.scan.model import (
     no_model,
     observed_as,
 )
-from landslide_scale.scan.searching import Request, Sources, kept_or_searched, requested
+from landslide_scale.scan.searching import Request, Sources, check_kept, kept_or_searched, requested
 from landslide_scale.scan.settings import UNSAID, CheckpointConfig, ScanConfig
 from landslide_scale.scan.survey import Survey, settled
 from landslide_scale.scene import Window
 from landslide_scale.spec import LandslideNetSpec
 from landslide_scale.stac.settings import check_terrain
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.rundir import RUN, RunDirectory
 
 OF_UNITS = ("region", "region_sha256", "windows")
 """Settings that say which units a run has. What comes of a unit depends on its own scenes and ground alone."""
@@ -119,7 +119,7 @@ def _check_bands(bands: tuple[str, ...]) -> None:
 
 def _begun(run: RunDirectory) -> object | None:
     """The settings of the run in a folder. Something else there is refused once the folder is to be taken."""
-    if not run.exists("run.json"):
+    if not run.exists(RUN):
         return None
     try:
         settings: object = run.claimed()["settings"]
@@ -180,6 +180,8 @@ def _surveyed(
     request, sources = asked(config, bands, patches)
     if begun is None:  # a run that counts in other metres goes on in them
         check_metres(config.grid.crs, request.ground)
+    else:
+        check_kept(run)
     return settled(request, sources, kept_or_searched(run, request, sources), told=_told(config))
 
 

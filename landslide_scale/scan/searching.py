@@ -12,8 +12,9 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import scene_bands
+from landslide_scale.cube import manifest
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.errors import InvalidCatalogError
+from landslide_scale.errors import InvalidCatalogError, InvalidInputError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.region.polygons import area_km2, load, widen
@@ -21,7 +22,7 @@ from landslide_scale.region.settings import RegionConfig
 from landslide_scale.scan.plan import METRES_AROUND_REGION
 from landslide_scale.scene import Window
 from landslide_scale.stac import search
-from landslide_scale.stac.aside import NOTHING_ASIDE, SetAside, load_aside
+from landslide_scale.stac.aside import ASIDE, NOTHING_ASIDE, SetAside, load_aside
 from landslide_scale.stac.dem import tiles
 from landslide_scale.stac.frozen import DEM, SCENES, load_items, with_addresses
 from landslide_scale.stac.items import Item
@@ -124,6 +125,25 @@ def _searched(request: Request, sources: Sources, dem: tuple[Item, ...]) -> Foun
     new = find(sources.catalog, request.ground, request.windows)
     check_windows(sources.catalog, request.ground, request.windows, new)
     return Found(new=tuple(new), dem=dem, searched=request.windows)
+
+
+def check_kept(run: RunDirectory) -> None:
+    """Make sure that what a run was planned from is what was kept, as far as its hashes were.
+
+    Raises:
+        InvalidInputError: It is not, and cannot be made again.
+    """
+    found = manifest.altered(run, (SCENES, DEM, ASIDE))
+    if found.get(ASIDE) == manifest.GONE:
+        del found[ASIDE]  # it is decided anew
+    for name, problem in found.items():
+        anew = "remove it: then --resume decides anew" if name == ASIDE else "begin another run"
+        raise InvalidInputError(
+            f"{name}: {problem}",
+            expected="what the run was planned from, as it was kept",
+            cure=f"Bring it back from a copy, or {anew}.",
+            run=run,
+        )
 
 
 def kept_or_searched(run: RunDirectory, request: Request, sources: Sources) -> Found:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from landslide_scale.bands import scene_bands
+from landslide_scale.cube import manifest
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.imagery.witness import ask_pixels
 from landslide_scale.scan import plan
@@ -19,8 +20,9 @@ from landslide_scale.scan.plan import Plan
 from landslide_scale.scan.rounds import shortage
 from landslide_scale.scan.searching import Found, Request, Sources
 from landslide_scale.scene import Scene, Unused, Window
-from landslide_scale.stac.aside import EXCLUDED, SetAside
+from landslide_scale.stac.aside import ASIDE, EXCLUDED, NOTHING_ASIDE, SetAside, written_down
 from landslide_scale.stac.dem import DemTile, tiles
+from landslide_scale.stac.frozen import DEM, SCENES, frozen
 from landslide_scale.stac.items import (
     Item,
     scenes,
@@ -33,6 +35,7 @@ from landslide_scale.stac.items import (
 from landslide_scale.stac.radiometry import Evidence, confronted
 from landslide_scale.stac.revisit import few_scenes, no_scene
 from landslide_scale.stac.settings import CatalogConfig
+from landslide_scale.storage.rundir import RunDirectory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +136,24 @@ def without(survey: Survey, unreadable: Mapping[str, str]) -> Survey:
     known["aside"] = replace(survey.aside, unreadable={**survey.aside.unreadable, **unreadable})
     known["scenes"] = _quarantined(survey.scenes, unreadable)
     return _surveyed(Known(**known), new=())
+
+
+def kept(run: RunDirectory, survey: Survey, *, grown: bool = False) -> dict[str, bytes | None]:
+    """Items and decisions as the folder of a run is to hold them, by name and in this order; None: not at all.
+
+    Of Items what is there, and sound, stays as it is, unless the survey was `grown`. They come last where they were not
+    there, for they say that it is done; what was asked of pixels since comes before the decision that it was asked for.
+    """
+    there = manifest.sound(run, (SCENES, DEM))
+    known = SCENES in there
+    dem: dict[str, bytes | None] = {DEM: there.get(DEM) or frozen(survey.dem)} if survey.dem else {}
+    scenes: dict[str, bytes | None] = {
+        SCENES: there[SCENES] if known and not survey.asked and not grown else frozen(survey.items)
+    }
+    aside: dict[str, bytes | None] = {
+        ASIDE: written_down(survey.aside) if survey.aside != NOTHING_ASIDE or run.exists(ASIDE) else None
+    }
+    return dem | (scenes | aside if known and not grown else aside | scenes)
 
 
 def _is_of(item: Item, ids: Collection[str]) -> bool:

@@ -111,7 +111,7 @@ def verify(run: RunDirectory, progress: Callable[[int, int], None]) -> Verdict:
 
 def _files(laid: Layout) -> dict[str, bytes]:
     """Metadata and coordinates as they would be written now, but for what the cube as a whole says of its network."""
-    settings = laid.run.read_json("run.json")["settings"]
+    settings = laid.run.claimed()["settings"]
     what = template.Template(
         extents=laid.extents,
         windows=laid.windows,

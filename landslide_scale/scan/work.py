@@ -102,6 +102,7 @@ class Task:
             box=unit.box,
             layer=unit.layer,
             bands=self.keep,
+            run=self.stamp.run,
         )
 
 

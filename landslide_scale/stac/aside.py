@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from landslide_scale.scene import Unused, utc
+from landslide_scale.storage.folder import as_json
 from landslide_scale.storage.rundir import RunDirectory
 
 ASIDE = "set_aside.json"
@@ -55,8 +56,13 @@ def load_aside(run: RunDirectory) -> SetAside:
 def keep_aside(run: RunDirectory, aside: SetAside) -> None:
     """Write down what is decided, where anything is or was."""
     if aside != load_aside(run):
-        content = asdict(aside) | {name: list(map(_plain, getattr(aside, name))) for name in ("rejected", "excluded")}
-        run.write_json(ASIDE, content)
+        run.write(ASIDE, written_down(aside))
+
+
+def written_down(aside: SetAside) -> bytes:
+    """What is decided, as :func:`load_aside` reads it."""
+    content = asdict(aside) | {name: list(map(_plain, getattr(aside, name))) for name in ("rejected", "excluded")}
+    return as_json(content)
 
 
 def _plain(scene: Unused) -> dict[str, Any]:

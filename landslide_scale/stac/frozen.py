@@ -27,7 +27,7 @@ _IMAGES = (".tif", ".tiff")
 
 def freeze(run: RunDirectory, items: Iterable[Mapping[str, Any]], name: str = SCENES) -> None:
     """Write the Items into the run, as the file `name`."""
-    run.write(name, _frozen(items))
+    run.write(name, frozen(items))
 
 
 def check_freezable(items: Iterable[Mapping[str, Any]]) -> None:
@@ -36,10 +36,15 @@ def check_freezable(items: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         InvalidCatalogError: They cannot be.
     """
-    _frozen(items)
+    frozen(items)
 
 
-def _frozen(items: Iterable[Mapping[str, Any]]) -> bytes:
+def frozen(items: Iterable[Mapping[str, Any]]) -> bytes:
+    """What a file of Items holds.
+
+    Raises:
+        InvalidCatalogError: They do not fit one table.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, SCENES)
         try:
@@ -69,19 +74,19 @@ def load_items(run: RunDirectory, name: str = SCENES) -> list[dict[str, Any]]:
             ) from None
 
 
-def with_addresses(frozen: list[dict[str, Any]], config: SourceConfig) -> list[dict[str, Any]]:
+def with_addresses(kept: list[dict[str, Any]], config: SourceConfig) -> list[dict[str, Any]]:
     """Frozen Items as they are, their shortened addresses whole again: the catalogue is asked for them alone.
 
     Raises:
         InvalidCatalogError: It no longer has such an Item, or has its assets elsewhere.
     """
-    shortened = [item["id"] for item in frozen if item["properties"].get(SHORTENED)]
+    shortened = [item["id"] for item in kept if item["properties"].get(SHORTENED)]
     if not shortened:
-        return frozen
+        return kept
     anew = search_ids(config, shortened)
     return [
         item | {"assets": _readdressed(item, anew.get(item["id"], {}), config)} if item["id"] in shortened else item
-        for item in frozen
+        for item in kept
     ]
 
 

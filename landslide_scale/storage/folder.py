@@ -22,6 +22,11 @@ _AT_ONCE = 1000
 """Objects; as many as S3 removes in one request."""
 
 
+def as_json(content: object) -> bytes:
+    """What a file of JSON holds."""
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
 class Folder:
     """Files below one path or fsspec URL.
 
@@ -95,7 +100,7 @@ class Folder:
 
     def write_json(self, name: str, content: object) -> None:
         """Write a file of JSON."""
-        self.write(name, (json.dumps(content, indent=1) + "\n").encode())
+        self.write(name, as_json(content))
 
     @riding
     def read_all(self, names: Sequence[str]) -> list[bytes]:

@@ -10,6 +10,7 @@ import rasterio
 import rioxarray  # noqa: F401 registers .rio
 import xarray as xr
 import zarr
+from helpers.cubes import created
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from landslide_scale.bands import NEVER, Reason
 from landslide_scale.cube.arrays import VARIABLES, Layer, Slot, objects, quantised, read, stored, write
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.cube.template import Template, create
+from landslide_scale.cube.template import Template
 from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scene import Window, utc
@@ -44,7 +45,7 @@ EXTENTS = {NORTH33: blocks(NORTH33, -16_000, 1600), SOUTH1: blocks(SOUTH1, 3000,
 
 
 def made(url: str, *, sharded: bool = True, extents: Mapping[Lattice, PixelBox] = EXTENTS) -> str:
-    create(url, Template(extents=extents, windows=WINDOWS, grid=GRID, sharded=sharded, attributes={"title": "made"}))
+    created(url, Template(extents=extents, windows=WINDOWS, grid=GRID, sharded=sharded, attributes={"title": "made"}))
     return url
 
 
@@ -148,29 +149,6 @@ def test_creating_again_changes_nothing(tmp_path: Path):
     assert contents(url) == before
 
 
-@pytest.mark.parametrize("kept", range(0, 26, 3))
-def test_a_creation_that_was_interrupted_is_completed(tmp_path: Path, kept: int, monkeypatch: pytest.MonkeyPatch):
-    whole = contents(made(str(tmp_path / "whole.zarr")))
-    calls = 0
-    create_array = zarr.Group.create_array
-
-    def interrupted(group: zarr.Group, *args: object, **kwargs: object) -> object:
-        nonlocal calls
-        calls += 1
-        if calls > kept:
-            raise KeyboardInterrupt
-        return create_array(group, *args, **kwargs)  # type: ignore[arg-type]
-
-    url = str(tmp_path / "cube.zarr")
-    with monkeypatch.context() as patched:
-        patched.setattr(zarr.Group, "create_array", interrupted)
-        try:
-            made(url)
-        except KeyboardInterrupt:
-            assert kept < 18
-    assert contents(made(url)) == whole
-
-
 @pytest.mark.parametrize(
     "extent",
     [blocks(NORTH33, -16_000, 1601), blocks(NORTH33, -16_001, 1600), blocks(NORTH33, -16_000, 1600, rows=3)],
@@ -185,14 +163,14 @@ def test_a_cube_of_other_windows_is_not_written_into(tmp_path: Path):
     url = made(str(tmp_path / "cube.zarr"))
     later = (WINDOWS[0], Window(start=utc("2023-08-01"), end=utc("2023-09-01")))
     with pytest.raises(RunConflictError, match="windows"):
-        create(url, Template(extents=EXTENTS, windows=later, grid=GRID, sharded=True))
+        created(url, Template(extents=EXTENTS, windows=later, grid=GRID, sharded=True))
 
 
 LATER = (*WINDOWS, Window(start=utc("2023-09-01"), end=utc("2023-10-01")))
 
 
 def grown(url: str) -> str:
-    create(url, Template(extents=EXTENTS, windows=LATER, grid=GRID, sharded=True, attributes={"title": "made"}))
+    created(url, Template(extents=EXTENTS, windows=LATER, grid=GRID, sharded=True, attributes={"title": "made"}))
     return url
 
 
@@ -218,7 +196,7 @@ SEASON = (*LATER, Window(start=utc("2024-03-01"), end=utc("2024-05-01"), years=3
 
 def test_a_season_of_several_years_says_so_and_its_bounds_go_from_the_first_to_the_last(tmp_path: Path):
     url = str(tmp_path / "cube.zarr")
-    create(url, Template(extents=EXTENTS, windows=SEASON, grid=GRID, sharded=True, attributes={"title": "made"}))
+    created(url, Template(extents=EXTENTS, windows=SEASON, grid=GRID, sharded=True, attributes={"title": "made"}))
     for group in xr.open_datatree(url, engine="zarr", chunks=None).children.values():
         assert group["years"].to_numpy().tolist() == [1, 1, 1, 3]
         assert group["time"].to_numpy()[3] == np.datetime64("2024-03-01")
@@ -233,41 +211,15 @@ def test_a_cube_given_a_season_is_the_one_laid_out_with_it_and_grows_on(tmp_path
     whole = {}
     for number, windows in enumerate((SEASON, further)):
         url = str(tmp_path / f"whole{number}.zarr")
-        create(url, Template(extents=EXTENTS, windows=windows, grid=GRID, sharded=True, attributes={"title": "made"}))
+        created(url, Template(extents=EXTENTS, windows=windows, grid=GRID, sharded=True, attributes={"title": "made"}))
         whole[number] = contents(url)
     url = grown(made(str(tmp_path / "cube.zarr")))
     for number, windows in enumerate((SEASON, further)):
         for _ in range(2):  # as a call that was interrupted at its very end
-            create(
+            created(
                 url, Template(extents=EXTENTS, windows=windows, grid=GRID, sharded=True, attributes={"title": "made"})
             )
             assert contents(url) == whole[number]
-
-
-@pytest.mark.parametrize("kept", range(9))
-def test_a_growth_that_was_interrupted_shows_the_old_cube_and_is_completed(
-    tmp_path: Path, kept: int, monkeypatch: pytest.MonkeyPatch
-):
-    whole = contents(grown(made(str(tmp_path / "whole.zarr"))))
-    url = made(str(tmp_path / "cube.zarr"))
-    calls = 0
-    resize = zarr.Array.resize
-
-    def interrupted(array: zarr.Array[object], shape: tuple[int, ...]) -> None:
-        nonlocal calls
-        calls += 1
-        if calls > kept:
-            raise KeyboardInterrupt
-        resize(array, shape)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(zarr.Array, "resize", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            grown(url)
-    tree = xr.open_datatree(url, engine="zarr", chunks=None)
-    assert {group.sizes["time"] for group in tree.children.values()} == {2}
-    assert tree["EPSG_32633"].time_bounds.to_numpy()[1, 1] == np.datetime64("2023-08-20T12:00:00")
-    assert contents(grown(url)) == whole
 
 
 @pytest.mark.parametrize("sharded", [True, False])

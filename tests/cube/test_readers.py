@@ -13,12 +13,13 @@ import rasterio
 import rioxarray  # noqa: F401 registers .rio
 import xarray as xr
 import zarr
+from helpers.cubes import created
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 
 from landslide_scale.cube.arrays import VARIABLES, Layer, Slot, write
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.cube.template import Template, create
+from landslide_scale.cube.template import Template
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scene import Window, utc
 
@@ -49,7 +50,7 @@ def extent(lattice: Lattice) -> PixelBox:
 
 def laid_out(url: Path, *, sharded: bool = True) -> None:
     extents = {lattice: extent(lattice) for lattice in LATTICES}
-    create(
+    created(
         str(url),
         Template(
             extents=extents, windows=(WINDOW,), grid=GRID, sharded=sharded, attributes={"title": "made"}, bands=("red",)

@@ -25,9 +25,10 @@ from landslide_scale.cube.reflectance import FILL
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scan import layout
-from landslide_scale.scan.layout import CUBE, REGION, Layout
+from landslide_scale.scan.layout import CUBE, REGION, UNITS, Layout
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window, utc
+from landslide_scale.storage.folder import Folder
 from landslide_scale.storage.rundir import RunDirectory
 
 GLOBE = shapely.box(-180.0, -90.0, 180.0, 90.0)
@@ -126,13 +127,13 @@ def made(folder: Path, places: Sequence[Place], paint: Paint, how: Made | None =
     }
     run.claim("scan", said, resume=False)
     run.write(REGION, shapely.to_geojson(how.region).encode())
-    layout.keep(run, _planned(places))
+    run.write(UNITS, layout.units(_planned(places)))
     laid = layout.load(run)
     words = {"title": "Made", **how.network, **({"threshold": how.threshold} if how.learned else {}), **how.attributes}
     made = template.Template(
         extents=laid.extents, windows=how.windows, grid=how.grid, sharded=how.sharded, attributes=words, bands=how.kept
     )
-    template.create(run.at(CUBE), made)
+    created(run.at(CUBE), made)
     records = [_stored(laid, place, paint(place), how) for place in places]
     Ledger(run).gather(records)
     states = [record.state for record in records]
@@ -141,6 +142,15 @@ def made(folder: Path, places: Sequence[Place], paint: Paint, how: Made | None =
         state="incomplete" if "failed" in states else "complete", units=len(places), caveat="", area=None, **counts
     )
     return run
+
+
+def created(url: str, what: template.Template) -> None:
+    """Lay out a cube, of which nothing is noted; one that is there is given further windows."""
+    folder = Folder(url)
+    there = {name: folder.read(name) for name in folder.sizes("")}
+    for name, content in template.laid(there, what).items():
+        if there.get(name) != content:
+            folder.write(name, content)
 
 
 def layer_of(

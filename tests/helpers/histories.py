@@ -248,10 +248,9 @@ class History(RuleBasedStateMachine):
         if self.held.token not in self.sessions:
             self.run.enter(self.held.token)
             self.sessions.append(self.held.token)
-        layout.keep(self.run, self.planned)
         self.run.remove_partial_files("ledger", CUBE)
         template = Template(extents=extents(self.planned), windows=config.windows, grid=config.grid, sharded=True)
-        lay_out(self.run, CUBE, template, [UNITS])
+        lay_out(self.run, CUBE, template, {UNITS: layout.units(self.planned)})
         for unit in self.planned:
             self.units.setdefault(unit.id, Unit())
 

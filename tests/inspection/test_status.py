@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.borderland import configured, served, untrained
+from helpers.cubes import AFTER, BEFORE, Made, layer_of, made
 from helpers.plainrun import plain_append, plain_scan
 from PIL import Image
 from typer.testing import CliRunner
@@ -15,7 +16,9 @@ from typer.testing import CliRunner
 from landslide_scale.cli import app
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidInputError
+from landslide_scale.grid import PixelBox
 from landslide_scale.inspection.status import lines, status
+from landslide_scale.scan import layout
 from landslide_scale.stac.frozen import load_items
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -136,3 +139,26 @@ def test_a_scan_is_gone_on_with_or_given_windows_not_both(tmp_path: Path):
     done = CliRunner().invoke(app, ["scan", "--config", str(tmp_path / "x.yaml"), "--resume", "--append"])
     assert done.exit_code == 2
     assert "--append" in done.output
+
+
+def test_a_run_that_is_given_a_further_window_just_now_has_a_status(tmp_path: Path):
+    ground = PixelBox(row_start=-320_000, row_stop=-319_984, col_start=32_000, col_stop=32_016)
+    shorter, longer = Made(windows=(BEFORE,)), Made(windows=(BEFORE, AFTER))
+    extents = {shorter.lattice(33): ground}
+    run = made(tmp_path / "run", shorter.places(extents), lambda _: layer_of(np.full((16, 16), 0.8)), shorter)
+    other = made(tmp_path / "longer", longer.places(extents), lambda _: layer_of(np.full((16, 16), 0.8)), longer)
+
+    class Meanwhile(RunDirectory):
+        """A driver appends right before the units are read, or after."""
+
+        def read(self, name: str) -> bytes:
+            before = super().read(name)
+            if name == layout.UNITS:
+                run.note(settings=other.claimed()["settings"], state="running")
+                run.write(layout.UNITS, other.read(layout.UNITS))
+            return before if late else super().read(name)
+
+    for late in (True, False):
+        found, laid, _ = status(Meanwhile(run.url))
+        assert [row.units for row in found.rows] == [1, 0 if late else 1, 1 if late else 2]
+        assert len(laid.places) == (1 if late else 2)

@@ -84,7 +84,7 @@ def test_a_run_keeps_the_zones_it_was_begun_with_and_its_folder_tells_them(
     (known,) = lattices(shapely.box(*BERGEN), config.grid)
     assert known.zone.epsg == owner
     block = next(known.blocks_meeting(shapely.box(*BERGEN)))
-    layout.keep(run, [Place(lattice=known, block=block, layer=0)])
+    run.write(layout.UNITS, layout.units([Place(lattice=known, block=block, layer=0)]))
     assert list(layout.load(run).extents) == [known]
 
 

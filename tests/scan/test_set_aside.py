@@ -23,6 +23,7 @@ from helpers.borderland import (
     snapshot,
     write_item,
 )
+from helpers.cubes import created
 from helpers.plainrun import plain_append, plain_scan
 
 from landslide_scale.bands import Reason
@@ -301,12 +302,12 @@ def test_a_cube_of_before_keeps_the_reasons_it_had(tmp_path: Path):
     lattice = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=32)
     extents = {lattice: PixelBox(row_start=-32, row_stop=0, col_start=0, col_stop=32)}
     url = str(tmp_path / "cube.zarr")
-    template.create(url, template.Template(extents=extents, windows=windows, grid=grid, sharded=True))
+    created(url, template.Template(extents=extents, windows=windows, grid=grid, sharded=True))
     reason = zarr.open_group(url, mode="r+")["EPSG_32633/reason"]
     said = {"flag_values": list(range(10)), "flag_meanings": " ".join(one.name.lower() for one in list(Reason)[:10])}
     reason.update_attributes(said)
     further = (*windows, Window(start=utc("2023-09-01"), end=utc("2023-10-01")))
-    template.create(url, template.Template(extents=extents, windows=further, grid=grid, sharded=True))
+    created(url, template.Template(extents=extents, windows=further, grid=grid, sharded=True))
     attributes = zarr.open_group(url, mode="r")["EPSG_32633/reason"].attrs
     assert {name: attributes[name] for name in said} == said
 

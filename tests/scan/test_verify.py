@@ -11,11 +11,14 @@ import pytest
 from helpers.borderland import assert_same_cubes, configured, snapshot
 from helpers.plainrun import plain_scan
 
+from landslide_scale.cube import manifest
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidInputError, RunConflictError
 from landslide_scale.reports.scans import verify_report
 from landslide_scale.scan import driver, layout
 from landslide_scale.scan.verify import Verdict, changed, verify
+from landslide_scale.stac.aside import SetAside, written_down
+from landslide_scale.stac.frozen import load_items
 from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -265,6 +268,70 @@ def test_scenes_that_are_others_than_were_frozen_and_lost_notes_are_found(run: R
     assert [finding.of for finding in looked(run).files] == ["scenes.parquet"]
     Path(run.url, "files.json").unlink()
     assert [finding.of for finding in looked(run).files] == ["files.json"]
+
+
+@pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
+@pytest.mark.parametrize("name", ["region.geojson", "units.parquet"])
+def test_what_the_driver_can_make_again_of_a_plan_is_made_again_and_never_taken_as_it_is(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]], name: str, damage: Callable[[Path], None]
+):
+    before = run.read(name)
+    damage(Path(run.url, name))
+    resumed(run, whole)
+    assert run.read(name) == before
+    assert looked(run).whole
+    assert {record.attempts for record in Ledger(run).records().values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "cure"),
+    [
+        ("scenes.parquet", flip, "from a copy, or begin another run"),
+        ("scenes.parquet", Path.unlink, "from a copy, or begin another run"),
+        ("set_aside.json", lambda path: path.write_text(path.read_text().replace("gone", "lost")), "or remove it"),
+    ],
+)
+def test_what_it_cannot_make_again_is_named_with_the_cure_and_nothing_is_written(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]], name: str, damage: Callable[[Path], None], cure: str
+):
+    aside = SetAside(unreadable={"no such scene": "gone"})
+    manifest.put(run, {"set_aside.json": written_down(aside)})
+    before = run.read(name)
+    damage(Path(run.url, name))
+    files = snapshot(Path(run.url))
+    assert [finding.of for finding in looked(run).files] == [name]
+    run.note(state="complete")
+    with pytest.raises(InvalidInputError, match=rf"{name}.*{cure}"):
+        resumed(run, whole)
+    assert snapshot(Path(run.url)).keys() == files.keys()
+    run.write(name, before)
+    resumed(run, whole)
+    assert looked(run).whole
+
+
+@pytest.mark.parametrize("aside", [SetAside(), SetAside(unreadable={"no such scene": "gone"})])
+def test_a_lost_decision_is_made_anew(run: RunDirectory, whole: tuple[Path, dict[str, Any]], aside: SetAside):
+    manifest.put(run, {"set_aside.json": written_down(aside)})
+    run.delete("set_aside.json")
+    assert [finding.of for finding in looked(run).files] == ["set_aside.json"]
+    resumed(run, whole)
+    assert looked(run).whole
+
+
+def test_scenes_that_are_replaced_while_a_run_is_at_work_are_those_it_was_planned_from_at_its_end(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    before = load_items(run)
+    compact = Ledger.compact
+
+    def meanwhile(ledger: Ledger) -> None:
+        run.write("scenes.parquet", b"garbage")
+        compact(ledger)
+
+    monkeypatch.setattr(Ledger, "compact", meanwhile)
+    resumed(run, whole)
+    assert looked(run).whole
+    assert load_items(run) == before
 
 
 @pytest.mark.parametrize("told", [lambda text: text, lambda text: text.replace("landslide", "slide")])

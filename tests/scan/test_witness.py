@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import shapely
+from helpers.cubes import created
 from helpers.scenes import cog, item
 from shapely.geometry.base import BaseGeometry
 
@@ -194,7 +195,7 @@ def test_the_record_of_a_unit_names_the_scene_that_it_did_not_use(tmp_path: Path
     }
     asked = parse(ScanConfig, settings)
     what = template.Template(extents=result.extents, windows=result.windows, grid=asked.grid, sharded=True)
-    template.create(run.at(CUBE), what)
+    created(run.at(CUBE), what)
     task = Task(
         run=run,
         region=result.region.wkt,

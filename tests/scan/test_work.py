@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import shapely
 import torch
+from helpers.cubes import Made, created, layer_of, made
 from helpers.scenes import cog, scene
 from numpy.typing import NDArray
 from pyproj import Transformer
@@ -23,7 +25,7 @@ from landslide_scale.cube.ledger import Ledger, Record, content_hash
 from landslide_scale.errors import TryAgainError
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.model.card import BaseWeights, ModelCard
-from landslide_scale.scan import plan, work
+from landslide_scale.scan import layout, plan, work
 from landslide_scale.scan.pipeline.predictor import Predictor, observed_box, shown
 from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.settings import ScanConfig
@@ -124,7 +126,7 @@ def begun(run: str, scenes: Sequence[Scene], region: shapely.Polygon) -> tuple[w
         patches=PATCHES,
     )
     what = template.Template(extents=made.extents, windows=made.windows, grid=chosen.grid, sharded=True)
-    template.create(f"{run}/{work.CUBE}", what)
+    created(f"{run}/{work.CUBE}", what)
     task = work.Task(
         run=RunDirectory(run),
         region=region.wkt,
@@ -345,3 +347,14 @@ def test_reflectance_is_shown_in_the_radiometry_of_the_checkpoint():
     reflectance = np.array([0.0, 0.4, np.nan], np.float32)
     assert shown(reflectance, "boa") is shown(reflectance, "toa") is reflectance
     assert np.allclose(shown(reflectance, "rgb8"), [0, 255, np.nan], equal_nan=True)
+
+
+def test_a_worker_that_outlives_a_run_writes_the_one_that_is_begun_anew_in_its_folder(tmp_path: Path):
+    for chunk, probability in ((32, 0.8), (16, 0.4)):
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        how = Made(block=32, chunk=chunk)
+        ground = PixelBox(row_start=-320_000, row_stop=-319_968, col_start=32_000, col_stop=32_032)
+        places = how.places({how.lattice(33): ground})
+        run = made(tmp_path / "run", places, lambda _, value=probability: layer_of(np.full((32, 32), value)), how)
+        laid = layout.load(run)
+        assert np.unique(arrays.read(laid.slot(places[0])).probability).tolist() == [round(probability * 250)]
