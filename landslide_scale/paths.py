@@ -27,6 +27,9 @@ LONGEST_KEY = 900
 JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """What Ray puts into the environment of a submitted job's entry point."""
 
+NODE_MARK = ".landslide-scale-"
+"""How the name begins of a file by which machines are asked whether they see a folder; a kill may leave one."""
+
 SHARED = "s3://BUCKET/FOLDER, or the full path of a folder that every node has"
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"

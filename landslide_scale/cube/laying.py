@@ -36,8 +36,8 @@ def lay_out(run: RunDirectory, cube: str, template: Template, beside: Mapping[st
     there = run.read_there(sorted({*ours, *_nodes(run, cube), *beside}))
     unfit = manifest.unfit(there, {name: fresh.get(name) for name in ours}, notes)
     whole = laid(_sound(there, cube, {*unfit, *(fresh.keys() - there.keys())}, ours), template)
-    files: dict[str, bytes | None] = {f"{cube}/{name}": content for name, content in whole.items()}
-    to_be: dict[str, bytes | None] = {**beside, **{name: content for name, content in files.items() if name in ours}}
+    files = {f"{cube}/{name}": content for name, content in whole.items()}
+    to_be = dict(beside) | {name: content for name, content in files.items() if name in ours}
     _say_damaged([name for name, content in to_be.items() if there.get(name) != content], there, unfit, notes)
     manifest.put(run, to_be, there, state="running")
 

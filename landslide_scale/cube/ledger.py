@@ -32,7 +32,10 @@ LEDGER = "ledger"
 _DAMAGES = (ValueError, TypeError, AttributeError, KeyError, OSError)
 """What reading a damaged file raises once its content is at hand."""
 
-_NAMED = re.compile(rf"{LEDGER}/units/(?P<unit>.+)-a(?P<attempt>\d+)(?:-failed|-broken)?\.json")
+_PART = re.compile(r"part-\d{5,}(?:-[0-9a-f]{16})?\.parquet")
+"""Names that parts have, and had; any other file beside them is somebody else's."""
+
+_NAMED = re.compile(rf"{LEDGER}/units/(?P<unit>.+)-a(?P<attempt>\d+)(?:-failed|-broken)?\.json", re.DOTALL)
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +173,7 @@ class Ledger:
         name = _name(unit, attempt, "written")
         for content in self._run.read_there([name]).values():
             record = self._of_file(name, content)
-            return record if record is not None and record.done and self._is_own(record) else None
+            return record if record.done and self._is_own(record) else None
         return None
 
     def records(self) -> dict[str, Record]:
@@ -191,10 +194,12 @@ class Ledger:
         Those by themselves are read first: one that is gathered meanwhile is then found in a part.
         """
         loose = self._loose()
-        names = [f"{LEDGER}/{name}" for name in self._run.names(LEDGER, ".parquet")]
-        for name, content in self._run.read_there(names).items():
+        for name, content in self._run.read_there([f"{LEDGER}/{name}" for name in self._parts()]).items():
             yield from filter(self._is_own, self._of_part(name, content))
         yield from loose.values()
+
+    def _parts(self) -> list[str]:
+        return [name for name in self._run.names(LEDGER, ".parquet") if _PART.fullmatch(name)]
 
     def _of_part(self, name: str, content: bytes) -> list[Record]:
         """What a part holds; nothing where it is damaged, so that its units are done again."""
@@ -208,18 +213,18 @@ class Ledger:
     def _loose(self) -> dict[str, Record]:
         """Records by themselves, by the name of their file; one that is gathered meanwhile is left out."""
         names = [f"{LEDGER}/units/{name}" for name in self._run.names(f"{LEDGER}/units", ".json")]
-        found = {name: self._of_file(name, content) for name, content in self._run.read_there(names).items()}
-        return {name: record for name, record in found.items() if record is not None and self._is_own(record)}
+        contents = self._run.read_there([name for name in names if _NAMED.fullmatch(name)])
+        found = {name: self._of_file(name, content) for name, content in contents.items()}
+        return {name: record for name, record in found.items() if self._is_own(record)}
 
-    def _of_file(self, name: str, content: bytes) -> Record | None:
+    def _of_file(self, name: str, content: bytes) -> Record:
         """What a record's file holds; where it is damaged, that its unit, which its name tells, is to be done again."""
         try:
             return Record.from_json(content)
         except _DAMAGES as error:
             self.damaged[name] = f"{type(error).__name__}: {error}"
             told = _NAMED.fullmatch(name)
-            if told is None:
-                return None
+            assert told is not None  # noqa: S101 no other file is read
             said = f"DamagedRecord: {self.damaged[name]}"
             return Record(
                 unit=told["unit"], state="broken", attempts=int(told["attempt"]), error=said, run=self._stamp.run
@@ -249,7 +254,7 @@ class Ledger:
         if names:
             # A name that no other driver can come to, one that was taken for dead and wakes up least of all; and
             # whatever has it by then is not replaced.
-            part = f"{LEDGER}/part-{len(self._run.names(LEDGER, '.parquet')):05d}-{secrets.token_hex(8)}.parquet"
+            part = f"{LEDGER}/part-{len(self._parts()):05d}-{secrets.token_hex(8)}.parquet"
             self._run.create(part, _parquet(records))
             self._run.delete_all(names)
 

@@ -94,7 +94,7 @@ def problems(
     return {name: problem for name, problem in sorted(found.items()) if problem}
 
 
-def unfit(contents: Mapping[str, bytes], expected: Mapping[str, bytes], notes: Notes) -> dict[str, str]:
+def unfit(contents: Mapping[str, bytes], expected: Mapping[str, bytes | None], notes: Notes) -> dict[str, str]:
     """As :func:`problems`, of files from which a cube is laid out: how much ground it covers is another matter."""
     return problems(contents, expected, notes, _GROUND)
 

@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from landslide_scale.errors import BrokenRunError, InvalidConfigError
-from landslide_scale.paths import SHARED, is_relative
+from landslide_scale.paths import NODE_MARK, SHARED, is_relative
 from landslide_scale.runtime.session import last_line
 
 ANSWER_S = 120.0
@@ -83,7 +83,7 @@ def _without(path: Path, nodes: list[dict[str, Any]]) -> list[str]:
 def _mark(path: Path) -> Iterator[tuple[str, bytes]]:
     """A file in the folder, or in the next one above it that there is, while the block takes; and what is in it."""
     there = next(folder for folder in (path, *path.parents) if folder.is_dir())
-    mark, content = there / f".landslide-scale-{secrets.token_hex(8)}", secrets.token_bytes(16)
+    mark, content = there / f"{NODE_MARK}{secrets.token_hex(8)}", secrets.token_bytes(16)
     try:
         mark.write_bytes(content)
     except OSError as error:

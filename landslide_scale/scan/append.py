@@ -53,7 +53,9 @@ def growing(run: RunDirectory, wanted: Sequence[Window]) -> Growing:
     return Growing(settings=known["settings"], windows=windows, added=_later(windows, wanted, run))
 
 
-def grow(run: RunDirectory, grown: Growing, request: Request, sources: Sources, settings: dict[str, Any]) -> Survey:
+def grow(
+    run: RunDirectory, grown: Growing, request: Request, sources: Sources, settings: dict[str, Any], *, session: str
+) -> Survey:
     """Make a complete run one of more windows, which then is to be gone on with.
 
     The scenes of the windows it has stay those it was made from; those of the further ones are looked for. They are
@@ -66,6 +68,7 @@ def grow(run: RunDirectory, grown: Growing, request: Request, sources: Sources, 
         request: Of all windows, those it has first.
         sources: Where Items are from.
         settings: Of the longer run.
+        session: Of its driver.
 
     Raises:
         InvalidInputError: The run has other settings, or the catalogue has not what is asked for; nothing was written.
@@ -83,6 +86,7 @@ def grow(run: RunDirectory, grown: Growing, request: Request, sources: Sources, 
     )
     check_windows(sources.catalog, request.ground, request.windows, (*found.frozen, *found.new))
     survey = settled(request, sources, found)
+    run.enter(session)
     manifest.put(run, kept(run, survey, grown=True))
     run.note(settings=settings, state="running")
     return survey

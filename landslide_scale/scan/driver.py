@@ -116,7 +116,7 @@ def append(config: ScanConfig, engine: Engine, *, progress: Report, rank: Rank =
         settings = result_settings(config, model, request)
         if config.output.base is not None:
             check_base(RunDirectory(config.output.base), run, settings)
-        survey = grow(run, grown, request, sources, settings)
+        survey = grow(run, grown, request, sources, settings, session=lease.token)
         prepared = Prepared(config=config, run=run, model=model, survey=survey)
         _say_noticed(prepared)
         return _finish(prepared, lease, engine, progress, rank)

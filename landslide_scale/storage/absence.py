@@ -97,15 +97,24 @@ _USUAL = Patience()
 _patience: ContextVar[Patience | None] = ContextVar("patience", default=_USUAL)
 """None within what is tried again already."""
 
+_guard: ContextVar[Callable[[], None]] = ContextVar("guard", default=_USUAL.guard)
+"""Of whoever is patient, also within a try."""
+
 
 @contextmanager
 def patient(seconds: float, guard: Callable[[], None] = lambda: None) -> Iterator[None]:
     """How long storage is waited for in the block; see :class:`Patience`."""
-    token = _patience.set(Patience(seconds=seconds, guard=guard))
+    token, outer = _patience.set(Patience(seconds=seconds, guard=guard)), _guard.set(guard)
     try:
         yield
     finally:
+        _guard.reset(outer)
         _patience.reset(token)
+
+
+def look() -> None:
+    """Within a try: whether what was begun may still be done, as the guard of whoever is patient says."""
+    _guard.get()()
 
 
 def riding_out(work: Callable[[], T]) -> T:

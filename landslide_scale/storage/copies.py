@@ -7,6 +7,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+from landslide_scale.storage.absence import look
 from landslide_scale.storage.durable import settle, written
 from landslide_scale.storage.files import filesystem, local_path, persistently, write_whole
 
@@ -55,7 +56,7 @@ def _copy(source: str, target: str) -> None:
 
 def _copy_local(source: Path, target: Path) -> None:
     with source.open("rb") as content:
-        written(target, lambda file: _fill(content.fileno(), file.fileno()))
+        written(target, lambda file: _fill(content.fileno(), file.fileno()), look)
     settle([target.parent])
 
 

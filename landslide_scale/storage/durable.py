@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,7 +38,7 @@ def is_unfinished(name: str) -> bool:
     return _UNFINISHED.search(name) is not None
 
 
-def written(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+def written(path: Path, fill: Callable[[BinaryIO], object], look: Callable[[], None] = lambda: None) -> None:
     """Write a file so that a reader sees all of it or none, its content kept before it has its name.
 
     The name itself is kept once :func:`settle` has been called for its folder.
@@ -45,17 +46,27 @@ def written(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     Args:
         path: Where it goes; an existing file is replaced, missing folders are made.
         fill: Writes the content.
+        look: Called before it has its name; where that raises, it is given none.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path.parent)
     partial = unfinished(path)
     try:
         with partial.open("xb") as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
+        look()
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def make(folder: Path) -> None:
+    """Make a folder and those above it where there are none; names that this process had kept were of others then."""
+    new = list(takewhile(lambda one: not one.exists(), (folder, *folder.parents)))
+    if new:
+        folder.mkdir(parents=True, exist_ok=True)
+        _known.difference_update(new)
 
 
 def settle(folders: Iterable[Path]) -> None:

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, StorageAwayError
 from landslide_scale.redaction import redacted
 from landslide_scale.storage import s3
-from landslide_scale.storage.absence import behind, failures, is_full, may_pass, riding_out, told
-from landslide_scale.storage.durable import settle, written
+from landslide_scale.storage.absence import behind, failures, is_full, look, may_pass, riding_out, told
+from landslide_scale.storage.durable import make, settle, written
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -132,7 +132,7 @@ def _write_whole(url: str, data: bytes) -> None:
 
 
 def _write_local(path: Path, data: bytes) -> None:
-    written(path, lambda file: file.write(data))
+    written(path, lambda file: file.write(data), look)
     settle([path.parent])
 
 
@@ -156,9 +156,10 @@ def _put_whole(url: str, file: Path) -> None:
         files, key = filesystem(url)
         files.put_file(str(file), key)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path.parent)
     with file.open("rb") as finished:
         os.fsync(finished.fileno())
+    look()
     file.replace(path)
     settle([path.parent])
 

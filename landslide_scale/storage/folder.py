@@ -14,7 +14,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.redaction import redacted
-from landslide_scale.storage import conditional
+from landslide_scale.storage import conditional, s3
+from landslide_scale.storage.conditional import Version
 from landslide_scale.storage.durable import is_unfinished
 from landslide_scale.storage.files import filesystem, local_path, riding, storing, write_whole
 
@@ -86,6 +87,20 @@ class Folder:
         conditional.create(self._files, f"{self._root}/{name}", content)
 
     @riding
+    def version(self, name: str) -> Version:
+        """A small file as it is now, for :meth:`swap`.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        return conditional.version(self._files, f"{self._root}/{name}")
+
+    @riding
+    def swap(self, name: str, known: Version | None, content: bytes) -> bool:
+        """Replace a small file that is still as it was read, or make one where there is none; whether that was done."""
+        return conditional.swap(self._files, f"{self._root}/{name}", known, content)
+
+    @riding
     def renew(self, name: str, content: bytes) -> None:
         """Replace a small file that is there; one that is gone is not made anew.
 
@@ -130,7 +145,7 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return []
         found = (str(entry).rsplit("/", 1)[-1] for entry in entries)
-        return sorted(name for name in found if name.endswith(ending))
+        return sorted(name for name in found if name and name.endswith(ending))  # of a folder's own mark it is empty
 
     @riding
     def folders(self, folder: str) -> list[str]:
@@ -140,15 +155,16 @@ class Folder:
             entries = self._files.ls(path, detail=True)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        found = [str(entry["name"]).rstrip("/") for entry in entries if entry["type"] == "directory"]
-        return sorted(name.rsplit("/", 1)[-1] for name in found)
+        names = (str(entry["name"]) for entry in entries if entry["type"] == "directory")
+        return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in names if _is_inside(name, path))
 
     @riding
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of every file below a folder, by path inside it; none where there is no folder."""
         path = self._files._strip_protocol(f"{self._root}/{folder}")  # noqa: SLF001 how find names what it finds
         found = self._files.find(path, detail=True)
-        return {str(name).removeprefix(path).lstrip("/"): int(entry["size"]) for name, entry in found.items()}
+        sizes = {str(name).removeprefix(path).lstrip("/"): int(entry["size"]) for name, entry in found.items()}
+        return {name: size for name, size in sizes.items() if name and not name.endswith("/")}
 
     @riding
     def delete(self, name: str) -> None:
@@ -160,7 +176,8 @@ class Folder:
         """Remove files, at once where the storage can; one that is not there is no error.
 
         Raises:
-            BrokenRunError: The storage cannot be reached.
+            BrokenRunError: The storage cannot be reached, or one of them is not removed.
+            StorageAwayError: That may pass, and did not for as long as one is patient.
         """
         with storing(self.url):
             if isinstance(self._files, AsyncFileSystem):
@@ -170,28 +187,53 @@ class Folder:
                 with suppress(FileNotFoundError):
                     self.delete(name)
 
-    def remove_partial_files(self, *below: str) -> None:
+    def remove_partial_files(self, *below: str, but: str = "/") -> None:
         """Remove what writers left that were killed before their rename, and nothing of anybody else.
+
+        Of a writer that was only paused the rename then fails.
 
         Args:
             below: Folders in which they write at any depth; in this one itself, what is right in it.
+            but: How names begin of files that stay.
         """
         if isinstance(self._files, LocalFileSystem):
             root = Path(self._root)
             for path in (*root.glob("*"), *(path for folder in below for path in (root / folder).rglob("*"))):
-                if is_unfinished(path.name):
+                if is_unfinished(path.name) and not path.name.startswith(but):
                     path.unlink(missing_ok=True)
 
 
 async def _removed(files: Any, paths: Sequence[str]) -> None:  # noqa: ANN401 fsspec ships no types
     """Remove objects by their names; rm would take them for patterns."""
-    bulk = getattr(files, "_bulk_delete", None)  # of S3: a thousand in one request
     for start in range(0, len(paths), _AT_ONCE):
         some = list(paths[start : start + _AT_ONCE])
-        if bulk is not None:
-            await bulk(some)
+        if hasattr(files, "_call_s3"):
+            await _removed_from_s3(files, some)
             continue
         ended = await asyncio.gather(*(files._rm_file(path) for path in some), return_exceptions=True)  # noqa: SLF001
         for error in ended:
             if isinstance(error, BaseException) and not isinstance(error, FileNotFoundError):
                 raise error
+
+
+async def _removed_from_s3(files: Any, paths: Sequence[str]) -> None:  # noqa: ANN401
+    """Remove up to a thousand objects in one request, which succeeds as a whole where single ones are not removed.
+
+    s3fs, which has such a request of its own, takes those for removed.
+    """
+    keys = [files.split_path(path)[:2] for path in paths]
+    wanted = {"Objects": [{"Key": key} for _, key in keys], "Quiet": True}
+    if not keys:
+        return
+    answer = await files._call_s3("delete_objects", Bucket=keys[0][0], Delete=wanted)  # noqa: SLF001 as s3fs itself
+    failed = [error for error in answer.get("Errors", []) if error.get("Code") != "NoSuchKey"]
+    if failed:
+        one = failed[0]
+        raise s3.of_one(
+            one.get("Code", ""), f"{one.get('Message', '')} ({len(failed)} of {len(keys)})", "DeleteObjects"
+        )
+
+
+def _is_inside(name: str, folder: str) -> bool:
+    """Whether an entry of a folder's listing is not the mark of that folder itself, as consoles of S3 make one."""
+    return name.strip("/") != folder.strip("/")

@@ -8,15 +8,17 @@ import os
 import platform
 import secrets
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from landslide_scale.errors import RunConflictError
-from landslide_scale.storage.folder import Folder
+from landslide_scale.errors import BrokenRunError, RunConflictError
+from landslide_scale.paths import NODE_MARK
+from landslide_scale.storage.conditional import Version
+from landslide_scale.storage.folder import Folder, as_json
 
 RECORDED = (
     "landslide-scale",
@@ -34,10 +36,14 @@ RECORDED = (
 RUN = "run.json"
 """What a folder says of the run in it."""
 
-_BEFORE = ("lease-", f"{RUN}.")
+LEASE = "lease-"
+"""How the names of leases begin."""
+
+_BEFORE = (LEASE, f"{RUN}.", NODE_MARK)
 """How the names begin of what a driver leaves that was killed before it said what its run is."""
 
 _NAMED = 3
+_TRIES = 20
 _CLAIMED = ("kind", "settings", "state")
 
 log = logging.getLogger(__name__)
@@ -66,6 +72,9 @@ class RunDirectory(Folder):
         url: The folder; it need not exist.
     """
 
+    _session = ""
+    """Of the driver that goes on with the run by this very object."""
+
     def claim(self, kind: str, settings: dict[str, Any], *, resume: bool) -> None:
         """Take the folder for a run of these settings, or find the same run to go on with.
 
@@ -75,8 +84,9 @@ class RunDirectory(Folder):
         if not self.exists(RUN):
             self.check_free()
             named = {"kind": kind, "id": secrets.token_hex(8)}
-            self.write_json(RUN, named | {"settings": settings, "state": "running", **_environment()})
-            return
+            begun = named | {"settings": settings, "state": "running", **_environment()}
+            if self.swap(RUN, None, as_json(begun)):
+                return
         self.match(kind, settings)
         if not resume:
             raise RunConflictError(
@@ -105,15 +115,26 @@ class RunDirectory(Folder):
     def enter(self, session: str) -> Stamp:
         """Say that a driver goes on with the run here, and with what; how it signs what it writes.
 
+        From then on no driver of before replaces what is said of the run, whenever it was paused.
+
         Args:
             session: What tells it from every other driver.
+
+        Raises:
+            BrokenRunError: Another driver has entered meanwhile.
         """
-        facts = self.facts()
-        known = facts.get("sessions", [])
         now = {"id": session, **_environment(), "host": _host()}
-        for line in _changed_since((known or [facts])[-1], now):
-            log.warning("%s: %s", self, line)
-        self.note(sessions=[*known, now])
+        facts, self._session = self.facts(), ""
+        if session not in _sessions(facts):
+            for line in _changed_since((facts.get("sessions") or [facts])[-1], now):
+                log.warning("%s: %s", self, line)
+        while session not in _sessions(facts):
+            self._change(lambda known: known | {"sessions": [*known.get("sessions", []), now]})
+            # Who was paused right before its rename cannot do it any more; who had not come so far sees our session.
+            self.remove_partial_files(but=LEASE)
+            facts = self.facts()
+        self._session = session
+        self._check_last(facts)
         return Stamp(run=str(facts.get("id", "")), session=session)
 
     def stamp(self) -> Stamp:
@@ -157,8 +178,13 @@ class RunDirectory(Folder):
         Raises:
             RunConflictError: There is none, or it cannot be read.
         """
+        return self._said(lambda: Version(content=self.read(RUN)))[0]
+
+    def _said(self, read: Callable[[], Version]) -> tuple[dict[str, Any], Version]:
+        """What is said, and the version of the file that says it."""
         try:
-            found = self.read_json(RUN)
+            version = read()
+            found = json.loads(version.content)
         except FileNotFoundError as error:
             raise RunConflictError(
                 f"no {RUN}", expected="the folder of a run", cure="Give the folder named in output.run.", run=self
@@ -167,7 +193,7 @@ class RunDirectory(Folder):
             raise self._other(f"{type(error).__name__}: {error}") from error
         if not isinstance(found, dict):
             raise self._other(f"a {type(found).__name__} of JSON")
-        return found
+        return found, version
 
     def _other(self, why: str) -> RunConflictError:
         return RunConflictError(
@@ -178,8 +204,44 @@ class RunDirectory(Folder):
         )
 
     def note(self, **facts: object) -> None:
-        """Add facts to run.json."""
-        self.write_json(RUN, self.facts() | facts)
+        """Add facts to run.json.
+
+        Raises:
+            BrokenRunError: Another driver has entered since this one did.
+        """
+        self._change(lambda known: known | facts)
+
+    def _change(self, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Replace run.json as it is by what it is to be, whoever else does so at the same time."""
+        for _ in range(_TRIES):
+            known, version = self._said(lambda: self.version(RUN))
+            self._check_last(known)
+            content = as_json(changed(known))
+            if content == version.content or self.swap(RUN, version, content):
+                return
+        raise self._overtaken()
+
+    def _check_last(self, facts: Mapping[str, Any]) -> None:
+        """Make sure that no driver has entered after this one, if it is a driver.
+
+        Raises:
+            BrokenRunError: Another one has.
+        """
+        if self._session and _sessions(facts)[-1:] != [self._session]:
+            raise self._overtaken()
+
+    def _overtaken(self) -> BrokenRunError:
+        return BrokenRunError(
+            "another driver goes on with this run",
+            expected="one driver at a time",
+            cure="See whether it is still at work; else --resume goes on from here.",
+            run=self,
+        )
+
+
+def _sessions(facts: Mapping[str, Any]) -> list[str]:
+    """Of the drivers that went on with a run, in that order."""
+    return [str(one.get("id")) for one in facts.get("sessions", [])]
 
 
 def _difference(known: Any, wanted: Any, key: str = "") -> str:  # noqa: ANN401 JSON

@@ -12,6 +12,20 @@ from typing import Any
 
 from landslide_scale.storage.absence import may_pass
 
+_STATUS = {"InternalError": 500, "SlowDown": 503, "ServiceUnavailable": 503}
+
+
+def of_one(code: str, message: str, operation: str) -> Exception:
+    """The error of one object among many that a request was about, as its answer would be had it been alone."""
+    from s3fs import core  # noqa: PLC0415 - as fsspec
+
+    answer = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": _STATUS.get(code, 400)},
+    }
+    error: Exception = core.ClientError(answer, operation)
+    return error
+
 
 def options() -> dict[str, Any]:
     """Options of an s3fs file system, besides what users have told fsspec themselves.

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 from landslide_scale.errors import RunConflictError
 from landslide_scale.storage.holder import Holder
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.rundir import LEASE, RunDirectory
 
 RENEWALS_IN_A_LIFE = 6
 LOOKS_IN_A_LIFE = 24
 
-PREFIX = "lease-"
+PREFIX = LEASE
 
 
 class Clock:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -371,3 +372,28 @@ def test_a_hash_tells_any_changed_pixel_of_any_variable():
         changed = a_layer(Reason.OBSERVED)
         getattr(changed, variable.name)[3, 4] += 1
         assert content_hash(changed) != known
+
+
+def test_files_of_somebody_else_beside_parts_and_records_are_neither_read_nor_removed(run: RunDirectory):
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"unit": ["u"], "km2": [1.0]}), sink)
+    theirs = {
+        "ledger/my_table.parquet": bytes(sink.getvalue()),
+        "ledger/part-00000-of-mine.parquet": b"1",
+        "ledger/units/notes.json": b"[1]",
+        "ledger/units/u-a1.json.bak": b"{",
+    }
+    for name, content in theirs.items():
+        run.write(name, content)
+    ledger = Ledger(run)
+    ledger.gather([record("u")])
+    ledger.add(record("v"))
+    ledger.compact()
+    assert ledger.records().keys() == {"u", "v"}
+    assert ledger.damaged == {}
+    ledger.mend()
+    assert {name: run.read(name) for name in theirs} == theirs
+    assert [name[:11] for name in run.names("ledger", ".parquet") if f"ledger/{name}" not in theirs] == [
+        "part-00000-",
+        "part-00001-",
+    ]

@@ -232,25 +232,26 @@ class History(RuleBasedStateMachine):
         )
 
     def driver(self, name: str) -> Lease:
-        """One that takes the folder, if it can."""
+        """One that takes the folder, if it can; it looks at it with its own eyes."""
         held = self.world.lease(name)
         held.take()
         self.world.holds(name, held)
+        self.run = RunDirectory(self.folder)
         return held
 
     def lay_out(self) -> None:
-        """As the driver does it, from the start."""
-        config = self.config()
-        if not self.run.exists("run.json"):
-            self.run.claim("scan", config.settings(), resume=False)
-        if self.run.facts()["settings"] != config.settings():
-            self.run.note(settings=config.settings(), state="running")
-        if self.held.token not in self.sessions:
-            self.run.enter(self.held.token)
-            self.sessions.append(self.held.token)
-        self.run.remove_partial_files("ledger", CUBE)
+        """As the driver does it, from the start; it may sleep on the way, and another one be `held` by then."""
+        config, run, token = self.config(), self.run, self.held.token
+        if not run.exists("run.json"):
+            run.claim("scan", config.settings(), resume=False)
+        if token not in self.sessions:
+            self.sessions.append(token)
+        run.enter(token)
+        if run.facts()["settings"] != config.settings():
+            run.note(settings=config.settings(), state="running")
+        run.remove_partial_files("ledger", CUBE)
         template = Template(extents=extents(self.planned), windows=config.windows, grid=config.grid, sharded=True)
-        lay_out(self.run, CUBE, template, {UNITS: layout.units(self.planned)})
+        lay_out(run, CUBE, template, {UNITS: layout.units(self.planned)})
         for unit in self.planned:
             self.units.setdefault(unit.id, Unit())
 
@@ -271,7 +272,9 @@ class History(RuleBasedStateMachine):
             assert record.attempts == self.units[name].attempt
             assert record.state == self.units[name].state
             assert record.session in {*self.sessions, ""}
-        assert [one["id"] for one in self.run.facts()["sessions"]] == self.sessions
+        facts = self.run.facts()
+        assert [one["id"] for one in facts["sessions"]] == self.sessions
+        assert len(facts["settings"]["windows"]) == self.windows
         if self.left():
             self.run.note(state="running")
 

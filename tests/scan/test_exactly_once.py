@@ -285,10 +285,30 @@ class Scan(History):
                 self.lay_out()
 
         SABOTEUR.strike(after, meanwhile if pauses else histories.crash)
-        with suppress(CrashError):
+        with suppress(CrashError, BrokenRunError):
             self.lay_out()
         SABOTEUR.strike(None)
         self.lay_out()
+
+    @rule(after=st.integers(0, 8), appends=st.booleans())
+    def pause_while_something_is_said_of_the_run(self, after: int, appends: bool) -> None:  # noqa: FBT001 drawn
+        """What the next driver says meanwhile stands, whichever windows it adds; the one that slept says no more."""
+        run, drivers = self.run, self.drivers
+
+        def meanwhile() -> None:
+            self.windows += appends and self.windows < len(WINDOWS)
+            self.taken_over()
+            self.lay_out()
+
+        SABOTEUR.strike(after, meanwhile)
+        with suppress(BrokenRunError):
+            run.note(state="complete", said_by=drivers)
+        SABOTEUR.strike(None)
+        self.resume()
+        if self.drivers > drivers:
+            with pytest.raises(BrokenRunError, match="another driver"):
+                run.note(state="complete")
+        self.run.note(state="running")
 
     @precondition(lambda self: not self.left())
     @rule()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,15 @@ def test_what_is_written_put_or_copied_is_kept_with_the_folders_that_were_made_f
 def test_a_folder_that_is_not_there_holds_nothing_to_keep(tmp_path: Path):
     settle([tmp_path / "nowhere" / "at all"])
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_folder_that_is_deleted_and_made_again_by_the_same_process_is_kept_again(tmp_path: Path):
+    run = tmp_path / "runs" / "run"
+    with recorded(tmp_path) as calls:
+        for content in (b"first", b"second"):
+            write_whole(str(run / "ledger" / "a.json"), content)
+            write_whole(str(run / "run.json"), content)
+            if content == b"first":
+                shutil.rmtree(run)
+    left = Disk(calls).left()
+    assert left["runs/run/ledger/a.json"] == left["runs/run/run.json"] == b"second"

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from landslide_scale.errors import InvalidConfigError, RunConflictError
-from landslide_scale.storage import rundir
+from landslide_scale.storage import conditional, rundir
 from landslide_scale.storage.rundir import RunDirectory, Stamp
 
 SETTINGS = {"grid": {"resolution": 10, "crs": None}, "windows": [{"start": "2023-08-01T00:00:00Z"}]}
@@ -151,6 +153,7 @@ def test_a_folder_that_holds_anything_is_no_place_for_a_first_run(run: RunDirect
 def test_a_driver_that_was_killed_before_it_said_what_its_run_is_leaves_the_folder_to_others(run: RunDirectory):
     run.write("lease-ab.json", b"1")
     run.write("run.json.0123456789abcdef.partial", b"1")
+    run.write(".landslide-scale-62f2dca4241b9f82", b"of a check whether all machines see the folder")
     run.claim("scan", SETTINGS, resume=False)
     other = RunDirectory(f"{run.url}-b")
     other.claim("scan", SETTINGS, resume=False)
@@ -200,6 +203,26 @@ def test_what_is_created_replaces_nothing_and_what_is_renewed_is_not_made_anew(r
     with pytest.raises(FileNotFoundError):
         run.renew("a/b.json", b"5")
     assert run.sizes("") == {}
+
+
+def test_a_creation_after_which_the_storage_was_away_for_a_moment_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, settle, failed = RunDirectory(str(tmp_path)), conditional.settle, list[int]()
+
+    def away_once(folders: Iterable[Path]) -> None:
+        if not failed:
+            failed.append(errno.ESTALE)
+            raise OSError(errno.ESTALE, "Stale file handle")
+        settle(folders)
+
+    monkeypatch.setattr(conditional, "settle", away_once)
+    run.create("part", b"1")
+    assert run.read("part") == b"1"
+    assert failed
+    with pytest.raises(RunConflictError, match="part is there already"):
+        run.create("part", b"2")
+    assert run.sizes("").keys() == {"part"}
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"kind": "scan"}', b"\xff"])
