@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
 from landslide_scale.datasets.spec import DataSpec
@@ -19,6 +20,7 @@ from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram
 from landslide_scale.model.checkpoint import read_card, restore
 from landslide_scale.provenance import ImageFacts
 from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec
+from landslide_scale.storage import absence
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.begun import as_begun
 from landslide_scale.training.evaluating import Calibration, Evaluation
@@ -185,6 +187,26 @@ def test_a_worker_that_hung_writes_nothing_into_a_folder_that_another_driver_has
         with pytest.raises(BrokenRunError, match="complete already"):
             write()
     assert {name: folder.read(name) for name in folder.names("", "")} == before
+
+
+def test_one_failed_request_for_the_lease_fails_no_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    job, folder = job_at(str(tmp_path)), RunDirectory(str(tmp_path))
+    folder.claim("finetune", job.settings, resume=False)
+    folder.write("lease-a.json", b"{}")
+    run, net, left = TrainRun(job, lease="lease-a.json"), job.build(), [1]
+    info = LocalFileSystem.info
+
+    def failing(files: LocalFileSystem, path: str, **more: object) -> object:
+        if str(path).endswith("lease-a.json") and left:
+            left.pop()
+            raise TimeoutError("503")
+        return info(files, path, **more)
+
+    monkeypatch.setattr(LocalFileSystem, "info", failing)
+    monkeypatch.setattr(absence, "FIRST_WAIT_S", 0.001)
+    run.after_epoch(net, state_of(0.5))
+    assert left == []
+    assert len(folder.facts()["epochs"]) == 1
 
 
 @pytest.mark.parametrize("damage", ["list", "state"])
