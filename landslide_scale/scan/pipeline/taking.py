@@ -72,7 +72,7 @@ def _taking(base: RunDirectory, catalog: CatalogConfig, engine: Engine, task: Ta
 
 
 def _ended(threads: ThreadPoolExecutor) -> None:
-    """End what copies; where its storage does not answer, leave it: what it may still record is true of this run."""
+    """End what copies; where its storage does not answer, leave it: it writes and removes while the folder is ours."""
     threads.shutdown(wait=False, cancel_futures=True)
     running = threading.Thread(target=threads.shutdown, daemon=True)
     running.start()
@@ -143,13 +143,16 @@ class TakingBelt(Belt):
 
 
 def _took(base: Base, task: Task, unit: WorkUnit, done: Done, attempt: int) -> Record | Refusal:
-    """Copy a unit and write its record; or say why not, and leave nothing of it."""
+    """Copy a unit and write its record; or say why not, and leave nothing of it.
+
+    Raises:
+        BrokenRunError: The storage takes no more, or another driver has the folder: nothing is removed there then.
+    """
     begun = time.perf_counter()
     if not base.has_ground(unit, task.ground):
         return GROUND
     try:
-        with patient(WRITER_S):
-            check_driver(task)
+        with patient(WRITER_S, guard=partial(check_driver, task)):
             stored = _copied(base, task, unit, done)
             if stored is None:
                 log.warning("unit %s is scanned anew: %s is not stored as its ledger says", unit.id, _named(base, done))
