@@ -229,6 +229,15 @@ def test_a_damaged_list_of_states_or_state_gives_way_to_the_newest_whole_one(
     assert load_state(folder, states[1]) == {"epoch": 1}
     assert "are damaged" in caplog.messages[0]
     assert not folder.exists("train/checkpoint_manager_snapshot.json")
+    # Killed before its first epoch, it finds no list, and goes on from the same state.
+    assert fallback(folder) == states[1]
+
+
+def test_states_without_a_list_of_which_none_is_whole_are_begun_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    folder = RunDirectory(str(tmp_path))
+    folder.write("train/checkpoint_2026-01-01_00-00-00.000000/state.pt", b"cut")
+    assert fallback(folder) == ""
+    assert "it goes on from the start" in caplog.messages[0]
 
 
 def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
