@@ -274,8 +274,8 @@ class TrainRun:
     def _epochs(self) -> list[dict[str, Any]]:
         try:
             epochs: list[dict[str, Any]] = self.folder.facts().get("epochs", [])
-        except (OSError, BrokenRunError):
-            return []  # storage that is away for a moment is asked again
+        except (OSError, BrokenRunError, RunConflictError):
+            return []  # storage that is away, or a file that is gone or cut, for a moment: it is asked again
         return epochs
 
 

@@ -255,6 +255,47 @@ def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert lines[2] == "epoch 3: loss 1.5000, validation loss nan, validation F1 0.625, 3.0 s"
 
 
+def test_epochs_are_said_though_what_is_recorded_was_gone_or_cut_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("landslide_scale.training.run._POLL_S", 0.02)
+    job = job_at(str(tmp_path))
+    run, net, lines = TrainRun(job), job.build(), list[str]()
+    run.folder.claim("finetune", job.settings, resume=False)
+    run.folder.note(epochs=[])
+    with run.followed(lines.append):
+        whole = run.folder.read("run.json")
+        for content in (whole[:20], b"[]", None):
+            run.folder.delete("run.json")
+            if content is not None:
+                run.folder.write("run.json", content)
+            time.sleep(0.1)
+        run.folder.write("run.json", whole)
+        run.after_epoch(net, state_of(0.5))
+    assert [line[:7] for line in lines] == ["epoch 1"]
+
+
+def test_a_folder_whose_list_of_images_is_somebody_elses_is_refused(tmp_path: Path):
+    write_chips(tmp_path / "chips")
+    job = replace(job_at(str(tmp_path / "run")), data=DataSpec(kind="chips", path=str(tmp_path / "chips")))
+    run, prepared = TrainRun(job), Prepared.of(job)
+    run.folder.write("split.json", b"{}")
+    with pytest.raises(RunConflictError, match=r"no run\.json, but split\.json"):
+        run.begin(prepared, job.build(), resume=False)
+    assert run.folder.names("", "") == ["split.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"])
+def test_a_list_of_images_that_is_damaged_is_named_with_a_cure(tmp_path: Path, content: bytes):
+    write_chips(tmp_path / "chips")
+    job = replace(job_at(str(tmp_path / "run")), data=DataSpec(kind="chips", path=str(tmp_path / "chips")))
+    run, prepared = TrainRun(job), Prepared.of(job)
+    run.begin(prepared, job.build(), resume=False)
+    run.folder.write("split.json", content)
+    with pytest.raises(RunConflictError, match=r"split\.json is damaged.*train again in another output\.run"):
+        run.begin(prepared, job.build(), resume=True)
+
+
 def write_chips(folder: Path, **said: object) -> None:
     folder.mkdir()
     index = {"version": 1, "bands": ["red", "green", "blue"], "radiometry": "boa", "resolution": 20.0, "size": 16}
