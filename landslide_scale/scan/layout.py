@@ -17,6 +17,7 @@ from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scan.plan import Place, extents
 from landslide_scale.scene import Window
+from landslide_scale.storage.owned import read_own
 from landslide_scale.storage.rundir import RunDirectory
 
 UNITS = "units.parquet"
@@ -87,6 +88,22 @@ def keep_region(run: RunDirectory, ground: BaseGeometry) -> None:
     """Write down the ground that was asked for; a run that was begun before this was written gains it."""
     if not run.exists(REGION):
         run.write(REGION, shapely.to_geojson(ground).encode())
+
+
+def load_region(run: RunDirectory) -> BaseGeometry | None:
+    """The ground that was asked for, degrees; None of a run that did not keep it.
+
+    Raises:
+        RunConflictError: The file that says so is damaged.
+    """
+    return read_own(run, REGION, _geometry, cure="scan --resume writes it anew.") if run.exists(REGION) else None
+
+
+def _geometry(content: bytes) -> BaseGeometry:
+    try:
+        return shapely.from_geojson(content)
+    except shapely.errors.ShapelyError as error:
+        raise ValueError(error) from error
 
 
 def load(run: RunDirectory) -> Layout:
