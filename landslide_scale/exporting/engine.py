@@ -17,8 +17,9 @@ from landslide_scale.exporting.product import Product
 from landslide_scale.exporting.shelf import Shelf
 from landslide_scale.products.manifest import Files, Made, Source, Stored
 from landslide_scale.runtime.progress import listening
+from landslide_scale.storage.absence import guarded
 from landslide_scale.storage.files import file_sha256, put_whole, storing
-from landslide_scale.storage.lease import Lease, held
+from landslide_scale.storage.lease import Lease, check_lease, held
 from landslide_scale.storage.rundir import RunDirectory
 
 Work = Callable[[Product], Made]
@@ -104,7 +105,7 @@ def carry_out(
     _check_needs(wanted, plan, Shelf(target, source))
     with _told_of_exports(), _ours(target) as lease, bench(target) as folder:
         target.remove_partial_files()  # of manifests and leases that a killed export was writing
-        shelf = Shelf(target, source)
+        shelf, work = Shelf(target, source), partial(_made, target=target, folder=folder, lease=lease.name)
         for product in _replaced(wanted, shelf):
             product.may_replace()
         removed = _removed(shelf, wanted, kinds)
@@ -115,7 +116,7 @@ def carry_out(
             shelf.void(due)
             left = [product.name for product in due]
             pace.begin(left)
-            with listening(pace.over), closing(each(partial(_made, target=target, folder=folder), due)) as ended:
+            with listening(pace.over), closing(each(work, due)) as ended:
                 for product, made in ended:
                     lease.check()
                     shelf.record(product, made)
@@ -179,8 +180,8 @@ def _removed(shelf: Shelf, wanted: Sequence[Product], kinds: Sequence[str]) -> t
     return gone
 
 
-def _made(product: Product, *, target: RunDirectory, folder: Path) -> Made:
-    """Make a product and put its files in their place."""
+def _made(product: Product, *, target: RunDirectory, folder: Path, lease: str) -> Made:
+    """Make a product and put its files in their place, each as long as the export has the folder, by its `lease`."""
     with storing(str(folder)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # on another machine than the one that began
         own = Path(mkdtemp(dir=folder))
@@ -188,8 +189,9 @@ def _made(product: Product, *, target: RunDirectory, folder: Path) -> Made:
         paths = {str(path.relative_to(own)): path for path in sorted(own.rglob("*")) if path.is_file()}
         files = {name: Stored(bytes=path.stat().st_size, sha256=file_sha256(path)) for name, path in paths.items()}
     assert files or said, f"{product.name}: no file"  # noqa: S101 our own invariant
-    for name, path in paths.items():
-        put_whole(target.at(name), path)  # which looks first whether the folder is still ours
+    with guarded(partial(check_lease, target, lease)):  # a task that hung may come back to another export's folder
+        for name, path in paths.items():
+            put_whole(target.at(name), path)
     shutil.rmtree(own, ignore_errors=True)
     return Made(files=files, lacking=said) if files else Made(files=files, left_out=said)
 

@@ -23,10 +23,11 @@ from landslide_scale.model.checkpoint import read_card, restore
 from landslide_scale.parting import grouped, look
 from landslide_scale.parting.contested import Contested, without_contested
 from landslide_scale.parting.learned import STANDINGS, Standing, named, standings
+from landslide_scale.parting.recorded import SPLIT, read_parts
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.evaluating import Calibration, evaluate
-from landslide_scale.training.run import CHECKPOINT, SPLIT, read_parts
+from landslide_scale.training.run import CHECKPOINT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -174,7 +174,8 @@ def _finish(made: _Set, lease: Lease, engine: Engine) -> ChipsSummary:
         with engine(replace(made.task, lease=lease.name, stamp=stamp)) as stream:
             belt, again = Passes(stream), partial(_before_again, lease)
             while left and not lacking:
-                for record in worked_on(left, dict(records), belt, made.config.compute.attempts, again=again):
+                attempts = made.config.compute.attempts
+                for record in worked_on(left, dict(records), belt, attempts, again=again, ahead=None):
                     lease.check()
                     records[record.unit] = record
                 lease.check()

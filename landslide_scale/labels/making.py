@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -117,10 +117,13 @@ def make(row: Row, task: Task) -> Row:
 
     Returns:
         ``record`` as JSON: ``written``; ``empty`` where too little was observed; ``failed``.
+
+    Raises:
+        BrokenRunError: The storage takes no more, or another driver has the folder, as is seen before every try.
     """
     ledger = Ledger(task.directory, task.stamp)
     try:
-        with patient(WRITER_S):
+        with patient(WRITER_S, guard=_ours(task)):
             record = _made(row, task)
             ledger.add(record)
     except StorageAwayError as error:
@@ -131,9 +134,13 @@ def make(row: Row, task: Task) -> Row:
 def unmade(row: Row, error: str, task: Task) -> Row:
     """The record of a chip that was not made, for a reason that may pass; kept where that can be done at once."""
     record = replace(_failed(row), error=error, retry=True)
-    with patient(0), suppress(StorageAwayError):
+    with patient(0, guard=_ours(task)), suppress(StorageAwayError):
         Ledger(task.directory, task.stamp).add(record)
     return {"record": record.to_json()}
+
+
+def _ours(task: Task) -> Callable[[], None]:
+    return partial(check_lease, task.directory, task.lease)
 
 
 def _failed(row: Row) -> Record:
@@ -177,7 +184,6 @@ def _kept(record: Record, unit: WorkUnit, image: Image, task: Task) -> Record:
     landslides, ring = _landslides(unit, task)
     ignored = counted & ring
     label = np.where(counted & ~ring, landslides, np.uint8(IGNORE)).astype(np.uint8)
-    check_lease(task.directory, task.lease)
     whole = inside.size if task.half_of == "chip" else max(int(inside.sum()), 1)
     if counted.sum() < LEAST_OBSERVED * whole:
         task.directory.delete_all([name_of(unit.id)])  # it may have been kept, of other scenes

@@ -31,11 +31,12 @@ from landslide_scale.paper.tables import AGREED, PAPER, PROTOCOLS, STRICT, STRIC
 from landslide_scale.paper.trials import Judged, Judgement
 from landslide_scale.parting import Overlap
 from landslide_scale.parting.contested import Contested, without_contested
+from landslide_scale.parting.recorded import read_parts, read_split
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.evaluating import Calibration, evaluate
 from landslide_scale.training.job import FinetuneJob
 from landslide_scale.training.places import PlaceCounts
-from landslide_scale.training.run import CHECKPOINT, SPLIT, read_parts
+from landslide_scale.training.run import CHECKPOINT
 
 EXAMPLES = "examples.npz"
 _NON_LANDSLIDE = "non-landslide/"
@@ -101,7 +102,7 @@ class _Ground:
     @classmethod
     def read(cls, folder: RunDirectory) -> _Ground:
         """As its folder keeps it."""
-        known = folder.read_json(SPLIT)
+        known = read_split(folder)
         ground = known.get("ground", known)  # beside the parts, in the first trainings that looked
         return cls(
             groups={name: names[0] for names in ground.get("groups", []) for name in names},

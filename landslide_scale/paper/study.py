@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,19 +18,22 @@ from landslide_scale.model import parameter_counts
 from landslide_scale.paper.figures import Example, comparison, sizes_figure
 from landslide_scale.paper.protocols import EXAMPLES, judge
 from landslide_scale.paper.settings import BenchmarkConfig
-from landslide_scale.paper.sheets import Table, write_tables
+from landslide_scale.paper.sheets import Table, Writer, write_tables
 from landslide_scale.paper.tables import score_tables, size_table
 from landslide_scale.paper.trials import Judgement, Trial, TrialResult, trials
 from landslide_scale.redaction import redacted
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, session
-from landslide_scale.storage.lease import held
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.absence import WRITER_S, patient
+from landslide_scale.storage.lease import check_lease, held
+from landslide_scale.storage.owned import read_own, read_own_json
+from landslide_scale.storage.rundir import RUN, RunDirectory
 from landslide_scale.training.begun import begun_calibration, begun_decay, begun_groups, begun_loss
 from landslide_scale.training.engine import finetune
 from landslide_scale.training.job import FinetuneJob, Prepared
 
 _RESULT = "result.json"
+_JUDGED_AGAIN = f"Remove {_RESULT} of that training: --resume judges it again."
 Say = Callable[[str], None]
 
 
@@ -69,19 +73,45 @@ def run_benchmark(config: BenchmarkConfig, *, resume: bool, progress: Say) -> Be
         with held(folder) as lease:
             folder.claim("benchmark", _as_recorded(_settings(config), folder), resume=resume)
             folder.enter(lease.token)
+            output, ours = _Output(folder), partial(check_lease, folder, lease.name)
             for number, trial in enumerate(wanted, 1):
                 progress(f"[{number}/{len(wanted)}] {trial.dataset}, {trial.model}, seed {trial.seed}")
-                results.append(_result(trial, config.examples, progress))
+                if not RunDirectory(trial.job.output).exists(_RESULT):
+                    output.changes()
+                results.append(_result(trial, config.examples, progress, ours))
                 lease.check()
             tables = [*score_tables(results), size_table(results)]
-            files = [*write_tables(tables, folder.write), *_pictures(folder, wanted, tables[-1])]
+            files = [*write_tables(tables, output.write), *_pictures(output.write, wanted, tables[-1])]
             folder.note(state="complete", files=files)
     return BenchmarkSummary(tables=tuple(tables), files=tuple(files), run=str(folder))
 
 
+class _Output:
+    """What a benchmark puts into its folder: from the first thing that is another than there, it is not complete.
+
+    Args:
+        folder: The benchmark's.
+    """
+
+    def __init__(self, folder: RunDirectory) -> None:
+        self._folder, self._changing = folder, False
+
+    def changes(self) -> None:
+        """Say that something of it is made now."""
+        if not self._changing:
+            self._folder.note(state="running")
+        self._changing = True
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, where it is not there as it is."""
+        if not (self._folder.exists(name) and self._folder.read(name) == content):
+            self.changes()
+            self._folder.write(name, content)
+
+
 def _as_begun(config: BenchmarkConfig, folder: RunDirectory) -> BenchmarkConfig:
     """The benchmark as the one in the folder was begun: its decay; of calibration and parts what is left open."""
-    if not folder.exists("run.json"):
+    if not folder.exists(RUN):
         return config
     train, settings = config.train, folder.claimed()["settings"]
     if train.calibration is None:
@@ -110,7 +140,7 @@ def _settings(config: BenchmarkConfig) -> dict[str, Any]:
 
 def _as_recorded(settings: dict[str, Any], folder: RunDirectory) -> dict[str, Any]:
     """The settings; with the paths of data sets as written, where the benchmark in the folder was begun so."""
-    known = folder.claimed()["settings"] if folder.exists("run.json") else {}
+    known = folder.claimed()["settings"] if folder.exists(RUN) else {}
     written = known.get("datasets", {}) if isinstance(known, dict) else {}
     datasets = {name: data | _written(data["path"], written.get(name)) for name, data in settings["datasets"].items()}
     return settings | {"datasets": datasets}
@@ -130,15 +160,15 @@ def _check(wanted: Sequence[Trial]) -> None:
         trial.job.build()
 
 
-def _result(trial: Trial, examples: int, progress: Say) -> TrialResult:
-    """What the trial came to, trained and judged now if it was not before."""
+def _result(trial: Trial, examples: int, progress: Say, ours: Callable[[], None]) -> TrialResult:
+    """What the trial came to, trained and judged now if it was not before, as long as the folder is `ours`."""
     # A finished training is found by this too, and refused where its settings were others.
     done = finetune(trial.job, resume=True, progress=lambda line: progress(f"  {line}"))
     folder = RunDirectory(trial.job.output)
     if folder.exists(_RESULT):
-        return TrialResult.from_plain(folder.read_json(_RESULT))
+        return read_own_json(folder, _RESULT, TrialResult.from_plain, cure=_JUDGED_AGAIN)
     trainable, total = parameter_counts(trial.job.build())
-    judged = _judged(trial.job, examples)
+    judged = _judged(trial.job, examples, ours)
     result = TrialResult(
         dataset=trial.dataset,
         model=trial.model,
@@ -161,11 +191,11 @@ def _weights(job: FinetuneJob) -> str:
     return "random weights" if job.base_url is None else redacted(job.base_url).rsplit("/", 1)[-1]
 
 
-def _judged(job: FinetuneJob, examples: int) -> Judgement:
+def _judged(job: FinetuneJob, examples: int, ours: Callable[[], None]) -> Judgement:
     """Judged where a worker would train: the driver may have no accelerator."""
-    task = ray.remote(num_cpus=job.cpus_per_worker, num_gpus=1 if job.gpu else 0)(judge)
+    task = ray.remote(num_cpus=job.cpus_per_worker, num_gpus=1 if job.gpu else 0)(_judge)
     try:
-        found: Judgement = ray.get(task.remote(job, examples))
+        found: Judgement = ray.get(task.remote(job, examples, ours))
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, LandslideScaleError):
             raise error.cause from error
@@ -173,7 +203,13 @@ def _judged(job: FinetuneJob, examples: int) -> Judgement:
     return found
 
 
-def _pictures(folder: RunDirectory, wanted: Sequence[Trial], sizes: Table) -> list[str]:
+def _judge(job: FinetuneJob, examples: int, ours: Callable[[], None]) -> Judgement:
+    """As :func:`judge`, in a process of its own, which may hang, and come back to a folder that is `ours` no more."""
+    with patient(WRITER_S, guard=ours):
+        return judge(job, examples)
+
+
+def _pictures(write: Writer, wanted: Sequence[Trial], sizes: Table) -> list[str]:
     """A comparison picture for each data set, of its first seed, and F1 over parameters."""
     pictures = {"pictures/sizes.png": sizes_figure(sizes)}
     for dataset in dict.fromkeys(trial.dataset for trial in wanted):
@@ -181,7 +217,7 @@ def _pictures(folder: RunDirectory, wanted: Sequence[Trial], sizes: Table) -> li
         title = f"{dataset}: held-out images, seed {group[0].seed}"
         pictures[f"pictures/{dataset}.png"] = comparison(_examples(group), title)
     for name, content in pictures.items():
-        folder.write(name, content)
+        write(name, content)
     return list(pictures)
 
 
@@ -200,5 +236,9 @@ def _examples(group: Sequence[Trial]) -> list[Example]:
 
 
 def _kept(trial: Trial) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(RunDirectory(trial.job.output).read(EXAMPLES)), allow_pickle=False) as content:
+    return read_own(RunDirectory(trial.job.output), EXAMPLES, _unpacked, cure=_JUDGED_AGAIN)
+
+
+def _unpacked(packed: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(packed), allow_pickle=False) as content:
         return {name: content[name] for name in content.files}

@@ -1,6 +1,7 @@
 """Which images are learnt from, chosen by and scored: parts are drawn by ground, so that none is in two of them.
 
-Imports `datasets` and the vocabulary. Begin with `split.py`, how parts are drawn, then `ground.py`, what lies together.
+Imports `datasets`, `storage` and the vocabulary. Begin with `split.py`, how parts are drawn, then `ground.py`, what
+lies together.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from landslide_scale.cube.template import attributes
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import Block, Lattice, PixelBox
 from landslide_scale.scan import layout
-from landslide_scale.scan.layout import CUBE, REGION, Layout
+from landslide_scale.scan.layout import CUBE, Layout
 from landslide_scale.scan.plan import Place
 from landslide_scale.scene import Window
 from landslide_scale.storage.rundir import RunDirectory
@@ -98,8 +98,8 @@ class Scanned:
     @cached_property
     def region(self) -> BaseGeometry:
         """Ground that was asked for, degrees; of a run that did not keep it, the outlines of its blocks."""
-        if self.run.exists(REGION):
-            return shapely.from_geojson(self.run.read(REGION))
+        if (asked := layout.load_region(self.run)) is not None:
+            return asked
         blocks = {(place.lattice, place.block): place for place in self.laid.places}
         return shapely.union_all([one.lattice.zone.clip(one.lattice.outline(one.box)) for one in blocks.values()])
 

@@ -9,10 +9,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import shapely
 
-from landslide_scale.errors import InvalidInputError, StorageAwayError
+from landslide_scale.errors import InvalidInputError, RunConflictError, StorageAwayError
 from landslide_scale.events.area import area_of
 from landslide_scale.events.event import Event
 from landslide_scale.events.feed import Feed
@@ -22,6 +23,7 @@ from landslide_scale.events.settings import GateConfig
 from landslide_scale.rapid.known import UNREADABLE, Followed, every, folder_of, keep, load
 from landslide_scale.rapid.settings import GivenConfig
 from landslide_scale.region.polygons import load as load_region
+from landslide_scale.storage.owned import read_own_json
 from landslide_scale.storage.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -178,5 +180,23 @@ def not_heard(root: RunDirectory, problem: str, now: datetime) -> None:
         problem: In words.
         now: UTC.
     """
-    before = root.read_json(HEARD) if root.exists(HEARD) else {"at": None, "declined": [], "unread": []}
-    root.write_json(HEARD, before | {"away": [now.isoformat(), problem]})
+    try:
+        before = read_heard(root)
+    except RunConflictError as error:
+        log.warning("%s", error)
+        before = None
+    nothing: dict[str, Any] = {"at": None, "declined": [], "unread": []}
+    root.write_json(HEARD, (before or nothing) | {"away": [now.isoformat(), problem]})
+
+
+def read_heard(root: RunDirectory) -> dict[str, Any] | None:
+    """What the last cycle heard of and does not follow; None before the first.
+
+    Raises:
+        RunConflictError: The file that says so is damaged.
+    """
+    return read_own_json(root, HEARD, _heard, cure="The next cycle writes it anew.") if root.exists(HEARD) else None
+
+
+def _heard(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {**said, **{name: said[name] for name in ("at", "declined", "unread")}}

@@ -39,6 +39,7 @@ from landslide_scale.rapid.publication.version import (
 from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.stac.frozen import load_items
 from landslide_scale.stac.items import Item
+from landslide_scale.storage.owned import read_own_json
 from landslide_scale.storage.rundir import RunDirectory
 
 AREA, FAILURE = "area.geojson", "ground_failure.json"
@@ -185,11 +186,16 @@ def _publish(
 
 
 def failure_told(folder: RunDirectory) -> Mapping[str, Any] | None:
-    """The landslide model that an event's newest version told of; None where it told of none."""
+    """The landslide model that an event's newest version told of; None where it told of none.
+
+    Raises:
+        RunConflictError: The file that says so is damaged.
+    """
     latest = read_latest(folder)
     name = "" if latest is None else f"{latest.folder}/{FAILURE}"
-    found: Mapping[str, Any] | None = folder.read_json(name) if name and folder.exists(name) else None
-    return found
+    if not (name and folder.exists(name)):
+        return None
+    return read_own_json(folder, name, dict[str, Any], cure="Bring it back from a copy, or remove it.")
 
 
 def _of_ground(by: Publisher) -> list[Step]:

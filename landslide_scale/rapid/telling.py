@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from landslide_scale.events.area import Area
-from landslide_scale.rapid.following import HEARD
+from landslide_scale.rapid.following import read_heard
 from landslide_scale.rapid.known import Followed, every
 from landslide_scale.rapid.publication.hooks import DELIVERED, told
 from landslide_scale.rapid.publication.pace import pace_lines, read_pace
@@ -28,8 +28,7 @@ def status_lines(root: RunDirectory) -> Iterator[str]:
         yield from event_lines(folder, known)
     if not any_event:
         yield "no event is followed"
-    if root.exists(HEARD):
-        heard = root.read_json(HEARD)
+    if (heard := read_heard(root)) is not None:
         yield f"feed: last heard {heard['at'] or 'never'}"
         if "away" in heard:
             yield f"  not read since: {heard['away'][0]}: {heard['away'][1]}"

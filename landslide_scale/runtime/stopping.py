@@ -21,6 +21,9 @@ _heard: list[int] = []
 
 _bounded = threading.Event()
 
+_blocks: list[object] = []
+"""Those that the main thread is within."""
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came, or SIGHUP: its terminal is gone, as that of a closed ssh.
@@ -39,16 +42,18 @@ def terminable() -> Iterator[None]:
     """Where a signal raises an interruption in the main thread, once; elsewhere nobody could hear it.
 
     SIGTERM and SIGHUP raise `Terminated`. What is ignored when the block begins stays ignored, as of nohup. Within
-    such a block another one does no more than to take the signals back from whoever took them.
+    such a block another one takes the signals back from whoever took them meanwhile, as Ray does, and for what is left
+    of the outer block too, and its cleaning up.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in _STOPPING}
-    within = any(handler is _stop for handler in before.values())
+    within = bool(_blocks)
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, _stop)
+    _blocks.append(before)
     try:
         yield
     except KeyboardInterrupt as error:
@@ -56,10 +61,11 @@ def terminable() -> Iterator[None]:
             raise Terminated(_heard[0]) from error  # Ray makes a plain one of whatever interrupts it
         raise
     finally:
-        over = bool(_heard) and _bounded.is_set() and not within  # until the process has ended, too
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_IGN if over else handler)
+        _blocks.pop()
         if not within:
+            over = bool(_heard) and _bounded.is_set()  # until the process has ended, too
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_IGN if over else handler)
             _heard.clear()
 
 

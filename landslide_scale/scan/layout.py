@@ -17,6 +17,7 @@ from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scan.plan import Place, extents
 from landslide_scale.scene import Window
+from landslide_scale.storage.owned import read_own
 from landslide_scale.storage.rundir import RunDirectory
 
 UNITS = "units.parquet"
@@ -89,6 +90,22 @@ def units(places: Iterable[Place]) -> bytes:
 def region(ground: BaseGeometry) -> bytes:
     """The ground that was asked for, as `REGION` holds it; a run that was begun before there was one gains it."""
     return shapely.to_geojson(ground).encode()
+
+
+def load_region(run: RunDirectory) -> BaseGeometry | None:
+    """The ground that was asked for, degrees; None of a run that did not keep it.
+
+    Raises:
+        RunConflictError: The file that says so is damaged.
+    """
+    return read_own(run, REGION, _geometry, cure="scan --resume writes it anew.") if run.exists(REGION) else None
+
+
+def _geometry(content: bytes) -> BaseGeometry:
+    try:
+        return shapely.from_geojson(content)
+    except shapely.errors.ShapelyError as error:
+        raise ValueError(error) from error
 
 
 def load(run: RunDirectory) -> Layout:

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from landslide_scale.cube.ledger import Record
@@ -24,6 +25,13 @@ log = logging.getLogger(__name__)
 SAY_S = 60.0
 """Between two lines about tries that failed."""
 
+AHEAD = 2000
+"""Units that are on a belt at once, at most: each is there with all that is read for it, tens of kilobytes of text, and
+a run may have a million."""
+
+_PIECE = 100
+"""Units that are put onto it together."""
+
 _LAYER = re.compile(r"-t\d+-")
 """What the names of units of one block differ in."""
 
@@ -32,10 +40,14 @@ TRIES_OF_A_PERMANENT_FAILURE = 2
 
 
 class Belt(Protocol):
-    """Carries units to their workers, and their records back."""
+    """Carries units to their workers, and their records back.
+
+    A row says of a unit: ``id``; ``unit``: all of it, as JSON; ``attempt``: which try this is, from 1; ``left``: how
+    many it has left, this one among them.
+    """
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Have units worked on, each with the number of its try and of the tries that it has left."""
+        """Have units worked on, after those that were put in before."""
 
     def next(self) -> Record:
         """The record of the next unit that ends, whichever it is."""
@@ -154,6 +166,7 @@ def worked_on(
     attempts: int,
     *,
     again: Callable[[Record], None] = lambda _: None,
+    ahead: int | None = AHEAD,
 ) -> Iterator[Record]:
     """Records of the units; one that failed goes onto the belt again, until `attempts` tries of it were made.
 
@@ -164,16 +177,21 @@ def worked_on(
         attempts: Tries of each, at most.
         again: Called with what a try came to, before the unit is tried again; may wait, so that tries are not used up
             while all storage is away.
+        ahead: How many are on the belt at once, at most; None: all of them.
     """
     left = {unit.id: unit for unit in units}
     before = {name: known[name].attempts if name in known else 0 for name in left}
-    belt.put([_row(unit, before[name], attempts) for name, unit in left.items()])
+    coming, there = iter(list(left.values())), 0
     while left:
+        while (ahead is None or there + _PIECE <= ahead) and (piece := list(islice(coming, _PIECE))):
+            belt.put([_row(unit, before[unit.id], attempts) for unit in piece])
+            there += len(piece)
         record = belt.next()
         made = record.attempts - before[record.unit]
         tries = attempts if record.retry else min(attempts, TRIES_OF_A_PERMANENT_FAILURE)
         if record.done or made >= tries:
             del left[record.unit]
+            there -= 1
             yield record
         else:
             again(record)
@@ -181,7 +199,7 @@ def worked_on(
 
 
 def _row(unit: WorkUnit, made: int, left: int) -> Row:
-    return {"unit": unit.to_json(), "attempt": made + 1, "left": left}
+    return {"id": unit.id, "unit": unit.to_json(), "attempt": made + 1, "left": left}
 
 
 def unreadable(records: Iterable[Record], plan: Plan) -> dict[str, str]:

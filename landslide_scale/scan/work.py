@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -221,21 +221,21 @@ def write(row: Row, task: Task) -> Row:
 
     A row without ``probability`` is of a scan that predicts nothing.
     An attempt that has its record already, of one of the workers that died over it (``crashes``), is not written again.
-    Where the storage is away for longer than a writer waits, the unit has failed for now; its driver is told, for it
-    may be away still.
+    Before every try of a request it is seen whether the driver still has the folder: meanwhile another may have it.
+    Where the storage is away for longer than a writer waits, the unit has failed for now; its driver is told.
 
     Raises:
         BrokenRunError: The storage takes no more, or another driver has the folder.
     """
     unit, attempt, ledger = WorkUnit.from_json(row["unit"]), int(row["attempt"]), Ledger(task.run, task.stamp)
-    record = _failed(row, unit, attempt)
+    record, ours = _failed(row, unit, attempt), partial(check_driver, task)
     try:
-        with patient(WRITER_S):
+        with patient(WRITER_S, guard=ours):
             return {"record": (_known(row, ledger) or _kept(row, record, task)).to_json()}
     except StorageAwayError as error:
         if not record.error:
             record = replace(record, error=f"{type(error).__name__}: {error.at(unit=unit.id)}", retry=True)
-    with patient(0), suppress(StorageAwayError):
+    with patient(0, guard=ours), suppress(StorageAwayError):
         ledger.add(record)
     return {"record": record.to_json()}
 
@@ -270,7 +270,6 @@ def _kept(row: Row, record: Record, task: Task) -> Record:
     """Store what came of a unit: data first, record second."""
     begun = time.perf_counter()
     unit = WorkUnit.from_json(row["unit"])
-    check_driver(task)
     if not record.error:
         layer = _layer(row, task.keep)
         stored = arrays.write(task.slot(unit), layer)

@@ -12,10 +12,13 @@ from typing import Any
 
 from landslide_scale.scene import Unused, utc
 from landslide_scale.storage.folder import as_json
+from landslide_scale.storage.owned import read_own_json
 from landslide_scale.storage.rundir import RunDirectory
 
 ASIDE = "set_aside.json"
 EXCLUDED = "left out by catalog.exclude"
+
+_CURE = "Bring it back from a copy, or remove it: --resume finds out anew which scenes cannot be read."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +45,15 @@ NOTHING_ASIDE = SetAside()
 
 
 def load_aside(run: RunDirectory) -> SetAside:
-    """What was decided in a run so far."""
-    if not run.exists(ASIDE):
-        return SetAside()
-    content = run.read_json(ASIDE)
+    """What was decided in a run so far.
+
+    Raises:
+        RunConflictError: The file that says so is damaged.
+    """
+    return read_own_json(run, ASIDE, _aside, cure=_CURE) if run.exists(ASIDE) else SetAside()
+
+
+def _aside(content: Mapping[str, Any]) -> SetAside:
     return SetAside(
         rejected=tuple(map(_unused, content["rejected"])),
         excluded=tuple(map(_unused, content["excluded"])),

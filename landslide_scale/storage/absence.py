@@ -86,7 +86,7 @@ class Patience:
 
     Attributes:
         seconds: At most, from the first failure of a request to its last try; 0 for one try.
-        guard: Called before every try; what it raises ends the waiting.
+        guard: Called before every try; what it raises ends the waiting, but that the storage is away.
     """
 
     seconds: float = PATIENCE_S
@@ -117,6 +117,28 @@ def look() -> None:
     _guard.get()()
 
 
+@contextmanager
+def guarded(guard: Callable[[], None]) -> Iterator[None]:
+    """Where another guard is asked too, after the one there is, and storage is waited for as long as before.
+
+    Args:
+        guard: As that of :class:`Patience`.
+    """
+    patience = _patience.get()
+    if patience is None:  # within a try, which is made again as a whole
+        guard()
+        yield
+        return
+    before = patience.guard
+
+    def both() -> None:
+        before()
+        guard()
+
+    with patient(patience.seconds, guard=both):
+        yield
+
+
 def riding_out(work: Callable[[], T]) -> T:
     """What `work` comes to; where storage is away, it is done again after growing waits.
 
@@ -136,8 +158,8 @@ def riding_out(work: Callable[[], T]) -> T:
 def _tried(work: Callable[[], T], patience: Patience) -> T:
     begun, tries, said = time.monotonic(), 0, -math.inf
     while True:
-        patience.guard()
         try:
+            patience.guard()  # a request of its own, which may fail for a moment as any other does
             return work()
         except StorageAwayError as error:
             tries += 1

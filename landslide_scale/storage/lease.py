@@ -22,10 +22,12 @@ import logging
 import random
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from landslide_scale.errors import BrokenRunError, RunConflictError, StorageAwayError
 from landslide_scale.storage.absence import ABSENCE_S, patient
@@ -37,6 +39,8 @@ from landslide_scale.storage.signs import (
     RENEWALS_IN_A_LIFE,
     Clock,
     Watch,
+    give_up,
+    is_over,
     leases,
     read_if_whole,
 )
@@ -51,6 +55,9 @@ _TRIES = 5
 _SAY_S = 60.0
 END_S = 5.0
 """For each of the last requests, when the folder is given back."""
+
+_AGAIN_S = 30.0
+"""Between tries to remove a lease of which the storage did not hear by then that it was given back."""
 
 _LENGTH = 1024
 """Bytes of a lease's file, unless it says more."""
@@ -71,7 +78,7 @@ class Lease:
         self.name = f"{PREFIX}{self.token}.json"
         self._said_since = datetime.now(UTC).isoformat(timespec="microseconds")
         self._after: tuple[str, ...] = ()
-        self._begun = False
+        self._begun, self._may_be_there = False, False
         self._seen: tuple[float, ...] | None = None
         self._rivals: dict[str, tuple[Holder, float]] = {}
         self._lost = ""
@@ -94,7 +101,7 @@ class Lease:
                 alive = watch.sign_of_life()
                 if alive is None and self._is_alone_without(others, watch):
                     return
-                self.give_back()
+                self.run.delete_all([self.name])
                 self._begun = False
             if alive is not None:
                 break
@@ -164,8 +171,10 @@ class Lease:
                 self._refused = error
 
     def give_back(self) -> None:
-        """Let others have it."""
-        self.run.delete_all([self.name])
+        """Let others have it; those of this process may whether or not the storage hears of it."""
+        give_up(self.name)
+        if self._may_be_there:
+            self.run.delete_all([self.name])
 
     def _is_trusted(self) -> bool:
         """Whether the last look is so new that nobody can have taken the folder since."""
@@ -201,7 +210,7 @@ class Lease:
                     self._lost = f"it was taken by {rival}"
                     return False
                 known, since = rival, self._clock.counted()
-            if rival.gone or self._clock.counted() - since > self._life:
+            if is_over(name, rival) or self._clock.counted() - since > self._life:
                 self.run.delete_all([name])
             else:
                 found[name] = (known, since)
@@ -219,6 +228,7 @@ class Lease:
         if self._begun:
             self.run.renew(self.name, text.encode())
         else:
+            self._may_be_there = True
             self.run.write(self.name, text.encode())
             self._begun = True
 
@@ -235,28 +245,39 @@ def held(run: RunDirectory, *, life: float = LIFE_S) -> Iterator[Lease]:
         RunConflictError: Another process of this machine holds it, or one elsewhere that renews it. One that shows no
             sign of life is waited for, `life` seconds at most.
     """
-    lease = Lease(run, life)
-    lease.take()
-    ended = threading.Event()
+    lease, ended = Lease(run, life), threading.Event()
     renewing = threading.Thread(target=lease.keep, args=(ended,), daemon=True)
-    renewing.start()
     try:
+        lease.take()
+        renewing.start()
         with patient(ABSENCE_S, guard=lease.check):
             yield lease
     finally:
         ended.set()
-        _within(END_S, renewing.join)
-        _within(END_S, lease.give_back)  # else it expires by itself
+        if renewing.ident is not None:
+            _within(END_S, renewing.join)
+        _within(END_S, partial(_given_back, lease))
+
+
+def _given_back(lease: Lease) -> None:
+    """Have a lease removed, for as long as this process lives: to another one of this machine it is held until then."""
+    heard = False
+    while not heard:
+        try:
+            with patient(END_S):
+                lease.give_back()
+            heard = True
+        except StorageAwayError as error:
+            log.info("%s: the lease is not given back for now: %s", lease.run, error)
+            time.sleep(_AGAIN_S)
+        except BrokenRunError as error:
+            log.warning("%s: it stays held to others of this machine until this process ends: %s", lease.run, error)
+            heard = True
 
 
 def _within(seconds: float, work: Callable[[], None]) -> None:
     """Do something that may wait for storage which does not answer, and go on after so long whether it is done."""
-
-    def done() -> None:
-        with suppress(BrokenRunError), patient(seconds):
-            work()
-
-    thread = threading.Thread(target=done, daemon=True)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     thread.join(seconds)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import starmap
 
 from landslide_scale.errors import RunConflictError
 from landslide_scale.storage.holder import Holder
@@ -15,6 +18,11 @@ RENEWALS_IN_A_LIFE = 6
 LOOKS_IN_A_LIFE = 24
 
 PREFIX = LEASE
+
+_OWN = re.compile(rf"{PREFIX}[0-9a-f]{{16}}\.json")
+
+_given_up: set[str] = set()
+"""Files of leases that this process has given back, as far as it is concerned; its storage may not have heard of it."""
 
 
 class Clock:
@@ -38,12 +46,22 @@ class Clock:
         time.sleep(seconds)
 
 
+def give_up(name: str) -> None:
+    """Take a lease of this process, by its file, for given back from now on."""
+    _given_up.add(name)
+
+
+def is_over(name: str, known: Holder) -> bool:
+    """Whether whoever had the lease in a file is known to have ended, or has given it back."""
+    return known.gone or name in _given_up
+
+
 def holder(run: RunDirectory) -> Holder | None:
     """Who holds a folder now, as far as its files tell."""
     now = datetime.now(UTC).isoformat()
     for name in leases(run):
         known = read(run, name)
-        if known is not None and (known.lives_here or (not known.gone and known.expires > now)):
+        if known is not None and not is_over(name, known) and (known.lives_here or known.expires > now):
             return known
     return None
 
@@ -67,7 +85,7 @@ class Watch:
     def sign_of_life(self) -> Holder | None:
         """The first to show one within half a life in which they were looked at all the time; none if all are gone."""
         begun = last = self._clock.counted()
-        while (alive := self._first_alive()) is None and not all(known.gone for known in self._known.values()):
+        while (alive := self._first_alive()) is None and not all(starmap(is_over, self._known.items())):
             now = self._clock.counted()
             if now - last > self._life / RENEWALS_IN_A_LIFE:
                 begun = now  # the storage was away, or we slept: then they may have been as badly off
@@ -83,7 +101,7 @@ class Watch:
             now = read(self._run, name)
             if now is None:
                 del self._known[name]
-            elif now != known or now.lives_here:
+            elif name not in _given_up and (now != known or now.lives_here):
                 return now
         return None
 
@@ -94,17 +112,31 @@ def leases(run: RunDirectory) -> list[str]:
 
 
 def read(run: RunDirectory, name: str) -> Holder | None:
-    """The lease in a file; None where it has been given back meanwhile."""
+    """The lease in a file; None where it has been given back meanwhile.
+
+    Of a file that has the name of a lease and is cut, as a power loss may leave it, nothing is known but its content:
+    it is a lease of some process elsewhere, which holds for as long as that renews it.
+
+    Raises:
+        RunConflictError: The file is something else.
+    """
     try:
-        content = run.read_json(name)
-        return Holder(**content | {"after": tuple(content.get("after", ()))})
+        content = run.read(name)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, AttributeError) as error:
+    try:
+        said = json.loads(content)
+    except ValueError:
+        if _OWN.fullmatch(name):
+            return Holder(host="unknown", machine="", pid=0, born=content.hex(), since="", expires="")
+        said = None
+    try:
+        return Holder(**said | {"after": tuple(said.get("after", ()))})
+    except (TypeError, AttributeError) as error:
         raise RunConflictError(
-            f"{name} is no lease of this package ({error})",
+            f"{name} is no lease of this version of the package ({error})",
             expected="the folder of a run",
-            cure="Choose another output.run.",
+            cure="Remove it where no run is at work there, or choose another output.run.",
             run=run,
         ) from error
 

@@ -13,7 +13,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from landslide_scale.model import Network, parameter_counts
 from landslide_scale.model.card import ModelCard
 from landslide_scale.model.checkpoint import save
 from landslide_scale.model.core.precision import format_on
-from landslide_scale.parting import Split
+from landslide_scale.parting.recorded import SPLIT, read_parts, read_split
 from landslide_scale.provenance import ImageFacts, ImageParts, Judged
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.absence import WRITER_S, patient
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from landslide_scale.training.job import FinetuneJob, Prepared
 
 CHECKPOINT = "checkpoint.safetensors"
-SPLIT = "split.json"
 _POLL_S = 0.5
 _LAST_S = 10.0
 """For the last look at what was recorded, should the storage not answer."""
@@ -91,6 +90,7 @@ class TrainRun:
         Raises:
             RunConflictError: Another run is there, or this one and `resume` is False, or its data has changed.
         """
+        self.folder.check_free()  # before anything in it is taken for ours
         names = json.loads(json.dumps(asdict(prepared.split)))
         known = read_parts(self.folder) if self.folder.exists(SPLIT) else None
         # Before the settings, among which measured statistics differ wherever images do.
@@ -134,7 +134,10 @@ class TrainRun:
 
     @contextmanager
     def _ours(self) -> Iterator[None]:
-        """Where the folder is looked at right before each write: a worker that hung may come back to another's run."""
+        """Where the lease is looked at right before each request: a worker that hung may come back to another's run.
+
+        Whether the run is complete is looked at once: whoever completes it has the lease.
+        """
         with patient(WRITER_S, guard=partial(check_lease, self.folder, self._lease)):
             if self._lease and self.folder.facts()["state"] == "complete":
                 raise BrokenRunError(
@@ -212,7 +215,7 @@ class TrainRun:
         return key in self.folder.facts()
 
     def _notes_their_content(self) -> bool:
-        return self.folder.exists(SPLIT) and "contents" in self.folder.read_json(SPLIT)
+        return self.folder.exists(SPLIT) and "contents" in read_split(self.folder)
 
     def result(self) -> FinetuneResult | None:
         """What the run came to; None while it is not complete.
@@ -274,15 +277,9 @@ class TrainRun:
     def _epochs(self) -> list[dict[str, Any]]:
         try:
             epochs: list[dict[str, Any]] = self.folder.facts().get("epochs", [])
-        except (OSError, BrokenRunError):
-            return []  # storage that is away for a moment is asked again
+        except (OSError, BrokenRunError, RunConflictError):
+            return []  # storage that is away, or a file that is gone or cut, for a moment: it is asked again
         return epochs
-
-
-def read_parts(folder: RunDirectory) -> dict[str, list[str]]:
-    """Names of the images of each part, as the training in a folder recorded them."""
-    known = folder.read_json(SPLIT)
-    return {part.name: known[part.name] for part in fields(Split)}
 
 
 def _all(names: Mapping[str, list[str]]) -> list[str]:

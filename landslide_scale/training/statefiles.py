@@ -25,18 +25,20 @@ log = logging.getLogger(__name__)
 
 
 def fallback(folder: RunDirectory) -> str:
-    """The state to go on from where Ray Train's own list of them, or one that it lists, is damaged.
+    """The state to go on from where Ray Train's own list of them is damaged or gone, or one that it lists is damaged.
 
-    The list is then taken away: Ray Train would end with a trace, each time.
+    A damaged list is taken away: Ray Train would end with a trace, each time. It writes the next one after its first
+    epoch, and until then there is none, whoever is killed meanwhile.
 
     Args:
         folder: Of the run; nobody is at work there.
 
     Returns:
-        Name of the newest whole one, below `STATES`; empty where Ray Train finds it by itself, or where there is none,
-        and all is trained again, to the same result.
+        Name of the newest whole one, below `STATES`; empty where Ray Train finds it by itself, and where no state is
+        whole, or there is none: all is then trained from the start, to the same result.
     """
-    if not folder.exists(_LISTED):
+    kept = sorted((name for name in folder.folders(STATES) if name.startswith("checkpoint_")), reverse=True)
+    if not folder.exists(_LISTED) and not kept:
         return ""
     try:
         listed = json.loads(folder.read(_LISTED))
@@ -47,10 +49,11 @@ def fallback(folder: RunDirectory) -> str:
         why = f"{type(error).__name__}: {error}"
     else:
         return ""
-    kept = sorted((name for name in folder.folders(STATES) if name.startswith("checkpoint_")), reverse=True)
     found = next((name for name in kept if _is_whole(folder, name)), "")
     instead = found or "the start, to the same result"
-    log.warning("%s: the states of the training are damaged (%s): it goes on from %s", folder, why, instead)
+    log.warning(
+        "%s: the states of the training are damaged, or not listed (%s): it goes on from %s", folder, why, instead
+    )
     folder.delete_all([_LISTED])
     return found
 

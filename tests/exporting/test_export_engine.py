@@ -19,6 +19,7 @@ from helpers.exporting import FORKS, exported, guarded, in_a_process, plan, scan
 from helpers.s3 import local
 
 from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
+from landslide_scale.exporting import engine
 from landslide_scale.exporting.engine import Ended, Progress, Work, carry_out, levels
 from landslide_scale.exporting.product import Product, single
 from landslide_scale.exporting.run import source_of
@@ -29,7 +30,8 @@ from landslide_scale.products.manifest import Manifest, Source
 from landslide_scale.products.names import MAKING
 from landslide_scale.products.scanned import scanned
 from landslide_scale.runtime.progress import gone_over
-from landslide_scale.storage.files import file_sha256
+from landslide_scale.storage.absence import WRITER_S, patient
+from landslide_scale.storage.files import file_sha256, put_whole
 from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.storage.signs import holder
@@ -38,6 +40,7 @@ SEEDS = [pytest.param(seed, marks=() if seed < 2 else pytest.mark.slow) for seed
 PROBABILITY = "cog/EPSG_32633/20230701_20230801/probability.tif"
 REASON = "cog/EPSG_32633/20230701_20230801/reason.tif"
 ALL = [PROBABILITY, REASON, names.POLYGONS, names.CATALOGUE, names.GEOPACKAGE, names.REPORT]
+PUT = put_whole
 SOURCE = Source(made_by="made", cube_sha256="0", units=4)
 
 
@@ -195,6 +198,43 @@ def test_whoever_makes_products_is_stopped_before_others_may_have_the_folder(tmp
         carry_out(both, SOURCE, target, kinds=["cog"], progress=stop, each=watched)
     assert seen == [True]
     assert holder(target) is None
+
+
+def lose(target: RunDirectory) -> None:
+    """Another export takes the folder, and puts a file there."""
+    for path in Path(target.url).glob("lease-*"):
+        path.unlink()
+    for name in ("lease-of-another.json", "b.txt"):
+        Path(target.url, name).write_text("of another")
+
+
+@pytest.mark.parametrize("before", ["the first file", "the second file"])
+def test_a_task_that_hung_puts_nothing_into_the_folder_that_another_export_has(tmp_path: Path, before: str):
+    """As one on Ray: it knows of its driver's lease by the name alone."""
+    target, put = RunDirectory(str(tmp_path / "products")), list[str]()
+
+    def hung(folder: Path) -> str:
+        for name in ("a.txt", "b.txt"):
+            (folder / name).write_text("of the one that hung")
+        if before == "the first file":
+            lose(target)
+        return ""
+
+    def putting(url: str, path: Path) -> None:
+        PUT(url, path)
+        put.append(path.name)
+        lose(target)
+
+    def elsewhere(work: Work, of: Sequence[Product]) -> Ended:
+        with pytest.MonkeyPatch.context() as patch, patient(WRITER_S):
+            patch.setattr(engine, "put_whole", putting)
+            yield from ((product, work(product)) for product in of)
+
+    product = Product(name="a.txt", kind="cog", make=hung)
+    with pytest.raises(BrokenRunError, match="has lost its lease"):
+        carry_out([product], SOURCE, target, kinds=["cog"], progress=silent, each=elsewhere)
+    assert put == ([] if before == "the first file" else ["a.txt"])
+    assert target.read("b.txt") == b"of another"
 
 
 def test_ctrl_c_ends_a_process_as_shells_count_and_the_same_call_goes_on(run: RunDirectory, tmp_path: Path):

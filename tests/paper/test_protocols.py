@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,16 @@ from PIL import Image
 from landslide_scale.datasets import inspect, open_dataset
 from landslide_scale.datasets.elsewhere import shared
 from landslide_scale.datasets.spec import DataSpec
+from landslide_scale.errors import BrokenRunError
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import build
 from landslide_scale.model.card import BaseWeights, ModelCard
 from landslide_scale.model.checkpoint import save
 from landslide_scale.paper.protocols import EXAMPLES, judge
+from landslide_scale.paper.study import _judge
 from landslide_scale.spec import InputSpec, LandslideNetSpec
+from landslide_scale.storage.lease import check_lease
+from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.job import FinetuneJob
 from landslide_scale.training.run import CHECKPOINT
 from landslide_scale.training.spec import TrainSpec
@@ -128,6 +133,12 @@ def test_examples_run_from_the_smallest_share_of_landslide_to_the_largest(job: F
         assert kept["mask0"].dtype == bool
         assert kept["image0"].shape == (48, 48, 3)
     assert shares == sorted(shares)
+
+
+def test_a_judge_that_hung_keeps_no_examples_where_the_benchmark_has_lost_its_folder(job: FinetuneJob):
+    with pytest.raises(BrokenRunError, match="has lost its lease"):
+        _judge(job, 3, partial(check_lease, RunDirectory(job.output), "lease-gone.json"))
+    assert not Path(job.output, EXAMPLES).exists()
 
 
 def test_pixels_without_data_count_under_no_protocol(job: FinetuneJob, bijie: Path, tmp_path: Path):

@@ -7,7 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,11 @@ import pytest
 import yaml
 
 from landslide_scale.errors import InvalidDatasetError, RunConflictError
+from landslide_scale.paper import study
 from landslide_scale.paper.settings import BenchmarkConfig
+from landslide_scale.paper.sheets import Table
 from landslide_scale.paper.study import BenchmarkSummary, run_benchmark
+from landslide_scale.paper.trials import Trial, trials
 from landslide_scale.runtime.session import session
 from landslide_scale.storage.lease import held
 from landslide_scale.storage.rundir import RunDirectory
@@ -124,6 +130,95 @@ def test_data_that_cannot_be_used_are_found_before_anything_is_written(bijie: Pa
     with pytest.raises(InvalidDatasetError, match="nowhere"):
         benchmark(wanted | {"datasets": wanted["datasets"] | {"other": broken}})
     assert not run.exists()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A benchmark whose trainings are made up: each gives its seed as the text of a table."""
+
+    folder: RunDirectory
+    trained: list[int]
+    states: list[str]
+
+    def run(self, *seeds: int, stop_at: str = "") -> None:
+        def stopped(line: str) -> None:
+            if stop_at and stop_at in line:
+                raise KeyboardInterrupt
+
+        run_benchmark(parse(BenchmarkConfig, self.settings(*seeds)), resume=True, progress=stopped)
+
+    def settings(self, *seeds: int) -> dict[str, Any]:
+        models = {"frozen": TINY}
+        return settings(Path("data"), Path(self.folder.url), seeds=list(seeds), models=models)
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    made = Study(folder=RunDirectory(str(tmp_path / "run")), trained=[], states=[])
+
+    def result(trial: Trial, *_: object) -> int:
+        folder = RunDirectory(trial.job.output)
+        if not folder.exists("result.json"):
+            made.trained.append(trial.seed)
+            made.states.append(made.folder.facts()["state"])
+            folder.write_json("result.json", trial.seed)
+        return trial.seed
+
+    def table(name: str, title: str = "") -> Table:
+        return Table(name=name, title=title, columns=("seed",), rows=(), notes=())
+
+    def pictures(*_: object) -> list[str]:
+        made.states.append(made.folder.facts()["state"])
+        return []
+
+    for name, instead in {
+        "_result": result,
+        "score_tables": lambda results: [table("scores", str(results))],
+        "size_table": lambda _: table("sizes"),
+        "_pictures": pictures,
+        "_check": lambda _: None,
+        "check_machine": lambda *_: None,
+        "check_on_every_node": lambda *_, **__: None,
+        "session": lambda _: nullcontext(),
+    }.items():
+        monkeypatch.setattr(study, name, instead)
+    return made
+
+
+def test_a_benchmark_is_not_complete_from_the_training_of_a_further_seed_on_until_its_tables_are_written(made: Study):
+    made.run(0, 1)
+    assert made.folder.facts()["state"] == "complete"
+    with pytest.raises(KeyboardInterrupt):
+        made.run(0, 1, 2, 3, stop_at="[4/4]")
+    assert (made.trained, set(made.states)) == ([0, 1, 2], {"running"})
+    assert made.folder.facts()["state"] == "running"
+    made.run(0, 1, 2, 3)
+    assert made.trained == [0, 1, 2, 3]
+    assert made.folder.facts()["state"] == "complete"
+
+
+def test_a_benchmark_of_which_nothing_is_made_anew_stays_complete_and_fewer_seeds_make_its_tables_anew(made: Study):
+    made.run(0, 1)
+    ages = {path: path.stat().st_mtime_ns for path in Path(made.folder.url).rglob("*.*") if path.name != "run.json"}
+    made.states.clear()
+    made.run(0, 1)
+    assert made.states == ["complete"]
+    assert {path: path.stat().st_mtime_ns for path in ages} == ages
+    made.run(0)
+    assert made.states == ["complete", "running"]
+    assert made.folder.facts()["state"] == "complete"
+
+
+@pytest.mark.parametrize("file", ["result.json", "examples.npz"])
+def test_a_training_whose_judgement_is_damaged_is_named_with_a_cure(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (trial,) = trials(parse(BenchmarkConfig, settings(tmp_path, tmp_path, models={"frozen": TINY})))
+    RunDirectory(trial.job.output).write(file, b"{")
+    monkeypatch.setattr(study, "finetune", lambda *_, **__: None)
+    read: Callable[[], object] = partial(study._result, trial, 1, print, lambda: None)
+    with pytest.raises(RunConflictError, match=rf"{file} is damaged.*Remove result\.json.*judges it again"):
+        (read if file == "result.json" else partial(study._kept, trial))()
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from helpers.quakes import ORIGIN, event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from landslide_scale.errors import RunConflictError
 from landslide_scale.events.feed import Feed, Unread
 from landslide_scale.events.settings import GateConfig
 from landslide_scale.rapid.following import HEARD, Heard, not_heard, take_up
@@ -142,6 +143,16 @@ def test_a_feed_that_is_away_takes_nothing_of_what_was_heard(root: RunDirectory)
     assert "not understood: x: no location" in told
     heard(root, now=NOW + timedelta(hours=2))
     assert "away" not in root.read_json(HEARD)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"at": null}'])
+def test_what_was_heard_is_named_where_it_is_damaged_and_written_anew(root: RunDirectory, content: bytes):
+    heard(root, event(magnitude=5.0))
+    root.write(HEARD, content)
+    with pytest.raises(RunConflictError, match=r"heard\.json is damaged.*next cycle writes it anew"):
+        list(status_lines(root))
+    not_heard(root, "it does not answer", NOW)
+    assert "feed: last heard never" in list(status_lines(root))
 
 
 NAMES = ("a1", "b2", "c3", "d4")

@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import psutil
@@ -145,6 +147,68 @@ def test_further_signals_do_not_disturb_the_cleaning_up(sent: signal.Signals):
         signal.signal(signal.SIGINT, before)
     assert again == [*CODES, *CODES]
     assert isinstance(raised.value, Terminated) == (sent != signal.SIGINT)
+
+
+def rays(number: int, _frame: object) -> NoReturn:
+    """What Ray's own handler of SIGTERM does, from its start on."""
+    sys.exit(number)
+
+
+def in_a_session(body: Callable[[], None]) -> None:
+    signal.signal(signal.SIGTERM, rays)
+    with terminable():
+        body()
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture(params=["all", "only SIGTERM"])
+def heard(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Which signals are not ignored: nohup ignores SIGHUP, and a shell that begins one in the background SIGINT."""
+    others = [signal.SIGINT, signal.SIGHUP]
+    ways = [signal.default_int_handler, signal.SIG_DFL] if request.param == "all" else [signal.SIG_IGN] * 2
+    before = {number: signal.signal(number, way) for number, way in zip(others, ways, strict=True)}
+    before[signal.SIGTERM] = signal.getsignal(signal.SIGTERM)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_signal_after_a_session_of_ray_is_answered_as_before_it(capsys: pytest.CaptureFixture[str]):
+    before, done = signal.getsignal(signal.SIGTERM), list[str]()
+
+    def action() -> int:
+        try:
+            in_a_session(lambda: None)
+            terminate()
+        finally:
+            done.append("given back")
+        return 0
+
+    assert run_guarded(action, kept="finished units are") == 143
+    assert capsys.readouterr().err == "stopped; finished units are kept, and --resume goes on from there\n"
+    assert done == ["given back"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.usefixtures("heard")
+def test_a_second_signal_does_not_disturb_the_cleaning_up_after_a_session(capsys: pytest.CaptureFixture[str]):
+    done: list[str] = []
+
+    def action() -> int:
+        try:
+            in_a_session(terminate)
+        finally:
+            terminate()
+            done.append("given back")
+        return 0
+
+    assert run_guarded(action) == 143
+    assert capsys.readouterr().err == "stopped\n"
+    assert done == ["given back"]
 
 
 def test_what_is_ignored_when_a_command_begins_stays_ignored_as_of_nohup():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -43,6 +44,49 @@ def test_tries_that_fail_are_told_before_they_are_made_again_and_what_will_not_p
         SLOW: ("written", 3),
     }
     assert told == [(SLOW, 1), (GONE, 1), (SLOW, 2)]
+
+
+class Counting:
+    """A belt that notes how many units are on it, and what is held of each."""
+
+    def __init__(self) -> None:
+        self.rows: deque[Row] = deque()
+        self.most, self.pieces = 0, list[int]()
+
+    def put(self, rows: Sequence[Row]) -> None:
+        self.rows.extend(rows)
+        self.pieces.append(len(rows))
+        self.most = max(self.most, len(self.rows))
+
+    def next(self) -> Record:
+        row = self.rows.popleft()
+        failed = row["attempt"] == 1 and row["id"].endswith("7-c0")
+        return Record(unit=row["id"], state="failed" if failed else "written", attempts=row["attempt"], retry=True)
+
+
+MANY = [WorkUnit(lattice=LATTICE, block=Block(row=row, col=0), layer=0, scenes=()) for row in range(730)]
+
+
+def test_of_many_units_few_are_on_the_belt_at_once_and_all_are_done_in_their_order():
+    belt = Counting()
+    ended = [record.unit for record in worked_on(MANY, {}, belt, 3, ahead=250)]
+    assert belt.most <= 250
+    assert max(belt.pieces) == rounds._PIECE
+    assert sorted(ended) == sorted(unit.id for unit in MANY)
+    at_once = [unit.id for unit in MANY if not unit.id.endswith("7-c0")]
+    assert [name for name in ended if not name.endswith("7-c0")] == at_once
+
+
+def test_a_belt_that_goes_over_units_in_passes_is_given_all_of_them_for_the_first():
+    passes: list[int] = []
+
+    def stream(rows: Sequence[Row]) -> Iterator[Record]:
+        passes.append(len(rows))
+        for row in rows:
+            yield Record(unit=row["id"], state="written", attempts=row["attempt"])
+
+    assert len(list(worked_on(MANY, {}, Passes(stream), 3, ahead=None))) == len(MANY)
+    assert passes == [len(MANY)]
 
 
 def test_the_driver_counts_tries_and_waits_and_names_the_last_failure_once_a_minute(

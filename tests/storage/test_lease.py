@@ -8,14 +8,14 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from landslide_scale.errors import BrokenRunError, RunConflictError
+from landslide_scale.errors import BrokenRunError, RunConflictError, StorageAwayError
 from landslide_scale.storage import lease
 from landslide_scale.storage.holder import Holder
 from landslide_scale.storage.lease import Lease, held
@@ -200,6 +200,126 @@ def test_the_end_does_not_wait_for_storage_that_does_not_answer(tmp_path: Path, 
         raise KeyboardInterrupt
     assert time.monotonic() - begun < 20
     assert len(leases(run)) == 1  # of a process of this machine: taken at once when that has ended
+
+
+class Away(RunDirectory):
+    """Storage that is away for some requests, from some moment on."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.away: set[str] = set()
+        self.after_write: Callable[[], None] = lambda: None
+
+    def _asked(self, request: str) -> None:
+        if request in self.away:
+            raise StorageAwayError(f"{request}: away")
+
+    def names(self, folder: str, ending: str) -> list[str]:
+        self._asked("list")
+        return super().names(folder, ending)
+
+    def delete_all(self, names: Sequence[str]) -> None:
+        self._asked("remove")
+        super().delete_all(names)
+
+    def write(self, name: str, content: bytes) -> None:
+        super().write(name, content)
+        self.after_write()
+
+
+@pytest.fixture
+def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Away:
+    monkeypatch.setattr(lease, "END_S", 0.2)
+    monkeypatch.setattr(lease, "_AGAIN_S", 0.02)
+    return Away(str(tmp_path / "run"))
+
+
+def soon_none(run: RunDirectory) -> bool:
+    """Whether no lease is left, within some seconds."""
+    end = time.monotonic() + 20
+    while leases(run) and time.monotonic() < end:
+        time.sleep(0.02)
+    return not leases(run)
+
+
+def test_one_that_was_given_back_to_storage_that_was_away_holds_up_nobody_of_this_process(away: Away):
+    with held(away):
+        away.away = {"remove"}
+    (left,) = leases(away)
+    assert holder(away) is None
+    again = RunDirectory(away.url)
+    with held(again) as mine:
+        assert leases(again) == [mine.name] != [left]
+
+
+def test_it_is_removed_for_others_as_soon_as_the_storage_hears_of_it(away: Away):
+    with held(away):
+        away.away = {"remove"}
+    assert len(leases(away)) == 1
+    away.away = set()
+    assert soon_none(away)
+
+
+@pytest.mark.parametrize("error", [StorageAwayError("away"), KeyboardInterrupt()])
+def test_one_that_was_written_and_not_taken_is_given_back(away: Away, error: BaseException):
+    def fail() -> None:
+        away.after_write = lambda: None
+        raise error
+
+    away.after_write = fail
+    with pytest.raises(type(error)), held(away):
+        pytest.fail("taken")
+    assert leases(away) == []
+
+
+def test_one_that_was_written_before_its_storage_was_away_holds_up_nobody(away: Away):
+    away.after_write = lambda: away.away.update({"list", "remove"})
+    with pytest.raises(StorageAwayError), held(away):
+        pytest.fail("taken")
+    again = RunDirectory(away.url)
+    assert len(leases(again)) == 1
+    with held(again):
+        pass
+    away.away = set()
+    assert soon_none(again)
+
+
+def test_a_holder_is_not_disturbed_by_one_of_its_own_process_that_gave_up_unheard(away: Away):
+    with held(away, life=LIFE) as mine:
+        rival = Lease(away, LIFE)
+        rival._write()
+        away.away = {"remove"}
+        with pytest.raises(StorageAwayError):
+            rival.give_back()
+        away.away = set()
+        mine.renew()
+        mine.check()
+        assert leases(away) == [mine.name]
+
+
+CUT = "lease-0123456789abcdef.json"
+
+
+@pytest.mark.parametrize("content", [b"", b'{"host": "far", "mach'])
+def test_one_that_is_cut_is_taken_where_nobody_renews_it(run: RunDirectory, content: bytes):
+    run.write(CUT, content)
+    with held(run, life=LIFE) as mine:
+        assert leases(run) == [mine.name]
+
+
+def test_one_that_is_cut_and_then_renewed_is_its_holders(run: RunDirectory):
+    run.write(CUT, b"")
+
+    def renew() -> None:
+        time.sleep(LIFE / 8)
+        run.write(CUT, json.dumps(asdict(FAR)).encode())
+
+    thread = threading.Thread(target=renew)
+    thread.start()
+    with pytest.raises(RunConflictError, match="process 7 on far"), held(run, life=4 * LIFE):
+        pytest.fail("two held it")
+    thread.join()
+    assert leases(run) == [CUT]
 
 
 def test_a_file_of_that_name_that_is_no_lease_is_left_alone(run: RunDirectory):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
 from landslide_scale.datasets.spec import DataSpec
@@ -19,6 +20,7 @@ from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram
 from landslide_scale.model.checkpoint import read_card, restore
 from landslide_scale.provenance import ImageFacts
 from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec
+from landslide_scale.storage import absence
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.begun import as_begun
 from landslide_scale.training.evaluating import Calibration, Evaluation
@@ -187,6 +189,26 @@ def test_a_worker_that_hung_writes_nothing_into_a_folder_that_another_driver_has
     assert {name: folder.read(name) for name in folder.names("", "")} == before
 
 
+def test_one_failed_request_for_the_lease_fails_no_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    job, folder = job_at(str(tmp_path)), RunDirectory(str(tmp_path))
+    folder.claim("finetune", job.settings, resume=False)
+    folder.write("lease-a.json", b"{}")
+    run, net, left = TrainRun(job, lease="lease-a.json"), job.build(), [1]
+    info = LocalFileSystem.info
+
+    def failing(files: LocalFileSystem, path: str, **more: object) -> object:
+        if str(path).endswith("lease-a.json") and left:
+            left.pop()
+            raise TimeoutError("503")
+        return info(files, path, **more)
+
+    monkeypatch.setattr(LocalFileSystem, "info", failing)
+    monkeypatch.setattr(absence, "FIRST_WAIT_S", 0.001)
+    run.after_epoch(net, state_of(0.5))
+    assert left == []
+    assert len(folder.facts()["epochs"]) == 1
+
+
 @pytest.mark.parametrize("damage", ["list", "state"])
 def test_a_damaged_list_of_states_or_state_gives_way_to_the_newest_whole_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
@@ -207,6 +229,15 @@ def test_a_damaged_list_of_states_or_state_gives_way_to_the_newest_whole_one(
     assert load_state(folder, states[1]) == {"epoch": 1}
     assert "are damaged" in caplog.messages[0]
     assert not folder.exists("train/checkpoint_manager_snapshot.json")
+    # Killed before its first epoch, it finds no list, and goes on from the same state.
+    assert fallback(folder) == states[1]
+
+
+def test_states_without_a_list_of_which_none_is_whole_are_begun_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    folder = RunDirectory(str(tmp_path))
+    folder.write("train/checkpoint_2026-01-01_00-00-00.000000/state.pt", b"cut")
+    assert fallback(folder) == ""
+    assert "it goes on from the start" in caplog.messages[0]
 
 
 def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -222,6 +253,47 @@ def test_each_recorded_epoch_is_said_once(tmp_path: Path, monkeypatch: pytest.Mo
         run.after_epoch(net, state_of(0.5, 0.5, 0.625, best=9))
     assert [line[:7] for line in lines] == ["epoch 1", "epoch 2", "epoch 3"]
     assert lines[2] == "epoch 3: loss 1.5000, validation loss nan, validation F1 0.625, 3.0 s"
+
+
+def test_epochs_are_said_though_what_is_recorded_was_gone_or_cut_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("landslide_scale.training.run._POLL_S", 0.02)
+    job = job_at(str(tmp_path))
+    run, net, lines = TrainRun(job), job.build(), list[str]()
+    run.folder.claim("finetune", job.settings, resume=False)
+    run.folder.note(epochs=[])
+    with run.followed(lines.append):
+        whole = run.folder.read("run.json")
+        for content in (whole[:20], b"[]", None):
+            run.folder.delete("run.json")
+            if content is not None:
+                run.folder.write("run.json", content)
+            time.sleep(0.1)
+        run.folder.write("run.json", whole)
+        run.after_epoch(net, state_of(0.5))
+    assert [line[:7] for line in lines] == ["epoch 1"]
+
+
+def test_a_folder_whose_list_of_images_is_somebody_elses_is_refused(tmp_path: Path):
+    write_chips(tmp_path / "chips")
+    job = replace(job_at(str(tmp_path / "run")), data=DataSpec(kind="chips", path=str(tmp_path / "chips")))
+    run, prepared = TrainRun(job), Prepared.of(job)
+    run.folder.write("split.json", b"{}")
+    with pytest.raises(RunConflictError, match=r"no run\.json, but split\.json"):
+        run.begin(prepared, job.build(), resume=False)
+    assert run.folder.names("", "") == ["split.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"])
+def test_a_list_of_images_that_is_damaged_is_named_with_a_cure(tmp_path: Path, content: bytes):
+    write_chips(tmp_path / "chips")
+    job = replace(job_at(str(tmp_path / "run")), data=DataSpec(kind="chips", path=str(tmp_path / "chips")))
+    run, prepared = TrainRun(job), Prepared.of(job)
+    run.begin(prepared, job.build(), resume=False)
+    run.folder.write("split.json", content)
+    with pytest.raises(RunConflictError, match=r"split\.json is damaged.*train again in another output\.run"):
+        run.begin(prepared, job.build(), resume=True)
 
 
 def write_chips(folder: Path, **said: object) -> None:

@@ -138,7 +138,7 @@ class _RayBelt(Belt):
     compute: ScanCompute
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Have units worked on."""
+        """Have units worked on; whoever holds them drops each when it has ended."""
         self._asked(self.flight.put.remote(list(rows)))
 
     def next(self) -> Record:

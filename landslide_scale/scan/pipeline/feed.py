@@ -23,6 +23,9 @@ from ray.data.block import BlockMetadata
 from landslide_scale.runtime.nodes import beside_the_driver
 from landslide_scale.scan.pipeline.inflight import Answer, Ending, InFlight, Process, Step
 
+ENDED = {"id": "", "unit": "", "attempt": 0, "left": 0}
+"""In the place of a row whose unit has ended: a source that is begun anew yields as many blocks, in the same order."""
+
 POLL_S = 0.2
 """Between two questions for more units, and between two whether a step may begin."""
 
@@ -83,7 +86,7 @@ class Feed(Datasource):
         return None
 
     def get_read_tasks(self, parallelism: int, *_: object, **__: object) -> list[ReadTask]:  # noqa: ARG002 Ray's
-        """The one task. Begun anew on a worker that was lost, it yields the same units again, in the same order."""
+        """The one task. Begun anew on a worker that was lost, it yields in the same order the units that are left."""
         nothing = BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None, input_files=None)
         return [ReadTask(partial(_fed, self._flight), nothing)]
 
@@ -92,7 +95,7 @@ def _fed(flight: Flight) -> Iterator[pa.Table]:
     first = 0
     while (rows := ray.get(flight.rows.remote(first))) is not None:
         for row in rows:
-            yield pa.table({name: [value] for name, value in row.items()})
+            yield pa.table({name: [value] for name, value in (row or ENDED).items()})
         first += len(rows)
         if not rows:
             time.sleep(POLL_S)

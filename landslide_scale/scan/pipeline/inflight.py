@@ -2,7 +2,7 @@
 
 Ray begins a step again whenever its process has died, without end and without a word of why. Here it is known who
 began it before, and how that process ended: one that crashed costs its unit a try, one that went with its node does
-not. Plain Python; on a cluster one actor beside the driver holds it, see `pipeline.py`.
+not. Plain Python; on a cluster one actor beside the driver holds it, see `feed.py`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Stage = Literal["read", "predict", "write"]
 
-AHEAD = 2000
-"""Rows that are in the pipeline at most, so that a run of a million units does not queue them all in its driver."""
+AT_ONCE = 100
+"""Rows that are handed on together; a row says of every scene where its bands lie, tens of kilobytes."""
 
 GRACE_S = 5.0
 """For the news of a process's end. A node that is there to tell it does so within a fraction of a second."""
@@ -130,7 +130,8 @@ class InFlight:
 
     inquire: Inquiry
     clock: Callable[[], float] = time.monotonic
-    _rows: list[Row] = field(default_factory=list)
+    _rows: list[Row | None] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
     _closed: bool = False
     _ended: int = 0
     _last: str = ""
@@ -140,24 +141,30 @@ class InFlight:
     _agreed: NumberFormat | None = None
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Have rows worked on, after those that were put in before."""
-        self._rows += rows
+        """Have rows worked on, after those that were put in before; each is held until its unit has ended."""
+        for row in rows:
+            self._numbers[row["id"]] = len(self._rows)
+            self._rows.append(row)
 
     def close(self) -> None:
         """No row will follow."""
         self._closed = True
 
-    def rows(self, first: int) -> list[Row] | None:
-        """Rows from number `first` on that may go into the pipeline now; None after the last one.
+    def rows(self, first: int) -> list[Row | None] | None:
+        """The next rows from number `first` on, `AT_ONCE` at most; None after the last one.
 
-        Whoever asks again for the same number is given the same row: what feeds the pipeline may be begun anew.
+        Whoever asks again for the same number is given the same row, for what feeds the pipeline may be begun anew; or
+        None for it, where its unit has ended, and nobody needs it any more.
         """
         if self._closed and first >= len(self._rows):
             return None
-        return self._rows[first : self._ended + AHEAD]
+        return self._rows[first : first + AT_ONCE]
 
     def end(self, unit: str) -> None:
         """A row of this unit is through."""
+        number = self._numbers.pop(unit, None)
+        if number is not None:
+            self._rows[number] = None
         self._ended += 1
         self._last = unit
         self._works.pop(unit, None)

@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import scene_bands
@@ -22,7 +21,7 @@ from landslide_scale.cube.computed import computed_in
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.provenance import NumberFormat
 from landslide_scale.scan import layout
-from landslide_scale.scan.layout import REGION, Layout
+from landslide_scale.scan.layout import Layout
 from landslide_scale.scan.plan import Place, WorkUnit
 from landslide_scale.scan.prepared import check_base
 from landslide_scale.scan.work import Task
@@ -130,7 +129,7 @@ def opened(base: RunDirectory, task: Task, catalog: CatalogConfig) -> Base:
         laid=laid,
         records=records,
         scenes=_scenes(base, laid.windows, task, catalog),
-        region=shapely.from_geojson(base.read(REGION)) if base.exists(REGION) else None,
+        region=layout.load_region(base),
         as_asked=settings.get("region_sha256") == own["region_sha256"],
         layers=[_in_order(Window.recorded(window), laid.windows) for window in own["windows"]],
         bare=_bare(laid, records, settings),

@@ -68,11 +68,13 @@ def _taking(base: RunDirectory, catalog: CatalogConfig, engine: Engine, task: Ta
         task = replace(task, precision=task.precision or known.precision)
         threads = ThreadPoolExecutor(THREADS, thread_name_prefix="taking")
         stack.callback(_ended, threads)
-        yield TakingBelt(base=known, task=task, threads=threads, begin=lambda: stack.enter_context(engine(task)))
+        belt = TakingBelt(base=known, task=task, threads=threads, begin=lambda: stack.enter_context(engine(task)))
+        yield belt
+        belt.say()
 
 
 def _ended(threads: ThreadPoolExecutor) -> None:
-    """End what copies; where its storage does not answer, leave it: what it may still record is true of this run."""
+    """End what copies; where its storage does not answer, leave it: it writes and removes while the folder is ours."""
     threads.shutdown(wait=False, cancel_futures=True)
     running = threading.Thread(target=threads.shutdown, daemon=True)
     running.start()
@@ -103,7 +105,7 @@ class TakingBelt(Belt):
         return self.begin()
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Have units worked on; the other belt begins with its own while some are copied."""
+        """Have units worked on; the other belt is at its own while some are copied."""
         others: list[Row] = []
         for row in rows:
             unit = WorkUnit.from_json(row["unit"])
@@ -118,7 +120,7 @@ class TakingBelt(Belt):
             self._other.put(others)
 
     def next(self) -> Record:
-        """The record of the next unit that is taken over; once all are, of the next that has ended.
+        """The record of the next unit that is taken over; once all that were put in are, of the next that has ended.
 
         Raises:
             BrokenRunError: The storage takes no more, or another driver has the folder; or as of the other belt.
@@ -131,25 +133,27 @@ class TakingBelt(Belt):
             else:
                 self._refused[came] += 1
                 self._other.put([row])
-            if not self._copying:
-                self._say()
             if isinstance(came, Record):
                 return came
         return self._other.next()
 
-    def _say(self) -> None:
+    def say(self) -> None:
+        """Say how many were taken over, and why the others were not."""
         left = ", ".join(f"{count} {why}" for why, count in self._refused.items())
         log.info("%d units taken over from %s%s", self._taken, self.base.laid.run, f"; scanned: {left}" if left else "")
 
 
 def _took(base: Base, task: Task, unit: WorkUnit, done: Done, attempt: int) -> Record | Refusal:
-    """Copy a unit and write its record; or say why not, and leave nothing of it."""
+    """Copy a unit and write its record; or say why not, and leave nothing of it.
+
+    Raises:
+        BrokenRunError: The storage takes no more, or another driver has the folder: nothing is removed there then.
+    """
     begun = time.perf_counter()
     if not base.has_ground(unit, task.ground):
         return GROUND
     try:
-        with patient(WRITER_S):
-            check_driver(task)
+        with patient(WRITER_S, guard=partial(check_driver, task)):
             stored = _copied(base, task, unit, done)
             if stored is None:
                 log.warning("unit %s is scanned anew: %s is not stored as its ledger says", unit.id, _named(base, done))

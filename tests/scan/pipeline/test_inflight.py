@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import weakref
 from dataclasses import dataclass, field
 
 import pytest
@@ -116,25 +117,45 @@ def test_a_unit_that_is_put_in_again_begins_anew():
     assert made.begin(process(2), attempt=2, left=1) == Answer()
 
 
-def test_who_feeds_the_pipeline_is_given_the_same_rows_again_and_no_more_than_are_taken(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    monkeypatch.setattr(inflight, "AHEAD", 2)
+class Weighed(dict[str, object]):
+    """A row of which it can be told whether anybody holds it."""
+
+
+def test_who_feeds_the_pipeline_is_given_the_same_rows_again_some_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(inflight, "AT_ONCE", 2)
     flight = Made().flight
     assert flight.rows(0) == []
-    flight.put([{"unit": name} for name in "abc"])
-    assert flight.rows(0) == flight.rows(0) == [{"unit": "a"}, {"unit": "b"}]
-    assert flight.rows(2) == []
-    flight.end("a")
-    assert flight.rows(2) == [{"unit": "c"}]
+    flight.put([{"id": name} for name in "abc"])
+    assert flight.rows(0) == flight.rows(0) == [{"id": "a"}, {"id": "b"}]
+    assert flight.rows(2) == [{"id": "c"}]
+    assert flight.rows(3) == []
+    flight.put([{"id": "d"}])
+    assert flight.rows(3) == [{"id": "d"}]
     flight.close()
-    assert flight.rows(3) is None
-    assert flight.rows(2) == [{"unit": "c"}]
+    assert flight.rows(4) is None
+    assert flight.rows(2) == [{"id": "c"}, {"id": "d"}]
+
+
+def test_a_row_is_dropped_once_its_unit_has_ended_and_the_others_keep_their_numbers():
+    flight, rows = Made().flight, [Weighed(id=name) for name in "abc"]
+    held = [weakref.ref(row) for row in rows]
+    flight.put(rows)
+    del rows
+    flight.end("b")
+    assert [row() is None for row in held] == [False, True, False]
+    assert flight.rows(0) == [{"id": "a"}, None, {"id": "c"}]
+    flight.put([{"id": "b", "attempt": 2}])  # it is tried again
+    assert flight.rows(3) == [{"id": "b", "attempt": 2}]
+    for name in "abc":
+        flight.end(name)
+    assert flight.rows(0) == [None] * 4
+    flight.end("of a set of chips, whose rows are put in elsewhere")
+    assert (flight.look().rows, flight.look().ended) == (4, 5)
 
 
 def test_a_look_tells_who_has_been_at_what_for_how_long_and_which_predictors_hold_their_model():
     made = Made()
-    made.flight.put([{"unit": name} for name in "abcd"])
+    made.flight.put([{"id": name} for name in "abcd"])
     made.flight.loading(process(1))
     made.now = 10
     made.flight.ready(process(2))

@@ -17,11 +17,12 @@ from helpers.plainrun import engine, in_a_process, plain_append, plain_scan, sil
 from helpers.watching import Roles
 
 from landslide_scale.cube.ledger import Ledger, Record
-from landslide_scale.errors import InvalidConfigError, RunConflictError
+from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
 from landslide_scale.inspection.status import lines, status
 from landslide_scale.reports.scans import scan_report
 from landslide_scale.scan import driver, layout
 from landslide_scale.scan.layout import CUBE
+from landslide_scale.scan.pipeline import taking
 from landslide_scale.scan.plan import Place
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.verify import verify
@@ -29,6 +30,8 @@ from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import parse
 
 Settings = dict[str, Any]
+
+REMOVE = RunDirectory.delete_all
 
 SMALL = [17.992, 46.010, 18.008, 46.015]
 LARGE = [17.975, 46.010, 18.008, 46.026]
@@ -182,6 +185,28 @@ def test_what_is_not_stored_as_recorded_is_scanned_and_said(  # noqa: PLR0917
     anew = place.id.replace("-t2-", "-t0-")
     assert anew not in taken(tmp_path / "run")
     assert any(f"unit {anew} is scanned anew" in message for message in caplog.messages)
+
+
+def test_what_copies_removes_and_records_nothing_once_its_driver_has_lost_the_folder(
+    settings: Settings, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, gone = tmp_path / "run", list[str]()
+
+    def lose(_source: str, _target: str) -> bool:
+        for path in run.glob("lease-*"):
+            path.unlink()
+        return False  # as of a base that is damaged: what there is of the unit is to be removed
+
+    def removing(of: RunDirectory, names: Sequence[str]) -> None:
+        REMOVE(of, names)
+        gone.extend(name for name in names if "/c/" in name)
+
+    monkeypatch.setattr(taking, "copied", lose)
+    monkeypatch.setattr(RunDirectory, "delete_all", removing)
+    with pytest.raises(BrokenRunError, match="has lost its lease"):
+        plain_scan(of(settings, run, [SHORT], SMALL, base))
+    assert gone == []
+    assert records(run) == {}
 
 
 def test_a_run_that_is_not_complete_gives_what_it_has(settings: Settings, base: Path, small: Path, tmp_path: Path):
