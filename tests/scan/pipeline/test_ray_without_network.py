@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import ray
 from helpers.borderland import assert_same_cubes, configured, one_band_model, served, untrained
 from helpers.plainrun import plain_scan
 
+from landslide_scale.scan import driver, rounds
 from landslide_scale.scan.pipeline.engine import scan
+from landslide_scale.scan.rounds import Progress
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.strictyaml import parse
 
@@ -55,6 +58,31 @@ def test_readers_hand_to_writers_and_no_worker_knows_of_torch(settings: dict[str
     assert workers
     assert not [one for one in workers if "libtorch" in Path(f"/proc/{one.pid}/maps").read_text()]
     assert plain_scan(of(settings | asks, tmp_path / "plain")).complete
+    assert_same_cubes(tmp_path / "ray", tmp_path / "plain")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_the_process_that_feeds_the_pipeline_may_die_when_units_have_ended(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What it yields once more is in the order it was in, though rows of units that have ended are dropped."""
+    monkeypatch.setattr(rounds, "_PIECE", 2)
+    monkeypatch.setattr(driver, "worked_on", partial(rounds.worked_on, ahead=4))
+    chosen = settings | {"model": "none", "region": {"bbox": [17.985, 46.010, 18.012, 46.020]}}
+    killed: list[int] = []
+
+    def kill(progress: Progress) -> None:
+        if progress.done == 4:
+            feeds = [one for one in psutil.Process().children(recursive=True) if "Feed" in " ".join(one.cmdline())]
+            killed.extend(one.pid for one in feeds)
+            for one in feeds:
+                one.kill()
+
+    found = scan(parse(ScanConfig, of(chosen, tmp_path / "ray")), progress=kill)
+    assert found.complete, found.errors
+    assert len(killed) == 1
+    assert found.units > 4 + 4 + 2
+    assert plain_scan(of(chosen, tmp_path / "plain")).complete
     assert_same_cubes(tmp_path / "ray", tmp_path / "plain")
 
 
