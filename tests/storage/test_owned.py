@@ -57,7 +57,7 @@ def products_ground(run: RunDirectory) -> object:
 @pytest.mark.parametrize("ground", [layout.load_region, products_ground])
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xff", json.dumps({"type": "Polygon"}).encode()])
 def test_a_damaged_region_is_named(run: RunDirectory, content: bytes, ground: Callable[[RunDirectory], object]):
-    layout.keep_region(run, shapely.box(1, 2, 3, 4))
+    run.write(layout.REGION, layout.region(shapely.box(1, 2, 3, 4)))
     assert ground(run) == shapely.box(1, 2, 3, 4)
     run.write("region.geojson", content)
     with pytest.raises(RunConflictError, match=r"region\.geojson is damaged.*scan --resume writes it anew"):
