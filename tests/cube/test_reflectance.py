@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.cubes import created
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -14,7 +15,7 @@ from landslide_scale.cube.arrays import Layer, Slot, objects, read, read_one, st
 from landslide_scale.cube.ledger import content_hash
 from landslide_scale.cube.reflectance import FILL, nothing, packed, unpacked
 from landslide_scale.cube.settings import CubeConfig, GridConfig
-from landslide_scale.cube.template import Template, create
+from landslide_scale.cube.template import Template
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import Block, Lattice, Zone
 from landslide_scale.scene import Window, utc
@@ -48,7 +49,7 @@ def test_a_cube_holds_the_bands_beside_its_variables_and_hashes_them(tmp_path: P
     box = lattice.box(Block(row=-32_000, col=3200))
     window = Window(start=utc("2023-07-01"), end=utc("2023-08-01"))
     grid = GridConfig(block=SIDE, chunk=SIDE)
-    create(url, Template(extents={lattice: box}, windows=(window,), grid=grid, sharded=True, bands=BANDS))
+    created(url, Template(extents={lattice: box}, windows=(window,), grid=grid, sharded=True, bands=BANDS))
     slot = Slot(cube=url, lattice=lattice, extent=box, box=box, layer=0, bands=BANDS)
 
     def layer(**bands: NDArray[np.uint16]) -> Layer:

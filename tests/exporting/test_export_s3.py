@@ -23,9 +23,9 @@ from landslide_scale.storage.signs import PREFIX
 
 
 @pytest.fixture(autouse=True)
-def quiet(store: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+def quiet(store: Proxy, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # Of few letters, for sockets of processes lie in it.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("t")))
     yield
     store.refuse = store.lose = lambda _: False
     store.after = lambda _: None
@@ -49,14 +49,14 @@ def is_product(request: Request) -> bool:
 
 
 @pytest.mark.slow
-def test_each_file_is_put_once_whole_and_the_same_as_on_a_local_disk(store: Proxy, whole: RunDirectory, tmp_path: Path):
+def test_each_file_is_put_once_whole_and_the_same_as_on_a_local_disk(store: Proxy, whole: RunDirectory):
     target = RunDirectory("s3://bucket/each")
     exported(whole, target)
     assert contents(target.url) == products(whole)
     put = [one.key for one in store.passed if is_product(one) and not one.key.endswith(names.MANIFEST)]
     assert len(put) == len(set(put)) == len(products(whole)) - 1
     assert (
-        list((tmp_path / "temporary").glob("landslide-scale-export-*")) == []
+        list(Path(tempfile.gettempdir()).glob("landslide-scale-export-*")) == []
     )  # others' are those of the killed child
     store.reset()
     assert exported(whole, target).made == ()
@@ -111,7 +111,7 @@ def export_in(environment: dict[str, str], temporary: str, run: str, target: str
     "number", [2, pytest.param(5, marks=pytest.mark.slow), pytest.param(9, marks=pytest.mark.slow)]
 )
 def test_killed_after_a_file_was_put_it_goes_on_and_leaves_nothing_on_this_machine(
-    store: Proxy, whole: RunDirectory, tmp_path: Path, number: int
+    store: Proxy, whole: RunDirectory, number: int
 ):
     target = RunDirectory(f"s3://bucket/killed{number}")
     set_here = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
@@ -126,10 +126,10 @@ def test_killed_after_a_file_was_put_it_goes_on_and_leaves_nothing_on_this_machi
     process.start()
     process.join(300)
     assert process.exitcode == -signal.SIGKILL
-    assert len(list((tmp_path / "temporary").glob("landslide-scale-export-*"))) == 1
+    assert len(list(Path(tempfile.gettempdir()).glob("landslide-scale-export-*"))) == 1
     store.after = lambda _: None
     exported(whole, target)
     assert contents(target.url) == products(whole)
     assert (
-        list((tmp_path / "temporary").glob("landslide-scale-export-*")) == []
+        list(Path(tempfile.gettempdir()).glob("landslide-scale-export-*")) == []
     )  # others' are those of the killed child

@@ -74,13 +74,13 @@ def failing(
     found: list[str] = []
     written = files.written
 
-    def writing(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    def writing(path: Path, fill: Callable[[BinaryIO], object], *checks: Callable[[], None]) -> None:
         name = str(path.relative_to(run.url))
         if "failed" not in found and re.search(what, name):
             found.append("failed")
             then()
             raise TimeoutError("away")
-        written(path, fill)
+        written(path, fill, *checks)
         found.append(name)
 
     monkeypatch.setattr(files, "written", writing)
