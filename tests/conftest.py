@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,8 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from helpers.s3 import Proxy
 
-# A cluster that is started where a token file lies demands its token, also of processes that do not know of it.
-os.environ["RAY_AUTH_MODE"] = "disabled"
+# Ray opens ports on every interface: whoever does not know this token is sent away.
+os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 # Test runners share the machine: threads of several that wait for each other by spinning take minutes from all.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

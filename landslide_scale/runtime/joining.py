@@ -78,20 +78,14 @@ def unstarted(error: BaseException) -> LandslideScaleError:
         return InvalidConfigError(
             f"Ray cannot write to {error.filename} ({error.strerror})",
             expected="folders that this process may write to",
-            cure="Set RAY_TMPDIR, and HOME where Ray keeps its token, to some.",
-            key="RAY_TMPDIR" if _is_below(error.filename, "RAY_TMPDIR") else "HOME",
+            cure="Set RAY_TMPDIR to some.",
+            key="RAY_TMPDIR",
         )
     return ClusterAwayError(
         f"a local Ray cluster cannot be started ({type(error).__name__}: {_first(said)})",
         expected="room in memory, in /dev/shm and below RAY_TMPDIR, and ports that are free",
         cure="Ray's logs are in session_latest/logs below its folder (/tmp/ray by default).",
     )
-
-
-def _is_below(path: object, variable: str) -> bool:
-    """Whether a path is below the folder that a variable of the environment names."""
-    folder = os.environ.get(variable)
-    return bool(folder) and str(path).startswith(str(folder))
 
 
 def _mismatch(text: str) -> str:

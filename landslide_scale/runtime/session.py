@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import ray
 from ray.data import DataContext
@@ -86,12 +88,24 @@ def _start(cluster: Wanted) -> None:
         if address:
             start(address=address)
             return
+        _keep_strangers_out()
         # Named local: without it, Ray would join any cluster that was ever started on this machine.
         start(address="local", include_dashboard=False, object_store_memory=LOCAL_OBJECT_STORE)
     except Exception as error:  # noqa: BLE001 Ray raises plain ones where a node is late, and errors of any class
         ray.shutdown()
         raise (unstarted(error) if cluster.kind == "local" else lost(error, cluster)) from None
     _LOCAL.set()
+
+
+def _keep_strangers_out() -> None:
+    """Give a cluster of our own a token that its processes alone know: its ports are open on every interface.
+
+    Where there is none yet, Ray (2.60) writes one to a file that umask may leave readable by all. One that is said in
+    the environment or lies in that file is the user's, and holds as it is; so does `RAY_AUTH_MODE=disabled`.
+    """
+    said = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if not said and not (Path("~").expanduser() / ".ray" / "auth_token").exists():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def of_ours(error: BaseException | None) -> LandslideScaleError | None:

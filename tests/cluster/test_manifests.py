@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers.manifests import CLUSTER, MANIFESTS, Node, documents, groups, of_kind, ray_clusters
+from helpers.manifests import CLUSTER, MANIFESTS, Node, Pod, documents, groups, of_kind, pods, ray_clusters
 from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
@@ -216,3 +216,9 @@ def test_every_job_starts_a_script_that_is_there():
     known = {path.name for path in (CLUSTER.parent / "jobs").iterdir()}
     named = {name for path in MANIFESTS for name in re.findall(r"/jobs/(\w+\.py)", path.read_text())}
     assert {"scan_region.py", "finetune.py", "export.py", "rapid_map.py"} == named <= known
+
+
+@pytest.mark.parametrize("pod", pods(), ids=lambda pod: pod.where)
+def test_an_image_that_is_not_our_own_is_named_by_its_digest(pod: Pod):
+    for container in [*pod.spec["containers"], *pod.spec.get("initContainers", [])]:
+        assert re.fullmatch(r"landslide-scale:[\d.]+|[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", container["image"])

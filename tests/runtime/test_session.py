@@ -149,6 +149,46 @@ def test_a_local_cluster_that_cannot_be_started_says_why_in_one_line(tmp_path: P
     code, line = refusal("local", RAY_TMPDIR=str(tmp_path / "file" / "below"))
     assert code == 2
     assert line.startswith("error: key RAY_TMPDIR: Ray cannot write to")
-    code, line = refusal("", RAY_AUTH_MODE="token", HOME=str(tmp_path / "file" / "below"))
-    assert code == 2
-    assert "key HOME" in line
+
+
+STRANGER = """
+    import sys
+    from landslide_scale.runtime.console import run_guarded
+    from landslide_scale.runtime.session import session
+    import ray, subprocess, os
+
+    def started():
+        with session(None):
+            me = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+            ask = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False); print('joined')"
+            address = ray.get_runtime_context().gcs_address
+            asked = [sys.executable, "-c", ask, address]
+            done = subprocess.run(asked, env=me | {"HOME": sys.argv[1]}, capture_output=True, text=True)
+            print(done.returncode, "AuthenticationError" in done.stderr, "joined" in done.stdout)
+            print(ray.get(ray.remote(lambda: 7).remote()))
+        return 0
+
+    sys.exit(run_guarded(started))
+"""
+
+
+@pytest.mark.slow
+def test_a_local_cluster_demands_a_token_that_is_in_no_file(tmp_path: Path):
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    variables = {name: value for name, value in environment().items() if name != "RAY_AUTH_MODE"} | {"HOME": str(own)}
+    script = [sys.executable, "-c", textwrap.dedent(STRANGER), str(other)]
+    done = subprocess.run(script, env=variables, capture_output=True, text=True, check=False, timeout=BOUND_S)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 True False\n7\n", "")
+    assert [path for path in own.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.slow
+def test_a_local_cluster_needs_no_home_to_write_to(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    variables = {name: value for name, value in environment().items() if name != "RAY_AUTH_MODE"}
+    script = [sys.executable, "-c", textwrap.dedent(COMMAND), "local"]
+    home = {"HOME": str(tmp_path / "file" / "below")}
+    done = subprocess.run(script, env=variables | home, capture_output=True, text=True, check=False, timeout=BOUND_S)
+    assert (done.returncode, done.stderr) == (0, "")
