@@ -1,10 +1,12 @@
-"""Steps of a scan on Ray that are noted; a process, or its whole node, is ended at a chosen one of them."""
+"""Steps of a scan on Ray that are noted; at a chosen one a process, or its whole node, is ended, or it is stopped."""
 
 from __future__ import annotations
 
 import functools
+import math
 import os
 import signal
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,7 @@ from landslide_scale.scan.work import Row, Task
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Who of a run is killed, and when. It goes with what the workers are given, for they may be older than a test.
+    """Who of a run is killed or stopped, and when; goes with what workers are given, for they may be older than a test.
 
     Attributes:
         run: Its folder.
@@ -26,6 +28,8 @@ class Plan:
         role: Whose step is the last; a role nobody has lets all live.
         step: Which of all steps of that role, from 0, whichever process takes it.
         raylet: Process that stands for a node. Where given, steps on that node alone count, and all of it is lost.
+        stopped_s: Seconds after which a process that is stopped, and not killed, goes on; infinite: somebody else has
+            it go on.
     """
 
     run: str
@@ -33,10 +37,11 @@ class Plan:
     role: str = "nobody"
     step: int = 0
     raylet: int | None = None
+    stopped_s: float | None = None
 
     @property
     def killed(self) -> Path:
-        """There once the step was reached."""
+        """There once the step was reached; says which process reached it."""
         return Path(f"{self.log}.killed")
 
     def is_due(self, role: str, raylet: int) -> bool:
@@ -65,10 +70,12 @@ class Doomed(Watch):
     def step(self, event: str, path: str) -> None:
         process, raylet = os.getpid(), os.getppid()
         if self.plan.is_due(self.roles.now, raylet):
-            self.plan.killed.touch()
+            self.plan.killed.write_text(str(process))
             if self.plan.raylet is not None:
                 kill_the_others(raylet)
-            os.kill(process, signal.SIGKILL)
+            if self.plan.stopped_s is None:
+                os.kill(process, signal.SIGKILL)
+            stop(process, self.plan.stopped_s)
         os.write(self.file, f"{self.roles.now}\t{event}\t{path}\t{process}\t{raylet}\n".encode())
 
 
@@ -79,6 +86,13 @@ def kill_the_others(raylet: int) -> None:
         if process.pid != os.getpid():
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+
+
+def stop(process: int, seconds: float) -> None:
+    """SIGSTOP to this process, as of a machine that sleeps; SIGCONT after so many seconds, if they ever pass."""
+    if math.isfinite(seconds):
+        subprocess.Popen(["sh", "-c", f"sleep {seconds}; kill -CONT {process}"], start_new_session=True)
+    os.kill(process, signal.SIGSTOP)
 
 
 @functools.cache

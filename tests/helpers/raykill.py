@@ -19,6 +19,7 @@ from landslide_scale.scan import driver, work
 from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.summary import ScanSummary
+from landslide_scale.storage import holder, lease
 from landslide_scale.strictyaml import parse
 
 
@@ -51,6 +52,13 @@ def driven(settings: dict[str, Any], address: str, plan: Plan) -> None:
     driver.COMPACT_EVERY = 2  # so that there is something to be killed in
     followed(plan, "driver")
     assert drive(settings, address, plan).complete
+
+
+def driven_elsewhere(settings: dict[str, Any], address: str, plan: Plan, life: float) -> None:
+    """As :func:`driven`, by a process that is taken for one of another machine, whose lease lasts `life` seconds."""
+    holder.this_machine = lambda: "another machine"
+    driver.held = partial(lease.held, life=life)
+    driven(settings, address, plan)
 
 
 def placed_steps(log: str) -> list[PlacedStep]:

@@ -6,22 +6,31 @@ test_units_that_crash_that_find_no_memory_and_that_fail_for_now_hold_up_no_other
 
 from __future__ import annotations
 
+import math
+import os
 import random
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from helpers.borderland import assert_same_cubes, configured, served, untrained
 from helpers.doomed import Plan
 from helpers.plainrun import FORKS, assert_exactly_once, in_a_process, plain_scan
-from helpers.raykill import carried_out, drive, driven, in_flight, placed_steps
+from helpers.raykill import carried_out, drive, driven, driven_elsewhere, in_flight, placed_steps
 from helpers.watching import Step
 from ray.cluster_utils import Cluster
 
+from landslide_scale.cube.ledger import Ledger
 from landslide_scale.scan import driver
+from landslide_scale.scan.verify import verify
+from landslide_scale.storage.lease import held
+from landslide_scale.storage.rundir import RunDirectory
 
 pytestmark = pytest.mark.ray
 
@@ -40,6 +49,15 @@ REDONE_OF_A_NODE = 4
 """As many writers as find room on a node without the predictor."""
 
 LONG_S = 240
+
+KILLS, STOPS = (range(int(os.environ.get(f"SCAN_{what}", usual))) for what, usual in (("KILLS", 20), ("STOPS", 8)))
+"""Seeds; more than usual where the environment says so."""
+
+STOPPED_S = 3.0
+"""A worker; Ray looks at nodes, and not at a worker that is at work."""
+
+LIFE_S = 3.0
+"""Of the leases of a driver that is stopped, and of the one that takes over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +122,7 @@ def exit_code(settings: dict[str, Any], address: str, plan: Plan) -> int | None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", KILLS)
 def test_a_scan_one_of_whose_processes_is_killed_is_the_same_to_the_last_byte(
     ground: Ground, cluster: Cluster, seed: int
 ):
@@ -119,6 +137,47 @@ def test_a_scan_one_of_whose_processes_is_killed_is_the_same_to_the_last_byte(
     assert plan.killed.exists()
     assert_same_cubes(Path(plan.run), ground.whole)
     assert_exactly_once(plan.run, carried_out(placed_steps(plan.log)), REDONE[role])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", STOPS)
+def test_a_scan_one_of_whose_processes_is_stopped_for_a_while_is_the_same_to_the_last_byte(
+    ground: Ground, cluster: Cluster, seed: int, monkeypatch: pytest.MonkeyPatch
+):
+    """A worker goes on after a while; a driver once another has taken its run, and has brought it to its end."""
+    role = ROLES[seed % len(ROLES)]
+    step = doomed(ground, role, random.Random(seed))  # noqa: S311 a choice of tests
+    stopped_s = math.inf if role == "driver" else STOPPED_S
+    plan = replace(ground.plan(f"stop{seed}", role, step), stopped_s=stopped_s)
+    settings = on(ground.settings, plan.run)
+    if role == "driver":
+        monkeypatch.setattr(driver, "held", partial(held, life=LIFE_S))
+        taken_over(settings, cluster.address, plan)
+    else:
+        assert drive(settings, cluster.address, plan).complete
+        assert_exactly_once(plan.run, carried_out(placed_steps(plan.log)), 0)
+    assert plan.killed.exists()
+    assert_same_cubes(Path(plan.run), ground.whole)
+    records = Ledger(RunDirectory(plan.run)).records()
+    assert records.keys() == Ledger(RunDirectory(str(ground.whole))).records().keys()
+    assert all(record.done for record in records.values())
+    assert verify(RunDirectory(plan.run), lambda *_: None).whole
+
+
+def taken_over(settings: dict[str, Any], address: str, plan: Plan) -> None:
+    """Stop a driver, end its run by another one, have it go on, and wait for its end."""
+    process = FORKS.Process(target=driven_elsewhere, args=(settings, address, plan, LIFE_S), daemon=True)
+    process.start()
+    end = time.monotonic() + LONG_S
+    while not (plan.killed.exists() and psutil.Process(process.pid).status() == psutil.STATUS_STOPPED):
+        assert time.monotonic() < end
+        assert process.is_alive()
+        time.sleep(0.05)
+    was_complete = RunDirectory(plan.run).facts().get("state") == "complete"
+    assert plain_scan(settings).complete
+    os.kill(int(plan.killed.read_text()), signal.SIGCONT)
+    process.join(LONG_S)
+    assert process.exitcode == (0 if was_complete else 1)
 
 
 @pytest.mark.slow
