@@ -282,6 +282,11 @@ def _within(seconds: float, work: Callable[[], None]) -> None:
     thread.join(seconds)
 
 
+def session_of(name: str) -> str:
+    """The session of the driver whose lease is in a file: its token; empty where there is no driver."""
+    return name.removeprefix(PREFIX).removesuffix(".json")
+
+
 def check_lease(run: RunDirectory, name: str) -> None:
     """Make sure, before a worker stores anything, that its driver still has the folder.
 

@@ -1,7 +1,7 @@
 """A fine-tuning as a folder: what it is asked to do, what it has done so far, and its score.
 
-``RUN/checkpoint.safetensors`` is the best epoch so far, ``RUN/run.json`` settings, counts, epochs and holdout scores,
-``RUN/split.json`` the names of every part, with what lies together, which images share pixels, and hashes of all.
+``RUN/checkpoint.safetensors`` is the best epoch so far, ``RUN/run.json`` settings, counts, epochs, each with the session
+that it is of, and holdout scores, ``RUN/split.json`` the names of every part, with what lies together, which images share pixels, and hashes of all.
 ``RUN/train`` is Ray Train's, with the state to resume from.
 """
 
@@ -27,14 +27,14 @@ from landslide_scale.parting.recorded import SPLIT, read_parts, read_split
 from landslide_scale.provenance import ImageFacts, ImageParts, Judged
 from landslide_scale.redaction import redacted
 from landslide_scale.storage.absence import WRITER_S, patient
-from landslide_scale.storage.lease import check_lease
+from landslide_scale.storage.lease import check_lease, session_of
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.begun import as_recorded
 from landslide_scale.training.evaluating import Calibration, Evaluation
 from landslide_scale.training.fitting import Epoch, TrainState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from landslide_scale.training.job import FinetuneJob, Prepared
 
@@ -130,7 +130,16 @@ class TrainRun:
         with self._ours():
             if state.improved:
                 self._save(net, state)
-            self.folder.note(epochs=[nan_as_null(asdict(epoch)) for epoch in state.epochs], best=state.best)
+            self.folder.note(epochs=self._signed(state.epochs), best=state.best)
+
+    def _signed(self, epochs: Sequence[Epoch]) -> list[dict[str, Any]]:
+        """Epochs as they are recorded: the last is of this driver's session, of the others stays what is known."""
+        sessions = [plain.get("session") for plain in self.folder.facts().get("epochs", [])[: len(epochs) - 1]]
+        sessions += [None] * (len(epochs) - 1 - len(sessions)) + [session_of(self._lease)]
+        return [
+            nan_as_null(asdict(epoch)) | ({"session": session} if session else {})
+            for epoch, session in zip(epochs, sessions, strict=True)
+        ]
 
     @contextmanager
     def _ours(self) -> Iterator[None]:
@@ -308,6 +317,8 @@ def _places(plain: Mapping[str, list[int]] | None) -> dict[str, Confusion] | Non
 
 def _epoch(plain: Mapping[str, Any]) -> Epoch:
     numbers: dict[str, Any] = {
-        key: math.nan if value is None else value for key, value in plain.items() if key != "calibration"
+        key: math.nan if value is None else value
+        for key, value in plain.items()
+        if key not in {"calibration", "session"}
     }
     return Epoch(**numbers, calibration=Calibration(**plain["calibration"]))

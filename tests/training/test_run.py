@@ -16,7 +16,7 @@ from PIL import Image
 
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
-from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram
+from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram, nan_as_null
 from landslide_scale.model.checkpoint import read_card, restore
 from landslide_scale.provenance import ImageFacts
 from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec
@@ -187,6 +187,28 @@ def test_a_worker_that_hung_writes_nothing_into_a_folder_that_another_driver_has
         with pytest.raises(BrokenRunError, match="complete already"):
             write()
     assert {name: folder.read(name) for name in folder.names("", "")} == before
+
+
+def test_each_epoch_names_the_session_that_it_is_of_also_where_one_is_done_again(tmp_path: Path):
+    job, folder = job_at(str(tmp_path)), RunDirectory(str(tmp_path))
+    folder.claim("finetune", job.settings, resume=False)
+    net = job.build()
+    folder.note(epochs=[nan_as_null(asdict(epoch)) for epoch in state_of(0.5).epochs])  # of a version without sessions
+    for session, scores in (
+        ("aa", (0.5, 0.6)),
+        ("aa", (0.5, 0.6, 0.7)),
+        ("bb", (0.5, 0.6, 0.7)),
+        ("", (0.5, 0.6, 0.7, 0.8)),
+    ):
+        run = TrainRun(job, lease=f"lease-{session}.json" if session else "")
+        if session:
+            folder.write(f"lease-{session}.json", b"{}")
+        run.after_epoch(net, state_of(*scores, best=len(scores)))
+    assert [epoch.get("session") for epoch in folder.facts()["epochs"]] == [None, "aa", "bb", None]
+    folder.note(state="complete", holdout={"pixels": asdict(Confusion(tp=1))})
+    done = run.result()
+    assert done is not None
+    assert done.epochs == state_of(0.5, 0.6, 0.7, 0.8, best=4).epochs
 
 
 def test_one_failed_request_for_the_lease_fails_no_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
