@@ -1,7 +1,8 @@
 """A fine-tuning as a folder: what it is asked to do, what it has done so far, and its score.
 
-``RUN/checkpoint.safetensors`` is the best epoch so far, ``RUN/run.json`` settings, counts, epochs, each with the session
-that it is of, and holdout scores, ``RUN/split.json`` the names of every part, with what lies together, which images share pixels, and hashes of all.
+``RUN/checkpoint.safetensors`` is the best epoch so far, ``RUN/run.json`` settings, counts, epochs, each with its
+session, and holdout scores, ``RUN/split.json`` the names of every part, with what lies together, which images share
+pixels, and hashes of all.
 ``RUN/train`` is Ray Train's, with the state to resume from.
 """
 

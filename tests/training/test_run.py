@@ -194,7 +194,7 @@ def test_each_epoch_names_the_session_that_it_is_of_also_where_one_is_done_again
     folder.claim("finetune", job.settings, resume=False)
     net = job.build()
     folder.note(epochs=[nan_as_null(asdict(epoch)) for epoch in state_of(0.5).epochs])  # of a version without sessions
-    for session, scores in (
+    for session, scored in (
         ("aa", (0.5, 0.6)),
         ("aa", (0.5, 0.6, 0.7)),
         ("bb", (0.5, 0.6, 0.7)),
@@ -203,7 +203,7 @@ def test_each_epoch_names_the_session_that_it_is_of_also_where_one_is_done_again
         run = TrainRun(job, lease=f"lease-{session}.json" if session else "")
         if session:
             folder.write(f"lease-{session}.json", b"{}")
-        run.after_epoch(net, state_of(*scores, best=len(scores)))
+        run.after_epoch(net, state_of(*scored, best=len(scored)))
     assert [epoch.get("session") for epoch in folder.facts()["epochs"]] == [None, "aa", "bb", None]
     folder.note(state="complete", holdout={"pixels": asdict(Confusion(tp=1))})
     done = run.result()
