@@ -1,8 +1,8 @@
 """What a scan's driver costs a unit: memory and time of planning, of carrying units, and of resuming a complete run.
 
 Everything is the driver's own: Items from a file, plan, layout, ledger, summary. Only the workers are imagined: a unit
-put onto the belt has ended at once, empty, made of the scenes that it was planned with. What the workers would do is not
-counted as the driver's time; Ray, which would carry rows and records, is not there.
+put onto the belt has ended at once, empty, made of the scenes that it was planned with. What the workers would do is
+not counted as the driver's time; Ray, which would carry rows and records, is not there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections import deque
 from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +104,7 @@ def settings(folder: Path, zones: int, height: float) -> ScanConfig:
         ScanConfig,
         {
             "region": {"bbox": [west, SOUTH, west + 6.0 * zones, SOUTH + height]},
-            "windows": [
-                {"start": str(start), "end": str(end)} for start, end in zip(windows, windows[1:], strict=False)
-            ],
+            "windows": [{"start": str(start), "end": str(end)} for start, end in pairwise(windows)],
             "catalog": {
                 "items": str(folder / "items.parquet"),
                 "profile": "plain",
@@ -127,13 +126,13 @@ class Imagined:
 
     def put(self, rows: Sequence[Row]) -> None:
         """End units, empty; the time that it takes is that of workers."""
-        begun = time.perf_counter()
+        begun = time.process_time()
         for row in rows:
             unit = WorkUnit.from_json(row["unit"])
             record = Record(unit=unit.id, state="empty", scenes=made_of(unit, [], []), landslide_km2=None, km2=26.2)
             self._ended.append(record.to_json())
         self.units += len(rows)
-        self.seconds += time.perf_counter() - begun
+        self.seconds += time.process_time() - begun
 
     def next(self) -> Record:
         """As of Ray: the text of a record crosses processes."""
@@ -157,7 +156,7 @@ def resident() -> int:
 
 def measured(folder: Path, zones: int, height: float, step: str) -> dict[str, float]:
     """One step, in a process of its own."""
-    config, before, begun = settings(folder, zones, height), resident(), time.perf_counter()
+    config, before, begun = settings(folder, zones, height), resident(), time.process_time()
     belt = Imagined()
     if step == "plan":
         units = len(prepare(config).survey.plan.units)
@@ -167,7 +166,7 @@ def measured(folder: Path, zones: int, height: float, step: str) -> dict[str, fl
     return {
         "units": units,
         "carried": belt.units,
-        "seconds": time.perf_counter() - begun - belt.seconds,
+        "seconds": time.process_time() - begun - belt.seconds,
         "held": resident() - before,
         "most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before,
     }
@@ -197,7 +196,9 @@ def main() -> None:
         print("|---|---|---|---|---|---|---|")
         for step in ("plan", "scan", "resume"):
             own = [f"--zones={asked.zones}", f"--height={asked.height}", f"--step={step}", f"--folder={folder}"]
-            done = subprocess.run([sys.executable, __file__, *own], check=True, stdout=subprocess.PIPE, text=True)
+            done = subprocess.run(  # noqa: S603 this file
+                [sys.executable, __file__, *own], check=True, stdout=subprocess.PIPE, text=True
+            )
             found = json.loads(done.stdout)
             units = found["units"]
             print(

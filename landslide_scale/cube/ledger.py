@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -106,10 +106,17 @@ class Record:
         """The record that :meth:`to_json` wrote."""
         said = json.loads(text)
         content = {key: value for key, value in said.items() if key in _FIELDS}  # a later version may say more
-        return cls(**content | {key: tuple(content.get(key, ())) for key in ("scenes", "dem", "histogram")})
+        alike = {key: _shared(json.dumps(list(content.get(key, ())))) for key in ("scenes", "dem")}
+        return cls(**content | alike | {"histogram": tuple(content.get("histogram", ()))})
 
 
 _FIELDS = frozenset(one.name for one in fields(Record))
+
+
+@lru_cache(maxsize=4096)
+def _shared(text: str) -> tuple[Any, ...]:
+    """A list of a record that is alike in many, of its JSON: a driver holds all records, and far fewer of these."""
+    return tuple(json.loads(text))
 
 
 def expected_km2(records: Iterable[Record]) -> float | None:

@@ -235,14 +235,14 @@ def make(
         reach = reaching_pixels(composite, lattice)
         for block in lattice.blocks_meeting(region):
             covered = patches.covering(lattice.box(block))
-            read, tiles = covered.pad(reach), elevations.reaching(lattice, covered.pad(1))
+            read, tiles = Outline(lattice, covered.pad(reach)), elevations.reaching(lattice, covered.pad(1))
             units += [
                 WorkUnit(
                     lattice=lattice,
                     block=block,
                     layer=layer,
-                    scenes=used.reaching(lattice, read),
-                    quarantined=left.reaching(lattice, read),
+                    scenes=used.reaching(read),
+                    quarantined=left.reaching(read),
                     dem=tiles,
                 )
                 for layer, (used, left) in enumerate(zip(indexes, doubted, strict=True))
@@ -266,24 +266,48 @@ def lattices(region: BaseGeometry, grid: GridConfig) -> list[Lattice]:
     return [Lattice(zone=zone, resolution=grid.resolution, block=grid.block) for zone in zones]
 
 
+class Outline:
+    """The outline of a box of pixels, in whatever system it is asked for; each is made once."""
+
+    def __init__(self, lattice: Lattice, box: PixelBox) -> None:
+        west, south, east, north = lattice.bounds(box)
+        own = shapely.segmentize(shapely.box(west, south, east, north), (east - west) / 32)
+        self._epsg = lattice.zone.epsg
+        self._known: dict[int, BaseGeometry] = {self._epsg: own}
+
+    def within(self, epsg: int) -> BaseGeometry | None:
+        """In the system of that EPSG code; None where it cannot be said there."""
+        if epsg not in self._known:
+            self._known[epsg] = project(self._known[self._epsg], self._epsg, epsg)
+        moved = self._known[epsg]
+        return moved if np.isfinite(moved.bounds).all() else None
+
+
 class SceneIndex(Generic[S]):
     """Finds the scenes, used or not, whose rasters reach a box of pixels, whatever system they are published in."""
 
     def __init__(self, scenes: Sequence[S]) -> None:
+        self._scenes = sorted(scenes, key=lambda scene: (scene.sensed or _UNSAID, scene.tile, scene.id))
         codes = sorted({scene.epsg for scene in scenes})
-        self._groups: dict[int, list[S]] = {code: [scene for scene in scenes if scene.epsg == code] for code in codes}
-        self._trees: dict[int, shapely.STRtree] = {
-            code: shapely.STRtree([shapely.box(*scene.bounds) for scene in group])
-            for code, group in self._groups.items()
+        self._numbers = {
+            code: np.array([number for number, scene in enumerate(self._scenes) if scene.epsg == code])
+            for code in codes
         }
+        self._trees = {
+            code: shapely.STRtree([shapely.box(*self._scenes[number].bounds) for number in numbers])
+            for code, numbers in self._numbers.items()
+        }
+        self._found: dict[bytes, tuple[S, ...]] = {}
 
-    def reaching(self, lattice: Lattice, box: PixelBox) -> tuple[S, ...]:
-        """Scenes that meet `box`, by sensing instant, tile and id."""
-        west, south, east, north = lattice.bounds(box)
-        outline = shapely.segmentize(shapely.box(west, south, east, north), (east - west) / 32)
-        found: list[S] = []
+    def reaching(self, box: Outline) -> tuple[S, ...]:
+        """Scenes that meet a box, by sensing instant, tile and id; the same tuple for all boxes that the same meet."""
+        found = [np.empty(0, np.int64)]
         for code, tree in self._trees.items():
-            moved = outline if code == lattice.zone.epsg else project(outline, lattice.zone.epsg, code)
-            if np.isfinite(moved.bounds).all():
-                found += [self._groups[code][index] for index in tree.query(moved, predicate="intersects")]
-        return tuple(sorted(found, key=lambda scene: (scene.sensed or _UNSAID, scene.tile, scene.id)))
+            moved = box.within(code)
+            if moved is not None:
+                found.append(self._numbers[code][tree.query(moved, predicate="intersects")])
+        numbers = np.sort(np.concatenate(found))
+        key = numbers.tobytes()
+        if key not in self._found:
+            self._found[key] = tuple(self._scenes[number] for number in numbers)
+        return self._found[key]

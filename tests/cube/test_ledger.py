@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,13 @@ RECORDS = st.builds(
 def test_a_record_round_trips_as_text(one: Record):
     assert Record.from_json(one.to_json()) == one
     assert Record.from_json(one.to_json().encode()) == one
+
+
+def test_records_of_units_made_of_the_same_share_what_says_so():
+    made = tuple({"id": f"S2A_{number}", "offset": -1000, "rule": "made", "resampled": False} for number in range(20))
+    first, second = (Record.from_json(replace(record(name), scenes=made).to_json()) for name in ("u1", "u2"))
+    assert first.scenes == made
+    assert first.scenes is second.scenes
 
 
 def test_records_are_found_before_and_after_they_are_gathered(run: RunDirectory):

@@ -15,7 +15,7 @@ from landslide_scale.errors import InvalidConfigError
 from landslide_scale.grid import Lattice, PatchLattice, PixelBox, Zone
 from landslide_scale.imagery.mask import dilation_pixels
 from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.scan.plan import Plan, SceneIndex, WorkUnit, make
+from landslide_scale.scan.plan import Outline, Plan, SceneIndex, WorkUnit, make
 from landslide_scale.scene import Scene, Window, utc
 
 GRID = GridConfig(resolution=100, block=64, chunk=32)
@@ -84,6 +84,12 @@ def test_ids_are_unique_and_file_names():
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyzEPSG_-0123456789") for name in ids)
 
 
+def test_units_that_the_same_scenes_reach_share_them():
+    units = planned(grid=GridConfig(resolution=100, block=32, chunk=32)).units
+    assert len({id(unit.scenes) for unit in units}) == len({unit.scenes for unit in units})
+    assert len({unit.scenes for unit in units}) < len(units) / 4
+
+
 def test_windows_are_half_open():
     found = {unit.layer: {one.id for one in unit.scenes} for unit in planned().units if unit.scenes}
     assert found[0] >= {"33TYM", "33TYM-later"}
@@ -129,7 +135,7 @@ def test_a_scene_is_found_by_every_box_that_reads_a_pixel_of_it(row: int, col: i
     points = Transformer.from_crs(32633, epsg, always_xy=True).transform(*np.meshgrid(*lattice.centres(box)))
     west, south, east, north = small.bounds
     holds = ((points[0] >= west) & (points[0] <= east) & (points[1] >= south) & (points[1] <= north)).any()
-    found = SceneIndex([small]).reaching(lattice, box)
+    found = SceneIndex([small]).reaching(Outline(lattice, box))
     if holds:
         assert found == (small,)
     if min(abs(row), abs(col)) >= 7:
