@@ -136,7 +136,7 @@ class PixelBox:
         return rows, slice(self.col_start - outer.col_start, self.col_stop - outer.col_start)
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
+@dataclass(frozen=True, kw_only=True, order=True, slots=True)
 class Block:
     """Position of a block on its zone's lattice, in blocks."""
 

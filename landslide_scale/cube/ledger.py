@@ -40,7 +40,7 @@ _NAMED = re.compile(rf"{LEDGER}/units/(?P<unit>.+)-a(?P<attempt>\d+)(?:-failed|-
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
     """One work unit as it ended.
 

@@ -41,7 +41,7 @@ METRES_AROUND_REGION = 25_000
 """How far outside the region scenes are looked for, beside what a block reads: catalogue footprints are coarse."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
     """One block of one layer.
 
@@ -65,7 +65,7 @@ class Place:
         return self.lattice.box(self.block)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WorkUnit(Place):
     """What one read, one prediction and one shard per variable are about.
 

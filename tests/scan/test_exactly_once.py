@@ -157,6 +157,7 @@ class Scan(History):
             self.write_without_lease(task)
             del self.world.parties[now]
             self.drivers += 1
+            self.lay_out()  # before anything of the run is written, it says that it is there
         assert self.world.most == 1
         assert len(self.world.trusted()) == 1
 
