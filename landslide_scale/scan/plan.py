@@ -287,7 +287,7 @@ class SceneIndex(Generic[S]):
     """Finds the scenes, used or not, whose rasters reach a box of pixels, whatever system they are published in."""
 
     def __init__(self, scenes: Sequence[S]) -> None:
-        self._scenes = sorted(scenes, key=lambda scene: (scene.sensed or _UNSAID, scene.tile, scene.id))
+        self._scenes: list[S] = sorted(scenes, key=lambda scene: (scene.sensed or _UNSAID, scene.tile, scene.id))
         codes = sorted({scene.epsg for scene in scenes})
         self._numbers = {
             code: np.array([number for number, scene in enumerate(self._scenes) if scene.epsg == code])
