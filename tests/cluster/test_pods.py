@@ -106,7 +106,7 @@ def test_every_pod_has_an_account_of_ours_and_only_heads_talk_to_kubernetes():
 def test_images_are_named_with_their_version():
     images = {container["image"] for pod in PODS for container in pod.spec["containers"]}
     assert OURS in images
-    assert all(image.rpartition(":")[2][0].isdigit() for image in images)
+    assert all(image.partition("@")[0].rpartition(":")[2][0].isdigit() for image in images)
 
 
 @pytest.mark.parametrize("pod", PODS, ids=lambda pod: pod.where)
