@@ -67,7 +67,9 @@ def test_the_lock_has_what_the_package_wants_in_the_versions_that_were_tested():
     assert names <= set(locked)
 
 
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the image has Python 3.11, and another wants other packages")
+@pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11), reason="the image has Python 3.11, and another wants other packages"
+)
 def test_all_that_what_is_locked_wants_is_locked_too():
     """By what the environment says that has the same versions; the image's own environment has no others to look at."""
     locked = set(pins(LOCK))
