@@ -71,6 +71,7 @@ class Told:
         scanned, taken: Units of its scan that were looked at anew, and that were taken over from the one before.
         rejected: Landslides of the version that an analyst has rejected.
         seconds: From what appeared to the version.
+        pace: What the version took by stage, and what 10,000 km2 would, in lines.
     """
 
     moment: Moment
@@ -80,6 +81,7 @@ class Told:
     taken: int
     rejected: int
     seconds: float
+    pace: tuple[str, ...]
 
     @property
     def line(self) -> str:
@@ -166,8 +168,7 @@ def live(
             progress(told[-1].line)
     score = event.score(relief)
     result = LifeResult(told=tuple(told), score=score, folder=Path(event.folder.url), verdict=event.verdict)
-    took = read_pace(event.folder)
-    pace = [] if took is None else pace_lines(took)
+    pace = next((one.pace for one in reversed(told) if one.scanned), ())  # of what an acquisition brought
     for line in (*score.lines(), *pace, *_end(result, time.monotonic() - began)):
         progress(line)
     return result
@@ -205,7 +206,12 @@ class _Life:
             taken=of_units.count(True),
             rejected=0 if version is None else len(self._rejected(version)),
             seconds=seconds,
+            pace=() if version is None else self._pace(version),
         )
+
+    def _pace(self, version: Version) -> tuple[str, ...]:
+        took = read_pace(self.folder)
+        return () if took is None or took.version != version.number else tuple(pace_lines(took))
 
     def _happens(self, moment: Moment) -> None:
         region = load_region(RegionConfig(file=str(self.world.region("east"))))

@@ -170,6 +170,7 @@ def test_the_last_version_is_scored_and_its_history_is_there(lived: tuple[LifeRe
     assert result.score.maps[POLYGONS].strict.landslide.f1 > 0.2
     assert (result.folder / HISTORY).exists()
     assert any(str(result.folder / HISTORY) in line for line in said)
+    assert [line for line in said if line.startswith("10,000 km2 would take")] == [result.told[5].pace[1]]
     config = yaml.safe_load((result.folder.parents[2] / CONFIG).read_text())
     assert config["model"] == "none"
     last = read_version(RunDirectory(str(result.folder)), len(SHORT) - 2)
