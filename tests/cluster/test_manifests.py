@@ -218,7 +218,7 @@ def test_every_job_starts_a_script_that_is_there():
     assert {"scan_region.py", "finetune.py", "export.py", "rapid_map.py"} == named <= known
 
 
-@pytest.mark.parametrize("pod", pods(), ids=lambda pod: pod.where)
+@pytest.mark.parametrize("pod", list(pods()), ids=lambda pod: pod.where)
 def test_an_image_that_is_not_our_own_is_named_by_its_digest(pod: Pod):
     for container in [*pod.spec["containers"], *pod.spec.get("initContainers", [])]:
         assert re.fullmatch(r"landslide-scale:[\d.]+|[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", container["image"])
