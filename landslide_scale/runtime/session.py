@@ -104,7 +104,8 @@ def _keep_strangers_out() -> None:
     the environment or lies in that file is the user's, and holds as it is; so does `RAY_AUTH_MODE=disabled`.
     """
     said = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    if not said and not (Path("~").expanduser() / ".ray" / "auth_token").exists():
+    kept = os.path.expanduser("~/.ray/auth_token")  # noqa: PTH111 Path's fails for a user of a pod, who has no home
+    if not said and not Path(kept).exists():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from landslide_scale.runtime.session import _keep_strangers_out
+
 BIN = Path(sys.executable).parent
 TOKEN = "a" * 64
 BOUND_S = 300  # of a test on a machine that is busy; ours is 60 s
@@ -182,6 +184,20 @@ def test_a_local_cluster_demands_a_token_that_is_in_no_file(tmp_path: Path):
     done = subprocess.run(script, env=variables, capture_output=True, text=True, check=False, timeout=BOUND_S)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1 True False\n7\n", "")
     assert [path for path in own.rglob("*") if path.is_file()] == []
+
+
+def test_a_user_without_a_home_has_a_token_too_and_whoever_has_one_keeps_it(monkeypatch: pytest.MonkeyPatch):
+    def nobody(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    for name in ("HOME", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    _keep_strangers_out()
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == len(TOKEN)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    _keep_strangers_out()
+    assert os.environ["RAY_AUTH_TOKEN"] == TOKEN
 
 
 @pytest.mark.slow
