@@ -22,7 +22,8 @@ from PIL import Image
 from scipy.special import expit, logit
 
 from landslide_scale.datasets.spec import DataSpec
-from landslide_scale.metrics import LogitHistogram, logits
+from landslide_scale.metrics import LogitHistogram
+from landslide_scale.metrics.logits import CENTRES, EDGES
 from landslide_scale.spec import ConvNetSpec, InputSpec
 from landslide_scale.training.evaluating import Calibration, evaluate
 from landslide_scale.training.fitting import fit, score
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 PARTS = ("validation", "holdout")
 BINS = 20
 SIDE = 96
-_CENTRES, _EDGES = logits._CENTRES, logits._EDGES  # noqa: SLF001 what the histogram itself reckons with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def counted_threshold(histogram: LogitHistogram, found: Calibration) -> Calibrat
     """The same probabilities, and the threshold of the highest F1 that was counted."""
     tp, fp = (histogram.counts[row][::-1].cumsum()[::-1] for row in (1, 0))
     f1 = 2 * tp / np.maximum(tp + fp + histogram.counts[1].sum(), 1)
-    edge = float(_EDGES[int(f1.argmax())])
+    edge = float(EDGES[int(f1.argmax())])
     return _at(found, edge)
 
 
@@ -159,7 +159,7 @@ WAYS: Mapping[str, Callable[[LogitHistogram], Calibration]] = {
 
 def measured(found: Calibration, held: LogitHistogram) -> dict[str, float]:
     """F1, calibration error and expected over true area on held-out pixels, and the F1 of their own best threshold."""
-    chance = expit((_CENTRES + found.bias) / found.temperature)
+    chance = expit((CENTRES + found.bias) / found.temperature)
     pixels, landslides = held.counts.sum(0), held.counts[1]
     which = np.minimum((chance * BINS).astype(int), BINS - 1)
     off = np.bincount(which, pixels * chance - landslides, BINS)

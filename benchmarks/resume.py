@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pyproj import Transformer
 
+from landslide_scale.cards.card import ModelCard
 from landslide_scale.demo.satellite.items import COLLECTION, make_collection
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.model import build
-from landslide_scale.model.card import BaseWeights, ModelCard
-from landslide_scale.model.checkpoint import save
+from landslide_scale.model.checkpoint import random_weights, save
 from landslide_scale.reading.raster import write_cog
 from landslide_scale.scan.pipeline.engine import scan
 from landslide_scale.scan.settings import ScanConfig
@@ -80,7 +80,7 @@ def checkpoint(path: Path) -> str:
     """A LandslideNet with random weights."""
     model = LandslideNetSpec(sam="vit_t", bands=BANDS)
     inputs = InputSpec.for_bands("boa", BANDS)
-    card = ModelCard(model=model, inputs=inputs, base=BaseWeights.random(model, 0))
+    card = ModelCard(model=model, inputs=inputs, base=random_weights(model, 0))
     save(str(path), build(model, inputs, base=None, seed=0), card)
     return str(path)
 

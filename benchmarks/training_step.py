@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 
 from landslide_scale.model import autocast, build, random_base
-from landslide_scale.model.core.precision import Precision, native_bf16
+from landslide_scale.model.core.precision import native_bf16
+from landslide_scale.provenance import Precision
 from landslide_scale.spec import InputSpec, LandslideNetSpec, SamSize
 from landslide_scale.training.losses import segmentation_loss
 

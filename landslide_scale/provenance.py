@@ -13,6 +13,7 @@ from landslide_scale.errors import InvalidConfigError
 from landslide_scale.spec import SMALLEST_SIDE
 
 NumberFormat = Literal["bf16", "float32"]
+Precision = Literal["auto", "bf16", "float32"]
 
 _SAME_RESOLUTION = 0.05
 """Relative difference."""

@@ -126,6 +126,11 @@ class LandslideNetSpec:
         return _TOKEN
 
     @property
+    def stands_on_base(self) -> bool:
+        """Frozen base weights stay in the trained network: a checkpoint is restored on them."""
+        return True
+
+    @property
     def least_batch(self) -> int:
         """Images that a training step needs at least."""
         return 1
@@ -171,6 +176,11 @@ class ConvNetSpec:
         """
         coarsest = {"unet": 32, "deeplabv3plus": 16, "pspnet": 8, "ccnet": 8}[self.name]
         return min(coarsest, 1 << self.depth)
+
+    @property
+    def stands_on_base(self) -> bool:
+        """A checkpoint holds every tensor."""
+        return False
 
     @property
     def least_batch(self) -> int:

@@ -27,11 +27,12 @@ from helpers.watching import Roles
 from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
+from landslide_scale.cards.file import read_card
 from landslide_scale.demo.quicklook import save_quicklook
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.grid import Lattice, PixelBox
 from landslide_scale.imagery.observe import observe
-from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.model.checkpoint import restore
 from landslide_scale.reports.progress import ScanProgress
 from landslide_scale.reports.scans import scan_report
 from landslide_scale.reports.scores import score_lines

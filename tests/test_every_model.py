@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from landslide_scale.cards.card import ModelCard
+from landslide_scale.cards.file import read_card
 from landslide_scale.datasets import Sample
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.model import build
-from landslide_scale.model.card import BaseWeights, ModelCard
-from landslide_scale.model.checkpoint import read_card, restore, save
+from landslide_scale.model.checkpoint import random_weights, restore, save
 from landslide_scale.scan.predict import BlockPredictor, Tile
 from landslide_scale.spec import ConvName, ConvNetSpec, InputSpec, LandslideNetSpec, TuningSpec
 from landslide_scale.training.fitting import Parts, TrainState, fit
@@ -113,7 +114,7 @@ def test_trains_two_steps_saves_loads_and_scans_one_block_alike(model: ModelSpec
     inputs = InputSpec.for_bands("boa", BANDS)
     net = build(model, inputs, base=None, seed=3)
     start = {name: tensor.clone() for name, tensor in net.trained_state().items()}
-    card = ModelCard(model=model, inputs=inputs, base=BaseWeights.random(model, 3))
+    card = ModelCard(model=model, inputs=inputs, base=random_weights(model, 3))
     untrained = scanned(net, card)
     state = fit(net, Parts(train=Squares(4), validation=Squares(2), holdout=Squares(2)), TRAIN)
     steps = {int(entry["step"]) for entry in state.optimizer["state"].values()}

@@ -326,6 +326,16 @@ def test_the_network_and_its_training_import_where_only_torch_is():
     assert int(done.stdout) > 100
 
 
+def test_the_driver_of_a_scan_imports_no_torch_and_nothing_that_draws():
+    script = (
+        f"import sys\nimport {PACKAGE}.commands.scanning, {PACKAGE}.cli.scanning\n"
+        "heavy = {'torch', 'torchvision', 'matplotlib', 'sklearn', 'segment_anything'}\n"
+        "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_reading_and_writing_a_unit_import_no_torch():
     script = f"import sys\nimport {PACKAGE}.scan.work\nassert 'torch' not in sys.modules and 'ray' not in sys.modules\n"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -24,11 +24,12 @@ from helpers.borderland import COLLECTION, border_tiles, configured, untrained, 
 from helpers.scenes import cog, item
 from helpers.webserver import Answer, Asked, Site, site
 
+from landslide_scale.cards.file import read_card
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import CatalogAwayError, InvalidCatalogError, LandslideScaleError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.model import load_base
-from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.model.checkpoint import restore
 from landslide_scale.reading import attempts
 from landslide_scale.reading.raster import read_numbers
 from landslide_scale.redaction import redacted, without_secrets

@@ -44,7 +44,7 @@ def verify(
     ] = None,
 ) -> None:
     """Hash a cube against its ledger, and its products; broken units are redone by the next scan --resume."""
-    sys.exit(run_guarded(lambda: _commands().verify(run, products)))
+    sys.exit(run_guarded(lambda: _looking().verify(run, products)))
 
 
 def status(
@@ -52,7 +52,7 @@ def status(
     map_file: Annotated[str | None, typer.Option("--map", help="Also draw a map of coverage: .png or .html.")] = None,
 ) -> None:
     """The ledger of a scan as one table: units, ground, errors, seconds; of a folder of chips what became of them."""
-    sys.exit(run_guarded(lambda: _commands().status(run, map_file)))
+    sys.exit(run_guarded(lambda: _looking().status(run, map_file)))
 
 
 def _commands() -> ModuleType:
@@ -60,3 +60,10 @@ def _commands() -> ModuleType:
     from landslide_scale.commands import scanning  # noqa: PLC0415
 
     return scanning
+
+
+def _looking() -> ModuleType:
+    """Likewise: to look at a run takes libraries that a scan does without."""
+    from landslide_scale.commands import inspecting  # noqa: PLC0415
+
+    return inspecting

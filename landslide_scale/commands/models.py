@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from landslide_scale.cards.file import identified
 from landslide_scale.commands.arguments import given
-from landslide_scale.model.checkpoint import identified
 from landslide_scale.paths import for_workers, input_place
 from landslide_scale.redaction import redacted
 from landslide_scale.registry.adding import Told, add, entry_of, remove, scores_told

@@ -12,7 +12,6 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import rasterio
-import torch
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 
@@ -68,7 +67,7 @@ class Scored:
     @classmethod
     def of(cls, predicted: Mask, label: NDArray[np.uint8]) -> Scored:
         """Of one zone: a map and its truth, (H, W)."""
-        strict = Confusion.of(torch.from_numpy(predicted), torch.from_numpy(label))
+        strict = Confusion.of(predicted, label)
         return cls(strict=strict, near=match_pixels(predicted, label, 1.0))
 
     def __add__(self, other: Scored) -> Scored:

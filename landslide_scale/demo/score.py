@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from landslide_scale.demo.ground.truth import LANDSLIDE_PERCENT, NO_TRUTH
@@ -67,7 +66,7 @@ def score_map(
     unobserved = inside & np.isnan(probability)
     label = np.where(inside & ~unobserved, landslide, IGNORE).astype(np.uint8)
     return MapScore(
-        confusion=Confusion.of(torch.from_numpy(probability >= threshold), torch.from_numpy(label)),
+        confusion=Confusion.of(probability >= threshold, label),
         unobserved=int(unobserved.sum()),
         unobserved_landslide=int((unobserved & landslide).sum()),
     )

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from landslide_scale.cards.file import read_card
 from landslide_scale.datasets import EvaluationPatches, open_dataset
 from landslide_scale.errors import InvalidCheckpointError, InvalidDatasetError
 from landslide_scale.judging.mosaic import Mosaic
 from landslide_scale.judging.rivals import CONSTANT, rivals
 from landslide_scale.label_values import counting
 from landslide_scale.metrics import ByPlace, Confusion, LabelledMap, MapScores
-from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.model.checkpoint import restore
 from landslide_scale.parting import grouped, look
 from landslide_scale.parting.contested import Contested, without_contested
 from landslide_scale.parting.learned import STANDINGS, Standing, named, standings
@@ -32,10 +33,10 @@ from landslide_scale.training.run import CHECKPOINT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from landslide_scale.cards.card import ModelCard
     from landslide_scale.datasets import Dataset
     from landslide_scale.datasets.spec import DataSpec
     from landslide_scale.judging.rivals import Rival
-    from landslide_scale.model.card import ModelCard
     from landslide_scale.parting import Looked
     from landslide_scale.training.spec import TrainSpec
 

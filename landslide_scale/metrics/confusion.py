@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
+
+Pixels = TypeVar("Pixels", "NDArray[Any]", "Tensor")
 
 
 def ratio(part: int, whole: int) -> float:
@@ -52,11 +55,11 @@ class Confusion:
     tn: int = 0
 
     @classmethod
-    def of(cls, predicted: Tensor, label: Tensor) -> Confusion:
+    def of(cls, predicted: Pixels, label: Pixels) -> Confusion:
         """Count one batch.
 
         Args:
-            predicted: bool, any shape; True is landslide.
+            predicted: bool, any shape; True is landslide. A tensor is counted where it is.
             label: uint8 of the same shape; 0 background, 1 landslide, 255 ignored.
         """
         truth, counted = label == LANDSLIDE, label != IGNORE

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from scipy.special import expit
 
 from landslide_scale.label_values import IGNORE, LANDSLIDE
@@ -22,7 +20,6 @@ from landslide_scale.metrics.logistic import fit_logistic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
 _PER_UNIT = 32
 _FINE = 16
@@ -42,14 +39,10 @@ def _bounds() -> NDArray[np.float64]:
 
 
 _BOUNDS = _bounds()
-_EDGES = np.append(-np.inf, _BOUNDS[1:-1])  # the lower ones
-_CENTRES = (_BOUNDS[1:] + _BOUNDS[:-1]) / 2
-_BINS = len(_CENTRES)
-
-
-@lru_cache(maxsize=8)
-def _edges(device: torch.device) -> Tensor:
-    return torch.from_numpy(_EDGES.astype(np.float32)).to(device)
+EDGES = np.append(-np.inf, _BOUNDS[1:-1])
+"""The lower ones of all bins, ascending, float64 and exact in float32."""
+CENTRES = (_BOUNDS[1:] + _BOUNDS[:-1]) / 2
+BINS = len(CENTRES)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,25 +59,28 @@ class LogitHistogram:
     @classmethod
     def empty(cls) -> LogitHistogram:
         """No pixel yet."""
-        return cls(counts=np.zeros((2, _BINS), np.int64))
+        return cls(counts=np.zeros((2, BINS), np.int64))
 
     @classmethod
-    def of(cls, logits: Tensor, label: Tensor) -> LogitHistogram:
-        """Count one batch: floating logits, none NaN, and uint8 labels (255 ignored) of the same number of elements."""
-        label, logits = label.reshape(-1), logits.reshape(-1).float()
+    def of(cls, logits: NDArray[np.floating[Any]], label: NDArray[np.uint8]) -> LogitHistogram:
+        """Count one batch: floating logits, none NaN, and uint8 labels (255 ignored) of the same number of elements.
+
+        Tensors are counted where they are by `training/counting.py`.
+        """
+        label, logits = label.ravel(), logits.ravel().astype(np.float32)
         counted = label != IGNORE
-        index = torch.bucketize(logits[counted], _edges(logits.device), right=True) - 1
-        index += _BINS * (label[counted] == LANDSLIDE).long()
-        return cls(counts=torch.bincount(index, minlength=2 * _BINS).reshape(2, _BINS).cpu().numpy())
+        index = np.searchsorted(EDGES.astype(np.float32), logits[counted], side="right") - 1
+        index += BINS * (label[counted] == LANDSLIDE)
+        return cls(counts=np.bincount(index, minlength=2 * BINS).reshape(2, BINS))
 
     def __add__(self, other: LogitHistogram) -> LogitHistogram:
         return LogitHistogram(counts=self.counts + other.counts)
 
     def confusion(self, logit: float) -> Confusion:
         """Count as if ``logit >= edge`` were landslide; `logit` is taken to the nearest bin edge."""
-        above = int(np.searchsorted(_EDGES, logit))
-        nearest = (edge for edge in (above - 1, above) if 0 < edge < _BINS)
-        edge = min(nearest, key=lambda edge: abs(_EDGES[edge] - logit), default=0)
+        above = int(np.searchsorted(EDGES, logit))
+        nearest = (edge for edge in (above - 1, above) if 0 < edge < BINS)
+        edge = min(nearest, key=lambda edge: abs(EDGES[edge] - logit), default=0)
         (fp, tp), (tn, fn) = self.counts[:, edge:].sum(1), self.counts[:, :edge].sum(1)
         return Confusion(tp=int(tp), fp=int(fp), fn=int(fn), tn=int(tn))
 
@@ -112,18 +108,18 @@ class LogitHistogram:
         if not self.counts[1].any():
             return 0.0
         pixels = self.counts.sum(0)
-        landslides = pixels * expit((_CENTRES + bias) / temperature)
+        landslides = pixels * expit((CENTRES + bias) / temperature)
         found, predicted = landslides[::-1].cumsum()[::-1], pixels[::-1].cumsum()[::-1]
         f1 = 2 * found / (predicted + landslides.sum())
         best = np.flatnonzero(f1 == f1.max())
-        return float(_EDGES[best[np.abs(_EDGES[best]).argmin()]])
+        return float(EDGES[best[np.abs(EDGES[best]).argmin()]])
 
     def negative_log_likelihood(self, temperature: float, bias: float = 0.0) -> float:
         """Mean BCE per pixel of ``sigmoid((logit + bias) / temperature)``, logits at bin centres; nan if empty."""
         total = int(self.counts.sum())
         if not total:
             return math.nan
-        centre = (_CENTRES + bias) / temperature
+        centre = (CENTRES + bias) / temperature
         cost = np.stack((np.logaddexp(0, centre), np.logaddexp(0, -centre)))
         return float((self.counts * cost).sum() / total)
 
@@ -167,10 +163,10 @@ class LogitHistogram:
     def recalibration(self) -> tuple[float, float] | None:
         """Slope and intercept of ``logit P(landslide) = slope * logit + intercept``, as :func:`fit_logistic` gives."""
         used = self.counts.any(0)
-        return fit_logistic(_CENTRES[used], self.counts[:, used])
+        return fit_logistic(CENTRES[used], self.counts[:, used])
 
     @property
     def _temperatures(self) -> tuple[float, float]:
         """The interval they are looked for in: at the largest logit, all probabilities are near a half."""
-        largest = float(np.abs(_CENTRES[self.counts.any(0)]).max(initial=0))
+        largest = float(np.abs(CENTRES[self.counts.any(0)]).max(initial=0))
         return _LEAST_TEMPERATURE, max(_MOST_TEMPERATURE, largest)

@@ -8,7 +8,6 @@ from operator import add
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 
 from landslide_scale.label_values import counting
 from landslide_scale.metrics.boundary import match_boundaries, match_pixels
@@ -86,7 +85,7 @@ class MapScores:
             threshold=threshold,
             tolerance=tolerance,
             images=1,
-            confusion=Confusion.of(torch.from_numpy(predicted), torch.from_numpy(label)),
+            confusion=Confusion.of(predicted, label),
             tolerant=match_pixels(predicted, label, tolerance),
             boundary=match_boundaries(predicted, label, tolerance),
             objects=ObjectMatches.of(components),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+from scipy.special import logit
 
 from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.metrics.confusion import ratio
@@ -104,8 +104,8 @@ class Reliability:
             squares=int(np.rint(chance**2 * _UNIT).astype(np.int64).sum()),
             landslide_probabilities=int(units[landslide].sum()),
             logits=LogitHistogram.of(
-                torch.logit(torch.from_numpy(chance)).clamp(-_SURE, math.nextafter(_SURE, 0)),
-                torch.from_numpy(label[counted]),
+                np.clip(logit(chance), -_SURE, math.nextafter(_SURE, 0)),
+                label[counted],
             ),
         )
 

@@ -30,15 +30,12 @@ class Family:
         load_base: From URL, SHA-256 and cache to a state dict of base weights that could be of this kind.
         random_base: From spec and seed to the base weights that :func:`build` draws where it is given none.
         shape: From spec and scaling to the network without any memory for its tensors, to be looked at alone.
-        stands_on_base: Whether frozen base weights stay in the trained network, so that a checkpoint is restored on
-            them; otherwise it holds every tensor.
     """
 
     build: Callable[..., Network]
     load_base: Callable[[str, str | None, Path | None], Mapping[str, torch.Tensor]]
     random_base: Callable[[Any, int], Mapping[str, torch.Tensor]]
     shape: Callable[..., Network]
-    stands_on_base: bool
 
 
 _FAMILIES: dict[type[ModelSpec], Family] = {
@@ -47,14 +44,12 @@ _FAMILIES: dict[type[ModelSpec], Family] = {
         load_base=weights.load_base,
         random_base=lambda model, seed: sam.random_base(model.sam, seed),
         shape=landslidenet.shape,
-        stands_on_base=True,
     ),
     ConvNetSpec: Family(
         build=convnets.build,
         load_base=weights.load_classifier,
         random_base=convnets.random_base,
         shape=convnets.shape,
-        stands_on_base=False,
     ),
 }
 

@@ -17,21 +17,22 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from landslide_scale.cards.card import ModelCard
 from landslide_scale.datasets import Dataset, EvaluationPatches, Kept, Sample, inspect, open_dataset
 from landslide_scale.datasets.patches import cut, windows
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.judging.rivals import Rival, rivals
 from landslide_scale.label_values import LANDSLIDE
 from landslide_scale.metrics import Confusion, LabelledMap, MapScores
-from landslide_scale.model.card import ModelCard
 from landslide_scale.model.checkpoint import restore
-from landslide_scale.model.core.precision import Precision, autocast
+from landslide_scale.model.core.precision import autocast
 from landslide_scale.paper.figures import shown
 from landslide_scale.paper.tables import AGREED, PAPER, PROTOCOLS, STRICT, STRICT_ALL
 from landslide_scale.paper.trials import Judged, Judgement
 from landslide_scale.parting import Overlap
 from landslide_scale.parting.contested import Contested, without_contested
 from landslide_scale.parting.recorded import read_parts, read_split
+from landslide_scale.provenance import Precision
 from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.training.evaluating import Calibration, evaluate
 from landslide_scale.training.job import FinetuneJob

@@ -7,17 +7,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
+from landslide_scale.cards.card import ModelCard
+from landslide_scale.cards.file import Identified, check_base, identified
+from landslide_scale.cards.pairing import judged_otherwise, made_otherwise, not_known, not_said
 from landslide_scale.cube.arrays import STORED_AS, on_stored
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import InvalidCheckpointError, InvalidConfigError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.metrics import AreaRatio
-from landslide_scale.model.card import ModelCard
-from landslide_scale.model.checkpoint import Identified, check_base, identified
-from landslide_scale.model.core.precision import Precision
-from landslide_scale.model.pairing import judged_otherwise, made_otherwise, not_known, not_said
-from landslide_scale.provenance import ImageFacts, Judged, same_resolution
+from landslide_scale.provenance import ImageFacts, Judged, Precision, same_resolution
 from landslide_scale.registry.instead import with_instead
 from landslide_scale.registry.located import Located, located
 from landslide_scale.registry.settings import Entry

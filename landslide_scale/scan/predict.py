@@ -14,15 +14,16 @@ import numpy as np
 import torch
 
 from landslide_scale.errors import BrokenRunError, InvalidInputError
-from landslide_scale.model.core.precision import Precision, autocast
+from landslide_scale.model.core.precision import autocast
+from landslide_scale.provenance import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from landslide_scale.cards.card import ModelCard
     from landslide_scale.grid import PatchLattice
-    from landslide_scale.model.card import ModelCard
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from landslide_scale.model.designs import with_design
+from landslide_scale.cards.designs import with_design
 from landslide_scale.spec import ConvNetSpec, InputSpec
 from landslide_scale.storage.rundir import RunDirectory
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,11 @@ import torch
 from torch import nn
 
 from landslide_scale.errors import BrokenRunError
+from landslide_scale.label_values import IGNORE, LANDSLIDE
 from landslide_scale.metrics import Confusion, LogitHistogram
-from landslide_scale.model.core.precision import Precision, autocast
+from landslide_scale.metrics.logits import BINS, EDGES
+from landslide_scale.model.core.precision import autocast
+from landslide_scale.provenance import Precision
 from landslide_scale.training.batches import Workers, loaded, shares
 from landslide_scale.training.losses import patch_weights, segmentation_loss
 
@@ -80,6 +84,25 @@ class Calibration:
         return self.probability(logits) >= self.threshold
 
 
+@lru_cache(maxsize=8)
+def _edges(device: torch.device) -> Tensor:
+    return torch.from_numpy(EDGES.astype(np.float32)).to(device)
+
+
+def histogram_of(logits: Tensor, label: Tensor) -> LogitHistogram:
+    """Count as :meth:`LogitHistogram.of` does, on the device that holds them: a GPU's logits stay there.
+
+    Args:
+        logits: Floating, none NaN, any shape.
+        label: uint8 of the same number of elements; 255 ignored.
+    """
+    label, logits = label.reshape(-1), logits.reshape(-1).float()
+    counted = label != IGNORE
+    index = torch.bucketize(logits[counted], _edges(logits.device), right=True) - 1
+    index += BINS * (label[counted] == LANDSLIDE).long()
+    return LogitHistogram(counts=torch.bincount(index, minlength=2 * BINS).reshape(2, BINS).cpu().numpy())
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
     """What a network did on some patches, summed over all processes.
@@ -140,7 +163,7 @@ def evaluate(
         if seen is not None:
             seen(share.indices, logits[:, 0], labels)
         confusion += Confusion.of(calibration.mask(logits[:, 0]), labels)
-        histogram += LogitHistogram.of(logits, labels)
+        histogram += histogram_of(logits, labels)
         each, weights = segmentation_loss(logits, labels).double(), patch_weights(labels, loss_over)
         loss += float((each * weights).sum())
         weight += float(weights.sum())

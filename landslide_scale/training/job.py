@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from landslide_scale.cards.card import BaseWeights
+from landslide_scale.cards.designs import as_kept
 from landslide_scale.datasets import (
     EvaluationPatches,
     Kept,
@@ -20,8 +22,7 @@ from landslide_scale.datasets import (
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidConfigError, InvalidDatasetError
 from landslide_scale.model import Network, build, family
-from landslide_scale.model.card import BaseWeights
-from landslide_scale.model.designs import as_kept
+from landslide_scale.model.checkpoint import random_weights
 from landslide_scale.parting import Looked, Split, divided_landslides, grouped, look, partition
 from landslide_scale.parting.contested import without_contested
 from landslide_scale.parting.learned import parts_of
@@ -129,7 +130,7 @@ class FinetuneJob:
     def base(self) -> BaseWeights:
         """What the network stands on."""
         if self.base_url is None or self.base_sha256 is None:
-            return BaseWeights.random(self.model, self.train.seed)
+            return random_weights(self.model, self.train.seed)
         return BaseWeights(source=self.base_url, sha256=self.base_sha256)
 
 

@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from landslide_scale.cards.card import ModelCard
 from landslide_scale.errors import BrokenRunError, RunConflictError
 from landslide_scale.metrics import AreaRatio, ByPlace, Confusion, HeldOut, nan_as_null
 from landslide_scale.model import Network, parameter_counts
-from landslide_scale.model.card import ModelCard
 from landslide_scale.model.checkpoint import save
 from landslide_scale.model.core.precision import format_on
 from landslide_scale.parting.recorded import SPLIT, read_parts, read_split

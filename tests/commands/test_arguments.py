@@ -9,7 +9,7 @@ import pytest
 from landslide_scale.cli import app
 from landslide_scale.commands.configurations import plan
 from landslide_scale.commands.demo import demo
-from landslide_scale.commands.scanning import status, verify
+from landslide_scale.commands.inspecting import status, verify
 from landslide_scale.errors import InvalidConfigError
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from landslide_scale.cards.card import ModelCard
 from landslide_scale.datasets import Sample, measured, measured_terrain
 from landslide_scale.datasets.patches import TrainingPatches, augment
 from landslide_scale.datasets.sample import inspect
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import InvalidDatasetError
 from landslide_scale.model import build
-from landslide_scale.model.card import BaseWeights, ModelCard
-from landslide_scale.model.checkpoint import restore, save
+from landslide_scale.model.checkpoint import random_weights, restore, save
 from landslide_scale.model.core.stem import Normalise
 from landslide_scale.spec import InputSpec, LandslideNetSpec, Radiometry
 from landslide_scale.training.job import FinetuneJob, Prepared
@@ -138,7 +138,7 @@ def test_a_run_measures_its_chips_and_names_terrain_in_its_settings_only_where_t
 def test_a_checkpoint_keeps_which_bands_are_of_terrain_and_one_without_them_is_still_read(tmp_path: Path):
     model = LandslideNetSpec(sam="vit_t", bands=BANDS, upsample=1)
     inputs = measured_terrain(Made(), ("a", "b"), INPUTS)
-    card = ModelCard(model=model, inputs=inputs, base=BaseWeights.random(model, 0))
+    card = ModelCard(model=model, inputs=inputs, base=random_weights(model, 0))
     net = build(model, inputs, base=None, seed=0)
     save(str(tmp_path / "c.safetensors"), net, card)
     again, read = restore(str(tmp_path / "c.safetensors"))

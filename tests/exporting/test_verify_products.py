@@ -10,7 +10,7 @@ from helpers.exporting import exported
 from helpers.s3 import local
 
 from landslide_scale.commands.arguments import INCOMPLETE
-from landslide_scale.commands.scanning import verify as verify_command
+from landslide_scale.commands.inspecting import verify as verify_command
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import RunConflictError
 from landslide_scale.exporting.summary import products_report

@@ -14,10 +14,11 @@ from helpers import scenes
 from numpy.typing import NDArray
 from pyproj import Transformer
 
+from landslide_scale.cards.card import ModelCard
+from landslide_scale.cards.file import read_card
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.model import build
-from landslide_scale.model.card import BaseWeights, ModelCard
-from landslide_scale.model.checkpoint import read_card, save
+from landslide_scale.model.checkpoint import random_weights, save
 from landslide_scale.reading.raster import write_cog
 from landslide_scale.spec import InputSpec, LandslideNetSpec, ModelSpec, Radiometry
 
@@ -120,7 +121,7 @@ def untrained(
     """A checkpoint of random weights, of LandslideNet or of `model` with its one band."""
     model = model or LandslideNetSpec(sam="vit_t", bands=bands, upsample=1)
     inputs = InputSpec.for_bands(radiometry, bands)
-    card = ModelCard(model=model, inputs=inputs, base=BaseWeights.random(model, 0))
+    card = ModelCard(model=model, inputs=inputs, base=random_weights(model, 0))
     save(str(path), build(model, inputs, base=None, seed=0), card)
     return str(path)
 

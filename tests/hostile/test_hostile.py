@@ -27,6 +27,7 @@ from helpers.hostile import NORTH, SIDE, WEST, World
 from helpers.scenes import item
 from helpers.webserver import Answer, Asked, Site, certified, site
 
+from landslide_scale.cards.file import read_card
 from landslide_scale.errors import (
     InvalidCatalogError,
     InvalidCheckpointError,
@@ -35,7 +36,7 @@ from landslide_scale.errors import (
     PermanentReadError,
 )
 from landslide_scale.model import load_base
-from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.model.checkpoint import restore
 from landslide_scale.reading import geotiff
 from landslide_scale.reading.network import check_public
 from landslide_scale.scan.settings import ScanConfig

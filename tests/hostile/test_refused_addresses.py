@@ -10,10 +10,11 @@ import pytest
 import shapely
 from helpers.webserver import Answer, site
 
+from landslide_scale.cards.file import identified, read_card
 from landslide_scale.datasets.files import files_at
 from landslide_scale.errors import LandslideScaleError
 from landslide_scale.model import load_base
-from landslide_scale.model.checkpoint import identified, read_card, restore
+from landslide_scale.model.checkpoint import restore
 from landslide_scale.reading import asking, attempts
 from landslide_scale.region.drawn import draw
 from landslide_scale.region.polygons import load

@@ -13,8 +13,9 @@ import safetensors.torch
 import torch
 from helpers.webserver import Answer, site
 
+from landslide_scale.cards.file import read_card
 from landslide_scale.errors import InvalidCheckpointError
-from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.model.checkpoint import restore
 from landslide_scale.storage.cache import local_copy
 from landslide_scale.storage.files import file_sha256
 

@@ -13,6 +13,7 @@ import yaml
 from helpers.registering import entry, text_of
 from PIL import Image
 
+from landslide_scale.cards.card import ModelCard
 from landslide_scale.commands.training import evaluate
 from landslide_scale.datasets import open_dataset
 from landslide_scale.datasets.spec import DataSpec
@@ -20,8 +21,7 @@ from landslide_scale.errors import InvalidCheckpointError, InvalidDatasetError
 from landslide_scale.judging.assess import Assessment, Part, evaluate_checkpoint
 from landslide_scale.metrics import nan_as_null
 from landslide_scale.model import build, random_base
-from landslide_scale.model.card import BaseWeights, ModelCard
-from landslide_scale.model.checkpoint import save
+from landslide_scale.model.checkpoint import random_weights, save
 from landslide_scale.parting import Looked, Split, grouped, look, partition
 from landslide_scale.parting.learned import parts_of
 from landslide_scale.provenance import ImageParts
@@ -64,7 +64,7 @@ def written(url: Path, parts: ImageParts | None) -> str:
         bias=-0.1,
         prevalence=0.04,
         parts=parts,
-        base=BaseWeights.random(MODEL, 0),
+        base=random_weights(MODEL, 0),
     )
     save(str(url), build(MODEL, INPUTS, base=random_base("vit_t", 0)), card)
     return str(url)

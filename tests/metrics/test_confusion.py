@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
 from landslide_scale.metrics import Confusion, LogitHistogram, Scores
+from landslide_scale.training.evaluating import histogram_of
 
 SKLEARN = {"precision": precision_score, "recall": recall_score, "f1": f1_score, "iou": jaccard_score}
 
@@ -20,6 +21,13 @@ def masks(seed: int, fraction: float, shape: tuple[int, ...] = (2, 13, 11)) -> t
     predicted = torch.from_numpy(rng.random(shape) < fraction)
     label = rng.choice(np.array([0, 1, 255], np.uint8), shape, p=[0.9 * (1 - fraction), 0.9 * fraction, 0.1])
     return predicted, torch.from_numpy(label)
+
+
+def counted(logits: torch.Tensor, label: torch.Tensor) -> LogitHistogram:
+    """Counted as arrays and, as a training does, as tensors: to the same numbers."""
+    found = LogitHistogram.of(logits.float().numpy(), label.numpy())
+    np.testing.assert_array_equal(found.counts, histogram_of(logits, label).counts)
+    return found
 
 
 @settings(deadline=None, max_examples=25)
@@ -69,7 +77,7 @@ def test_histogram_counts_equal_thresholding_the_logits():
     logits[0, 0, 0] = torch.arange(40) / 32  # exactly on the edges
     logits[1, 0, 0] = 100.0
     label = masks(3, 0.4, (2, 40, 40))[1]
-    histogram = LogitHistogram.of(logits[:1], label[:1]) + LogitHistogram.of(logits[1:], label[1:])
+    histogram = counted(logits[:1], label[:1]) + counted(logits[1:], label[1:])
     for edge in (-17, -2.25, 0, 1 / 32, 0.5, 15.96875, 16, 18.125, 96.5, 100, 100.5, 3e38):
         assert histogram.confusion(edge) == Confusion.of(logits[:, 0] >= edge, label)
     assert histogram.confusion(-math.inf).tn == histogram.confusion(-math.inf).fn == 0
@@ -79,7 +87,7 @@ def test_histogram_counts_equal_thresholding_the_logits():
 def test_numbers_of_bf16_are_told_apart_however_large(number: float, sign: int):
     """From 8 on: below 4 its numbers are closer than a 32nd."""
     logit = (sign * torch.tensor([number])).bfloat16()
-    histogram = LogitHistogram.of(logit, torch.zeros(1, dtype=torch.uint8))
+    histogram = counted(logit, torch.zeros(1, dtype=torch.uint8))
     above = torch.nextafter(logit, torch.tensor([math.inf], dtype=torch.bfloat16))
     assert [histogram.confusion(edge.item()).fp for edge in (logit, above)] == [1, 0]
 
@@ -99,7 +107,7 @@ def calibrated(count: int, seed: int, *, temperature: float = 1.0):
     generator = torch.Generator().manual_seed(seed)
     logit = torch.randn(count, generator=generator) * 2 - 2
     label = (torch.rand(count, generator=generator) < torch.sigmoid(logit)).to(torch.uint8)
-    return LogitHistogram.of(logit * temperature, label)
+    return counted(logit * temperature, label)
 
 
 def counted_f1(histogram: LogitHistogram, temperature: float = 1.0):
@@ -127,11 +135,11 @@ def test_best_logit_of_little_ground_serves_other_ground_better_than_the_edge_th
 
 
 def test_without_a_landslide_no_edge_is_better_than_even_odds():
-    assert LogitHistogram.of(torch.tensor([-3.0, 2.0]), torch.zeros(2, dtype=torch.uint8)).best_logit(1.0) == 0
+    assert counted(torch.tensor([-3.0, 2.0]), torch.zeros(2, dtype=torch.uint8)).best_logit(1.0) == 0
 
 
 def test_nothing_counted_changes_nothing():
-    empty = LogitHistogram.of(torch.zeros(4), torch.full((4,), 255, dtype=torch.uint8))
+    empty = counted(torch.zeros(4), torch.full((4,), 255, dtype=torch.uint8))
     assert not empty.counts.any()
     assert empty.best_logit(1.0) == 0
     assert empty.fit_temperature() == 1
@@ -143,7 +151,7 @@ def test_temperature_is_recovered_and_least(temperature: float):
     generator = torch.Generator().manual_seed(1)
     true_logit = torch.randn(200_000, generator=generator) * 2
     label = (torch.rand(200_000, generator=generator) < torch.sigmoid(true_logit)).to(torch.uint8)
-    histogram = LogitHistogram.of(true_logit * temperature, label)
+    histogram = counted(true_logit * temperature, label)
     fitted = histogram.fit_temperature()
     assert fitted == pytest.approx(temperature, rel=0.03)
     least = histogram.negative_log_likelihood(fitted)
@@ -152,8 +160,8 @@ def test_temperature_is_recovered_and_least(temperature: float):
 
 def test_temperature_of_separable_logits_stays_in_its_interval():
     label = torch.tensor([0, 1], dtype=torch.uint8)
-    assert LogitHistogram.of(torch.tensor([-1.0, 1.0]), label).fit_temperature() == pytest.approx(0.1, rel=0.01)
-    assert LogitHistogram.of(torch.tensor([1.0, -1.0]), label).fit_temperature() == pytest.approx(10, rel=0.01)
+    assert counted(torch.tensor([-1.0, 1.0]), label).fit_temperature() == pytest.approx(0.1, rel=0.01)
+    assert counted(torch.tensor([1.0, -1.0]), label).fit_temperature() == pytest.approx(10, rel=0.01)
 
 
 @pytest.mark.parametrize(("temperature", "bias"), [(0.5, 0.0), (1.0, -2.0), (2.5, 3.0)])
@@ -162,7 +170,7 @@ def test_temperature_and_bias_are_recovered_and_equal_scikit_learn(temperature: 
     true_logit = torch.randn(200_000, generator=generator) * 2 - 1
     label = (torch.rand(200_000, generator=generator) < torch.sigmoid(true_logit)).to(torch.uint8)
     logit = true_logit * temperature - bias
-    histogram = LogitHistogram.of(logit, label)
+    histogram = counted(logit, label)
     found = histogram.fit_platt()
     assert found == pytest.approx((temperature, bias), rel=0.03, abs=0.03)
     centres = ((logit * 32).floor().double() + 0.5) / 32
@@ -186,7 +194,7 @@ def test_temperature_and_bias_are_recovered_and_equal_scikit_learn(temperature: 
     ],
 )
 def test_where_a_bias_cannot_be_fitted_the_temperature_is_alone(logits: list[float], label: list[int]):
-    histogram = LogitHistogram.of(torch.tensor(logits), torch.tensor(label, dtype=torch.uint8))
+    histogram = counted(torch.tensor(logits), torch.tensor(label, dtype=torch.uint8))
     assert histogram.fit_platt() == (histogram.fit_temperature(), 0.0)
 
 
@@ -195,5 +203,5 @@ def test_best_logit_under_a_bias_is_that_of_the_shifted_logits():
     generator = torch.Generator().manual_seed(5)
     logit = torch.randn(200_000, generator=generator) * 2 - 2
     label = (torch.rand(200_000, generator=generator) < torch.sigmoid(logit)).to(torch.uint8)
-    shifted = LogitHistogram.of(logit - 1.5, label)
+    shifted = counted(logit - 1.5, label)
     assert shifted.best_logit(1.0, 1.5) == pytest.approx(histogram.best_logit(1.0) - 1.5, abs=1 / 32)

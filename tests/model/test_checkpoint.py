@@ -12,11 +12,12 @@ import safetensors.torch
 import torch
 from torchvision.models import resnet18
 
+from landslide_scale.cards.card import BaseWeights, ModelCard
+from landslide_scale.cards.file import check_base, identified, read_card
 from landslide_scale.errors import BrokenRunError, InvalidCheckpointError
 from landslide_scale.metrics import AreaRatio
 from landslide_scale.model import LandslideNet, build, random_base
-from landslide_scale.model.card import BaseWeights, ModelCard
-from landslide_scale.model.checkpoint import check_base, identified, read_card, restore, save
+from landslide_scale.model.checkpoint import random_weights, restore, save
 from landslide_scale.model.landslidenet.sam import sam_parts
 from landslide_scale.model.presets import PAPER
 from landslide_scale.model.weights import load_base, load_classifier
@@ -45,7 +46,7 @@ LEARNED = {
 
 @pytest.fixture(scope="module")
 def card() -> ModelCard:
-    base = BaseWeights.random(MODEL, 4)
+    base = random_weights(MODEL, 4)
     return ModelCard(model=MODEL, inputs=INPUTS, base=base, provenance={"trained on": "a made world"}, **LEARNED)
 
 

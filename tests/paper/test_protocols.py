@@ -15,14 +15,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from landslide_scale.cards.card import ModelCard
 from landslide_scale.datasets import inspect, open_dataset
 from landslide_scale.datasets.elsewhere import shared
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.metrics import Confusion
 from landslide_scale.model import build
-from landslide_scale.model.card import BaseWeights, ModelCard
-from landslide_scale.model.checkpoint import save
+from landslide_scale.model.checkpoint import random_weights, save
 from landslide_scale.paper.protocols import EXAMPLES, judge
 from landslide_scale.paper.study import _judge
 from landslide_scale.spec import InputSpec, LandslideNetSpec
@@ -48,7 +48,7 @@ def job(bijie: Path, tmp_path: Path) -> FinetuneJob:
         output=str(tmp_path / "run"),
     )
     net = build(MODEL, INPUTS, base=None, seed=0)
-    card = ModelCard(model=MODEL, inputs=INPUTS, threshold=0.5, temperature=1.5, base=BaseWeights.random(MODEL, 0))
+    card = ModelCard(model=MODEL, inputs=INPUTS, threshold=0.5, temperature=1.5, base=random_weights(MODEL, 0))
     Path(found.output).mkdir()
     save(f"{found.output}/{CHECKPOINT}", net, card)
     Path(found.output, "split.json").write_text(json.dumps({"train": [], "validation": [], "holdout": HELD}))

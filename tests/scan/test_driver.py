@@ -13,11 +13,11 @@ import torch
 from helpers.borderland import BORDER, COLLECTION, border_tiles, configured, untrained, write_item
 from helpers.plainrun import Restore, Roles, engine, silent
 
+from landslide_scale.cards.card import ModelCard
+from landslide_scale.cards.file import read_card
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import RunConflictError
 from landslide_scale.model import checkpoint
-from landslide_scale.model.card import ModelCard
-from landslide_scale.model.checkpoint import read_card
 from landslide_scale.reports.scans import plan_lines
 from landslide_scale.scan import driver, prepared
 from landslide_scale.scan.pipeline.engine import _engine

@@ -13,10 +13,10 @@ import zarr
 from helpers.borderland import configured, snapshot, untrained
 from helpers.plainrun import plain_append, plain_scan
 
+from landslide_scale.cards.card import ModelCard
 from landslide_scale.errors import InvalidCheckpointError, RunConflictError
 from landslide_scale.inspection.status import lines, status
 from landslide_scale.metrics import AreaRatio
-from landslide_scale.model.card import ModelCard
 from landslide_scale.model.checkpoint import restore, save
 from landslide_scale.provenance import ImageFacts, Judged
 from landslide_scale.reports.scans import plan_lines, scan_report

@@ -16,11 +16,12 @@ import zarr
 from helpers.borderland import configured, untrained
 from helpers.plainrun import plain_scan
 
+from landslide_scale.cards.card import BaseWeights, ModelCard
+from landslide_scale.cards.file import read_card
 from landslide_scale.cube.arrays import STORED_AS
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.grid import PatchLattice
-from landslide_scale.model.card import BaseWeights, ModelCard
-from landslide_scale.model.checkpoint import read_card, restore, save
+from landslide_scale.model.checkpoint import restore, save
 from landslide_scale.provenance import Judged
 from landslide_scale.reports.scans import plan_lines, scan_report
 from landslide_scale.scan.driver import prepare

@@ -11,10 +11,10 @@ import torch
 from helpers.borderland import assert_same_cubes, configured, snapshot
 from helpers.plainrun import Roles, engine, plain_scan
 
+from landslide_scale.cards.file import read_card
 from landslide_scale.cube.computed import computed_in
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import BrokenRunError
-from landslide_scale.model.checkpoint import read_card
 from landslide_scale.model.core import precision
 from landslide_scale.provenance import NumberFormat
 from landslide_scale.scan import driver

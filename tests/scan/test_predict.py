@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from landslide_scale.cards.card import BaseWeights, ModelCard
 from landslide_scale.errors import BrokenRunError, InvalidInputError
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.model import LandslideNet, build, random_base
-from landslide_scale.model.card import BaseWeights, ModelCard
 from landslide_scale.scan.predict import BlockPredictor, Tile
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from landslide_scale.model.core.precision import Precision
+    from landslide_scale.provenance import Precision
 
 MODEL = LandslideNetSpec(sam="vit_t", upsample=1)
 INPUTS = InputSpec.for_bands("boa", MODEL.bands)

@@ -24,6 +24,8 @@ from helpers.plainrun import Restore, Roles, engine, plain_append, silent
 from pyproj import Transformer
 
 from landslide_scale.bands import Reason
+from landslide_scale.cards.card import ModelCard
+from landslide_scale.cards.file import read_card
 from landslide_scale.commands.configurations import plan as plan_command
 from landslide_scale.cube.arrays import PROBABILITY_FILL
 from landslide_scale.cube.ledger import Ledger
@@ -36,8 +38,7 @@ from landslide_scale.label_values import IGNORE
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.engine import on_ray
 from landslide_scale.labels.settings import ChipsConfig
-from landslide_scale.model.card import ModelCard
-from landslide_scale.model.checkpoint import read_card, restore, save
+from landslide_scale.model.checkpoint import restore, save
 from landslide_scale.provenance import ImageFacts
 from landslide_scale.scan import driver
 from landslide_scale.scan.plan import WorkUnit

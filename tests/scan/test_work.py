@@ -19,12 +19,12 @@ from pyproj import Transformer
 from torch import nn
 
 from landslide_scale.bands import NEVER, Reason
+from landslide_scale.cards.card import BaseWeights, ModelCard
 from landslide_scale.cube import arrays, template
 from landslide_scale.cube.arrays import Layer
 from landslide_scale.cube.ledger import Ledger, Record, content_hash
 from landslide_scale.errors import TryAgainError
 from landslide_scale.grid import PatchLattice, PixelBox
-from landslide_scale.model.card import BaseWeights, ModelCard
 from landslide_scale.scan import layout, plan, work
 from landslide_scale.scan.pipeline.predictor import Predictor, observed_box, shown
 from landslide_scale.scan.plan import Plan, WorkUnit

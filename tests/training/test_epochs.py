@@ -18,7 +18,7 @@ from landslide_scale.errors import BrokenRunError, InvalidCheckpointError, Inval
 from landslide_scale.metrics import LogitHistogram
 from landslide_scale.training.batches import Workers, global_batches, shares, shuffled
 from landslide_scale.training.epochs import learning_rate, optimizer_for, train_epoch
-from landslide_scale.training.evaluating import Calibration, evaluate
+from landslide_scale.training.evaluating import Calibration, evaluate, histogram_of
 from landslide_scale.training.fitting import Parts, TrainState, fit, score, trained_tensors
 from landslide_scale.training.losses import segmentation_loss
 from landslide_scale.training.spec import TrainSpec
@@ -337,9 +337,9 @@ def test_calibration_agrees_with_the_histogram_it_was_fitted_to():
     torch.manual_seed(0)
     label = (torch.rand(5000) < 0.2).to(torch.uint8)
     logits = ((torch.randn(5000) + 3 * label - 1.5) * 2).bfloat16().float()
-    histogram = LogitHistogram.of(logits, label)
+    histogram = histogram_of(logits, label)
     calibration = Calibration.fitted(histogram)
-    found = LogitHistogram.of(torch.where(calibration.mask(logits), 1.0, -1.0), label).confusion(0)
+    found = histogram_of(torch.where(calibration.mask(logits), 1.0, -1.0), label).confusion(0)
     assert found.landslide.f1 == pytest.approx(histogram.confusion(calibration.edge).landslide.f1, abs=1e-3)
     edge = histogram.best_logit(calibration.temperature)
     assert calibration.edge == pytest.approx(edge, abs=2e-3 * calibration.temperature)
@@ -352,7 +352,7 @@ def biased(seed: int = 0) -> LogitHistogram:
     generator = torch.Generator().manual_seed(seed)
     true_logit = torch.randn(100_000, generator=generator) * 2 - 4
     label = (torch.rand(100_000, generator=generator) < torch.sigmoid(true_logit)).to(torch.uint8)
-    return LogitHistogram.of(true_logit * 1.5 + 3, label)
+    return histogram_of(true_logit * 1.5 + 3, label)
 
 
 def test_a_bias_is_fitted_where_asked_for_and_the_prevalence_is_always_kept():
@@ -396,4 +396,4 @@ def test_each_patch_is_shown_once_with_its_logits():
     judged = evaluate(small_net(), Blobs(7), batch=3, precision="float32", seen=seen)
     logits, labels = (torch.stack([shown[index][which] for index in range(7)]) for which in (0, 1))
     np.testing.assert_array_equal(labels.numpy(), np.stack([Blobs(7).read(0, index).label for index in range(7)]))
-    np.testing.assert_array_equal(LogitHistogram.of(logits, labels).counts, judged.histogram.counts)
+    np.testing.assert_array_equal(histogram_of(logits, labels).counts, judged.histogram.counts)

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from landslide_scale.datasets import EvaluationPatches, Sample, inspect
-from landslide_scale.metrics import AreaRatio, LogitHistogram
-from landslide_scale.training.evaluating import Calibration, evaluate
+from landslide_scale.metrics import AreaRatio
+from landslide_scale.training.evaluating import Calibration, evaluate, histogram_of
 from landslide_scale.training.places import PlaceAreas
 
 CALIBRATION = Calibration(threshold=0.4, temperature=1.7, bias=-0.6)
@@ -83,7 +83,7 @@ def test_a_bias_states_as_much_area_as_there_is_where_a_temperature_alone_states
         return true * 1.5 + 1, (torch.rand(20_000, generator=generator) < torch.sigmoid(true)).to(torch.uint8)
 
     validation, aside = [place(seed) for seed in range(40)], [place(seed) for seed in range(100, 400)]
-    histogram = LogitHistogram.of(*(torch.cat(part) for part in zip(*validation, strict=True)))
+    histogram = histogram_of(*(torch.cat(part) for part in zip(*validation, strict=True)))
     stated = {}
     for method in ("temperature", "platt"):
         calibration = Calibration.fitted(histogram, method)  # type: ignore[arg-type]

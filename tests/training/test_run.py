@@ -14,10 +14,11 @@ import torch
 from fsspec.implementations.local import LocalFileSystem
 from PIL import Image
 
+from landslide_scale.cards.file import read_card
 from landslide_scale.datasets.spec import DataSpec
 from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
 from landslide_scale.metrics import AreaRatio, Confusion, LogitHistogram, nan_as_null
-from landslide_scale.model.checkpoint import read_card, restore
+from landslide_scale.model.checkpoint import restore
 from landslide_scale.provenance import ImageFacts
 from landslide_scale.spec import ConvNetSpec, InputSpec, LandslideNetSpec
 from landslide_scale.storage import absence

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import platform
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from landslide_scale.provenance import NumberFormat
-
-Precision = Literal["auto", "bf16", "float32"]
+from landslide_scale.provenance import NumberFormat, Precision
 
 
 def autocast(precision: Precision, device: str) -> torch.autocast:

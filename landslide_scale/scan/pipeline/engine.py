@@ -15,7 +15,6 @@ from ray.exceptions import RayError
 
 from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import BrokenRunError
-from landslide_scale.model.checkpoint import restore
 from landslide_scale.paths import for_workers
 from landslide_scale.registry.located import Located
 from landslide_scale.runtime import heartbeat
@@ -26,7 +25,7 @@ from landslide_scale.scan.driver import Engine, Rank
 from landslide_scale.scan.model import checkpoint_of
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
 from landslide_scale.scan.pipeline.inflight import Look
-from landslide_scale.scan.pipeline.predictor import Load
+from landslide_scale.scan.pipeline.loading import Load, restored
 from landslide_scale.scan.pipeline.stages import Prediction, started
 from landslide_scale.scan.pipeline.taking import taking
 from landslide_scale.scan.rounds import Belt, Report
@@ -54,7 +53,7 @@ def scan(
     *,
     resume: bool = False,
     progress: Report = lambda _: None,
-    load: Restore = restore,
+    load: Restore = restored,
     rank: Rank = driver.as_planned,
 ) -> ScanSummary:
     """Run a scan on the cluster, or what is left of it; see :func:`driver.begin`.
@@ -74,7 +73,7 @@ def append(
     config: ScanConfig,
     *,
     progress: Report = lambda _: None,
-    load: Restore = restore,
+    load: Restore = restored,
     rank: Rank = driver.as_planned,
 ) -> ScanSummary:
     """Add the configuration's further windows to a complete scan; see :func:`driver.append`."""

@@ -21,9 +21,6 @@ from landslide_scale.scan.settings import PredictConfig
 from landslide_scale.scan.work import Row
 from landslide_scale.spec import REFLECTANCE, REFLECTANCE_WHITE
 
-Load = Callable[..., tuple[Any, Any]]
-"""Gives a network and its card; with ``sha256`` that of this very file."""
-
 Agreed = Callable[[NumberFormat], NumberFormat]
 """From the format that this machine would choose to the one that its run computes in."""
 
@@ -48,7 +45,7 @@ class Predictor:
 
     def __init__(
         self,
-        load: Load,
+        load: Callable[[], tuple[Any, Any]],
         *,
         patches: PatchLattice,
         settings: PredictConfig,

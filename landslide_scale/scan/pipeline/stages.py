@@ -22,7 +22,7 @@ from landslide_scale.runtime.session import of_ours, settle_data
 from landslide_scale.scan import work
 from landslide_scale.scan.pipeline.feed import Feed, Flight, this_process
 from landslide_scale.scan.pipeline.guard import guarded, undone
-from landslide_scale.scan.pipeline.predictor import Load, Predictor
+from landslide_scale.scan.pipeline.loading import Load, predictor
 from landslide_scale.scan.settings import PredictConfig, ScanCompute
 from landslide_scale.scan.work import Row, Task
 
@@ -49,12 +49,10 @@ class Steps:
 
     Attributes:
         unread: What is made of a unit that cannot be read, and why.
-        predictor: What predicts, once it holds its model.
     """
 
     read: Callable[[Row], Row]
     unread: Callable[[Row, str], Row]
-    predictor: type[Predictor]
     write: Callable[[Row], Row]
 
 
@@ -68,7 +66,6 @@ def started(flight: Flight, task: Task, how: Prediction) -> tuple[Pump, ray.Obje
     steps = Steps(
         read=partial(work.read, task=task),
         unread=partial(work.unread, task=task),
-        predictor=Predictor,
         write=partial(work.write, task=task),
     )
     pump: Pump = ray.remote(_Pump).options(num_cpus=0, scheduling_strategy=beside_the_driver()).remote()
@@ -105,7 +102,7 @@ def _dataset(flight: Flight, task: Task, how: Prediction, steps: Steps) -> ray.d
     )
     if how.load is not None:
         seen = seen.map_batches(
-            _bound_predictor(steps.predictor, flight, task, how, how.load),
+            _bound_predictor(flight, task, how, how.load),
             batch_size=1,
             batch_format="numpy",
             compute=_pool(compute),
@@ -124,17 +121,15 @@ def _pool(compute: ScanCompute) -> ActorPoolStrategy:
     return ActorPoolStrategy(min_size=least, max_size=most)
 
 
-def _bound_predictor(
-    predictor: type[Predictor], flight: Flight, task: Task, how: Prediction, load: Load
-) -> type[Predictor]:
+def _bound_predictor(flight: Flight, task: Task, how: Prediction, load: Load) -> type:
     """The predictor of one run: constructor arguments of an actor could be lost before it is restarted."""
     compute, decided = how.compute, task.precision
     device, threads = "cuda" if compute.gpus_per_predictor else "cpu", max(1, round(compute.cpus_per_predictor))
 
-    class BoundPredictor(predictor):  # type: ignore[misc, valid-type]  # a class that is known when it is called
+    class BoundPredictor:
         def __init__(self) -> None:
             ray.get(flight.loading.remote(this_process()))
-            super().__init__(
+            self._predict = predictor(
                 load,
                 patches=task.patches,
                 settings=how.settings,
@@ -146,7 +141,7 @@ def _bound_predictor(
 
         def __call__(self, rows: Mapping[str, Any]) -> Row:
             row = {name: column[0] for name, column in rows.items()}
-            step = super().__call__
+            step = self._predict
             done = guarded(row, flight=flight, stage="predict", step=step, failed=partial(_unpredicted, step=step))
             return {name: _column(value) for name, value in done.items()}
 

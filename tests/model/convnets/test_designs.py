@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from landslide_scale.cards.card import BaseWeights, ModelCard
+from landslide_scale.cards.file import read_card
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.model import build, counts_line, parameter_counts, shape
-from landslide_scale.model.card import BaseWeights, ModelCard
-from landslide_scale.model.checkpoint import read_card, restore, save
+from landslide_scale.model.checkpoint import restore, save
 from landslide_scale.model.convnets.network import ConvNet
 from landslide_scale.model.presets import GUESSED, TABLE_3
 from landslide_scale.paper.published import SIZES

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from typing import Any
 
+from landslide_scale.cards.designs import as_kept, with_design
+from landslide_scale.cards.values import value_from_json
 from landslide_scale.errors import InvalidCheckpointError
 from landslide_scale.metrics import AreaRatio, HeldOut
-from landslide_scale.model import family
-from landslide_scale.model.core.tensors import state_sha256
-from landslide_scale.model.designs import as_kept, with_design
-from landslide_scale.model.values import value_from_json
 from landslide_scale.provenance import ImageFacts, ImageParts, Judged
 from landslide_scale.redaction import redacted
 from landslide_scale.spec import MOST_BANDS, InputSpec, ModelSpec
@@ -38,17 +35,6 @@ class BaseWeights:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", redacted(self.source))
-
-    @classmethod
-    def random(cls, model: ModelSpec, seed: int) -> BaseWeights:
-        """What :func:`landslide_scale.model.build` draws for this model and seed, here and now."""
-        return cls(source=f"{RANDOM}{seed}", sha256=_random_sha256(model, seed))
-
-
-@lru_cache(maxsize=8)
-def _random_sha256(model: ModelSpec, seed: int) -> str:
-    """Kept, because a training asks for it at every epoch it saves."""
-    return state_sha256(family(model).random_base(model, seed))
 
 
 @dataclass(frozen=True, kw_only=True)

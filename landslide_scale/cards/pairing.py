@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from landslide_scale.grid import PatchLattice
-    from landslide_scale.model.core.precision import Precision
-    from landslide_scale.provenance import ImageFacts, Judged
+    from landslide_scale.provenance import ImageFacts, Judged, Precision
 
 
 _PASSING = {"patch": "patch", "halo": "overlap", "precision": "precision"}
