@@ -14,6 +14,11 @@ from landslide_scale.runtime.console import run_guarded
 Append = Annotated[bool, typer.Option("--append", help="Add the configuration's later windows to a complete scan.")]
 
 
+Check = Annotated[
+    bool, typer.Option("--check", help="With --resume: list the cube first, and redo what is not there any more.")
+]
+
+
 def scan(
     config: ConfigFile,
     base: Annotated[
@@ -22,15 +27,20 @@ def scan(
     ] = None,
     *,
     resume: Resume = False,
+    check: Check = False,
     append: Append = False,
 ) -> None:
     """Scan a region: catalogue to landslide-probability cube."""
     if resume and append:
         raise typer.BadParameter("--resume and --append: a run is gone on with, or given further windows")
+    if check and not resume:
+        raise typer.BadParameter("--check without --resume: only a run that is gone on with has anything to look at")
     sys.exit(
         run_guarded(
             lambda: (
-                _commands().append(config, base=base) if append else _commands().scan(config, resume=resume, base=base)
+                _commands().append(config, base=base)
+                if append
+                else _commands().scan(config, resume=resume, check=check, base=base)
             ),
             kept="finished units are",
         )

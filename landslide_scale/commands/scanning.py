@@ -12,10 +12,10 @@ from landslide_scale.scan.pipeline.engine import scan as run_scan
 from landslide_scale.scan.settings import ScanConfig
 
 
-def scan(path: str, *, resume: bool, base: str | None = None) -> int:
+def scan(path: str, *, resume: bool, check: bool = False, base: str | None = None) -> int:
     """Run a scan; exit code 3 where units failed."""
     wanted = _scan_config(path, base)
-    summary = run_scan(wanted, resume=resume, progress=ScanProgress())
+    summary = run_scan(wanted, resume=resume, check=check, progress=ScanProgress())
     say(scan_report(summary))
     return 0 if summary.complete else INCOMPLETE
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -43,49 +44,48 @@ class Areas:
         )
 
 
-Looks = Sequence[tuple[Slot, Record]]
-"""Where the units of one block's windows are stored, and what became of them."""
+Unit = TypeVar("Unit")
+"""By what whoever adds up knows a unit."""
+
+Looks = Sequence[tuple[Unit, Record]]
+"""The units of one block's windows, and what became of them."""
 
 
-def blocks(looks: Iterable[tuple[Slot, Record]]) -> list[list[tuple[Slot, Record]]]:
-    """Units by the block that they are of, whatever their window."""
-    found: dict[tuple[object, object], list[tuple[Slot, Record]]] = {}
-    for slot, record in looks:
-        found.setdefault((slot.lattice, slot.box), []).append((slot, record))
-    return list(found.values())
-
-
-def scanned_km2(looks: Iterable[Looks]) -> float:
+def scanned_km2(looks: Iterable[Looks[Unit]]) -> float:
     """Ground that was scanned in some window, block by block."""
     return sum(max(record.km2 for _, record in of_block) for of_block in looks)
 
 
-def least_seen_km2(looks: Iterable[Looks]) -> float:
+def least_seen_km2(looks: Iterable[Looks[Unit]]) -> float:
     """Ground that was seen at least once is at least so much: of each block what its best window shows."""
     return sum(max(record.km2 * record.clear_fraction for _, record in of_block) for of_block in looks)
 
 
-def seen_km2(looks: Iterable[Looks], each: Callable[[], None] = lambda: None) -> float:
+def seen_km2(
+    looks: Iterable[Looks[Unit]], slot: Callable[[Unit], Slot], each: Callable[[], None] = lambda: None
+) -> float:
     """Ground that was seen in at least one window.
 
     Pixels are read where records do not tell: of blocks that several windows show in part.
 
     Args:
         looks: Block by block.
+        slot: Where a unit is stored.
         each: Called before every block that is read.
 
     Raises:
         BrokenRunError: What is stored cannot be read.
         StorageAwayError: It was away for longer than one is patient.
     """
-    return sum(_seen_km2(of_block, each) for of_block in looks)
+    return sum(_seen_km2(of_block, slot, each) for of_block in looks)
 
 
-def _seen_km2(of_block: Looks, each: Callable[[], None]) -> float:
-    seen = [(slot, record) for slot, record in of_block if record.clear_fraction > 0]
+def _seen_km2(of_block: Looks[Unit], slot: Callable[[Unit], Slot], each: Callable[[], None]) -> float:
+    seen = [(unit, record) for unit, record in of_block if record.clear_fraction > 0]
     best = max((record.km2 * record.clear_fraction for _, record in seen), default=0.0)
     if len(seen) < 2 or any(record.clear_fraction == 1 for _, record in seen):  # noqa: PLR2004 windows
         return best
     each()
-    somewhere = np.any([read_stored(slot, "reason") == Reason.OBSERVED for slot, _ in seen], axis=0)
-    return float(somewhere.sum() * seen[0][0].lattice.resolution ** 2 / 1e6)
+    slots = [slot(unit) for unit, _ in seen]
+    somewhere = np.any([read_stored(one, "reason") == Reason.OBSERVED for one in slots], axis=0)
+    return float(somewhere.sum() * slots[0].lattice.resolution ** 2 / 1e6)

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +32,8 @@ LEDGER = "ledger"
 
 _DAMAGES = (ValueError, TypeError, AttributeError, KeyError, OSError)
 """What reading a damaged file raises once its content is at hand."""
+
+_PARTS_AT_ONCE = 64
 
 _PART = re.compile(r"part-\d{5,}(?:-[0-9a-f]{16})?\.parquet")
 """Names that parts have, and had; any other file beside them is somebody else's."""
@@ -97,6 +100,14 @@ class Record:
         """Whether the unit needs no further work."""
         return self.state in {"written", "empty"}
 
+    @property
+    def lean(self) -> Record:
+        """What a driver holds of it to the end: what the figures of a run, and further tries, are made from.
+
+        Where its objects lie in which bytes, how its pixels are distributed and how long it took stay in the ledger.
+        """
+        return replace(self, stored=_NOTHING, seconds=_NOTHING, histogram=())
+
     def to_json(self) -> str:
         """As text."""
         return json.dumps(asdict(self))
@@ -107,10 +118,21 @@ class Record:
         said = json.loads(text)
         content = {key: value for key, value in said.items() if key in _FIELDS}  # a later version may say more
         alike = {key: _shared(json.dumps(list(content.get(key, ())))) for key in ("scenes", "dem")}
-        return cls(**content | alike | {"histogram": tuple(content.get("histogram", ()))})
+        machine = {"computed": _machine(json.dumps(content.get("computed", {})))}
+        return cls(**content | alike | machine | {"histogram": tuple(content.get("histogram", ()))})
 
 
 _FIELDS = frozenset(one.name for one in fields(Record))
+
+
+_NOTHING: dict[str, Any] = {}
+
+
+@lru_cache(maxsize=64)
+def _machine(text: str) -> dict[str, Any]:
+    """Likewise what the machine was like that computed it."""
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -188,12 +210,11 @@ class Ledger:
 
         A ``broken`` one takes away what was said of the unit before it.
         """
-        found: dict[str, Record] = {}
-        for record in sorted(self._all(), key=_age):
-            known = found.get(record.unit)
-            if record.state != "failed" or known is None or not known.done:
-                found[record.unit] = record
-        return found
+        return _standing(self._all())
+
+    def lean_records(self) -> dict[str, Record]:
+        """The same, of each what a driver holds of it; never more of the rest than of some parts at a time."""
+        return _standing(record.lean for record in self._all())
 
     def _all(self) -> Iterator[Record]:
         """Every record, in parts and by itself.
@@ -201,8 +222,10 @@ class Ledger:
         Those by themselves are read first: one that is gathered meanwhile is then found in a part.
         """
         loose = self._loose()
-        for name, content in self._run.read_there([f"{LEDGER}/{name}" for name in self._parts()]).items():
-            yield from filter(self._is_own, self._of_part(name, content))
+        parts = iter([f"{LEDGER}/{name}" for name in self._parts()])
+        while names := list(islice(parts, _PARTS_AT_ONCE)):
+            for name, content in self._run.read_there(names).items():
+                yield from filter(self._is_own, self._of_part(name, content))
         yield from loose.values()
 
     def _parts(self) -> list[str]:
@@ -264,6 +287,27 @@ class Ledger:
             part = f"{LEDGER}/part-{len(self._parts()):05d}-{secrets.token_hex(8)}.parquet"
             self._run.create(part, _parquet(records))
             self._run.delete_all(names)
+
+
+def _standing(records: Iterable[Record]) -> dict[str, Record]:
+    """Of all records of each unit the one that stands."""
+    found: dict[str, Record] = {}
+    several: dict[str, list[Record]] = {}
+    for record in records:
+        if record.unit in found:
+            several.setdefault(record.unit, [found[record.unit]]).append(record)
+        else:
+            found[record.unit] = record
+    return found | {unit: _last(of_unit) for unit, of_unit in several.items()}
+
+
+def _last(records: Sequence[Record]) -> Record:
+    """What stands of a unit: the latest, but no failure in place of what is done."""
+    first, *later = sorted(records, key=_age)
+    for record in later:
+        if record.state != "failed" or not first.done:
+            first = record
+    return first
 
 
 def _name(unit: str, attempt: int, state: State) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from landslide_scale.cube.areas import Areas, blocks, least_seen_km2, scanned_km2
+from landslide_scale.cube.areas import Areas, least_seen_km2, scanned_km2
 from landslide_scale.cube.ledger import Ledger, Record, State
 from landslide_scale.metrics import AreaRatio, assumption
 from landslide_scale.runtime.capacity import counted
@@ -160,7 +160,7 @@ def _over_windows(rows: Sequence[Row], laid: Layout, records: Mapping[str, Recor
     """All units; of areas what can be said over windows: ground scanned, and ground seen at least once."""
     if len(rows) == 1:
         return replace(rows[0], name="all")
-    looks = blocks((laid.slot(place), records[place.id]) for place in laid.places if place.id in records)
+    looks = laid.blocks(records)
     noted = seen_noted(facts, (record for of_block in looks for _, record in of_block))
     return Row(
         name="seen at least once",

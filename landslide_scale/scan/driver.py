@@ -23,7 +23,7 @@ from landslide_scale.scan.plan import Place, WorkUnit
 from landslide_scale.scan.prepared import Prepared, asked, check_base, fitting, prepare, result_settings
 from landslide_scale.scan.rounds import Belt, Report, Reporter, differing, shortage, unreadable, worked_on
 from landslide_scale.scan.settings import NONE, ScanConfig
-from landslide_scale.scan.summary import ScanSummary, summary_of
+from landslide_scale.scan.summary import ScanSummary, summary_noted, summary_of
 from landslide_scale.scan.survey import kept, without
 from landslide_scale.scan.verify import changed
 from landslide_scale.scan.work import Task
@@ -48,6 +48,21 @@ Rank = Callable[[Place], float]
 """How soon a unit is to be worked on: the lowest first, equal ones as planned. No result depends on it."""
 
 
+Standing = Callable[[Ledger, Layout], tuple[dict[str, Record], list[Record]]]
+"""What is known of the units of a run that is gone on with, lean and by id, and records that take some of it away."""
+
+
+def as_recorded(ledger: Ledger, _: Layout) -> tuple[dict[str, Record], list[Record]]:
+    """What the ledger says: a record is written after its data. What got lost since, :func:`verify` finds and marks."""
+    return ledger.lean_records(), []
+
+
+def as_listed(ledger: Ledger, laid: Layout) -> tuple[dict[str, Record], list[Record]]:
+    """What the ledger says, less the units of which an object is not stored in the size that was written."""
+    records = ledger.records()
+    return {name: record.lean for name, record in records.items()}, changed(laid, records)
+
+
 def as_planned(_: Place) -> float:
     """The rank of units in the order of the plan."""
     return 0.0
@@ -65,6 +80,7 @@ def begin(
     progress: Report,
     join: Join = _nothing_to_join,
     rank: Rank = as_planned,
+    standing: Standing = as_recorded,
 ) -> ScanSummary:
     """Run a scan, or what is left of it.
 
@@ -75,6 +91,7 @@ def begin(
         progress: Called whenever units have ended.
         join: What connects to the workers.
         rank: The order of units.
+        standing: What of a run that is gone on with is taken for done.
 
     Raises:
         InvalidInputError: The configuration or something it names does not fit; nothing was written.
@@ -91,13 +108,34 @@ def begin(
         with join(_task(prepared)), held(run) as lease:
             if not run.exists(RUN):
                 run.claim("scan", prepared.settings, resume=resume)
-                return _finish(prepared, lease, engine, progress, rank)
+                return _finish(prepared, lease, engine, progress, rank=rank, standing=standing)
     # What another driver may change is read once it cannot any more. A run that is complete needs no cluster.
     with held(run) as lease:
         with patient(PATIENCE_S, guard=lease.check):
             prepared = prepare(config)
         run.claim("scan", prepared.settings, resume=resume)
-        return _finish(prepared, lease, engine, progress, rank)
+        return _finish(prepared, lease, engine, progress, rank=rank, standing=standing)
+
+
+def ended(config: ScanConfig) -> ScanSummary | None:
+    """How a run of this configuration has ended; None where it is not there, or something of it is still to be done.
+
+    Nothing is planned, nothing listed: it takes no longer for a million units than for one.
+
+    Raises:
+        InvalidInputError: The configuration or something it names does not fit the run.
+    """
+    run = RunDirectory(config.output.run)
+    if not run.exists(RUN):
+        return None
+    claimed = run.claimed()
+    if claimed["kind"] != "scan" or claimed["state"] != "complete":
+        return None
+    config = config.as_begun(claimed["settings"])
+    model = fitting(config)
+    request, _ = asked(config, model.bands, model.patches)
+    run.match("scan", result_settings(config, model, request))
+    return summary_noted(run, model)
 
 
 def append(config: ScanConfig, engine: Engine, *, progress: Report, rank: Rank = as_planned) -> ScanSummary:
@@ -119,7 +157,7 @@ def append(config: ScanConfig, engine: Engine, *, progress: Report, rank: Rank =
         survey = grow(run, grown, request, sources, settings, session=lease.token)
         prepared = Prepared(config=config, run=run, model=model, survey=survey)
         _say_noticed(prepared)
-        return _finish(prepared, lease, engine, progress, rank)
+        return _finish(prepared, lease, engine, progress, rank=rank, standing=as_recorded)
 
 
 def _say_noticed(prepared: Prepared) -> None:
@@ -127,13 +165,15 @@ def _say_noticed(prepared: Prepared) -> None:
         log.warning("%s", line)
 
 
-def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, rank: Rank) -> ScanSummary:
+def _finish(
+    prepared: Prepared, lease: Lease, engine: Engine, progress: Report, *, rank: Rank, standing: Standing
+) -> ScanSummary:
     run, stamp = prepared.run, prepared.run.enter(lease.token)
     ledger = Ledger(run, stamp)
     run.remove_partial_files(LEDGER, CUBE)
     _lay_out(prepared)
     begun = prepared
-    records = _current(prepared, ledger)
+    records = _current(prepared, ledger, standing)
     left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
     lacking = ""
     if left:
@@ -145,9 +185,9 @@ def _finish(prepared: Prepared, lease: Lease, engine: Engine, progress: Report, 
                 loose: list[Record] = []
                 again = partial(_before_again, report, lease)
                 left, attempts = sorted(left, key=rank), prepared.config.compute.attempts
-                for record in worked_on(left, dict(records), belt, attempts, again=again):
+                for record in worked_on(left, records, belt, attempts, again=again):
                     lease.check()
-                    records[record.unit] = record
+                    records[record.unit] = record.lean
                     report(record)
                     loose.append(record)
                     if len(loose) == COMPACT_EVERY:
@@ -255,14 +295,14 @@ def _note_plan(prepared: Prepared) -> None:
     )
 
 
-def _current(prepared: Prepared, ledger: Ledger) -> dict[str, Record]:
+def _current(prepared: Prepared, ledger: Ledger, standing: Standing) -> dict[str, Record]:
     """What the ledger says of every unit, once it speaks of what is stored, and of the scenes that are planned."""
     ledger.compact()
-    records = ledger.records()
+    records, broken = standing(ledger, _laid(prepared))
     if ledger.damaged:
         prepared.run.note(state="running")
         ledger.mend()
-    _take_back(prepared.run, changed(_laid(prepared), records), records, ledger)
+    _take_back(prepared.run, broken, records, ledger)
     _take_back(prepared.run, differing(records, prepared.survey.plan.units), records, ledger)
     return records
 

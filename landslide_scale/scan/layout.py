@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.cube.arrays import Slot, objects
+from landslide_scale.cube.ledger import Record
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scan.plan import Place, extents
@@ -64,6 +65,15 @@ class Layout:
             bands=self.bands,
             run=self.id,
         )
+
+    def blocks(self, records: Mapping[str, Record]) -> list[list[tuple[Place, Record]]]:
+        """The units that have ended by the block that they are of, whatever their window, and what became of them."""
+        found: dict[tuple[int, int, int], list[tuple[Place, Record]]] = {}
+        for place in self.places:
+            if (record := records.get(place.id)) is not None:
+                block = (place.lattice.zone.epsg, place.block.row, place.block.col)
+                found.setdefault(block, []).append((place, record))
+        return list(found.values())
 
     def objects(self, place: Place) -> dict[str, list[str]]:
         """What a unit is stored as: names inside the cube, by variable."""

@@ -172,30 +172,31 @@ def worked_on(
 
     Args:
         units: What is to be done.
-        known: What is known of them, by id.
+        known: What is known of them, by id, when each is put onto the belt.
         belt: What carries them.
         attempts: Tries of each, at most.
         again: Called with what a try came to, before the unit is tried again; may wait, so that tries are not used up
             while all storage is away.
         ahead: How many are on the belt at once, at most; None: all of them.
     """
-    left = {unit.id: unit for unit in units}
-    before = {name: known[name].attempts if name in known else 0 for name in left}
-    coming, there = iter(list(left.values())), 0
-    while left:
-        while (ahead is None or there + _PIECE <= ahead) and (piece := list(islice(coming, _PIECE))):
-            belt.put([_row(unit, before[unit.id], attempts) for unit in piece])
-            there += len(piece)
+    coming, there = iter(units), dict[str, tuple[WorkUnit, int]]()
+    while True:
+        while (ahead is None or len(there) + _PIECE <= ahead) and (piece := list(islice(coming, _PIECE))):
+            laid = {unit.id: (unit, known[unit.id].attempts if unit.id in known else 0) for unit in piece}
+            belt.put([_row(unit, before, attempts) for unit, before in laid.values()])
+            there |= laid
+        if not there:
+            return
         record = belt.next()
-        made = record.attempts - before[record.unit]
+        unit, before = there[record.unit]
+        made = record.attempts - before
         tries = attempts if record.retry else min(attempts, TRIES_OF_A_PERMANENT_FAILURE)
         if record.done or made >= tries:
-            del left[record.unit]
-            there -= 1
+            del there[record.unit]
             yield record
         else:
             again(record)
-            belt.put([_row(left[record.unit], record.attempts, attempts - made)])
+            belt.put([_row(unit, record.attempts, attempts - made)])
 
 
 def _row(unit: WorkUnit, made: int, left: int) -> Row:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from landslide_scale.cube.areas import Areas, Looks, blocks, scanned_km2, seen_km2
+from landslide_scale.cube.areas import Areas, Looks, scanned_km2, seen_km2
 from landslide_scale.cube.ledger import Record
 from landslide_scale.metrics import AreaRatio, area_line, assumption
 from landslide_scale.scan.layout import Layout
-from landslide_scale.scan.model import NoModel
+from landslide_scale.scan.model import NoModel, ScanModel
+from landslide_scale.scan.plan import Place
 from landslide_scale.scan.prepared import Prepared
 from landslide_scale.storage.rundir import RunDirectory
 
@@ -123,11 +124,11 @@ def summary_of(
     plan = prepared.survey.plan
     states = [record.state for record in records.values()]
     predicted = not isinstance(prepared.model, NoModel)
-    ended = [place for place in laid.places if place.id in records]
+    looks = laid.blocks(records)
     of_layer: list[list[Record]] = [[] for _ in plan.windows]
-    for place in ended:
-        of_layer[place.layer].append(records[place.id])
-    looks = blocks((laid.slot(place), records[place.id]) for place in ended)
+    for place in laid.places:
+        if (record := records.get(place.id)) is not None:
+            of_layer[place.layer].append(record)
     return ScanSummary(
         run=str(prepared.run),
         units=len(plan.units),
@@ -135,7 +136,7 @@ def summary_of(
         empty=states.count("empty"),
         failed=len(plan.units) - states.count("written") - states.count("empty"),
         km2=scanned_km2(looks),
-        observed_km2=_seen_km2(prepared.run, looks, each),
+        observed_km2=_seen_km2(laid, looks, each),
         windows={
             window.days: Areas.of(of_window, predicted=predicted)
             for window, of_window in zip(plan.windows, of_layer, strict=True)
@@ -152,13 +153,44 @@ def summary_of(
     )
 
 
-def _seen_km2(run: RunDirectory, looks: Sequence[Looks], each: Callable[[], None]) -> float:
+def summary_noted(run: RunDirectory, model: ScanModel | NoModel) -> ScanSummary | None:
+    """What run.json says of a complete run; None where it was written before it said all of it."""
+    facts = run.facts()
+    try:
+        said, units = facts["summary"], int(facts["units"])
+        windows = {
+            one["window"]: Areas(**{each.name: one[each.name] for each in fields(Areas)}) for one in said["windows"]
+        }
+        found = ScanSummary(
+            run=str(run),
+            units=units,
+            written=int(said["written"]),
+            empty=int(said["empty"]),
+            failed=int(said["failed"]),
+            km2=float(said["km2"]),
+            observed_km2=float(said["observed_km2"]),
+            windows=windows,
+            errors=(),
+            caveat=model.caveat,
+            quarantined=tuple(f"{name}: {why}" for name, why in sorted(facts["quarantined"].items())),
+            area=model.area,
+            fair_share=model.fair_share,
+            unknown=model.unknown,
+            unseen=tuple(facts["windows_without_scenes"]),
+            taken=int(said.get("taken", 0)),
+        )
+    except (KeyError, TypeError):
+        return None
+    return found if found.complete else None
+
+
+def _seen_km2(laid: Layout, looks: Sequence[Looks[Place]], each: Callable[[], None]) -> float:
     """Ground that was seen at least once, counted anew only where the ledger has changed since."""
-    noted = seen_noted(run.facts(), (record for of_block in looks for _, record in of_block))
+    noted = seen_noted(laid.run.facts(), (record for of_block in looks for _, record in of_block))
     if noted is not None:
         return noted
-    found = seen_km2(looks, each)
-    run.note(**{SEEN: {"km2": found, "of": _state(record for of_block in looks for _, record in of_block)}})
+    found = seen_km2(looks, laid.slot, each)
+    laid.run.note(**{SEEN: {"km2": found, "of": _state(record for of_block in looks for _, record in of_block)}})
     return found
 
 
@@ -169,5 +201,13 @@ def seen_noted(facts: Mapping[str, Any], records: Iterable[Record]) -> float | N
 
 
 def _state(records: Iterable[Record]) -> str:
-    held = sorted((record.unit, record.state, record.sha256) for record in records)
-    return hashlib.sha256(json.dumps(held).encode()).hexdigest()
+    digest, mark = hashlib.sha256(), "["
+    for record in sorted(records, key=_identity):
+        digest.update(f"{mark}{json.dumps(_identity(record))}".encode())
+        mark = ", "
+    digest.update(b"[]" if mark == "[" else b"]")
+    return digest.hexdigest()
+
+
+def _identity(record: Record) -> tuple[str, str, str]:
+    return record.unit, record.state, record.sha256

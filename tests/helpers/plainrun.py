@@ -99,10 +99,16 @@ class PlainBelt:
 
 
 def plain_scan(
-    settings: dict[str, Any], *, resume: bool = True, roles: Roles | None = None, load: Restore | None = None
+    settings: dict[str, Any],
+    *,
+    resume: bool = True,
+    roles: Roles | None = None,
+    load: Restore | None = None,
+    standing: driver.Standing = driver.as_recorded,
 ) -> ScanSummary:
     config = parse(ScanConfig, settings)
-    return driver.begin(config, engine(config, roles or Roles(), load=load), resume=resume, progress=silent)
+    carry = engine(config, roles or Roles(), load=load)
+    return driver.begin(config, carry, resume=resume, progress=silent, standing=standing)
 
 
 def plain_append(settings: dict[str, Any], roles: Roles | None = None, load: Restore | None = None) -> ScanSummary:

@@ -13,11 +13,11 @@ import torch
 from helpers.borderland import BORDER, COLLECTION, border_tiles, configured, untrained, write_item
 from helpers.plainrun import Restore, Roles, engine, silent
 
+from landslide_scale.cards import file
 from landslide_scale.cards.card import ModelCard
 from landslide_scale.cards.file import read_card
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import RunConflictError
-from landslide_scale.model import checkpoint
 from landslide_scale.reports.scans import plan_lines
 from landslide_scale.scan import driver, prepared
 from landslide_scale.scan.pipeline.engine import _engine
@@ -53,7 +53,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often a card was read from a checkpoint, and each Item made a scene."""
     counted: Counter[str] = Counter()
-    card, scene = checkpoint._card, items._scene
+    card, scene = file._card, items._scene
 
     def counting_card(*given: object) -> ModelCard:
         counted["card"] += 1
@@ -63,7 +63,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counted[item["id"]] += 1
         return scene(item, *given)
 
-    monkeypatch.setattr(checkpoint, "_card", counting_card)
+    monkeypatch.setattr(file, "_card", counting_card)
     monkeypatch.setattr(items, "_scene", counting_scene)
     return counted
 

@@ -35,7 +35,7 @@ from helpers.scenes import cog
 from helpers.watching import Step
 from helpers.webserver import Answer, Asked, site
 
-from landslide_scale.commands import scanning
+from landslide_scale.commands import inspecting, scanning
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.errors import ReadError, TryAgainError
@@ -371,7 +371,7 @@ def test_the_command_ends_with_0_and_says_what_is_missing_in_one_line(
     path.write_text(json.dumps(settings))
     monkeypatch.setattr(scanning, "run_scan", lambda *_, **__: plain_scan(settings))
     assert scanning.scan(str(path), resume=False) == 0
-    assert scanning.status(str(tmp_path / "run"), None) == 0
+    assert inspecting.status(str(tmp_path / "run"), None) == 0
     said = [line for line in capsys.readouterr().out.splitlines() if "404" in line]
     assert len(said) == 2
     assert all(line.startswith("not used: scene b: band red, file http") for line in said)

@@ -50,8 +50,11 @@ def looked(run: RunDirectory) -> Verdict:
     return verify(run, lambda *_: None)
 
 
-def resumed(run: RunDirectory, whole: tuple[Path, dict[str, Any]]) -> None:
-    assert plain_scan(whole[1] | {"output": {**whole[1]["output"], "run": run.url}}).complete
+def resumed(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]], standing: driver.Standing = driver.as_recorded
+) -> None:
+    settings = whole[1] | {"output": {**whole[1]["output"], "run": run.url}}
+    assert plain_scan(settings, standing=standing).complete
 
 
 def stored(run: RunDirectory, unit: str, variable: str = "probability") -> Path:
@@ -119,13 +122,15 @@ def is_of_another(run: RunDirectory, path: Path, unit: str) -> bool:
     return any(key in keys for place in laid.places if place.id != unit for keys in laid.objects(place).values())
 
 
-def test_what_is_missing_or_cut_short_is_redone_by_a_resume_that_nobody_verified_before(
+def test_what_is_missing_or_cut_short_is_redone_by_a_resume_that_lists_the_cube(
     run: RunDirectory, whole: tuple[Path, dict[str, Any]]
 ):
     units = sorted(name for name, record in Ledger(run).records().items() if record.state == "written")
     stored(run, units[0]).unlink()
     cut(stored(run, units[1], "observed_on"))
-    resumed(run, whole)
+    resumed(run, whole)  # goes by the ledger, and looks at no object
+    assert {record.attempts for record in Ledger(run).records().values()} == {1}
+    resumed(run, whole, driver.as_listed)
     assert_same_cubes(Path(run.url), whole[0])
     attempts = {name: record.attempts for name, record in Ledger(run).records().items()}
     assert {name for name, count in attempts.items() if count == 2} == set(units[:2])
@@ -143,7 +148,7 @@ def test_a_run_whose_lost_shard_is_being_redone_is_not_complete_meanwhile(
         with monkeypatch.context() as patched:
             patched.setattr(where, killed, dies)
             with pytest.raises(KeyboardInterrupt):
-                resumed(run, whole)
+                resumed(run, whole, driver.as_listed)
         assert run.claimed()["state"] == "running"
         run.note(state="complete")
     assert not looked(run).whole

@@ -52,6 +52,7 @@ def scan(
     config: ScanConfig,
     *,
     resume: bool = False,
+    check: bool = False,
     progress: Report = lambda _: None,
     load: Restore = restored,
     rank: Rank = driver.as_planned,
@@ -61,12 +62,18 @@ def scan(
     Args:
         config: What to scan, with what, and where to put it.
         resume: Go on with the run that the folder holds.
+        check: List its cube first, to find what got lost of what is done.
         progress: Called whenever units have ended.
         load: How the checkpoint becomes a network and its card; it crosses processes.
         rank: The order of units.
     """
+    if resume and not check and (summary := driver.ended(config)) is not None:
+        return summary
     join = partial(_joined, compute=config.compute, output=config.output.run)
-    return driver.begin(config, _engine(config, load), resume=resume, progress=progress, join=join, rank=rank)
+    standing = driver.as_listed if check else driver.as_recorded
+    return driver.begin(
+        config, _engine(config, load), resume=resume, progress=progress, join=join, rank=rank, standing=standing
+    )
 
 
 def append(
