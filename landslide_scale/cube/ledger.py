@@ -11,7 +11,7 @@ import logging
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, Literal
@@ -110,7 +110,12 @@ class Record:
 
     def to_json(self) -> str:
         """As text."""
-        return json.dumps(asdict(self))
+        return json.dumps(self.said)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Its values by name; not copies of them, as :func:`dataclasses.asdict` makes, of every word of every scene."""
+        return {name: getattr(self, name) for name in _NAMES}
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Record:
@@ -122,7 +127,8 @@ class Record:
         return cls(**content | alike | machine | {"histogram": tuple(content.get("histogram", ()))})
 
 
-_FIELDS = frozenset(one.name for one in fields(Record))
+_NAMES = tuple(one.name for one in fields(Record))
+_FIELDS = frozenset(_NAMES)
 
 
 _NOTHING: dict[str, Any] = {}
@@ -324,7 +330,7 @@ def _age(record: Record) -> tuple[int, int]:
 def _parquet(records: Iterable[Record]) -> bytes:
     rows = [
         {
-            **{key: value for key, value in asdict(record).items() if isinstance(value, (str, int, float))},
+            **{key: value for key, value in record.said.items() if isinstance(value, (str, int, float))},
             "record": record.to_json(),
         }
         for record in records
