@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import secrets
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
@@ -124,7 +125,9 @@ class Record:
         content = {key: value for key, value in said.items() if key in _FIELDS}  # a later version may say more
         alike = {key: _shared(json.dumps(list(content.get(key, ())))) for key in ("scenes", "dem")}
         machine = {"computed": _machine(json.dumps(content.get("computed", {})))}
-        return cls(**content | alike | machine | {"histogram": tuple(content.get("histogram", ()))})
+        words = {key: sys.intern(content[key]) for key in ("state", "run", "session") if key in content}
+        own = {"histogram": tuple(content.get("histogram", ())), "unreadable": content.get("unreadable") or _NOTHING}
+        return cls(**content | alike | machine | words | own)
 
 
 _NAMES = tuple(one.name for one in fields(Record))
