@@ -53,7 +53,19 @@ ONLY_IN = {
     | {
         f"{room}.settings"
         for room in (
-            *("region", "registry", "stac", "events", "imagery", "cube", "scan", "labels", "training", "paper"),
+            *(
+                "region",
+                "registry",
+                "stac",
+                "events",
+                "imagery",
+                "cube",
+                "costs",
+                "scan",
+                "labels",
+                "training",
+                "paper",
+            ),
             "rapid",
             "rapid.publication",
             "products.vectors",

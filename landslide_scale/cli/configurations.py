@@ -35,10 +35,14 @@ def plan(
     bands: Annotated[
         str, typer.Option(metavar="NAMES", help="Plan for a checkpoint of these bands, as red,green,blue,slope.")
     ] = "",
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Also say hours and cost of a scan, at the rates of an earlier one."),
+    ] = None,
 ) -> None:
     """Dry run of any configuration: scenes, labels, images, weights; nothing is written; a scan needs no checkpoint."""
     named = tuple(name.strip() for name in bands.split(",") if name.strip())
-    sys.exit(run_guarded(lambda: _commands().plan(config, named)))
+    sys.exit(run_guarded(lambda: _commands().plan(config, named, like)))
 
 
 def _commands() -> ModuleType:

@@ -10,6 +10,8 @@ from landslide_scale.commands.arguments import given, load
 from landslide_scale.configuring.kinds import KINDS as KINDS_BELOW
 from landslide_scale.configuring.kinds import Kind, begun, kind_of
 from landslide_scale.configuring.kinds import schema as schema_of
+from landslide_scale.costs.foreseen import cost_lines
+from landslide_scale.costs.took import Took, of_run
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.labels.foreseen import foresee as foresee_chips
 from landslide_scale.labels.foreseen import plan_lines as chips_lines
@@ -17,15 +19,16 @@ from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.paper.foreseen import foresee as foresee_benchmark
 from landslide_scale.paper.foreseen import plan_lines as benchmark_lines
 from landslide_scale.paper.settings import BenchmarkConfig
-from landslide_scale.paths import input_place, output_place
+from landslide_scale.paths import expanded, input_place, output_place
 from landslide_scale.rapid.foreseen import expected
 from landslide_scale.rapid.settings import RapidConfig
 from landslide_scale.rapid.watching import now_utc
 from landslide_scale.reports.scans import plan_lines
 from landslide_scale.runtime.console import say
-from landslide_scale.scan.prepared import foresee, prepare
-from landslide_scale.scan.settings import CheckpointConfig, ScanConfig
+from landslide_scale.scan.prepared import Foreseen, Prepared, foresee, prepare
+from landslide_scale.scan.settings import NONE, CheckpointConfig, ScanConfig
 from landslide_scale.storage.files import write_whole
+from landslide_scale.storage.rundir import RunDirectory
 from landslide_scale.strictyaml import keys_of
 from landslide_scale.training.foreseen import foresee as foresee_training
 from landslide_scale.training.foreseen import plan_lines as training_lines
@@ -42,8 +45,14 @@ KINDS: Mapping[str, Kind] = {
 """All that there are configurations of; rapid mapping's stands here, since it is made of all that is below."""
 
 
-def plan(path: str, bands: tuple[str, ...] = ()) -> int:
-    """Print what a command would do with a configuration; a scan with a checkpoint of `bands`, where some are named."""
+def plan(path: str, bands: tuple[str, ...] = (), like: str | None = None) -> int:
+    """Print what a command would do with a configuration.
+
+    Args:
+        path: Of the configuration.
+        bands: Of a checkpoint that a scan is planned for, where some are named.
+        like: Folder of a scan that has ended, at whose rates hours and cost of a scan are said.
+    """
     file = given(path, input_place, "--config")
     try:
         kind = kind_of(keys_of(file), KINDS)
@@ -51,18 +60,36 @@ def plan(path: str, bands: tuple[str, ...] = ()) -> int:
         raise error.at(file=file) from None
     if bands and kind != "scan":
         raise InvalidConfigError(f"bands for {kind}", expected="a configuration of scan", key="--bands")
-    say("\n".join(_scan_lines(path, bands) if kind == "scan" else _PLANNED[kind](path)))
+    if like is not None and kind != "scan":
+        raise InvalidConfigError(f"rates for {kind}", expected="a configuration of scan", key="--like")
+    say("\n".join(_scan_lines(path, bands, like) if kind == "scan" else _PLANNED[kind](path)))
     return 0
 
 
-def _scan_lines(path: str, bands: tuple[str, ...]) -> list[str]:
+def _scan_lines(path: str, bands: tuple[str, ...], like: str | None) -> list[str]:
     wanted = load(ScanConfig, path)
+    rates = None if like is None else of_run(RunDirectory(given(like, expanded, "--like")))
+    found = _planned(wanted, bands)
+    return [*plan_lines(found), *([] if rates is None else _cost_lines(found, rates))]
+
+
+def _planned(wanted: ScanConfig, bands: tuple[str, ...]) -> Prepared | Foreseen:
     if not isinstance(wanted.model, CheckpointConfig):
         if bands:
             raise InvalidConfigError("bands, and model none", expected="output.keep, which says them", key="--bands")
-        return plan_lines(prepare(wanted))
-    without = bool(bands) or wanted.model.checkpoint is None
-    return plan_lines(foresee(wanted, bands) if without else prepare(wanted))
+        return prepare(wanted)
+    return foresee(wanted, bands) if bands or wanted.model.checkpoint is None else prepare(wanted)
+
+
+def _cost_lines(found: Prepared | Foreseen, rates: Took) -> list[str]:
+    compute = found.config.compute
+    return cost_lines(
+        rates,
+        found.survey.work(predicted=found.config.model != NONE),
+        cpus_per_reader=compute.cpus_per_reader,
+        predictor=(compute.cpus_per_predictor, compute.gpus_per_predictor),
+        prices=compute.prices,
+    )
 
 
 def _rapid_lines(path: str) -> list[str]:

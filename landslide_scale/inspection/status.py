@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from landslide_scale.costs.foreseen import took_lines
+from landslide_scale.costs.took import Took, noted
 from landslide_scale.cube.areas import Areas, least_seen_km2, scanned_km2
 from landslide_scale.cube.ledger import Ledger, Record, State
 from landslide_scale.metrics import AreaRatio, assumption
@@ -77,6 +79,7 @@ class Status:
         not_used: Scenes that the run is done without, each with the reason.
         taken: Units done that were taken over from an earlier run.
         damaged: Files of the ledger that cannot be read.
+        took: What its units took; None where it was begun before that was kept, or no driver has come to its end.
     """
 
     run: str
@@ -94,6 +97,7 @@ class Status:
     not_used: tuple[str, ...] = ()
     taken: int = 0
     damaged: tuple[str, ...] = ()
+    took: Took | None = None
 
     @property
     def learned(self) -> bool:
@@ -134,6 +138,7 @@ def status(run: RunDirectory) -> tuple[Status, Layout, dict[str, Record]]:
         taken=sum(bool(record.taken_from) for record in done),
         damaged=tuple(sorted(ledger.damaged)),
         not_used=tuple(f"{name}: {reason}" for name, reason in facts.get("quarantined", {}).items()),
+        took=noted(facts),
     )
     return found, laid, records
 
@@ -196,6 +201,7 @@ def lines(found: Status) -> list[str]:
         *table,
         *_assumed(found),
         *errors,
+        *([] if found.took is None else took_lines(found.took)),
         *stages,
         (
             f"{found.retried} units took more than one attempt, {found.resampled} used resampled scenes, "

@@ -6,11 +6,13 @@ What carries units to readers, predictors and writers is passed in, and is no co
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
+from landslide_scale.costs.took import TOOK, Tally, noted
 from landslide_scale.cube import manifest
 from landslide_scale.cube.computed import computed_in, computed_on
 from landslide_scale.cube.laying import lay_out
@@ -179,6 +181,7 @@ def _finish(
     if left:
         run.note(state="running")
         task = replace(_task(prepared), lease=lease.name, stamp=stamp, precision=computed_in(records.values()))
+        tally, asked_at = Tally(), time.monotonic()
         with engine(task) as belt:
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
@@ -188,6 +191,7 @@ def _finish(
                 for record in worked_on(left, records, belt, attempts, again=again):
                     lease.check()
                     records[record.unit] = record.lean
+                    tally.add(record)
                     report(record)
                     loose.append(record)
                     if len(loose) == COMPACT_EVERY:
@@ -195,6 +199,7 @@ def _finish(
                         loose = []
                 lease.check()
                 prepared, left, lacking = _without_unreadable(prepared, begun, records, ledger)
+            _note_took(prepared, tally, time.monotonic() - asked_at)
     ledger.compact()
     lease.check()
     run.remove_partial_files(LEDGER, CUBE)  # of writers that died and whose work another one did
@@ -207,6 +212,16 @@ def _finish(
         **({"computed": machines} if (machines := computed_on(records.values())) else {}),
     )
     return summary
+
+
+def _note_took(prepared: Prepared, tally: Tally, wall_s: float) -> None:
+    """Add what units took to what those took that other drivers have scanned."""
+    predicted = prepared.config.model != NONE
+    least, most = prepared.config.compute.pool
+    work = prepared.survey.work(predicted=predicted, ids=tally.scanned)
+    took = tally.took(work, wall_s=wall_s, predictors=most if predicted and least == most else 0)
+    before = noted(prepared.run.facts())
+    prepared.run.note(**{TOOK: (took if before is None else before + took).as_json})
 
 
 def _before_again(report: Reporter, lease: Lease, record: Record) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import scene_bands
+from landslide_scale.costs.took import Work
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project
 from landslide_scale.imagery.mask import mask_bytes, reaching_pixels
@@ -149,11 +150,27 @@ class Plan:
 
         Older processings are not counted: they are read only where the newest has no data.
         """
-        total = 0
-        for unit in self.units:
-            rows, cols = self.patches.covering(unit.box).shape
-            total += rows * cols * (2 * bands + masks) * len(newest_processing(unit.scenes))
-        return total
+        return sum(self._bytes_of(unit, bands, masks) for unit in self.units)
+
+    def work(self, bands: int, masks: int, *, predicted: bool, ids: Container[str] | None = None) -> Work:
+        """How much work its units are; arguments are those of :meth:`bytes_to_read`.
+
+        Args:
+            bands: As there.
+            masks: As there.
+            predicted: Whether a network is shown them.
+            ids: Of the units to count; None for all.
+        """
+        units = [unit for unit in self.units if ids is None or unit.id in ids]
+        return Work(
+            units=len(units),
+            read_bytes=sum(self._bytes_of(unit, bands, masks) for unit in units),
+            patches=sum(self.patches.count(unit.box) for unit in units if unit.scenes) if predicted else 0,
+        )
+
+    def _bytes_of(self, unit: WorkUnit, bands: int, masks: int) -> int:
+        rows, cols = self.patches.covering(unit.box).shape
+        return rows * cols * (2 * bands + masks) * len(newest_processing(unit.scenes))
 
     def bytes_to_keep(self, bands: int) -> int:
         """Uncompressed bytes of bands of the composite in the cube, at most: as if every pixel were observed."""

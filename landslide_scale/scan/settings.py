@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, model_validator
 from pydantic_core import to_jsonable_python
 
+from landslide_scale.costs.settings import PricesConfig
 from landslide_scale.cube.settings import CubeConfig, GridConfig
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.imagery.settings import CompositeConfig, check_assets
@@ -141,6 +142,7 @@ class ScanCompute(Section):
         attempts: Tries per work unit before it is recorded as failed; one that ends its process counts.
         no_progress_s: Seconds without a finished unit after which the run gives up, while a predictor is ready.
         predictors_within_s: Seconds without any predictor ready after which it does; a cluster may wait for machines.
+        prices: What an hour of these costs, for ``plan --like``.
     """
 
     address: str | None = None
@@ -153,6 +155,7 @@ class ScanCompute(Section):
     attempts: int = Field(default=3, ge=1)
     no_progress_s: float = Field(default=600, gt=0)
     predictors_within_s: float = Field(default=86_400, gt=0)
+    prices: PricesConfig | None = None
 
     @property
     def pool(self) -> tuple[int, int]:

@@ -5,12 +5,13 @@ A scan, its resumption, its further windows and the making of chips all walk thi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from landslide_scale.bands import scene_bands
+from landslide_scale.costs.took import Work
 from landslide_scale.cube import manifest
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.imagery.witness import ask_pixels
@@ -78,9 +79,17 @@ class Survey(Known):
     @property
     def bytes_to_read(self) -> int:
         """Pixels of scenes once uncompressed; those by which a mask tells what persists are read twice."""
+        return self.plan.bytes_to_read(*self._assets)
+
+    def work(self, *, predicted: bool, ids: Container[str] | None = None) -> Work:
+        """How much work the units are, or some of them by id; ``predicted``: where a network is shown them."""
+        return self.plan.work(*self._assets, predicted=predicted, ids=ids)
+
+    @property
+    def _assets(self) -> tuple[int, int]:
         composite = self.request.composite
         times = 1 if composite.persistence is None else 2
-        return self.plan.bytes_to_read(len(scene_bands(self.request.bands)), times * len(composite.assets))
+        return len(scene_bands(self.request.bands)), times * len(composite.assets)
 
 
 def settled(request: Request, sources: Sources, found: Found, told: Collection[Window] = ()) -> Survey:
