@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import TypeVar
 
 import numpy as np
 import pyproj
@@ -212,11 +213,14 @@ class Lattice:
         projected = projected.buffer(self.resolution)
         shapely.prepare(projected)
         box = self.box_covering(projected.bounds)
+        cols = np.arange(box.col_start // self.block, -(-box.col_stop // self.block))
         for row in range(box.row_start // self.block, -(-box.row_stop // self.block)):
-            for col in range(box.col_start // self.block, -(-box.col_stop // self.block)):
-                block = Block(row=row, col=col)
-                if projected.intersects(shapely.box(*self.bounds(self.box(block)))):
-                    yield block
+            west, south, _, north = self.bounds(self.box(Block(row=row, col=0)))
+            wests = west + cols * float(self.block * self.resolution)
+            ends = np.full((2, len(cols)), [[south], [north]])
+            boxes = shapely.box(wests, ends[0], wests + self.block * self.resolution, ends[1])
+            for col in cols[shapely.intersects(projected, boxes)]:
+                yield Block(row=row, col=int(col))
 
     def inside(self, box: PixelBox, region: BaseGeometry) -> NDArray[np.bool_]:
         """True (H, W) where a pixel's centre lies in `region` (degrees) on this zone's ground."""
@@ -315,7 +319,11 @@ def transformer(source: int, target: int) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(source, target, always_xy=True)
 
 
-def project(geometry: BaseGeometry, source: int, target: int) -> BaseGeometry:
+Shape = TypeVar("Shape", BaseGeometry, "NDArray[np.object_]")
+"""One geometry, or an array of some."""
+
+
+def project(geometry: Shape, source: int, target: int) -> Shape:
     """`geometry` with its vertices moved from one EPSG code to another; edges stay as dense as they are."""
 
     def move(points: NDArray[np.float64]) -> NDArray[np.float64]:

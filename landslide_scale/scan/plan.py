@@ -7,10 +7,12 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from typing import Generic, TypeVar
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from shapely.geometry.base import BaseGeometry
 
@@ -35,6 +37,9 @@ KEPT_BYTES_PER_PIXEL = 2
 
 PACKING_BYTES_PER_PIXEL = 12
 """Of one band while it is brought to these."""
+
+_BLOCKS_AT_ONCE = 4096
+"""Whose scenes are looked for together: one by one, each library call costs more than what it does."""
 
 _UNSAID = datetime.min.replace(tzinfo=UTC)
 
@@ -249,20 +254,24 @@ def make(
     elevations = DemIndex(dem)
     units = []
     for lattice in lattices(region, grid):
-        reach = reaching_pixels(composite, lattice)
-        for block in lattice.blocks_meeting(region):
-            covered = patches.covering(lattice.box(block))
-            read, tiles = Outline(lattice, covered.pad(reach)), elevations.reaching(lattice, covered.pad(1))
+        reach, blocks = reaching_pixels(composite, lattice), iter(lattice.blocks_meeting(region))
+        while some := list(islice(blocks, _BLOCKS_AT_ONCE)):
+            covered = [patches.covering(lattice.box(block)) for block in some]
+            read = Outlines(lattice, [box.pad(reach) for box in covered])
+            tiles = [elevations.reaching(lattice, box.pad(1)) for box in covered]
+            used = [index.reaching(read) for index in indexes]
+            left = [index.reaching(read) for index in doubted]
             units += [
                 WorkUnit(
                     lattice=lattice,
                     block=block,
                     layer=layer,
-                    scenes=used.reaching(read),
-                    quarantined=left.reaching(read),
-                    dem=tiles,
+                    scenes=used[layer][number],
+                    quarantined=left[layer][number],
+                    dem=tiles[number],
                 )
-                for layer, (used, left) in enumerate(zip(indexes, doubted, strict=True))
+                for number, block in enumerate(some)
+                for layer in range(len(windows))
             ]
     return Plan(region=region, windows=tuple(windows), patches=patches, units=tuple(units))
 
@@ -283,21 +292,24 @@ def lattices(region: BaseGeometry, grid: GridConfig) -> list[Lattice]:
     return [Lattice(zone=zone, resolution=grid.resolution, block=grid.block) for zone in zones]
 
 
-class Outline:
-    """The outline of a box of pixels, in whatever system it is asked for; each is made once."""
+class Outlines:
+    """The outlines of boxes of pixels, in whatever system they are asked for; each is made once."""
 
-    def __init__(self, lattice: Lattice, box: PixelBox) -> None:
-        west, south, east, north = lattice.bounds(box)
-        own = shapely.segmentize(shapely.box(west, south, east, north), (east - west) / 32)
+    def __init__(self, lattice: Lattice, boxes: Sequence[PixelBox]) -> None:
+        west, south, east, north = np.array([lattice.bounds(box) for box in boxes], np.float64).reshape(-1, 4).T
         self._epsg = lattice.zone.epsg
-        self._known: dict[int, BaseGeometry] = {self._epsg: own}
+        self._known = {self._epsg: shapely.segmentize(shapely.box(west, south, east, north), (east - west) / 32)}
 
-    def within(self, epsg: int) -> BaseGeometry | None:
-        """In the system of that EPSG code; None where it cannot be said there."""
+    def __len__(self) -> int:
+        return len(self._known[self._epsg])
+
+    def within(self, epsg: int) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+        """Those that can be said in the system of that EPSG code: their numbers, and themselves."""
         if epsg not in self._known:
             self._known[epsg] = project(self._known[self._epsg], self._epsg, epsg)
         moved = self._known[epsg]
-        return moved if np.isfinite(moved.bounds).all() else None
+        sayable = np.flatnonzero(np.isfinite(shapely.bounds(moved)).all(axis=1))
+        return sayable, moved[sayable]
 
 
 class SceneIndex(Generic[S]):
@@ -316,14 +328,20 @@ class SceneIndex(Generic[S]):
         }
         self._found: dict[bytes, tuple[S, ...]] = {}
 
-    def reaching(self, box: Outline) -> tuple[S, ...]:
-        """Scenes that meet a box, by sensing instant, tile and id; the same tuple for all boxes that the same meet."""
-        found = [np.empty(0, np.int64)]
+    def reaching(self, boxes: Outlines) -> list[tuple[S, ...]]:
+        """Scenes that meet each box, by sensing instant, tile and id; the same tuple where the same meet several."""
+        which, scenes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for code, tree in self._trees.items():
-            moved = box.within(code)
-            if moved is not None:
-                found.append(self._numbers[code][tree.query(moved, predicate="intersects")])
-        numbers = np.sort(np.concatenate(found))
+            sayable, moved = boxes.within(code)
+            asked, met = tree.query(moved, predicate="intersects")
+            which.append(sayable[asked])
+            scenes.append(self._numbers[code][met])
+        of_box, numbers = np.concatenate(which), np.concatenate(scenes)
+        order = np.lexsort((numbers, of_box))
+        ends = np.searchsorted(of_box[order], np.arange(len(boxes)), side="right")
+        return [self._held(found) for found in np.split(numbers[order], ends)[:-1]]
+
+    def _held(self, numbers: NDArray[np.int64]) -> tuple[S, ...]:
         key = numbers.tobytes()
         if key not in self._found:
             self._found[key] = tuple(self._scenes[number] for number in numbers)

@@ -88,6 +88,8 @@ class DemIndex:
 
     def reaching(self, lattice: Lattice, box: PixelBox) -> tuple[DemTile, ...]:
         """Tiles that meet the ground within :data:`REACH_M` of `box`, by id; on both sides of the antimeridian."""
+        if not self._tiles:
+            return ()
         around = lattice.outline(box.pad(math.ceil(REACH_M / lattice.resolution)))
         west, south, east, north = _extent(shapely.get_coordinates(around))
         wanted = [shapely.box(west + turn, south, east + turn, north) for turn in (-_TURN, 0.0, _TURN)]
