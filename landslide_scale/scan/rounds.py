@@ -260,18 +260,26 @@ def differing(records: Mapping[str, Record], units: Iterable[WorkUnit]) -> list[
 
     An older processing is said of a unit only where it filled something, so it may be lacking.
     """
-    done = ((records[unit.id], unit) for unit in units if unit.id in records and records[unit.id].done)
+    compared: dict[tuple[int, int], tuple[list[str], list[str]]] = {}
     found = []
-    for record, unit in done:
-        made, planned = _made_of(record), {scene.id for scene in unit.scenes}
-        needed = {scene.id for place, scene in by_processing(unit.scenes) if not place}
-        if made - planned or needed - made:
-            found.append(_broken(record, sorted(made - planned), sorted(needed - made)))
+    for unit in units:
+        record = records.get(unit.id)
+        if record is None or not record.done:
+            continue
+        alike = (id(record.scenes), id(unit.scenes))  # many units share both, and both outlive this
+        if alike not in compared:
+            compared[alike] = _compared(record, unit)
+        if any(compared[alike]):
+            found.append(_broken(record, *compared[alike]))
     return found
 
 
-def _made_of(record: Record) -> set[str]:
-    return {scene["id"] for scene in record.scenes if "quarantined" not in scene}
+def _compared(record: Record, unit: WorkUnit) -> tuple[list[str], list[str]]:
+    """Ids of the scenes that a unit was made with, and without, unlike what is planned of it now."""
+    made = {scene["id"] for scene in record.scenes if "quarantined" not in scene}
+    planned = {scene.id for scene in unit.scenes}
+    needed = {scene.id for place, scene in by_processing(unit.scenes) if not place}
+    return sorted(made - planned), sorted(needed - made)
 
 
 def _broken(record: Record, with_others: Sequence[str], lacking: Sequence[str]) -> Record:
