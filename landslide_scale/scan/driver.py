@@ -29,6 +29,7 @@ from landslide_scale.scan.summary import ScanSummary, summary_noted, summary_of
 from landslide_scale.scan.survey import kept, without
 from landslide_scale.scan.verify import changed
 from landslide_scale.scan.work import Task
+from landslide_scale.stac.aside import load_aside
 from landslide_scale.stac.frozen import check_freezable
 from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.absence import PATIENCE_S, patient
@@ -132,6 +133,8 @@ def ended(config: ScanConfig) -> ScanSummary | None:
         return None
     claimed = run.claimed()
     if claimed["kind"] != "scan" or claimed["state"] != "complete":
+        return None
+    if {*config.catalog.exclude} - {scene.id for scene in load_aside(run).excluded}:  # it is to do without more scenes
         return None
     config = config.as_begun(claimed["settings"])
     model = fitting(config)

@@ -66,6 +66,18 @@ def test_a_run_that_is_not_there_or_not_complete_has_not_ended(copied: dict[str,
         assert ended(copied) is None
 
 
+def test_a_run_that_is_to_do_without_another_scene_has_not_ended_until_it_does(copied: dict[str, Any]):
+    records = Ledger(RunDirectory(copied["output"]["run"])).records().values()
+    used = sorted({scene["id"] for record in records for scene in record.scenes})
+    fewer = copied | {"catalog": {**copied["catalog"], "exclude": used[:1]}}
+    assert ended(fewer) is None
+    again = plain_scan(fewer)
+    assert again.complete
+    assert again == ended(fewer) == ended(copied)
+    assert again.quarantined
+    assert used[0] in again.quarantined[0]
+
+
 @pytest.mark.parametrize("lacking", ["summary", "units", "quarantined", "windows_without_scenes"])
 def test_a_run_whose_notes_are_of_before_they_said_all_of_it_is_gone_on_with_as_ever(
     copied: dict[str, Any], lacking: str
