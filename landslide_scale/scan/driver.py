@@ -27,7 +27,7 @@ from landslide_scale.scan.rounds import Belt, Report, Reporter, differing, short
 from landslide_scale.scan.settings import NONE, ScanConfig
 from landslide_scale.scan.summary import ScanSummary, summary_noted, summary_of
 from landslide_scale.scan.survey import kept, without
-from landslide_scale.scan.verify import changed
+from landslide_scale.scan.verify import Standing, as_recorded
 from landslide_scale.scan.work import Task
 from landslide_scale.stac.aside import load_aside
 from landslide_scale.stac.frozen import check_freezable
@@ -49,21 +49,6 @@ Join = Callable[[Task], AbstractContextManager[object]]
 
 Rank = Callable[[Place], float]
 """How soon a unit is to be worked on: the lowest first, equal ones as planned. No result depends on it."""
-
-
-Standing = Callable[[Ledger, Layout], tuple[dict[str, Record], list[Record]]]
-"""What is known of the units of a run that is gone on with, lean and by id, and records that take some of it away."""
-
-
-def as_recorded(ledger: Ledger, _: Layout) -> tuple[dict[str, Record], list[Record]]:
-    """What the ledger says: a record is written after its data. What got lost since, :func:`verify` finds and marks."""
-    return ledger.lean_records(), []
-
-
-def as_listed(ledger: Ledger, laid: Layout) -> tuple[dict[str, Record], list[Record]]:
-    """What the ledger says, less the units of which an object is not stored in the size that was written."""
-    records = ledger.records()
-    return {name: record.lean for name, record in records.items()}, changed(laid, records)
 
 
 def as_planned(_: Place) -> float:

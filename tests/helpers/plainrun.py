@@ -18,6 +18,7 @@ from helpers.watching import Roles, Step, Watch, steps
 
 from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.scan import driver, layout, work
+from landslide_scale.scan import verify as checking
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.model import checkpoint_of
 from landslide_scale.scan.pipeline.predictor import Predictor
@@ -104,7 +105,7 @@ def plain_scan(
     resume: bool = True,
     roles: Roles | None = None,
     load: Restore | None = None,
-    standing: driver.Standing = driver.as_recorded,
+    standing: checking.Standing = checking.as_recorded,
 ) -> ScanSummary:
     config = parse(ScanConfig, settings)
     carry = engine(config, roles or Roles(), load=load)

@@ -20,7 +20,7 @@ from landslide_scale.metrics import AreaRatio
 from landslide_scale.model.checkpoint import restore, save
 from landslide_scale.provenance import ImageFacts, Judged
 from landslide_scale.reports.scans import plan_lines, scan_report
-from landslide_scale.scan import driver
+from landslide_scale.scan import verify as checking
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.model import ScanModel, fitting_model, observed_as
 from landslide_scale.scan.settings import ScanConfig
@@ -191,7 +191,7 @@ def test_a_run_begun_before_checkpoints_knew_their_images_resumes_to_the_same_by
     assert "how far this may be off" in "\n".join(lines(status(run)[0]))
     unit = next(iter(sorted((tmp_path / "run" / "cube.zarr").rglob("c/0/0/0"))))
     unit.unlink()
-    assert plain_scan(settings, standing=driver.as_listed).complete
+    assert plain_scan(settings, standing=checking.as_listed).complete
     assert snapshot(tmp_path / "run" / "cube.zarr") == whole
     later = settings | {"windows": [*settings["windows"], {"start": "2023-09-01", "end": "2023-10-01"}]}
     with pytest.raises(RunConflictError, match="accept_resolution"):

@@ -37,7 +37,8 @@ from landslide_scale.inspection.status import lines, status
 from landslide_scale.labels.foreseen import foresee
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.reports.scans import plan_lines, scan_report
-from landslide_scale.scan import driver, work
+from landslide_scale.scan import verify as checking
+from landslide_scale.scan import work
 from landslide_scale.scan.driver import prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.survey import without
@@ -385,7 +386,7 @@ def test_a_run_begun_before_there_were_empty_layers_says_no_data_as_it_did(
         victims = sorted(unit for unit in Ledger(run).records() if "-t1-" in unit)
         for path in (tmp_path / "run" / "cube.zarr").glob("*/reason/c/1/*/*"):
             path.unlink()
-        assert plain_scan(settings, standing=driver.as_listed).complete
+        assert plain_scan(settings, standing=checking.as_listed).complete
     records = Ledger(run).records()
     assert {records[unit].attempts for unit in victims} == {2}
     for _, group in zarr.open_group(str(tmp_path / "run" / "cube.zarr"), mode="r").groups():

@@ -16,6 +16,7 @@ from landslide_scale.cube.ledger import Ledger, Record
 from landslide_scale.errors import InvalidInputError, RunConflictError
 from landslide_scale.reports.scans import verify_report
 from landslide_scale.scan import driver, layout
+from landslide_scale.scan import verify as checking
 from landslide_scale.scan.verify import Verdict, changed, verify
 from landslide_scale.stac.aside import SetAside, written_down
 from landslide_scale.stac.frozen import load_items
@@ -51,7 +52,7 @@ def looked(run: RunDirectory) -> Verdict:
 
 
 def resumed(
-    run: RunDirectory, whole: tuple[Path, dict[str, Any]], standing: driver.Standing = driver.as_recorded
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]], standing: checking.Standing = checking.as_recorded
 ) -> None:
     settings = whole[1] | {"output": {**whole[1]["output"], "run": run.url}}
     assert plain_scan(settings, standing=standing).complete
@@ -130,7 +131,7 @@ def test_what_is_missing_or_cut_short_is_redone_by_a_resume_that_lists_the_cube(
     cut(stored(run, units[1], "observed_on"))
     resumed(run, whole)  # goes by the ledger, and looks at no object
     assert {record.attempts for record in Ledger(run).records().values()} == {1}
-    resumed(run, whole, driver.as_listed)
+    resumed(run, whole, checking.as_listed)
     assert_same_cubes(Path(run.url), whole[0])
     attempts = {name: record.attempts for name, record in Ledger(run).records().items()}
     assert {name for name, count in attempts.items() if count == 2} == set(units[:2])
@@ -148,7 +149,7 @@ def test_a_run_whose_lost_shard_is_being_redone_is_not_complete_meanwhile(
         with monkeypatch.context() as patched:
             patched.setattr(where, killed, dies)
             with pytest.raises(KeyboardInterrupt):
-                resumed(run, whole, driver.as_listed)
+                resumed(run, whole, checking.as_listed)
         assert run.claimed()["state"] == "running"
         run.note(state="complete")
     assert not looked(run).whole

@@ -31,6 +31,7 @@ from landslide_scale.scan.pipeline.taking import taking
 from landslide_scale.scan.rounds import Belt, Report
 from landslide_scale.scan.settings import NONE, CheckpointConfig, ScanCompute, ScanConfig
 from landslide_scale.scan.summary import ScanSummary
+from landslide_scale.scan.verify import as_listed, as_recorded
 from landslide_scale.scan.work import Row, Task
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def scan(
     if resume and not check and (summary := driver.ended(config)) is not None:
         return summary
     join = partial(_joined, compute=config.compute, output=config.output.run)
-    standing = driver.as_listed if check else driver.as_recorded
+    standing = as_listed if check else as_recorded
     return driver.begin(
         config, _engine(config, load), resume=resume, progress=progress, join=join, rank=rank, standing=standing
     )
