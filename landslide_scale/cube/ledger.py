@@ -60,6 +60,8 @@ class Record:
         scenes: Of each scene: id, offset and the rule behind it, whether it was resampled, and ``filled`` of an older
             processing that filled what a newer one has no data for; or why it was not used.
         dem: Ids of the tiles of the elevation model that reach it.
+        files: By what the files that were read are known again (`reading/marks.py`): by scene and asset, and by tile of
+            the elevation model. Empty of a unit that was made before they were kept.
         km2: Ground of the unit inside region and zone.
         clear_fraction: Share of that ground which was observed.
         persistent_km2: Ground that is not observed for being masked as cloud on every date with clear surroundings.
@@ -83,6 +85,7 @@ class Record:
     unreadable: dict[str, str] = field(default_factory=dict)
     scenes: tuple[dict[str, Any], ...] = ()
     dem: tuple[str, ...] = ()
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
     km2: float = 0.0
     clear_fraction: float = 0.0
     persistent_km2: float = 0.0
@@ -124,10 +127,10 @@ class Record:
         said = json.loads(text)
         content = {key: value for key, value in said.items() if key in _FIELDS}  # a later version may say more
         alike = {key: _shared(json.dumps(list(content.get(key, ())))) for key in ("scenes", "dem")}
-        machine = {"computed": _machine(json.dumps(content.get("computed", {})))}
+        facts = {key: _shared_facts(json.dumps(content.get(key, {}))) for key in ("computed", "files")}
         words = {key: sys.intern(content[key]) for key in ("state", "run", "session") if key in content}
         own = {"histogram": tuple(content.get("histogram", ())), "unreadable": content.get("unreadable") or _NOTHING}
-        return cls(**content | alike | machine | words | own)
+        return cls(**content | alike | facts | words | own)
 
 
 _NAMES = tuple(one.name for one in fields(Record))
@@ -137,9 +140,9 @@ _FIELDS = frozenset(_NAMES)
 _NOTHING: dict[str, Any] = {}
 
 
-@lru_cache(maxsize=64)
-def _machine(text: str) -> dict[str, Any]:
-    """Likewise what the machine was like that computed it."""
+@lru_cache(maxsize=4096)
+def _shared_facts(text: str) -> dict[str, Any]:
+    """Likewise facts by name: what the machine was like that computed it, which files it read."""
     found: dict[str, Any] = json.loads(text)
     return found
 

@@ -19,6 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import PixelBox
+from landslide_scale.reading import marks
 from landslide_scale.reading.attempts import ATTEMPTS, bounded, may_pass, name_of, retrying
 from landslide_scale.reading.network import confining_options, retry_after
 from landslide_scale.reading.signing import forget, signed
@@ -130,7 +131,10 @@ def opened_as(
         try:
             with _open(_unspoilt(address, href), directory) as dataset:
                 _check_whole(dataset, href)
-                yield dataset, checked(dataset, href)
+                claims = checked(dataset, href)
+                if directory == 1:
+                    marks.note(href, dataset)
+                yield dataset, claims
         except (RasterioError, OSError) as error:
             # Without the chain, which would repeat the address with its signature.
             raise _classified(error, address, access) from None

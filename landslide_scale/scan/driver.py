@@ -15,6 +15,7 @@ from functools import partial
 from landslide_scale.costs.took import TOOK, Tally, noted
 from landslide_scale.cube import manifest
 from landslide_scale.cube.computed import computed_in, computed_on
+from landslide_scale.cube.inputs import Files, replaced, taken_away
 from landslide_scale.cube.laying import lay_out
 from landslide_scale.cube.ledger import LEDGER, Ledger, Record
 from landslide_scale.cube.template import Template
@@ -163,7 +164,8 @@ def _finish(
     run.remove_partial_files(LEDGER, CUBE)
     _lay_out(prepared)
     begun = prepared
-    records = _current(prepared, ledger, standing)
+    files = Files()
+    records = _current(prepared, ledger, standing, files)
     left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
     lacking = ""
     if left:
@@ -178,6 +180,9 @@ def _finish(
                 left, attempts = sorted(left, key=rank), prepared.config.compute.attempts
                 for record in worked_on(left, records, belt, attempts, again=again):
                     lease.check()
+                    if (found := files.other(record)) is not None:
+                        _take_back(run, [taken_away(record, found)], records, ledger)
+                        raise replaced(found, run)
                     records[record.unit] = record.lean
                     tally.add(record)
                     report(record)
@@ -298,8 +303,8 @@ def _note_plan(prepared: Prepared) -> None:
     )
 
 
-def _current(prepared: Prepared, ledger: Ledger, standing: Standing) -> dict[str, Record]:
-    """What the ledger says of every unit, once it speaks of what is stored, and of the scenes that are planned."""
+def _current(prepared: Prepared, ledger: Ledger, standing: Standing, files: Files) -> dict[str, Record]:
+    """What the ledger says of every unit, once it speaks of what is stored, of planned scenes and the same files."""
     ledger.compact()
     records, broken = standing(ledger, _laid(prepared))
     if ledger.damaged:
@@ -307,6 +312,7 @@ def _current(prepared: Prepared, ledger: Ledger, standing: Standing) -> dict[str
         ledger.mend()
     _take_back(prepared.run, broken, records, ledger)
     _take_back(prepared.run, differing(records, prepared.survey.plan.units), records, ledger)
+    _take_back(prepared.run, files.others(records.values()), records, ledger)
     return records
 
 

@@ -31,6 +31,7 @@ from landslide_scale.imagery.probe import is_the_scenes_own, unopenable
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.imagery.terrain import with_terrain
 from landslide_scale.provenance import NumberFormat
+from landslide_scale.reading import marks
 from landslide_scale.reading.attempts import Waits, counting_waits, naming
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import WorkUnit, reader_bytes
@@ -118,11 +119,12 @@ def read(row: Row, task: Task) -> Row:
         The row with ``values`` (C, H, W) float32 over ``PatchLattice.covering`` of the block, or of no pixel where
         there is nothing to predict; ``clear_count``,
         ``observed_on``, ``reason`` and, by name, the bands to keep as they are stored (B, B) of the block;
-        ``resampled`` and ``filled`` ids as JSON; ``error``, ``retry`` and, as JSON, ``unreadable``; ``read_seconds``
-        and, of these, ``wait_seconds`` between tries.
+        ``resampled`` and ``filled`` ids and marks of ``files`` as JSON; ``error``, ``retry`` and, as JSON,
+        ``unreadable``; ``read_seconds`` and, of these, ``wait_seconds`` between tries.
     """
     begun, waits = time.perf_counter(), Waits()
     unit = WorkUnit.from_json(row["unit"])
+    marks.begin()
     inside = unit.lattice.inside(unit.box, task.ground)
     outer = task.patches.covering(unit.box)
     scenes = unit.scenes if inside.any() else ()
@@ -142,7 +144,19 @@ def read(row: Row, task: Task) -> Row:
     block = _block(image, unit.box, outer, inside)
     if not task.predicted:
         block["values"] = image.values[:, :0, :0]
-    return row | block | _bands(image, unit.box.within(outer), block["reason"], task) | _took(begun, waits)
+    files = {"files": json.dumps(_files(unit))}
+    return row | block | _bands(image, unit.box.within(outer), block["reason"], task) | files | _took(begun, waits)
+
+
+def _files(unit: WorkUnit) -> dict[str, dict[str, str]]:
+    """Marks of the files that were opened for a unit: by scene and asset, and by tile of the elevation model."""
+    addresses = {scene.id: dict(scene.assets) for scene in unit.scenes}
+    addresses |= {tile.id: {"elevation": tile.href} for tile in unit.dem}
+    found = {
+        name: {asset: mark for asset, href in of_one.items() if (mark := marks.seen(href))}
+        for name, of_one in addresses.items()
+    }
+    return {name: of_one for name, of_one in found.items() if of_one}
 
 
 def _took(begun: float, waits: Waits) -> Row:
@@ -153,7 +167,8 @@ def unread(row: Row, error: str, task: Task) -> Row:
     """The row of a unit that was not read, for a reason that may pass."""
     unit = WorkUnit.from_json(row["unit"])
     nothing = _nothing(len(task.bands), unit) | reflectance.nothing(task.keep, unit.box.shape)
-    return row | nothing | {"error": error, "retry": True, "unreadable": "{}", "read_seconds": 0.0, "wait_seconds": 0.0}
+    said = {"error": error, "retry": True, "unreadable": "{}", "files": "{}"}
+    return row | nothing | said | {"read_seconds": 0.0, "wait_seconds": 0.0}
 
 
 def names_of(unit: WorkUnit) -> dict[str, dict[str, str]]:
@@ -255,6 +270,7 @@ def _failed(row: Row, unit: WorkUnit, attempt: int) -> Record:
         attempts=attempt,
         scenes=made_of(unit, json.loads(row["resampled"]), json.loads(row["filled"])),
         dem=tuple(tile.id for tile in unit.dem),
+        files=json.loads(row.get("files", "{}")),
         landslide_km2=0.0 if "probability" in row else None,
         error=str(row["error"]),
         retry=bool(row["retry"]),
