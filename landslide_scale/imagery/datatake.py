@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,16 @@ from landslide_scale.imagery.rules import Look, decided
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.reading.claims import OUTSIDE, Answers, AnyButZero, Classes, Reflectance, Stored, UnaskedClasses
 from landslide_scale.reading.raster import Pixels, fits, is_native, read_classes, read_numbers, source
-from landslide_scale.reading.resampling import AVERAGED, NEAREST, POINTS
+from landslide_scale.reading.resampling import AVERAGED, NEAREST, POINTS, cached_rows
+from landslide_scale.reading.threads import Crew, in_order
 from landslide_scale.redaction import redacted
 from landslide_scale.scene import Scene
+
+BANDS_AHEAD = 3
+"""Of a scene, that are read while another one is."""
+
+readers = Crew("reader")
+"""Whoever reads something of a unit while something else of it is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +129,13 @@ class Datatake:
         clear &= spread(wanted & enough(clear, self.factor, self.config.clear_share), self.factor)
         values, cover, elsewhere = self._reflectance(owner, clear, inner)
         lost = clear & np.isnan(values[0])
-        clear &= ~lost
-        reason[lost] = Reason.NO_DATA
+        if lost.any():
+            clear &= ~lost
+            reason[lost] = Reason.NO_DATA
         seen = Seen(values=values, clear=clear, reason=reason, cloud_cover=cover)
         seen = gathered(seen, self.factor, self.config.clear_share, wanted)
-        used = {int(index) for index in np.unique(owner[clear & spread(seen.clear, self.factor)])}
+        chosen = np.where(clear & spread(seen.clear, self.factor), owner, np.int16(-1))
+        used = {index for index in range(len(self.members)) if (chosen == index).any()}
         return seen, self._ids(used), self._ids(used & elsewhere)
 
     def _ids(self, indexes: Iterable[int]) -> set[str]:
@@ -156,11 +165,13 @@ class Datatake:
             ReadError: A scene cannot be read; the error names scene and asset.
         """
         classes, owner, within = self._mosaic(box, on)
-        clear = (reasons(classes, self.config.clear) == Reason.OBSERVED).any()  # else nothing else is asked
-        answers = {
-            asset: self._answers(asset, owner, box, on) if clear else np.full(box.shape, OUTSIDE, np.int16)
-            for asset in self.config.assets[1:]
-        }
+        answers = {}
+        if len(self.config.assets) > 1:
+            clear = (reasons(classes, self.config.clear) == Reason.OBSERVED).any()  # else nothing else is asked
+            answers = {
+                asset: self._answers(asset, owner, box, on) if clear else np.full(box.shape, OUTSIDE, np.int16)
+                for asset in self.config.assets[1:]
+            }
         return Look(classes=classes, owner=owner, within=within, answers=answers)
 
     def _answers(self, asset: str, owner: NDArray[np.int16], box: PixelBox, on: Lattice) -> NDArray[np.int16]:
@@ -188,7 +199,8 @@ class Datatake:
             found = self._codes(scene, "scl", box, on, stored)
             within |= found != OUTSIDE
             taken = lacking & (found > Scl.NO_DATA)
-            classes[taken], owner[taken] = found[taken], index
+            np.copyto(classes, found, where=taken, casting="unsafe")  # all of them fit
+            np.copyto(owner, np.int16(index), where=taken)
         return classes, owner, within
 
     def _codes(self, scene: Scene, asset: str, box: PixelBox, on: Lattice, stored: Stored) -> NDArray[np.int16]:
@@ -209,29 +221,47 @@ class Datatake:
         self, owner: NDArray[np.int16], clear: NDArray[np.bool_], box: PixelBox
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], set[int]]:
         """Reflectance (C, H, W) of clear pixels, NaN elsewhere and without data; cloud cover (H, W); the resampled."""
-        values = np.full((len(self.bands), *box.shape), np.nan, np.float32)
+        values = np.empty((len(self.bands), *box.shape), np.float32)
         cover = np.zeros(box.shape, np.float32)
-        elsewhere = set[int]()
+        unread, elsewhere = np.ones(box.shape, bool), set[int]()
         for index, scene in enumerate(self.members):
             mine = clear & (owner == index)
             if not mine.any():
                 continue
             part = _bounding(mine, box)
             cut = part.within(box)
-            taken, missing = mine[cut], np.zeros((len(self.bands), *part.shape), bool)
-            for channel, band in enumerate(self.bands):
-                found = self._numbers(scene, band, part)
-                if self._resampled(scene, found):
-                    elsewhere.add(index)
-                missing[channel] = np.isnan(found.values)
-                reflectance = found.values
-                reflectance[missing[channel]] = 0
-                reflectance += np.float32(scene.offset)
-                reflectance /= np.float32(QUANTIFICATION)
-                np.copyto(values[channel, *cut], reflectance, where=taken)
-            values[:, *cut][:, taken & _LACKING[self.config.no_data](missing, scene)] = np.nan
-            cover[mine] = scene.cloud_cover
+            out, taken = values[:, *cut], mine[cut]
+            reads = [partial(self._band, scene, band, part, taken, out[at]) for at, band in enumerate(self.bands)]
+            missing, resampled = zip(*in_order(reads, readers, ahead=BANDS_AHEAD), strict=True)
+            if any(resampled):
+                elsewhere.add(index)
+            lacking = taken & _LACKING[self.config.no_data](missing, scene)
+            if lacking.any():
+                np.copyto(out, np.float32(np.nan), where=lacking)
+            np.copyto(cover, np.float32(scene.cloud_cover), where=mine)
+            unread &= ~mine
+        np.copyto(values, np.float32(np.nan), where=unread)
         return values, cover, elsewhere
+
+    def _band(
+        self, scene: Scene, band: str, part: PixelBox, taken: NDArray[np.bool_], out: NDArray[np.float32]
+    ) -> tuple[NDArray[np.bool_], bool]:
+        """Put one band of a scene into `out` (H, W) of a part where it is `taken`.
+
+        Returns:
+            Where it has no data, and whether its pixels were not taken whole.
+        """
+        found = self._numbers(scene, band, part)
+        missing = np.empty(part.shape, bool)
+        for rows in cached_rows(part.shape):
+            reflectance = found.values[rows]
+            np.isnan(reflectance, out=missing[rows])
+            if self.config.no_data == "zeros":
+                reflectance[missing[rows]] = 0
+            reflectance += np.float32(scene.offset)
+            reflectance /= np.float32(QUANTIFICATION)
+            np.copyto(out[rows], reflectance, where=taken[rows])
+        return missing, self._resampled(scene, found)
 
     def _numbers(self, scene: Scene, band: str, box: PixelBox) -> Pixels:
         known = Reflectance(offset=scene.offset, zero=scene.zero_is_data)
@@ -247,17 +277,17 @@ class Datatake:
         return not fits(found.source, self.lattice)
 
 
-def _lacking_any(missing: NDArray[np.bool_], scene: Scene) -> NDArray[np.bool_]:
+def _lacking_any(missing: Sequence[NDArray[np.bool_]], scene: Scene) -> NDArray[np.bool_]:
     del scene
-    return np.asarray(missing.any(axis=0))
+    return np.asarray(np.logical_or.reduce(missing))
 
 
-def _lacking_all(missing: NDArray[np.bool_], scene: Scene) -> NDArray[np.bool_]:
-    return np.asarray(missing.all(axis=0) & (not scene.zero_is_data))
+def _lacking_all(missing: Sequence[NDArray[np.bool_]], scene: Scene) -> NDArray[np.bool_]:
+    return np.asarray(np.logical_and.reduce(missing) & (not scene.zero_is_data))
 
 
 _LACKING = {"stated": _lacking_any, "zeros": _lacking_all}
-"""Whether a pixel (H, W) has no data, by ``composite.no_data``, from where its bands have none (C, H, W)."""
+"""Whether a pixel (H, W) has no data, by ``composite.no_data``, from where each of its bands has none."""
 
 
 def _bounding(mask: NDArray[np.bool_], box: PixelBox) -> PixelBox:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from landslide_scale.bands import Reason, Scl, reasons
 from landslide_scale.grid import Lattice, PixelBox
@@ -23,10 +22,7 @@ from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.reading.geotiff import Source
 
 DILATED_ROWS = 512
-"""Rows of a mask that are dilated at a time: the distances of one pixel take some fifty bytes."""
-
-DILATED_PIXELS = 2**21
-"""At most so many, where a mask is wide."""
+"""Rows of a mask that are dilated at a time, so that they stay in a processor's cache."""
 
 
 FINEST_M = 5
@@ -102,14 +98,36 @@ def _dilated(
 
 def near(seeds: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     """Where (H, W) a seed lies within `radius` pixels, closed, centre to centre; by strips of rows."""
-    out, reach = np.zeros(seeds.shape, bool), math.ceil(radius)
-    rows = max(1, min(DILATED_ROWS, DILATED_PIXELS // max(seeds.shape[1], 1)))
-    for top in range(0, len(seeds), rows):
-        low, stop = max(0, top - reach), min(top + rows, len(seeds))
+    out, along = np.zeros(seeds.shape, bool), _along(radius)
+    reach = len(along) - 1
+    for top in range(0, len(seeds), DILATED_ROWS):
+        low, stop = max(0, top - reach), min(top + DILATED_ROWS, len(seeds))
         around = seeds[low : stop + reach]
         if around.any():
-            out[top:stop] = distance_transform_edt(~around)[top - low : stop - low] <= radius
+            _grow(around, along, out[top:stop], top - low)
     return out
+
+
+def _along(radius: float) -> list[int]:
+    """How many pixels a disk reaches along a row, by how many rows that is off its centre."""
+    return [
+        max(far for far in range(math.floor(radius) + 1) if math.hypot(far, off) <= radius)
+        for off in range(math.floor(radius) + 1)
+    ]
+
+
+def _grow(seeds: NDArray[np.bool_], along: Sequence[int], out: NDArray[np.bool_], top: int) -> None:
+    """Mark in `out`, the rows from `top` on of those of `seeds` (H, W), what disks around the seeds cover."""
+    wide, reached = seeds.copy(), 0
+    for off in reversed(range(len(along))):  # the further off, the narrower: what is wide is made wider
+        for step in range(reached + 1, along[off] + 1):
+            wide[:, step:] |= seeds[:, :-step]
+            wide[:, :-step] |= seeds[:, step:]
+        reached = along[off]
+        for rows in {off, -off}:
+            first = max(0, -(top + rows))
+            part = wide[top + rows + first : top + rows + len(out)]
+            out[first : first + len(part)] |= part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,12 +203,15 @@ def squares(box: PixelBox, factor: int) -> PixelBox:
 
 def spread(cells: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
     """Of every square what is true of its cell."""
+    if factor == 1:
+        return cells
     return cells.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def enough(clear: NDArray[np.bool_], factor: int, share: float) -> NDArray[np.bool_]:
     """Cells (H, W) of whose squares at least `share` are clear."""
-    return _count(clear, factor) >= math.ceil(share * factor * factor - 1e-9)
+    least = math.ceil(share * factor * factor - 1e-9)
+    return clear if factor == least == 1 else _count(clear, factor) >= least
 
 
 def gathered(seen: Seen, factor: int, share: float, wanted: NDArray[np.bool_]) -> Seen:

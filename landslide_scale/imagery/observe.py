@@ -2,13 +2,15 @@
 
 One datatake is one observation of a pixel, however many tiles and processings overlap there. Every decision is taken
 pixel by pixel, in an order fixed by the scenes and not by the block, so any split of the ground into blocks gives the
-same image. One datatake is in memory at a time; what a composite keeps of each is composite.py's concern.
+same image. Some datatakes are read while one is: each is a chain of requests, of which a server answers many at once.
+What a composite keeps of each is composite.py's concern.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -16,12 +18,14 @@ from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
 from landslide_scale.grid import Lattice, PixelBox
-from landslide_scale.imagery.composite import HELD_BYTES, SORTING_BYTES, Image, Observation, compositing
-from landslide_scale.imagery.datatake import Datatake
+from landslide_scale.imagery.composite import HELD_BYTES, SORTING_BYTES, Composite, Image, Observation, compositing
+from landslide_scale.imagery.datatake import Datatake, readers
 from landslide_scale.imagery.dates import persistence
 from landslide_scale.imagery.mask import STRIP_BYTES as SQUARES_BYTES
+from landslide_scale.imagery.mask import mask_bytes
 from landslide_scale.imagery.persistence import Persistent
 from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.reading.threads import in_order
 from landslide_scale.scene import Scene, by_processing
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +35,15 @@ BYTES_PER_PIXEL = 48
 
 BYTES_BESIDE = 256 * 2**20
 """GDAL's caches, distances and warped positions of a strip, whatever the size of the box."""
+
+TAKES_AHEAD = 2
+"""Datatakes at most that are read while another one is, as far as memory is set aside for them."""
+
+AHEAD_BYTES = 768 * 2**20
+"""Of what is read ahead."""
+
+TAKE_BYTES_PER_PIXEL = 56
+"""Of a datatake that is read, beside its reflectance: its mask, and the bands that are read at once."""
 
 FINEST_MASK_M = 10
 """Metres; the pixels of a coarser lattice are divided."""
@@ -48,16 +61,42 @@ def observe(
     takes = [(take, Datatake.of(take, lattice, bands, config)) for take in _takes(scenes, config)]
     known = persistence([datatake for _, datatake in takes], box)
     held = np.zeros(box.shape, bool)
+    ahead = _ahead(box, len(bands), lattice.resolution, config)
     with compositing(box.shape, len(bands), config) as image:
-        for take, datatake in takes:
-            wanted = image.wanted
-            if not wanted.any():
-                break
-            seen = _observation(take, datatake, box, wanted, known)
+        for seen in in_order(_looks(takes, box, known, image), readers, ahead=ahead):
             if seen is not None:
-                held |= seen.reason == Reason.PERSISTENT
+                if known:
+                    held |= seen.reason == Reason.PERSISTENT
                 image.add(seen)
         return _told(image.finish(), held)
+
+
+def _looks(
+    takes: Iterable[tuple[Sequence[Scene], Datatake]],
+    box: PixelBox,
+    known: Mapping[Lattice, Persistent],
+    image: Composite,
+) -> Iterator[Callable[[], Observation | None]]:
+    """What is to be done to see each datatake, until nothing more of them is wanted."""
+    for take, datatake in takes:
+        wanted = image.wanted
+        if not wanted.any():
+            return
+        yield partial(_observation, take, datatake, box, wanted, known)
+
+
+def _ahead(box: PixelBox, bands: int, resolution: int, config: CompositeConfig) -> int:
+    """How many further datatakes are read while one is: none where it depends on one what is wanted of the next."""
+    if config.max_clear is not None:
+        return 0
+    return min(TAKES_AHEAD, AHEAD_BYTES // _take_bytes(box, bands, resolution, mask_bytes(config)))
+
+
+def _take_bytes(box: PixelBox, bands: int, resolution: int, of_mask: int) -> int:
+    """Of one datatake that is read."""
+    rows, cols = box.shape
+    divided = SQUARES_BYTES if resolution > FINEST_MASK_M else 0
+    return rows * cols * (4 * bands + TAKE_BYTES_PER_PIXEL + of_mask) + divided
 
 
 def _told(image: Image, held: NDArray[np.bool_]) -> Image:
@@ -77,9 +116,10 @@ def planned_bytes(box: PixelBox, bands: int, resolution: int = FINEST_MASK_M, of
         of_mask: Bytes of a pixel that its mask takes, beside those of the scene classes alone.
     """
     rows, cols = box.shape
-    held = HELD_BYTES * 9 // 8 + SORTING_BYTES  # a growing buffer, and what is sorted of it
     divided = SQUARES_BYTES if resolution > FINEST_MASK_M else 0
-    return rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL + of_mask) + held + divided + BYTES_BESIDE
+    one = rows * cols * (2 * 4 * bands + BYTES_PER_PIXEL + of_mask) + divided
+    ahead = min(TAKES_AHEAD * _take_bytes(box, bands, resolution, of_mask), AHEAD_BYTES)
+    return one + ahead + HELD_BYTES + SORTING_BYTES + BYTES_BESIDE
 
 
 def _takes(scenes: Sequence[Scene], config: CompositeConfig) -> list[list[Scene]]:

@@ -16,7 +16,7 @@ from landslide_scale.labels.making import Task, make, unmade
 from landslide_scale.runtime.nodes import check_on_every_node
 from landslide_scale.runtime.session import check_machine, last_line, of_ours, session, settle_data
 from landslide_scale.scan.pipeline.feed import Flight, in_flight
-from landslide_scale.scan.pipeline.guard import guarded
+from landslide_scale.scan.pipeline.guard import guarded, sharing
 
 if TYPE_CHECKING:
     from landslide_scale.labels.chips import Engine
@@ -40,7 +40,7 @@ def on_ray(compute: ScanCompute, directory: str) -> Engine:
             check_on_every_node(directory, key="directory")
             flight = in_flight()
             try:
-                yield partial(_stream, task=task, cpus=compute.cpus_per_reader, flight=flight)
+                yield partial(_stream, task=task, compute=compute, flight=flight)
             finally:
                 ray.kill(flight)
 
@@ -50,18 +50,17 @@ def on_ray(compute: ScanCompute, directory: str) -> Engine:
     return engine
 
 
-def _stream(rows: Sequence[Row], task: Task, cpus: float, flight: Flight) -> Iterator[Record]:
+def _stream(rows: Sequence[Row], task: Task, compute: ScanCompute, flight: Flight) -> Iterator[Record]:
     """One pass over chips, in the order they end; one that ends its process is tried as often as any that fails.
 
     Raises:
         BrokenRunError: A step failed in a way that is no chip's own.
     """
     settle_data()
-    step = partial(
-        guarded, flight=flight, stage="read", step=partial(make, task=task), failed=partial(unmade, task=task)
-    )
+    made_here = partial(sharing, compute=compute, step=partial(make, task=task))
+    step = partial(guarded, flight=flight, stage="read", step=made_here, failed=partial(unmade, task=task))
     made = ray.data.from_items(list(rows), override_num_blocks=min(len(rows), 1000)).map(
-        step, num_cpus=cpus, memory=task.reader_bytes
+        step, num_cpus=compute.cpus_per_reader, memory=task.reader_bytes
     )
     try:
         for row in made.iter_rows():

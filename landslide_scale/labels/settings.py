@@ -80,7 +80,7 @@ class ChipsConfig(Section):
         composite: How the scenes of a window become one image.
         bands: Channels of the chips: bands of Sentinel-2 (``red``, ``nir``, ``swir16``, ...), ``elevation``, ``slope``.
         size: Side of a chip in pixels.
-        compute: What making them takes of the cluster: `address` and `cpus_per_reader` alone.
+        compute: What making them takes of the cluster: `address`, `cpus_per_reader` and `connections` alone.
         directory: Where the chips go; must be empty or absent.
     """
 

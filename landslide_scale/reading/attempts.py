@@ -6,17 +6,17 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from threading import Thread
+from threading import Lock
 from types import MappingProxyType
 from typing import TypeVar
 
 from landslide_scale.errors import TryAgainError
+from landslide_scale.reading.threads import Crew, check_wanted
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -31,6 +31,8 @@ _SERVER_ERROR = 500
 _BUSY = (408, 425, 429)
 _NEVER = (501, 505)  # not implemented, and a version of HTTP that is not spoken
 
+_crew = Crew("attempt")
+
 _names: ContextVar[Mapping[str, Mapping[str, str]]] = ContextVar("names", default=MappingProxyType({}))
 
 
@@ -38,11 +40,17 @@ class TooSlowError(TryAgainError):
     """Something that was not read whole in the time that it may take."""
 
 
-@dataclass
 class Waits:
-    """What was waited after tries that failed, in seconds."""
+    """What was waited after tries that failed, in seconds; of reads that wait at once, of each."""
 
-    seconds: float = 0.0
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._lock = Lock()
+
+    def add(self, seconds: float) -> None:
+        """One was waited for."""
+        with self._lock:
+            self.seconds += seconds
 
 
 _waits: ContextVar[Waits | None] = ContextVar("waits", default=None)
@@ -50,7 +58,7 @@ _waits: ContextVar[Waits | None] = ContextVar("waits", default=None)
 
 @contextmanager
 def counting_waits() -> Iterator[Waits]:
-    """What :func:`retrying` waits in the block, in the same thread."""
+    """What :func:`retrying` waits in the block, and in work that is begun in it by :mod:`.threads`."""
     token = _waits.set(waits := Waits())
     try:
         yield waits
@@ -97,11 +105,13 @@ def retrying(read: Callable[[], T], attempts: int | None = None) -> T:
         try:
             return read()
         except TryAgainError as error:
+            check_wanted()
             seconds = wait_after(error, attempt)
             log.warning("attempt %d of %d failed, the next in %.1f s: %s", attempt, most, seconds, error)
             if (waits := _waits.get()) is not None:
-                waits.seconds += seconds
+                waits.add(seconds)
             time.sleep(seconds)
+            check_wanted()
     return read()
 
 
@@ -115,19 +125,10 @@ def bounded(read: Callable[[], T], within_s: float | None = None) -> T:
         TooSlowError: It took longer.
     """
     limit = within_s or ATTEMPT_S
-    ended: Future[T] = Future()
-    # A daemon: one that is left behind does not keep the process from ending, as a thread pool's would.
-    Thread(target=_run, args=(read, ended), name="attempt", daemon=True).start()
+    ended = _crew.begin(read)
     if not wait([ended], limit).done:
         raise TooSlowError(f"not read within {limit:g} s", expected="all of it")
     return ended.result()
-
-
-def _run(read: Callable[[], T], ended: Future[T]) -> None:
-    try:
-        ended.set_result(read())
-    except BaseException as error:  # noqa: BLE001 raised again by whoever waits
-        ended.set_exception(error)
 
 
 def wait_after(error: TryAgainError, attempt: int) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,13 @@ _UNKNOWN_CLASS = 255
 
 
 class Stored(Protocol):
-    """How the numbers of an asset are to be understood."""
+    """How the numbers of an asset are to be understood.
+
+    Attributes:
+        kind: Of the values that they become.
+    """
+
+    kind: ClassVar[type[np.generic]]
 
     def check(self, dataset: Any, href: str) -> None:  # noqa: ANN401 rasterio ships no types
         """Refuses an open file whose claims cannot be honoured (:class:`PermanentReadError`)."""
@@ -41,6 +47,8 @@ class Stored(Protocol):
 
 class _Numbers:
     """Digital numbers as float32, NaN for none."""
+
+    kind: ClassVar[type[np.generic]] = np.float32
 
     def outside(self, shape: tuple[int, int]) -> NDArray[Any]:
         """NaN."""
@@ -73,10 +81,12 @@ class Reflectance(_Numbers):
 
     def taken(self, numbers: NDArray[Any], nodata: float | None) -> NDArray[Any]:
         """NaN for what is declared no data, for 0 where that is none, and for what no product holds."""
-        held = (numbers >= (0 if self.zero else 1)) & (numbers <= LARGEST_NUMBER)
-        if nodata is not None and not (self.zero and nodata == 0):
-            held &= numbers != nodata
-        return np.where(held, numbers, np.float32(np.nan)).astype(np.float32, copy=False)
+        none = (numbers < (0 if self.zero else 1)) | (numbers > LARGEST_NUMBER)
+        if nodata:  # 0 is none already, or is not to be
+            none |= numbers == nodata
+        out = numbers.astype(np.float32)
+        np.copyto(out, np.float32(np.nan), where=none)
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +104,8 @@ class AnyButZero(_Numbers):
 
 class _Codes:
     """Scene classes as int16, -1 where the asset has no pixels."""
+
+    kind: ClassVar[type[np.generic]] = np.int16
 
     def outside(self, shape: tuple[int, int]) -> NDArray[Any]:
         """-1."""

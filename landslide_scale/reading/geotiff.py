@@ -21,8 +21,10 @@ from landslide_scale.errors import PermanentReadError, ReadError, TryAgainError
 from landslide_scale.grid import PixelBox
 from landslide_scale.reading import marks
 from landslide_scale.reading.attempts import ATTEMPTS, bounded, may_pass, name_of, retrying
+from landslide_scale.reading.connections import connections
 from landslide_scale.reading.network import confining_options, retry_after
 from landslide_scale.reading.signing import forget, signed
+from landslide_scale.reading.threads import check_wanted
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access
 
@@ -61,6 +63,10 @@ GDAL_OPTIONS = {
     "GDAL_INGESTED_BYTES_AT_OPEN": 32_768,
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_HTTP_MULTIPLEX": "YES",
+    # One connection for each read: in parallel GDAL 3.10 opens one for each range, and has no setting against it. What
+    # is asked for then is rounded to chunks.
+    "GDAL_HTTP_MULTIRANGE": "SERIAL",
+    "CPL_VSIL_CURL_CHUNK_SIZE": 1024,
     # With more, GDAL 3.10 fetches ahead in a thread, and where one range fails the others hang until the low-speed
     # limit (two of three such reads did); with one it asks for all ranges at once just the same, and is as fast.
     "GDAL_NUM_THREADS": 1,
@@ -277,6 +283,7 @@ def reading(href: str, access: Access, read: Callable[[], T]) -> T:
     Raises:
         ReadError: It failed for good, or (:class:`TryAgainError`) as often as it is tried.
     """
+    check_wanted()
     try:
         return retrying(lambda: _attempt(href, access, read))
     except _UnclearReadError as error:
@@ -287,7 +294,8 @@ def _attempt(href: str, access: Access, read: Callable[[], T]) -> T:
     if "://" not in href:
         return read()
     try:
-        return bounded(lambda: _signed_anew(href, access, read))
+        with connections.passed():
+            return bounded(lambda: _signed_anew(href, access, read))
     except ReadError as error:
         _spoilt[href] += 1
         raise error.at(**name_of(href), file=redacted(href)) from None

@@ -24,7 +24,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.grid import Lattice, PixelBox, transformer
 from landslide_scale.reading.claims import Stored
 from landslide_scale.reading.geotiff import Source, opened, opened_overview, reading
-from landslide_scale.reading.resampling import AVERAGED, NEAREST, Resampling, mean_above_0
+from landslide_scale.reading.resampling import AVERAGED, NEAREST, Resampling, cached_rows, mean_above_0
 from landslide_scale.scene import Access
 
 SAMPLE_SIDE = 512
@@ -197,7 +197,8 @@ def _read_native(
         col_stop=-(-(box.col_stop * merge - col0) // repeat),
     )
     values = window(wanted)
-    values = values.repeat(repeat, axis=0).repeat(repeat, axis=1)
+    if repeat > 1:
+        values = values.repeat(repeat, axis=0).repeat(repeat, axis=1)
     top = box.row_start * merge - row0 - wanted.row_start * repeat
     left = box.col_start * merge - col0 - wanted.col_start * repeat
     rows, cols = box.shape
@@ -270,10 +271,13 @@ def _positions(box: PixelBox, source: Source, lattice: Lattice) -> tuple[NDArray
 
 def _window(dataset: Any, source: Source, stored: Stored, wanted: PixelBox) -> NDArray[Any]:  # noqa: ANN401 rasterio's
     """Pixels of `wanted` (source rows and columns) as they are `stored`."""
-    out = stored.outside(wanted.shape)
     common = wanted.intersection(source.box)
-    if common is not None:
-        height, width = common.shape
-        window = RasterWindow(common.col_start, common.row_start, width, height)
-        out[common.within(wanted)] = stored.taken(dataset.read(1, window=window), dataset.nodata)
+    if common is None:
+        return stored.outside(wanted.shape)
+    height, width = common.shape
+    numbers = dataset.read(1, window=RasterWindow(common.col_start, common.row_start, width, height))
+    out = np.empty(wanted.shape, stored.kind) if common == wanted else stored.outside(wanted.shape)
+    inner = out[common.within(wanted)]
+    for rows in cached_rows(numbers.shape):
+        inner[rows] = stored.taken(numbers[rows], dataset.nodata)
     return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,16 @@ from landslide_scale.reading.claims import OUTSIDE, Classes, Reflectance, Stored
 
 MERGED_PIXELS = 2**21
 """Of a raster that are averaged at a time."""
+
+
+CACHED_PIXELS = 2**16
+"""Of a raster that are worked on at a time where several steps follow each other: they stay in a processor's cache."""
+
+
+def cached_rows(shape: tuple[int, int]) -> Iterator[slice]:
+    """The rows of a raster (H, W), some at a time."""
+    step = max(1, CACHED_PIXELS // max(shape[1], 1))
+    return (slice(top, min(top + step, shape[0])) for top in range(0, shape[0], step))
 
 
 @dataclass(frozen=True, kw_only=True)

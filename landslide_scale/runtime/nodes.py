@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ _SEEN_S = 5.0
 def beside_the_driver() -> NodeAffinitySchedulingStrategy:
     """Where what a run cannot do without is kept: a node whose loss is the driver's."""
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+@cache
+def at_once_here(cpus: float) -> int:
+    """How many tasks of so many CPU cores the node of this process can have at work at once; one at least."""
+    here = ray.get_runtime_context().get_node_id()
+    has = next((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["NodeID"] == here), 0)  # type: ignore[no-untyped-call]
+    return max(1, int(has / cpus))
 
 
 def check_on_every_node(place: str, *, key: str) -> None:

@@ -12,6 +12,7 @@ from landslide_scale.costs.settings import PricesConfig
 from landslide_scale.cube.settings import CubeConfig, GridConfig
 from landslide_scale.errors import InvalidConfigError
 from landslide_scale.imagery.settings import CompositeConfig, check_assets
+from landslide_scale.reading.connections import CONNECTIONS
 from landslide_scale.redaction import redacted_values
 from landslide_scale.region.settings import RegionConfig
 from landslide_scale.registry.settings import CheckpointPlace
@@ -139,6 +140,7 @@ class ScanCompute(Section):
         gpus_per_predictor: GPUs of each; 0 predicts on CPU.
         cpus_per_predictor: CPU cores of each, and its number of torch threads.
         cpus_per_reader: CPU cores of one read task.
+        connections: To a host of scenes, that the readers of a node have at once; each has its share, one at least.
         attempts: Tries per work unit before it is recorded as failed; one that ends its process counts.
         no_progress_s: Seconds without a finished unit after which the run gives up, while a predictor is ready.
         predictors_within_s: Seconds without any predictor ready after which it does; a cluster may wait for machines.
@@ -152,6 +154,7 @@ class ScanCompute(Section):
     gpus_per_predictor: float = Field(default=0, ge=0)
     cpus_per_predictor: float = Field(default=1, gt=0)
     cpus_per_reader: float = Field(default=0.5, gt=0)
+    connections: int = Field(default=CONNECTIONS, ge=1)
     attempts: int = Field(default=3, ge=1)
     no_progress_s: float = Field(default=600, gt=0)
     predictors_within_s: float = Field(default=86_400, gt=0)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from landslide_scale.reading.connections import connections
 from landslide_scale.redaction import sayable
+from landslide_scale.runtime.nodes import at_once_here
 from landslide_scale.scan.pipeline.feed import Flight, begun, this_process
 from landslide_scale.scan.pipeline.inflight import Answer, Stage, Step
 from landslide_scale.scan.plan import WorkUnit
+from landslide_scale.scan.settings import ScanCompute
 from landslide_scale.scan.work import Row
 
 
@@ -38,6 +41,12 @@ def guarded(
     finally:
         if answer.crashes:
             flight.leave.remote(unit)
+
+
+def sharing(row: Row, *, compute: ScanCompute, step: Callable[[Row], Row]) -> Row:
+    """A step that reads scenes, with this process's share of the connections that a node may have."""
+    connections.let(max(1, compute.connections // at_once_here(compute.cpus_per_reader)))
+    return step(row)
 
 
 def undone(row: Row, error: str, *, step: Callable[[Row], Row]) -> Row:

@@ -21,7 +21,7 @@ from landslide_scale.runtime.nodes import beside_the_driver
 from landslide_scale.runtime.session import of_ours, settle_data
 from landslide_scale.scan import work
 from landslide_scale.scan.pipeline.feed import Feed, Flight, this_process
-from landslide_scale.scan.pipeline.guard import guarded, undone
+from landslide_scale.scan.pipeline.guard import guarded, sharing, undone
 from landslide_scale.scan.pipeline.loading import Load, predictor
 from landslide_scale.scan.settings import PredictConfig, ScanCompute
 from landslide_scale.scan.work import Row, Task
@@ -64,7 +64,7 @@ def started(flight: Flight, task: Task, how: Prediction) -> tuple[Pump, ray.Obje
     cancel a task that is just ending makes Ray 2.60 abort the process that cancels.
     """
     steps = Steps(
-        read=partial(work.read, task=task),
+        read=partial(sharing, compute=how.compute, step=partial(work.read, task=task)),
         unread=partial(work.unread, task=task),
         write=partial(work.write, task=task),
     )
