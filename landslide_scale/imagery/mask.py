@@ -126,7 +126,7 @@ def _grow(seeds: NDArray[np.bool_], along: Sequence[int], out: NDArray[np.bool_]
         reached = along[off]
         for rows in {off, -off}:
             first = max(0, -(top + rows))
-            part = wide[top + rows + first : top + rows + len(out)]
+            part = wide[top + rows + first : max(0, top + rows + len(out))]  # none beyond the edge
             out[first : first + len(part)] |= part
 
 

@@ -20,17 +20,16 @@ def by_distances(seeds: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
 
 
 @given(
-    rows=st.integers(1, 40),
-    cols=st.integers(1, 40),
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     radius=st.one_of(st.floats(0, 60), st.sampled_from([1.0, 2.0**0.5, 2.0, 5.0**0.5, 5.0, 10.0, 13.0])),
     share=st.sampled_from([0.0, 0.01, 0.2, 1.0]),
     strip=st.integers(1, 50),
     seed=st.integers(0, 99),
 )
 def test_it_is_what_lies_within_the_radius_of_a_seed_however_the_rows_are_taken(
-    rows: int, cols: int, radius: float, share: float, strip: int, seed: int
+    shape: tuple[int, int], radius: float, share: float, strip: int, seed: int
 ):
-    seeds = np.random.default_rng(seed).random((rows, cols)) < share
+    seeds = np.random.default_rng(seed).random(shape) < share
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mask, "DILATED_ROWS", strip)
         assert np.array_equal(near(seeds, radius), by_distances(seeds, radius))
