@@ -47,7 +47,7 @@ ONLY_IN = {
     "pystac": {"stac.search", "products.catalogue", "products.assets"},
     "pystac_client": {"stac.search"},
     "requests": {"stac.search", "reading.asking", "reading.signing", "reading.network", "rapid.publication.hooks"},
-    "rustac": {"stac.frozen", "stac.listed"},
+    "rustac": {"stac.frozen", "stac.listed", "stac.holding.table"},
     "fsspec": {"doctor.reach", "storage", "datasets"},
     "pydantic": {"strictyaml", "keys", "scan.plan", "imagery.mask_settings"}
     | {

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -183,7 +182,7 @@ def _searched_dem(config: DemConfig | None, ground: BaseGeometry) -> tuple[Item,
     return tuple(found)
 
 
-def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window]) -> list[dict[str, Any]]:
+def find(config: CatalogConfig, ground: BaseGeometry, windows: Iterable[Window]) -> list[Item]:
     """The catalogue's Items around `ground`.
 
     Raises:

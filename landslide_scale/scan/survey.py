@@ -24,6 +24,7 @@ from landslide_scale.scene import Scene, Unused, Window
 from landslide_scale.stac.aside import ASIDE, EXCLUDED, NOTHING_ASIDE, SetAside, written_down
 from landslide_scale.stac.dem import DemTile, tiles
 from landslide_scale.stac.frozen import DEM, SCENES, frozen
+from landslide_scale.stac.holding.packed import Packing
 from landslide_scale.stac.items import (
     Item,
     scenes,
@@ -187,8 +188,10 @@ def _surveyed(known: Known, *, new: Collection[str]) -> Survey:
     asking = any(told(item) for item in known.items)
     unasked = {scene.id for scene in known.scenes if scene.doubtful and (asking or scene.id in new)}
     made, judged_scenes, said = judged(known.scenes, unasked, partial(_plan, known), partial(_ask, known))
+    packing = Packing()
     items = tuple(
-        with_evidence(item, said[item["id"]]) if item["id"] in said and not told(item) else item for item in known.items
+        packing.pack(with_evidence(item, said[item["id"]])) if said and item["id"] in said and not told(item) else item
+        for item in known.items
     )
     now = replace(known, items=items, scenes=judged_scenes)
     return Survey(**vars(now), plan=made, asked=bool(said))

@@ -50,7 +50,7 @@ class _OddError(ValueError):
     """Why an Item is not as it should be."""
 
 
-def formed(found: Iterable[Item]) -> list[dict[str, Any]]:
+def formed(found: Iterable[Item]) -> list[Item]:
     """Items in their order; in place of each that no table of Items can hold, its shadow."""
     items = list(found)
     forms = _Forms()
@@ -64,7 +64,7 @@ def formed(found: Iterable[Item]) -> list[dict[str, Any]]:
         for number, item in enumerate(items):
             if number not in reasons and (said := _unlike(item, usual)):
                 reasons[number] = said
-    return [_shadow(item, reasons[number]) if number in reasons else dict(item) for number, item in enumerate(items)]
+    return [_shadow(item, reasons[number]) if number in reasons else item for number, item in enumerate(items)]
 
 
 class _Forms:

@@ -5,17 +5,19 @@ Addresses are kept without user information and query, where signatures are; wha
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import rustac
 
 from landslide_scale.errors import InvalidCatalogError, InvalidInputError
 from landslide_scale.redaction import redacted, redacted_values
-from landslide_scale.stac.items import SHORTENED
+from landslide_scale.stac.holding.packed import Packing
+from landslide_scale.stac.holding.table import read_table, write_table
+from landslide_scale.stac.items import SHORTENED, Item
 from landslide_scale.stac.search import search_ids
 from landslide_scale.stac.settings import SourceConfig
 from landslide_scale.storage.rundir import RunDirectory
@@ -48,8 +50,8 @@ def frozen(items: Iterable[Mapping[str, Any]]) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, SCENES)
         try:
-            asyncio.run(_write(path, [_shortened(item) for item in items]))
-        except (rustac.RustacError, ValueError, OverflowError, RecursionError) as error:
+            write_table(path, map(_shortened, items))
+        except (rustac.RustacError, pa.ArrowException, ValueError, OverflowError, RecursionError) as error:
             raise InvalidCatalogError(
                 f"Items that do not fit one table ({type(error).__name__}: {error})",
                 expected="properties and assets that are alike in all of them",
@@ -58,14 +60,15 @@ def frozen(items: Iterable[Mapping[str, Any]]) -> bytes:
         return path.read_bytes()
 
 
-def load_items(run: RunDirectory, name: str = SCENES) -> list[dict[str, Any]]:
+def load_items(run: RunDirectory, name: str = SCENES) -> list[Item]:
     """The Items an earlier run froze as the file `name`."""
+    packing = Packing()
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, name)
         path.write_bytes(run.read(name))
         try:
-            return list(asyncio.run(_read(path)))
-        except (rustac.RustacError, ValueError, KeyError) as error:
+            return [packing.pack(item) for some in read_table(path) for item in some]
+        except (rustac.RustacError, pa.ArrowException, ValueError, KeyError) as error:
             raise InvalidInputError(
                 f"{name} is damaged ({type(error).__name__}: {error})",
                 expected="the Items that the run was begun with",
@@ -74,24 +77,26 @@ def load_items(run: RunDirectory, name: str = SCENES) -> list[dict[str, Any]]:
             ) from None
 
 
-def with_addresses(kept: list[dict[str, Any]], config: SourceConfig) -> list[dict[str, Any]]:
+def with_addresses(kept: list[Item], config: SourceConfig) -> list[Item]:
     """Frozen Items as they are, their shortened addresses whole again: the catalogue is asked for them alone.
 
     Raises:
         InvalidCatalogError: It no longer has such an Item, or has its assets elsewhere.
     """
-    shortened = [item["id"] for item in kept if item["properties"].get(SHORTENED)]
+    shortened = {item["id"] for item in kept if item["properties"].get(SHORTENED)}
     if not shortened:
         return kept
-    anew = search_ids(config, shortened)
+    anew, packing = search_ids(config, sorted(shortened)), Packing()
     return [
-        item | {"assets": _readdressed(item, anew.get(item["id"], {}), config)} if item["id"] in shortened else item
+        packing.pack({**item, "assets": _readdressed(item, anew.get(item["id"], {}), config)})
+        if item["id"] in shortened
+        else item
         for item in kept
     ]
 
 
-def _shortened(item: Mapping[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = redacted_values(item)
+def _shortened(item: Item) -> dict[str, Any]:
+    kept: dict[str, Any] = redacted_values(dict(item))
     if any(asset["href"] != item["assets"][name]["href"] for name, asset in _images(kept)):
         kept["properties"][SHORTENED] = True
     return kept
@@ -115,12 +120,3 @@ def _readdressed(item: Mapping[str, Any], now: Mapping[str, Any], config: Source
             )
         found[name] = asset | {"href": href}
     return found
-
-
-async def _write(path: Path, items: list[dict[str, Any]]) -> None:
-    await rustac.write(str(path), items)
-
-
-async def _read(path: Path) -> list[dict[str, Any]]:
-    found = await rustac.read(str(path))
-    return list(found["features"])

@@ -13,7 +13,7 @@ import posixpath
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -26,6 +26,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.redaction import redacted
+from landslide_scale.stac.holding.table import read_table
 from landslide_scale.stac.items import SHORTENED, Item, footprint, sensed
 from landslide_scale.storage.inputs import InputFile, input_files
 
@@ -47,7 +48,14 @@ _NAMED = 3
 _TURN = 360.0
 
 
-def find_listed(url: str, collection: str, wanted: Iterable[Mapping[str, Any]], *, section: str) -> dict[str, Item]:
+def find_listed(
+    url: str,
+    collection: str,
+    wanted: Iterable[Mapping[str, Any]],
+    *,
+    section: str,
+    held: Callable[[dict[str, Any]], Item] = dict,
+) -> dict[str, Item]:
     """The Items of files that any of the searches wants, by id.
 
     Args:
@@ -55,6 +63,7 @@ def find_listed(url: str, collection: str, wanted: Iterable[Mapping[str, Any]], 
         collection: Items of another are left out; those that name none are taken.
         wanted: Searches as pystac-client takes them: ``bbox`` and ``datetime``, or ``ids``.
         section: Of the configuration that says so.
+        held: What is held of an Item that is wanted.
 
     Raises:
         InvalidInputError: A file cannot be read, is none of Items, or holds too many; no Item is of the collection; or
@@ -70,8 +79,10 @@ def find_listed(url: str, collection: str, wanted: Iterable[Mapping[str, Any]], 
         if item.get("collection") not in {None, collection}:
             others[str(item["collection"])] += 1
         elif any(search.wants(item) for search in searches):
-            _check_once(item, found, origin, file)
-            found[item["id"]], origin[item["id"]] = item, file
+            name, kept = item["id"], held(item)
+            if found.get(name, kept) != kept:
+                raise _twice(name, origin[name], file)
+            found[name], origin[name] = kept, file
             _check_count(len(found), url)
     if count and others.total() == count:
         raise InvalidCatalogError(
@@ -118,11 +129,13 @@ def _all_items(url: str) -> Iterator[tuple[str, dict[str, Any]]]:
     files = input_files(url, (*_JSON, *_LINES, *_PARQUET))
     without: list[str] = []
     for file in files:
-        items = _items_of(file)
-        if items is None:
+        none = True
+        for items in _items_of(file):
+            none &= items is None
+            for item in items or ():
+                yield redacted(file.address), _resolved(item, file.address)
+        if none:
             without.append(redacted(file.address))
-        for item in items or ():
-            yield redacted(file.address), _resolved(item, file.address)
     if without and len(without) == len(files):
         raise InvalidCatalogError("no Item of STAC", expected="Items or an ItemCollection", file=without[0])
     if without:
@@ -133,15 +146,16 @@ def _all_items(url: str) -> Iterator[tuple[str, dict[str, Any]]]:
         )  # fmt: skip
 
 
-def _items_of(file: InputFile) -> Sequence[dict[str, Any]] | None:
-    """The Items of a file; none of a catalogue's or collection's own file; None where it holds something else."""
+def _items_of(file: InputFile) -> Iterator[Sequence[dict[str, Any]] | None]:
+    """A file's Items, some at a time; none of a catalogue's or collection's own; None where it holds something else."""
     try:
         if file.ending in _PARQUET:
-            return _features(_parquet(file.read()))
-        if file.ending in _LINES:
+            yield from map(_features, _parquet(file.read()))
+        elif file.ending in _LINES:
             lines = file.read().decode("utf-8-sig").splitlines()
-            return _features({"type": "FeatureCollection", "features": [json.loads(one) for one in lines if one]})
-        return _features(json.loads(file.read().decode("utf-8-sig")))
+            yield _features({"type": "FeatureCollection", "features": [json.loads(one) for one in lines if one]})
+        else:
+            yield _features(json.loads(file.read().decode("utf-8-sig")))
     except (ValueError, RecursionError, rustac.RustacError, pa.ArrowException) as error:
         raise InvalidCatalogError(
             f"{type(error).__name__}: {error}", expected="JSON or stac-geoparquet", file=redacted(file.address)
@@ -178,7 +192,7 @@ def _is_item(one: object) -> bool:
     )
 
 
-def _parquet(content: bytes) -> object:
+def _parquet(content: bytes) -> Iterator[list[dict[str, Any]]]:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "items.parquet")
         path.write_bytes(content)
@@ -187,7 +201,7 @@ def _parquet(content: bytes) -> object:
         _check_count(stated.num_rows, "the file")
         if inflated > MOST_INFLATED:
             raise InvalidCatalogError(f"{inflated:,} bytes once inflated", expected=f"{MOST_INFLATED:,} at most")
-        return rustac.read_sync(str(path))
+        yield from read_table(path)
 
 
 def _resolved(item: dict[str, Any], file: str) -> dict[str, Any]:
@@ -207,13 +221,12 @@ def _full(href: str, file: str) -> str:
     return f"{scheme}{mark}{posixpath.normpath(posixpath.join(posixpath.dirname(path), href))}"
 
 
-def _check_once(item: Item, found: Mapping[str, Item], origin: Mapping[str, str], file: str) -> None:
-    if found.get(item["id"], item) != item:
-        raise InvalidCatalogError(
-            f"two Items of the id {item['id']}: in {origin[item['id']]} and {file}",
-            expected="each id once",
-            cure="Name the files by a pattern that takes one of them, such as FOLDER/*/item.json.",
-        )
+def _twice(name: str, first: str, second: str) -> InvalidCatalogError:
+    return InvalidCatalogError(
+        f"two Items of the id {name}: in {first} and {second}",
+        expected="each id once",
+        cure="Name the files by a pattern that takes one of them, such as FOLDER/*/item.json.",
+    )
 
 
 def _check_count(count: int, where: str) -> None:
@@ -225,17 +238,16 @@ def _check_count(count: int, where: str) -> None:
         )
 
 
-def check_addresses_whole(items: Iterable[Item]) -> None:
-    """Refuse Items of a run whose signed addresses were cut when they were frozen: no read of them could succeed.
+def check_address_whole(item: Item) -> None:
+    """Refuse an Item of a run whose signed addresses were cut when it was frozen: no read of it could succeed.
 
     Raises:
-        InvalidCatalogError: One is among them.
+        InvalidCatalogError: It is one.
     """
-    for item in items:
-        if item["properties"].get(SHORTENED):
-            raise InvalidCatalogError(
-                "its addresses were signed, and frozen without the signatures",
-                expected="addresses that can be read as they are",
-                cure="Search the catalogue that it is from (url).",
-                scene=item["id"],
-            )
+    if item["properties"].get(SHORTENED):
+        raise InvalidCatalogError(
+            "its addresses were signed, and frozen without the signatures",
+            expected="addresses that can be read as they are",
+            cure="Search the catalogue that it is from (url).",
+            scene=item["id"],
+        )

@@ -35,9 +35,10 @@ from landslide_scale.reading.asking import ATTEMPTS, PatientAdapter
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Window
 from landslide_scale.stac.form import formed
+from landslide_scale.stac.holding.packed import Packing
 from landslide_scale.stac.hrefs import named_hosts
-from landslide_scale.stac.items import OWN_PREFIX
-from landslide_scale.stac.listed import check_addresses_whole, find_listed
+from landslide_scale.stac.items import OWN_PREFIX, Item
+from landslide_scale.stac.listed import check_address_whole, find_listed
 from landslide_scale.stac.settings import SourceConfig
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,8 @@ NOT_STAC = (
 """What pystac-client raises where the catalogue is away, or answers with something else than STAC."""
 
 
-def search(config: SourceConfig, area: BaseGeometry, windows: Iterable[Window]) -> list[dict[str, Any]]:
-    """Items that meet `area` (degrees) in any of the windows, each once, by id.
+def search(config: SourceConfig, area: BaseGeometry, windows: Iterable[Window]) -> list[Item]:
+    """Items that meet `area` (degrees) in any of the windows, each once, by id; packed (:mod:`.holding.packed`).
 
     Raises:
         CatalogAwayError: The catalogue does not answer, as often as it is asked.
@@ -73,7 +74,7 @@ def search(config: SourceConfig, area: BaseGeometry, windows: Iterable[Window]) 
     return [found[key] for key in sorted(found, key=str)]
 
 
-def search_anytime(config: SourceConfig, area: BaseGeometry) -> list[dict[str, Any]]:
+def search_anytime(config: SourceConfig, area: BaseGeometry) -> list[Item]:
     """Items that meet `area` (degrees), whenever they are from, each once, by id.
 
     Raises:
@@ -83,7 +84,7 @@ def search_anytime(config: SourceConfig, area: BaseGeometry) -> list[dict[str, A
     return [found[key] for key in sorted(found, key=str)]
 
 
-def search_ids(config: SourceConfig, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def search_ids(config: SourceConfig, ids: Sequence[str]) -> dict[str, Item]:
     """The Items of these ids, as far as the catalogue still has them.
 
     Raises:
@@ -98,7 +99,7 @@ def collection(config: SourceConfig) -> str:
     return config.collection or config.provider.collection
 
 
-def _all_of(config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _all_of(config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, Item]:
     if config.items is not None:
         return _formed(_listed(config.items, config, wanted))
     url = config.url or config.provider.url
@@ -106,20 +107,21 @@ def _all_of(config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str,
         raise InvalidConfigError(
             "no url", expected="the catalogue's address, or files of Items under items", key=f"{config.section}.url"
         )
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Item] = {}
+    packing = Packing()
     try:
         client = _client(url, config)
         for query in wanted:
             pages = client.search(collections=[collection(config)], limit=_PER_PAGE, **query).pages_as_dicts()
             for item in _items(pages, collection(config)):
-                found[_id(item)] = item
+                found[_id(item)] = packing.pack(item)
     except (*NOT_STAC, LandslideScaleError) as error:
         # Without the chain: its texts repeat addresses with their keys.
         raise _named(error, redacted(url)) from None
     return _formed(found)
 
 
-def _formed(found: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _formed(found: Mapping[str, Item]) -> dict[str, Item]:
     return dict(zip(found, formed(found.values()), strict=True))
 
 
@@ -155,11 +157,15 @@ def _named(error: BaseException, address: str) -> LandslideScaleError:
     )
 
 
-def _listed(url: str, config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _listed(url: str, config: SourceConfig, wanted: Iterable[dict[str, Any]]) -> dict[str, Item]:
     """Items of files, in which this package's words are no more believed than in an API's."""
-    found = find_listed(url, collection(config), wanted, section=config.section)
-    check_addresses_whole(found.values())
-    return {name: _without_our_words(dict(item)) for name, item in found.items()}
+    packing = Packing()
+
+    def held(item: dict[str, Any]) -> Item:
+        check_address_whole(item)
+        return packing.pack(_without_our_words(item))
+
+    return find_listed(url, collection(config), wanted, section=config.section, held=held)
 
 
 def _items(pages: Iterable[dict[str, Any]], wanted: str) -> Iterator[dict[str, Any]]:
