@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 TILE_M, STEP_M = 109_800, 100_000
 BANDS = ("red", "nir")
+OTHERS = tuple(f"other{number}" for number in range(27))
+"""Assets of an Item that a scan does not read; Earth Search's have thirty in all."""
+ROWS = "CDEFGHJKLMNPQRSTUVWX"
+"""Letters that any part of a tile's name may have."""
 BLOCK = 512
 FIRST_ZONE, SOUTH = 32, 40.0
 FIRST = date(2021, 1, 1)
@@ -70,7 +74,7 @@ def items(zones: int, height: float, scenes: int) -> Iterator[dict[str, Any]]:
         to_degrees = Transformer.from_crs(epsg, 4326, always_xy=True)
         west, south, east, north = to_degrees.transform_bounds(left, top - TILE_M, left + TILE_M, top)
         ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-        name = f"{epsg - 32600}{chr(65 + number % 26)}{chr(65 + number // 26 % 26)}{chr(65 + number // 676)}"
+        name = f"{epsg - 32600}{ROWS[number // 400 % 20]}{ROWS[number // 20 % 20]}{ROWS[number % 20]}"
         for window in range(WINDOWS):
             for scene in range(scenes):
                 day = FIRST + timedelta(days=window * WINDOW_DAYS + scene % WINDOW_DAYS)
@@ -95,7 +99,17 @@ def items(zones: int, height: float, scenes: int) -> Iterator[dict[str, Any]]:
                         "s2:generation_time": stamp,
                         "eo:cloud_cover": 0.0,
                     },
-                    "assets": {band: {"href": f"{where}/{band}.tif"} for band in (*BANDS, "scl")},
+                    "assets": {
+                        band: {
+                            "href": f"{where}/{band}.tif",
+                            "type": "image/tiff; application=geotiff; profile=cloud-optimized",
+                            "roles": ["data", "reflectance"],
+                            "proj:shape": [10980, 10980],
+                            "proj:transform": [10, 0, int(left), 0, -10, int(top)],
+                            "raster:bands": [{"nodata": 0, "data_type": "uint16", "scale": 0.0001, "offset": 0}],
+                        }
+                        for band in (*BANDS, "scl", *OTHERS)
+                    },
                     "links": [],
                 }
 

@@ -98,7 +98,7 @@ def years_on(instant: datetime, years: int) -> datetime:
 FIRST_BASELINE_WITH_OFFSET = (4, 0)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Access:
     """Which hosts the reading of a scene may touch, redirects included.
 
@@ -119,7 +119,7 @@ class Access:
     section: str = "catalog"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
     """What a worker needs to know of a scene: no catalogue object crosses a process.
 
@@ -169,7 +169,7 @@ class Scene:
         return dict(self.assets)[band]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Unused:
     """A scene of a catalogue that is not used, as far as it is known where and when it saw what.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import shapely
@@ -17,7 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.grid import project, transformer
 from landslide_scale.redaction import sayable
-from landslide_scale.scene import Scene, Unused, utc
+from landslide_scale.scene import Access, Scene, Unused, utc
 from landslide_scale.stac import identity, offsets
 from landslide_scale.stac.filters import unmet
 from landslide_scale.stac.form import check_form
@@ -51,9 +53,10 @@ def sorted_out(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, .
     sound: list[Item] = []
     made: list[Scene] = []
     rejected: list[Unused] = []
+    may = access(config)
     for item in items:
         try:
-            made += scenes([item], config, bands)
+            made += _made(item, config, bands, may)
             sound.append(item)
         except InvalidCatalogError as error:
             plain = InvalidCatalogError(error.found, expected=error.expected, cure=error.cure)
@@ -67,15 +70,19 @@ def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...])
     Raises:
         InvalidCatalogError: An Item lacks a band or a property, or points to an address that is not allowed.
     """
-    found = []
-    for item in items:
-        with readable(item):
-            checked_name(item, "id", item["id"])
-            check_form(item)
-            if not left_out(item, config):
-                footprint(item)
-                found.append(_scene(item, config, (*bands, "scl")))
-    return found
+    may = access(config)
+    return [scene for item in items for scene in _made(item, config, bands, may)]
+
+
+def _made(item: Item, config: CatalogConfig, bands: tuple[str, ...], may: Access) -> list[Scene]:
+    """The scene of an Item; none of one that is left out."""
+    with readable(item):
+        checked_name(item, "id", item["id"])
+        check_form(item)
+        if left_out(item, config):
+            return []
+        footprint(item)
+        return [_scene(item, config, (*bands, "scl"), may)]
 
 
 def left_out(item: Item, config: CatalogConfig) -> str:
@@ -197,7 +204,8 @@ def _cloud_cover(item: Item) -> float:
     return cover
 
 
-def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
+def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...], may: Access) -> Scene:
+    """What many scenes have alike, the driver of a region holds once."""
     names = config.asset_names
     epsg = _epsg(item, names["scl"])
     baseline, evidence = identity.baseline(item), _evidence(item)
@@ -207,22 +215,28 @@ def _scene(item: Item, config: CatalogConfig, bands: tuple[str, ...]) -> Scene:
     )
     return Scene(
         id=item["id"],
-        tile=identity.tile(item),
+        tile=sys.intern(identity.tile(item)),
         epsg=epsg,
-        bounds=_bounds(item, item["assets"].get(names["scl"], {}), epsg),
+        bounds=_alike(_bounds(item, item["assets"].get(names["scl"], {}), epsg)),
         sensed=sensed(item),
-        datatake=checked_name(item, "datatake", identity.datatake(item)),
+        datatake=sys.intern(checked_name(item, "datatake", identity.datatake(item))),
         datastrip=_datastrip(item),
         baseline=baseline,
         generated=_instant(identity.generated(item)),
         cloud_cover=_cloud_cover(item),
         offset=decision.offset,
-        offset_rule=decision.rule,
+        offset_rule=sys.intern(decision.rule),
         assets=tuple((band, asset_href(item, names[band], config)) for band in bands),
-        access=access(config),
+        access=may,
         quarantine=decision.quarantine,
         doubtful=doubtful,
     )
+
+
+@lru_cache(maxsize=4096)
+def _alike(bounds: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """Bounds of a tile, of which there are hundreds of scenes."""
+    return bounds
 
 
 def checked_name(item: Item, what: str, name: object, *, kind: str = "scene") -> str:

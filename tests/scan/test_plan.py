@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -206,7 +207,7 @@ def test_a_unit_round_trips_as_text():
 
 def test_older_processings_are_planned_beside_the_newest_and_do_not_double_what_is_read():
     again = scene("33TYM", 32633, 699_960, 5_200_020)
-    newer = Scene(**{**vars(again), "id": "33TYM_1", "generated": datetime(2024, 1, 1, tzinfo=UTC)})
+    newer = replace(again, id="33TYM_1", generated=datetime(2024, 1, 1, tzinfo=UTC))
     both = planned(scenes=[again, newer])
     assert {one.id for one in both.scenes} == {"33TYM", "33TYM_1"}
     assert both.bytes_to_read(3) == planned(scenes=[newer]).bytes_to_read(3) > 0
@@ -214,7 +215,7 @@ def test_older_processings_are_planned_beside_the_newest_and_do_not_double_what_
 
 def test_a_run_begun_with_the_newest_processing_alone_goes_on_with_it():
     again = scene("33TYM", 32633, 699_960, 5_200_020)
-    newer = Scene(**{**vars(again), "id": "33TYM_1", "generated": datetime(2024, 1, 1, tzinfo=UTC)})
+    newer = replace(again, id="33TYM_1", generated=datetime(2024, 1, 1, tzinfo=UTC))
     alone = planned(scenes=[again, newer], composite=CompositeConfig(processings="newest"))
     assert {one.id for one in alone.scenes} == {"33TYM_1"}
 

@@ -257,7 +257,7 @@ def stored(run: Path) -> list[Path]:
 def test_a_scene_that_cannot_be_read_becomes_a_failed_record_and_no_data(tmp_path: Path, tiles: list[Scene]):
     broken = tmp_path / "broken.tif"
     broken.write_bytes(b"torn")
-    torn = [Scene(**{**vars(one), "assets": (("red", str(broken)), one.assets[1])}) for one in tiles]
+    torn = [replace(one, assets=(("red", str(broken)), one.assets[1])) for one in tiles]
     task, made = begun(str(tmp_path / "run"), torn, ground())
     unit = one_unit(task, made)
     record = run_all(task, [unit])[unit.id]
@@ -318,7 +318,7 @@ def test_a_unit_without_scenes_is_empty_and_says_so(tmp_path: Path):
 
 
 def test_no_file_is_opened_for_a_unit_without_a_pixel_inside(tmp_path: Path, tiles: list[Scene]):
-    gone = [Scene(**{**vars(one), "assets": (("red", "/gone.tif"), ("scl", "/gone.tif"))}) for one in tiles]
+    gone = [replace(one, assets=(("red", "/gone.tif"), ("scl", "/gone.tif"))) for one in tiles]
     task, made = begun(str(tmp_path / "run"), gone, ground())
     unit = one_unit(task, made)
     assert unit.scenes
