@@ -14,7 +14,7 @@ import numpy as np
 
 from landslide_scale.bands import Reason
 from landslide_scale.cube.arrays import Slot, read_stored
-from landslide_scale.cube.ledger import Record, expected_km2
+from landslide_scale.cube.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,13 @@ class Areas:
             landslide_km2=expected_km2(records) if predicted else None,
             persistent_km2=sum(record.persistent_km2 for record in records),
         )
+
+
+def expected_km2(records: Iterable[Record]) -> float | None:
+    """Expected area of landslides of units; None where one of them is of a scan that predicts nothing."""
+    held = [record.landslide_km2 for record in records]
+    known = [km2 for km2 in held if km2 is not None]
+    return sum(known) if len(known) == len(held) else None
 
 
 Unit = TypeVar("Unit")

@@ -12,7 +12,8 @@ import numpy as np
 from landslide_scale.costs.foreseen import took_lines
 from landslide_scale.costs.took import Took, noted
 from landslide_scale.cube.areas import Areas, least_seen_km2, scanned_km2
-from landslide_scale.cube.ledger import Ledger, Record, State
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record, State
 from landslide_scale.metrics import AreaRatio, assumption
 from landslide_scale.runtime.capacity import counted
 from landslide_scale.scan import layout

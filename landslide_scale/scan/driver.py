@@ -17,7 +17,8 @@ from landslide_scale.cube import manifest
 from landslide_scale.cube.computed import computed_in, computed_on
 from landslide_scale.cube.inputs import Files, replaced, taken_away
 from landslide_scale.cube.laying import lay_out
-from landslide_scale.cube.ledger import LEDGER, Ledger, Record
+from landslide_scale.cube.ledger import LEDGER, Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.cube.template import Template
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow, growing

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.work import Row
 from landslide_scale.scene import Unused, by_processing

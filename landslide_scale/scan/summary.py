@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from landslide_scale.cube.areas import Areas, Looks, scanned_km2, seen_km2
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.metrics import AreaRatio, area_line, assumption
 from landslide_scale.scan.layout import Layout
 from landslide_scale.scan.model import NoModel, ScanModel

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from landslide_scale.bands import BAND_NAMES
 from landslide_scale.cube import arrays, manifest, template
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import RunConflictError
 from landslide_scale.scan import layout

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from landslide_scale.bands import Reason
 from landslide_scale.cube import ledger as ledger_module
 from landslide_scale.cube.arrays import VARIABLES, Layer
-from landslide_scale.cube.ledger import HISTOGRAM_BINS, Ledger, Record, content_hash, describe
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import HISTOGRAM_BINS, Record, content_hash, describe
 from landslide_scale.errors import RunConflictError
 from landslide_scale.storage.rundir import RunDirectory, Stamp
 
