@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 import sys
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
@@ -83,6 +84,7 @@ class Record:
         """What a driver holds of it to the end: what the figures of a run, and further tries, are made from.
 
         Where its objects lie in which bytes, how its pixels are distributed and how long it took stay in the ledger.
+        Its SHA-256 does not: by those of all units it is known whether ground that was seen is still as it was counted.
         """
         return replace(self, stored=_NOTHING, seconds=_NOTHING, histogram=())
 
@@ -100,11 +102,15 @@ class Record:
         """The record that :meth:`to_json` wrote."""
         said = json.loads(text)
         content = {key: value for key, value in said.items() if key in _FIELDS}  # a later version may say more
-        alike = {key: _shared(json.dumps(list(content.get(key, ())))) for key in ("scenes", "dem")}
-        facts = {key: _shared_facts(json.dumps(content.get(key, {}))) for key in ("computed", "files")}
+        alike = {
+            "scenes": _shared_scenes(_key(list(content.get("scenes", ())))),
+            "dem": _shared_names(_key(list(content.get("dem", ())))),
+            "files": _shared_files(_key(content.get("files", {}))),
+            "computed": _shared_facts(_key(content.get("computed", {}))),
+        }
         words = {key: sys.intern(content[key]) for key in ("state", "run", "session") if key in content}
         own = {"histogram": tuple(content.get("histogram", ())), "unreadable": content.get("unreadable") or _NOTHING}
-        return cls(**content | alike | facts | words | own)
+        return cls(**content | alike | words | own)
 
 
 _NAMES = tuple(one.name for one in fields(Record))
@@ -114,17 +120,38 @@ _FIELDS = frozenset(_NAMES)
 _NOTHING: dict[str, Any] = {}
 
 
-@lru_cache(maxsize=4096)
-def _shared_facts(text: str) -> dict[str, Any]:
-    """Likewise facts by name: what the machine was like that computed it, which files it read."""
-    found: dict[str, Any] = json.loads(text)
-    return found
+# A driver holds something of all records, and far fewer lists of scenes and the like: those of a tile are alike. They
+# are known again by their bytes, and lists that differ, as along the rims of tiles, share what is said of each scene.
+
+
+def _key(value: Any) -> bytes:  # noqa: ANN401 whatever JSON said
+    """What JSON said, as bytes for this process alone: in a third of the time that its text takes."""
+    return marshal.dumps(value, 2)  # before versions that tell apart by which objects are the same
+
+
+def _said(key: bytes) -> Any:  # noqa: ANN401 whatever JSON said
+    return marshal.loads(key)  # noqa: S302 of :func:`_key`
+
+
+@lru_cache(maxsize=2**16)
+def _shared_facts(key: bytes) -> dict[str, Any]:
+    """Facts by name: of a scene, of the files of one, of the machine that computed."""
+    return {sys.intern(name): fact for name, fact in _said(key).items()}
 
 
 @lru_cache(maxsize=4096)
-def _shared(text: str) -> tuple[Any, ...]:
-    """A list of a record that is alike in many, of its JSON: a driver holds all records, and far fewer of these."""
-    return tuple(json.loads(text))
+def _shared_scenes(key: bytes) -> tuple[dict[str, Any], ...]:
+    return tuple(_shared_facts(_key(scene)) for scene in _said(key))
+
+
+@lru_cache(maxsize=4096)
+def _shared_files(key: bytes) -> dict[str, dict[str, str]]:
+    return {sys.intern(name): _shared_facts(_key(marks)) for name, marks in _said(key).items()}
+
+
+@lru_cache(maxsize=4096)
+def _shared_names(key: bytes) -> tuple[str, ...]:
+    return tuple(map(sys.intern, _said(key)))
 
 
 def describe(

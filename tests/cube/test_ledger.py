@@ -73,6 +73,18 @@ def test_records_of_units_made_of_the_same_share_what_says_so():
     assert first.scenes is second.scenes
 
 
+def test_lists_that_differ_share_what_is_said_of_the_same_scenes_and_files():
+    """As along the rims of tiles, where lists are many and scenes are not."""
+    made = tuple({"id": f"S2A_{number}", "offset": -1000, "rule": "made", "resampled": False} for number in range(20))
+    marks = {str(scene["id"]): {"red": "12", "nir": "34"} for scene in made}
+    whole = replace(record("u1"), scenes=made, files=marks)
+    rim = replace(record("u2"), scenes=made[3:], files={name: marks[name] for name in list(marks)[3:]})
+    first, second = (Record.from_json(one.to_json()) for one in (whole, rim))
+    assert (first, second) == (whole, rim)
+    assert all(one is other for one, other in zip(first.scenes[3:], second.scenes, strict=True))
+    assert all(first.files[name] is second.files[name] for name in second.files)
+
+
 def test_records_are_found_before_and_after_they_are_gathered(run: RunDirectory):
     ledger = Ledger(run)
     assert ledger.records() == {}
