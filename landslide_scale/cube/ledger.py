@@ -8,14 +8,16 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from landslide_scale.cube.lean import LeanRecords
 from landslide_scale.cube.record import Record, State
 from landslide_scale.storage.rundir import RunDirectory, Stamp
 
@@ -31,6 +33,8 @@ _PART = re.compile(r"part-\d{5,}(?:-[0-9a-f]{16})?\.parquet")
 """Names that parts have, and had; any other file beside them is somebody else's."""
 
 _NAMED = re.compile(rf"{LEDGER}/units/(?P<unit>.+)-a(?P<attempt>\d+)(?:-failed|-broken)?\.json", re.DOTALL)
+
+Found = TypeVar("Found", bound=MutableMapping[str, Record])
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +76,11 @@ class Ledger:
 
         A ``broken`` one takes away what was said of the unit before it.
         """
-        return _standing(self._all())
+        return _standing(self._all(), {})
 
-    def lean_records(self) -> dict[str, Record]:
+    def lean_records(self) -> LeanRecords:
         """The same, of each what a driver holds of it; never more of the rest than of some parts at a time."""
-        return _standing(record.lean for record in self._all())
+        return _standing(self._all(), LeanRecords())
 
     def _all(self) -> Iterator[Record]:
         """Every record, in parts and by itself.
@@ -151,16 +155,16 @@ class Ledger:
             self._run.delete_all(names)
 
 
-def _standing(records: Iterable[Record]) -> dict[str, Record]:
-    """Of all records of each unit the one that stands."""
-    found: dict[str, Record] = {}
+def _standing(records: Iterable[Record], found: Found) -> Found:
+    """Of all records of each unit the one that stands, put into `found`, which is empty."""
     several: dict[str, list[Record]] = {}
     for record in records:
         if record.unit in found:
             several.setdefault(record.unit, [found[record.unit]]).append(record)
         else:
             found[record.unit] = record
-    return found | {unit: _last(of_unit) for unit, of_unit in several.items()}
+    found.update({unit: _last(of_unit) for unit, of_unit in several.items()})
+    return found
 
 
 def _last(records: Sequence[Record]) -> Record:
