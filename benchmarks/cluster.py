@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from driver import imagined, items, settings
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.scan import driver
 from landslide_scale.scan.plan import WorkUnit
 from landslide_scale.stac.frozen import frozen

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.datasets.chips import INDEX
 from landslide_scale.demo.compare import compare, pixel_classifier
 from landslide_scale.demo.recipe import BANDS, RECIPES, ModelName, chips_settings, finetune_settings, scan_settings

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyproj import Transformer
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.demo.satellite.items import COLLECTION
 from landslide_scale.scan import driver
 from landslide_scale.scan.plan import WorkUnit

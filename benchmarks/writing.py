@@ -27,7 +27,8 @@ import s3fs
 from landslide_scale.bands import Reason
 from landslide_scale.cube import arrays, template
 from landslide_scale.cube.arrays import Layer, Slot
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.demo.recipe import scan_settings
 from landslide_scale.demo.run import made_world

@@ -10,7 +10,7 @@ from landslide_scale.errors import InvalidInputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from landslide_scale.cube.ledger import Record
+    from landslide_scale.cube.record import Record
     from landslide_scale.storage.rundir import RunDirectory
 
 TOOK = "took"

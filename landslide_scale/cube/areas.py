@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from typing import TypeVar
 
 import numpy as np
 
 from landslide_scale.bands import Reason
 from landslide_scale.cube.arrays import Slot, read_stored
-from landslide_scale.cube.ledger import Record, expected_km2
+from landslide_scale.cube.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +35,23 @@ class Areas:
     persistent_km2: float = 0.0
 
     @classmethod
-    def of(cls, records: Sequence[Record], *, predicted: bool) -> Areas:
-        """The sums over the records of one window."""
+    def of(cls, records: Iterable[Record], *, predicted: bool) -> Areas:
+        """The sums over the records of one window, each of which is looked at once and let go.
+
+        Nothing was predicted on any ground where one of them is of a scan that predicts nothing.
+        """
+        km2 = observed_km2 = landslide_km2 = persistent_km2 = 0.0
+        for record in records:
+            km2 += record.km2
+            observed_km2 += record.km2 * record.clear_fraction
+            landslide_km2 += nan if record.landslide_km2 is None else record.landslide_km2
+            persistent_km2 += record.persistent_km2
+        known = predicted and not isnan(landslide_km2)
         return cls(
-            km2=sum(record.km2 for record in records),
-            observed_km2=sum(record.km2 * record.clear_fraction for record in records),
-            landslide_km2=expected_km2(records) if predicted else None,
-            persistent_km2=sum(record.persistent_km2 for record in records),
+            km2=km2,
+            observed_km2=observed_km2,
+            landslide_km2=landslide_km2 if known else None,
+            persistent_km2=persistent_km2,
         )
 
 

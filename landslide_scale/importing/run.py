@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from landslide_scale.cube.ledger import LEDGER, Ledger, Record
+from landslide_scale.cube.ledger import LEDGER, Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.datasets.chips import INDEX
 from landslide_scale.errors import IncompleteRunError, InvalidDatasetError
 from landslide_scale.importing.index import chips_index

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.scan.layout import Layout
 from landslide_scale.scan.plan import Place
 

@@ -12,7 +12,8 @@ import numpy as np
 from landslide_scale.costs.foreseen import took_lines
 from landslide_scale.costs.took import Took, noted
 from landslide_scale.cube.areas import Areas, least_seen_km2, scanned_km2
-from landslide_scale.cube.ledger import Ledger, Record, State
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record, State
 from landslide_scale.metrics import AreaRatio, assumption
 from landslide_scale.runtime.capacity import counted
 from landslide_scale.scan import layout
@@ -165,14 +166,13 @@ def _over_windows(rows: Sequence[Row], laid: Layout, records: Mapping[str, Recor
     """All units; of areas what can be said over windows: ground scanned, and ground seen at least once."""
     if len(rows) == 1:
         return replace(rows[0], name="all")
-    looks = laid.blocks(records)
-    noted = seen_noted(facts, (record for of_block in looks for _, record in of_block))
+    noted = seen_noted(facts, laid, records)
     return Row(
         name="seen at least once",
         units=sum(row.units for row in rows),
         states=tuple(map(sum, zip(*(row.states for row in rows), strict=True))),
-        km2=scanned_km2(looks),
-        observed_km2=least_seen_km2(looks) if noted is None else noted,
+        km2=scanned_km2(laid.looks(records)),
+        observed_km2=least_seen_km2(laid.looks(records)) if noted is None else noted,
         landslide_km2=None,
         at_least=noted is None,
     )

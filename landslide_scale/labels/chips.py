@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from landslide_scale.cube.ledger import LEDGER, Ledger, Record
+from landslide_scale.cube.ledger import LEDGER, Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.datasets.chips import INDEX, LEAST_OBSERVED
 from landslide_scale.errors import IncompleteRunError, InvalidDatasetError
 from landslide_scale.labels.foreseen import Foreseen, foresee

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import ray
 from ray.exceptions import RayError
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.labels.making import Task, make, unmade
 from landslide_scale.runtime.nodes import check_on_every_node

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import Reason, scene_bands
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.datasets.chips import LEAST_OBSERVED
 from landslide_scale.errors import ReadError, StorageAwayError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, project, turns

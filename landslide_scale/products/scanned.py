@@ -16,7 +16,8 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.cube import arrays
 from landslide_scale.cube.arrays import Layer, Slot, Variable
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.cube.reflectance import unpacked, variables
 from landslide_scale.cube.template import attributes
 from landslide_scale.errors import InvalidInputError

@@ -17,7 +17,9 @@ from landslide_scale.cube import manifest
 from landslide_scale.cube.computed import computed_in, computed_on
 from landslide_scale.cube.inputs import Files, replaced, taken_away
 from landslide_scale.cube.laying import lay_out
-from landslide_scale.cube.ledger import LEDGER, Ledger, Record
+from landslide_scale.cube.lean import LeanRecords
+from landslide_scale.cube.ledger import LEDGER, Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.cube.template import Template
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow, growing
@@ -183,7 +185,7 @@ def _finish(
                     if (found := files.other(record)) is not None:
                         _take_back(run, [taken_away(record, found)], records, ledger)
                         raise replaced(found, run)
-                    records[record.unit] = record.lean
+                    records[record.unit] = record
                     tally.add(record)
                     report(record)
                     loose.append(record)
@@ -227,7 +229,7 @@ def _is_done(unit: WorkUnit, records: Mapping[str, Record]) -> bool:
 
 
 def _without_unreadable(
-    prepared: Prepared, begun: Prepared, records: dict[str, Record], ledger: Ledger
+    prepared: Prepared, begun: Prepared, records: LeanRecords, ledger: Ledger
 ) -> tuple[Prepared, list[WorkUnit], str]:
     """The scan without the scenes that failed units for good, as long as enough others are left.
 
@@ -258,7 +260,7 @@ def _without_unreadable(
     return prepared, others, ""
 
 
-def _take_back(run: RunDirectory, broken: Sequence[Record], records: dict[str, Record], ledger: Ledger) -> None:
+def _take_back(run: RunDirectory, broken: Sequence[Record], records: LeanRecords, ledger: Ledger) -> None:
     """Keep records that take away what was said of their units; a run with one of them is no longer complete."""
     if broken:
         run.note(state="running")
@@ -303,7 +305,7 @@ def _note_plan(prepared: Prepared) -> None:
     )
 
 
-def _current(prepared: Prepared, ledger: Ledger, standing: Standing, files: Files) -> dict[str, Record]:
+def _current(prepared: Prepared, ledger: Ledger, standing: Standing, files: Files) -> LeanRecords:
     """What the ledger says of every unit, once it speaks of what is stored, of planned scenes and the same files."""
     ledger.compact()
     records, broken = standing(ledger, _laid(prepared))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.cube.arrays import Slot, objects
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone
 from landslide_scale.scan.plan import Place, extents
@@ -66,14 +66,19 @@ class Layout:
             run=self.id,
         )
 
-    def blocks(self, records: Mapping[str, Record]) -> list[list[tuple[Place, Record]]]:
-        """The units that have ended by the block that they are of, whatever their window, and what became of them."""
-        found: dict[tuple[int, int, int], list[tuple[Place, Record]]] = {}
+    @cached_property
+    def blocks(self) -> tuple[list[Place], ...]:
+        """The units by the block that they are of, whatever their window."""
+        found: dict[tuple[int, int, int], list[Place]] = {}
         for place in self.places:
-            if (record := records.get(place.id)) is not None:
-                block = (place.lattice.zone.epsg, place.block.row, place.block.col)
-                found.setdefault(block, []).append((place, record))
-        return list(found.values())
+            found.setdefault((place.lattice.zone.epsg, place.block.row, place.block.col), []).append(place)
+        return tuple(found.values())
+
+    def looks(self, records: Mapping[str, Record]) -> Iterator[list[tuple[Place, Record]]]:
+        """Of each block the units that have ended, and what became of them; of blocks without one nothing."""
+        for block in self.blocks:
+            if ended := [(place, record) for place in block if (record := records.get(place.id)) is not None]:
+                yield ended
 
     def objects(self, place: Place) -> dict[str, list[str]]:
         """What a unit is stored as: names inside the cube, by variable."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.work import Row
 from landslide_scale.scene import Unused, by_processing
@@ -114,11 +114,13 @@ class Reporter:
     """
 
     def __init__(self, total: int, records: Mapping[str, Record], progress: Report) -> None:
-        done = [record for record in records.values() if record.done]
-        self._total, self._before, self._progress = total, len(done), progress
-        self._done, self._km2, self._ground = len(done), 0.0, dict[str, float]()
-        for record in done:
-            self._take(record)
+        self._total, self._progress = total, progress
+        self._done, self._km2, self._ground = 0, 0.0, dict[str, float]()
+        for record in records.values():
+            if record.done:
+                self._done += 1
+                self._take(record)
+        self._before = self._done
         self._begun, self._again, self._waited = time.monotonic(), 0, 0.0
         self._taken = 0
         self._said = -math.inf

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from landslide_scale.cube.areas import Areas, Looks, scanned_km2, seen_km2
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.areas import Areas, scanned_km2, seen_km2
+from landslide_scale.cube.record import Record
 from landslide_scale.metrics import AreaRatio, area_line, assumption
 from landslide_scale.scan.layout import Layout
 from landslide_scale.scan.model import NoModel, ScanModel
@@ -122,26 +123,24 @@ def summary_of(
         BrokenRunError: What is stored cannot be read.
     """
     plan = prepared.survey.plan
-    states = [record.state for record in records.values()]
+    states, errors, taken = _told(records)
     predicted = not isinstance(prepared.model, NoModel)
-    looks = laid.blocks(records)
-    of_layer: list[list[Record]] = [[] for _ in plan.windows]
+    of_layer: list[list[Place]] = [[] for _ in plan.windows]
     for place in laid.places:
-        if (record := records.get(place.id)) is not None:
-            of_layer[place.layer].append(record)
+        of_layer[place.layer].append(place)
     return ScanSummary(
         run=str(prepared.run),
         units=len(plan.units),
-        written=states.count("written"),
-        empty=states.count("empty"),
-        failed=len(plan.units) - states.count("written") - states.count("empty"),
-        km2=scanned_km2(looks),
-        observed_km2=_seen_km2(laid, looks, each),
+        written=states["written"],
+        empty=states["empty"],
+        failed=len(plan.units) - states["written"] - states["empty"],
+        km2=scanned_km2(laid.looks(records)),
+        observed_km2=_seen_km2(laid, records, each),
         windows={
-            window.days: Areas.of(of_window, predicted=predicted)
+            window.days: Areas.of(_ended(of_window, records), predicted=predicted)
             for window, of_window in zip(plan.windows, of_layer, strict=True)
         },
-        errors=tuple(f"{record.unit}: {record.error}" for record in records.values() if not record.done),
+        errors=errors,
         caveat=prepared.model.caveat,
         quarantined=tuple(f"{scene.id}: {scene.quarantine}" for scene in plan.quarantined),
         area=prepared.model.area,
@@ -149,7 +148,7 @@ def summary_of(
         unknown=prepared.model.unknown,
         unseen=tuple(plan.windows[layer].days for layer in plan.unseen),
         shortage=lacking,
-        taken=sum(record.done and bool(record.taken_from) for record in records.values()),
+        taken=taken,
     )
 
 
@@ -184,30 +183,44 @@ def summary_noted(run: RunDirectory, model: ScanModel | NoModel) -> ScanSummary 
     return found if found.complete else None
 
 
-def _seen_km2(laid: Layout, looks: Sequence[Looks[Place]], each: Callable[[], None]) -> float:
+def _told(records: Mapping[str, Record]) -> tuple[Counter[str], tuple[str, ...], int]:
+    """Units by state, why those that are not done are not, and how many were taken over; each is looked at once."""
+    states, errors, taken = Counter[str](), list[str](), 0
+    for record in records.values():
+        states[record.state] += 1
+        if not record.done:
+            errors.append(f"{record.unit}: {record.error}")
+        elif record.taken_from:
+            taken += 1
+    return states, tuple(errors), taken
+
+
+def _ended(places: Iterable[Place], records: Mapping[str, Record]) -> Iterator[Record]:
+    return (record for place in places if (record := records.get(place.id)) is not None)
+
+
+def _seen_km2(laid: Layout, records: Mapping[str, Record], each: Callable[[], None]) -> float:
     """Ground that was seen at least once, counted anew only where the ledger has changed since."""
-    noted = seen_noted(laid.run.facts(), (record for of_block in looks for _, record in of_block))
-    if noted is not None:
-        return noted
-    found = seen_km2(looks, laid.slot, each)
-    laid.run.note(**{SEEN: {"km2": found, "of": _state(record for of_block in looks for _, record in of_block)}})
+    state, noted = _state(laid, records), laid.run.facts().get(SEEN, {})
+    if noted.get("of") == state:
+        return float(noted["km2"])
+    found = seen_km2(laid.looks(records), laid.slot, each)
+    laid.run.note(**{SEEN: {"km2": found, "of": state}})
     return found
 
 
-def seen_noted(facts: Mapping[str, Any], records: Iterable[Record]) -> float | None:
+def seen_noted(facts: Mapping[str, Any], laid: Layout, records: Mapping[str, Record]) -> float | None:
     """Ground that was seen at least once, as run.json has it; None where that is of another state of the ledger."""
     noted = facts.get(SEEN, {})
-    return float(noted["km2"]) if noted.get("of") == _state(records) else None
+    return float(noted["km2"]) if noted.get("of") == _state(laid, records) else None
 
 
-def _state(records: Iterable[Record]) -> str:
+def _state(laid: Layout, records: Mapping[str, Record]) -> str:
+    """Of the ledger, as far as it says anything of planned units."""
     digest, mark = hashlib.sha256(), "["
-    for record in sorted(records, key=_identity):
-        digest.update(f"{mark}{json.dumps(_identity(record))}".encode())
+    for unit in sorted(place.id for place in laid.places if place.id in records):
+        record = records[unit]
+        digest.update(f"{mark}{json.dumps((record.unit, record.state, record.sha256))}".encode())
         mark = ", "
     digest.update(b"[]" if mark == "[" else b"]")
     return digest.hexdigest()
-
-
-def _identity(record: Record) -> tuple[str, str, str]:
-    return record.unit, record.state, record.sha256

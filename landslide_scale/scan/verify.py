@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from landslide_scale.bands import BAND_NAMES
 from landslide_scale.cube import arrays, manifest, template
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.lean import LeanRecords
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.errors import RunConflictError
 from landslide_scale.scan import layout
@@ -70,19 +72,19 @@ def changed(laid: Layout, records: Mapping[str, Record]) -> list[Record]:
     return [_broken(record, problem) for record, problem in found if problem]
 
 
-Standing = Callable[[Ledger, Layout], tuple[dict[str, Record], list[Record]]]
-"""What is known of the units of a run that is gone on with, lean and by id, and records that take some of it away."""
+Standing = Callable[[Ledger, Layout], tuple[LeanRecords, list[Record]]]
+"""What is known of the units of a run that is gone on with, by id, and records that take some of it away."""
 
 
-def as_recorded(ledger: Ledger, _: Layout) -> tuple[dict[str, Record], list[Record]]:
+def as_recorded(ledger: Ledger, _: Layout) -> tuple[LeanRecords, list[Record]]:
     """What the ledger says: a record is written after its data. What got lost since, :func:`verify` finds and marks."""
     return ledger.lean_records(), []
 
 
-def as_listed(ledger: Ledger, laid: Layout) -> tuple[dict[str, Record], list[Record]]:
+def as_listed(ledger: Ledger, laid: Layout) -> tuple[LeanRecords, list[Record]]:
     """What the ledger says, less the units of which an object is not stored in the size that was written."""
     records = ledger.records()
-    return {name: record.lean for name, record in records.items()}, changed(laid, records)
+    return LeanRecords(records.values()), changed(laid, records)
 
 
 def verify(run: RunDirectory, progress: Callable[[int, int], None]) -> Verdict:

@@ -22,7 +22,8 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.bands import NEVER, Reason, scene_bands
 from landslide_scale.cube import arrays, reflectance
 from landslide_scale.cube.arrays import Layer, Slot
-from landslide_scale.cube.ledger import Ledger, Record, State, describe
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record, State, describe
 from landslide_scale.errors import ReadError, StorageAwayError, TryAgainError
 from landslide_scale.grid import Lattice, PatchLattice, PixelBox
 from landslide_scale.imagery.composite import Image

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from landslide_scale.costs.foreseen import cost_lines, took_lines
 from landslide_scale.costs.settings import PricesConfig
 from landslide_scale.costs.took import TOOK, Tally, Took, Work, noted, of_run
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.storage.rundir import RunDirectory
 

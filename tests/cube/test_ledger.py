@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from landslide_scale.bands import Reason
 from landslide_scale.cube import ledger as ledger_module
 from landslide_scale.cube.arrays import VARIABLES, Layer
-from landslide_scale.cube.ledger import HISTOGRAM_BINS, Ledger, Record, content_hash, describe
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import HISTOGRAM_BINS, Record, content_hash, describe
 from landslide_scale.errors import RunConflictError
 from landslide_scale.storage.rundir import RunDirectory, Stamp
 
@@ -70,6 +71,18 @@ def test_records_of_units_made_of_the_same_share_what_says_so():
     first, second = (Record.from_json(replace(record(name), scenes=made).to_json()) for name in ("u1", "u2"))
     assert first.scenes == made
     assert first.scenes is second.scenes
+
+
+def test_lists_that_differ_share_what_is_said_of_the_same_scenes_and_files():
+    """As along the rims of tiles, where lists are many and scenes are not."""
+    made = tuple({"id": f"S2A_{number}", "offset": -1000, "rule": "made", "resampled": False} for number in range(20))
+    marks = {str(scene["id"]): {"red": "12", "nir": "34"} for scene in made}
+    whole = replace(record("u1"), scenes=made, files=marks)
+    rim = replace(record("u2"), scenes=made[3:], files={name: marks[name] for name in list(marks)[3:]})
+    first, second = (Record.from_json(one.to_json()) for one in (whole, rim))
+    assert (first, second) == (whole, rim)
+    assert all(one is other for one, other in zip(first.scenes[3:], second.scenes, strict=True))
+    assert all(first.files[name] is second.files[name] for name in second.files)
 
 
 def test_records_are_found_before_and_after_they_are_gathered(run: RunDirectory):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from landslide_scale.bands import Reason
 from landslide_scale.cube.arrays import Layer, Slot, objects, read, read_one, stored, write
-from landslide_scale.cube.ledger import content_hash
+from landslide_scale.cube.record import content_hash
 from landslide_scale.cube.reflectance import FILL, nothing, packed, unpacked
 from landslide_scale.cube.settings import CubeConfig, GridConfig
 from landslide_scale.cube.template import Template

@@ -11,7 +11,8 @@ from helpers.s3 import local
 
 from landslide_scale.commands.arguments import INCOMPLETE
 from landslide_scale.commands.inspecting import verify as verify_command
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import RunConflictError
 from landslide_scale.exporting.summary import products_report
 from landslide_scale.exporting.verify import ProductsVerdict, stated_cube, verify_products

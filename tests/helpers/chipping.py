@@ -14,7 +14,7 @@ from helpers.borderland import BORDER
 from helpers.plainrun import FORKS
 from helpers.watching import Watch, steps
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.labels.chips import make_chips
 from landslide_scale.labels.making import Task, make
 from landslide_scale.labels.settings import ChipsConfig

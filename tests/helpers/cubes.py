@@ -20,7 +20,8 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.bands import NEVER, Reason
 from landslide_scale.cube import arrays, template
 from landslide_scale.cube.arrays import PROBABILITY_SCALE, Layer
-from landslide_scale.cube.ledger import Ledger, Record, describe
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record, describe
 from landslide_scale.cube.reflectance import FILL
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import Block, Lattice, PixelBox, Zone

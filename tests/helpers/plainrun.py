@@ -16,7 +16,8 @@ from typing import Any
 from helpers.borderland import one_band_model
 from helpers.watching import Roles, Step, Watch, steps
 
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.scan import driver, layout, work
 from landslide_scale.scan import verify as checking
 from landslide_scale.scan.layout import CUBE

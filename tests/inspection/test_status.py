@@ -14,7 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from landslide_scale.cli import app
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.grid import PixelBox
 from landslide_scale.inspection.status import lines, status

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig

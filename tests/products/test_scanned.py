@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from landslide_scale.cube import arrays
 from landslide_scale.cube.arrays import BY_NAME, Layer
-from landslide_scale.cube.ledger import Ledger, content_hash
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import content_hash
 from landslide_scale.errors import BrokenRunError, InvalidInputError
 from landslide_scale.grid import PixelBox
 from landslide_scale.products.scanned import Scanned, scanned

@@ -18,7 +18,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import BrokenRunError, RunConflictError, StorageAwayError
 from landslide_scale.scan import work
 from landslide_scale.scan.layout import CUBE

@@ -13,7 +13,8 @@ from helpers.plainrun import Roles, engine, plain_scan
 
 from landslide_scale.cards.file import read_card
 from landslide_scale.cube.computed import computed_in
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.model.core import precision
 from landslide_scale.provenance import NumberFormat

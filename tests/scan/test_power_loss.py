@@ -13,7 +13,7 @@ from helpers.borderland import assert_same_cubes, configured
 from helpers.plainrun import plain_scan
 from helpers.powerless import Call, Disk, put, recorded
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.scan import driver, layout
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.verify import verify

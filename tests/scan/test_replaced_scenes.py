@@ -12,7 +12,8 @@ from helpers.borderland import assert_same_cubes, border_tiles, configured, serv
 from helpers.plainrun import plain_scan
 
 from landslide_scale.cube.inputs import Files
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.scan import driver
 from landslide_scale.scan.verify import verify

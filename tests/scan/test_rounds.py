@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.grid import Block, Lattice, Zone
 from landslide_scale.scan import rounds
 from landslide_scale.scan.plan import WorkUnit

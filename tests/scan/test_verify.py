@@ -12,7 +12,8 @@ from helpers.borderland import assert_same_cubes, configured, snapshot
 from helpers.plainrun import plain_scan
 
 from landslide_scale.cube import manifest
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import InvalidInputError, RunConflictError
 from landslide_scale.reports.scans import verify_report
 from landslide_scale.scan import driver, layout

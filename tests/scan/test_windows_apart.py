@@ -14,7 +14,8 @@ from helpers.borderland import COLLECTION, border_tiles, configured, untrained, 
 from helpers.plainrun import plain_append, plain_scan
 
 from landslide_scale.bands import Reason
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.demo.satellite.stac_server import serve
 from landslide_scale.inspection.status import lines, status
 from landslide_scale.reports.scans import scan_report

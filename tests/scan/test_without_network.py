@@ -13,7 +13,8 @@ import xarray as xr
 from helpers.borderland import assert_same_cubes, configured, served, snapshot, untrained
 from helpers.plainrun import plain_append, plain_scan
 
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.exporting.run import export
 from landslide_scale.exporting.settings import ExportSettings

@@ -22,7 +22,8 @@ from landslide_scale.bands import NEVER, Reason
 from landslide_scale.cards.card import BaseWeights, ModelCard
 from landslide_scale.cube import arrays, template
 from landslide_scale.cube.arrays import Layer
-from landslide_scale.cube.ledger import Ledger, Record, content_hash
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record, content_hash
 from landslide_scale.errors import TryAgainError
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.scan import layout, plan, work

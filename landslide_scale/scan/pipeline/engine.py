@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from landslide_scale.cube.ledger import Record
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.paths import for_workers
 from landslide_scale.registry.located import Located

@@ -18,7 +18,8 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import scene_bands
 from landslide_scale.cube.computed import computed_in
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.provenance import NumberFormat
 from landslide_scale.scan import layout
 from landslide_scale.scan.layout import Layout

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from landslide_scale.cube import arrays
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.cube.stores import settle_at
 from landslide_scale.errors import InvalidInputError, StorageAwayError
 from landslide_scale.scan.driver import Engine

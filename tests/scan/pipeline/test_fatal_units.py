@@ -22,7 +22,8 @@ from helpers.plainrun import plain_scan, silent
 from ray.cluster_utils import Cluster
 from ray.data import DataContext
 
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.runtime import heartbeat
 from landslide_scale.scan import layout, work

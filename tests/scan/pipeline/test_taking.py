@@ -16,7 +16,8 @@ from helpers.borderland import assert_same_cubes, configured, served, snapshot, 
 from helpers.plainrun import engine, in_a_process, plain_append, plain_scan, silent
 from helpers.watching import Roles
 
-from landslide_scale.cube.ledger import Ledger, Record
+from landslide_scale.cube.ledger import Ledger
+from landslide_scale.cube.record import Record
 from landslide_scale.errors import BrokenRunError, InvalidConfigError, RunConflictError
 from landslide_scale.inspection.status import lines, status
 from landslide_scale.reports.scans import scan_report
