@@ -131,6 +131,18 @@ class PixelBox:
         )
         return box if min(box.shape) > 0 else None
 
+    def around(self, mask: NDArray[np.bool_]) -> PixelBox | None:
+        """The smallest box around the true pixels of a mask (H, W) over this one; None where there are none."""
+        rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not rows.size:
+            return None
+        return PixelBox(
+            row_start=self.row_start + int(rows[0]),
+            row_stop=self.row_start + int(rows[-1]) + 1,
+            col_start=self.col_start + int(cols[0]),
+            col_stop=self.col_start + int(cols[-1]) + 1,
+        )
+
     def within(self, outer: PixelBox) -> tuple[slice, slice]:
         """Slices that cut this box out of an array covering `outer`."""
         rows = slice(self.row_start - outer.row_start, self.row_stop - outer.row_start)

@@ -407,3 +407,11 @@ def test_projecting_there_and_back_is_the_same_ground():
     shape = shapely.box(14.0, 46.0, 15.0, 47.0)
     back = project(project(shape, 4326, 32633), 32633, 4326)
     assert shapely.hausdorff_distance(shape, back) < 1e-9
+
+
+def test_the_box_around_true_pixels_is_the_smallest():
+    box = PixelBox(row_start=-8, row_stop=0, col_start=16, col_stop=24)
+    mask = np.zeros((8, 8), bool)
+    assert box.around(mask) is None
+    mask[2, 5] = mask[4, 3] = True
+    assert box.around(mask) == PixelBox(row_start=-6, row_stop=-3, col_start=19, col_stop=22)

@@ -180,8 +180,8 @@ class Datatake:
         stored = Answers(largest=CERTAIN) if asset in PROBABILITIES else Answers()
         for index, scene in enumerate(self.members):
             mine = owner == index
-            if mine.any():
-                part = _bounding(mine, box)
+            part = box.around(mine)
+            if part is not None:
                 found = self._codes(scene, asset, part, on, stored)
                 np.copyto(out[part.within(box)], found, where=mine[part.within(box)])
         return out
@@ -226,9 +226,9 @@ class Datatake:
         unread, elsewhere = np.ones(box.shape, bool), set[int]()
         for index, scene in enumerate(self.members):
             mine = clear & (owner == index)
-            if not mine.any():
+            part = box.around(mine)
+            if part is None:
                 continue
-            part = _bounding(mine, box)
             cut = part.within(box)
             out, taken = values[:, *cut], mine[cut]
             reads = [partial(self._band, scene, band, part, taken, out[at]) for at, band in enumerate(self.bands)]
@@ -288,17 +288,6 @@ def _lacking_all(missing: Sequence[NDArray[np.bool_]], scene: Scene) -> NDArray[
 
 _LACKING = {"stated": _lacking_any, "zeros": _lacking_all}
 """Whether a pixel (H, W) has no data, by ``composite.no_data``, from where each of its bands has none."""
-
-
-def _bounding(mask: NDArray[np.bool_], box: PixelBox) -> PixelBox:
-    """The smallest box around the true pixels of a mask over `box`."""
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return PixelBox(
-        row_start=box.row_start + int(rows[0]),
-        row_stop=box.row_start + int(rows[-1]) + 1,
-        col_start=box.col_start + int(cols[0]),
-        col_stop=box.col_start + int(cols[-1]) + 1,
-    )
 
 
 @contextmanager

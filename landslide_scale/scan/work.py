@@ -109,7 +109,7 @@ class Task:
 
 
 def read(row: Row, task: Task) -> Row:
-    """Observe a unit and everything its patches see.
+    """Observe what of a unit lies in the region, and everything that its patches see.
 
     Args:
         row: ``unit``: a :class:`WorkUnit` as JSON; ``attempt``: which try of it this is, from 1; ``left``: how many it
@@ -117,8 +117,8 @@ def read(row: Row, task: Task) -> Row:
         task: The run.
 
     Returns:
-        The row with ``values`` (C, H, W) float32 over ``PatchLattice.covering`` of the block, or of no pixel where
-        there is nothing to predict; ``clear_count``,
+        The row with ``values`` (C, H, W) float32 over ``PatchLattice.covering`` of the smallest box around its observed
+        pixels, or of no pixel where there is nothing to predict; ``clear_count``,
         ``observed_on``, ``reason`` and, by name, the bands to keep as they are stored (B, B) of the block;
         ``resampled`` and ``filled`` ids and marks of ``files`` as JSON; ``error``, ``retry`` and, as JSON,
         ``unreadable``; ``read_seconds`` and, of these, ``wait_seconds`` between tries.
@@ -127,8 +127,9 @@ def read(row: Row, task: Task) -> Row:
     unit = WorkUnit.from_json(row["unit"])
     marks.begin()
     inside = unit.lattice.inside(unit.box, task.ground)
-    outer = task.patches.covering(unit.box)
-    scenes = unit.scenes if inside.any() else ()
+    needed = unit.box.around(inside)
+    scenes = () if needed is None else unit.scenes
+    outer = task.patches.covering(needed or replace(unit.box, row_stop=unit.box.row_start + 1))
     try:
         with naming(names_of(unit)), counting_waits() as waits:
             image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.composite)
@@ -142,11 +143,11 @@ def read(row: Row, task: Task) -> Row:
         return unread(row, said, task) | failure | _took(begun, waits)
     if unit.layer in task.bare:
         image = replace(image, reason=np.full_like(image.reason, Reason.NO_SCENE))
-    block = _block(image, unit.box, outer, inside)
-    if not task.predicted:
-        block["values"] = image.values[:, :0, :0]
-    files = {"files": json.dumps(_files(unit))}
-    return row | block | _bands(image, unit.box.within(outer), block["reason"], task) | files | _took(begun, waits)
+    block = _block(image, outer, unit.box, inside)
+    seen = unit.box.around(block["reason"] == Reason.OBSERVED) if task.predicted else None
+    shown = (slice(0), slice(0)) if seen is None else task.patches.covering(seen).within(outer)
+    rest = {"values": image.values[:, *shown], "files": json.dumps(_files(unit))}
+    return row | block | _bands(image, outer, unit.box, block["reason"], task) | rest | _took(begun, waits)
 
 
 def _files(unit: WorkUnit) -> dict[str, dict[str, str]]:
@@ -195,16 +196,12 @@ def _said(error: ReadError) -> str:
     return str(ReadError(error.found, **where))
 
 
-def _block(image: Image, box: PixelBox, outer: PixelBox, inside: NDArray[np.bool_]) -> Row:
+def _block(image: Image, outer: PixelBox, box: PixelBox, inside: NDArray[np.bool_]) -> Row:
     """An image of `outer` as a row about `box`; pixels outside the region are not scanned."""
-    cut = box.within(outer)
-    reason = np.where(inside, image.reason[cut], np.uint8(Reason.NOT_SCANNED))
-    observed = bool((reason == Reason.OBSERVED).any())
     return {
-        "values": image.values if observed else image.values[:, :0, :0],
-        "clear_count": np.where(inside, image.clear_count[cut], np.uint8(0)),
-        "observed_on": np.where(inside, image.observed_on[cut], np.uint16(NEVER)),
-        "reason": reason,
+        "clear_count": _over(box, image.clear_count, outer, inside, 0),
+        "observed_on": _over(box, image.observed_on, outer, inside, NEVER),
+        "reason": _over(box, image.reason, outer, inside, Reason.NOT_SCANNED),
         "resampled": json.dumps(image.resampled),
         "filled": json.dumps(image.filled),
         "error": "",
@@ -213,11 +210,20 @@ def _block(image: Image, box: PixelBox, outer: PixelBox, inside: NDArray[np.bool
     }
 
 
-def _bands(image: Image, cut: tuple[slice, slice], reason: NDArray[np.uint8], task: Task) -> Row:
-    """The bands to keep, where a pixel of the block that `cut` cuts out of the image was observed."""
+def _over(box: PixelBox, values: NDArray[Any], outer: PixelBox, where: NDArray[np.bool_], other: float) -> NDArray[Any]:
+    """Values of `outer` as those of `box`; `other` but `where` (H, W) of the box."""
+    out = np.full(box.shape, other, values.dtype)
+    common = box.intersection(outer)
+    if common is not None:
+        np.copyto(out[common.within(box)], values[common.within(outer)], where=where[common.within(box)])
+    return out
+
+
+def _bands(image: Image, outer: PixelBox, box: PixelBox, reason: NDArray[np.uint8], task: Task) -> Row:
+    """The bands to keep of an image of `outer`, where a pixel of `box` was observed."""
     seen = reason == Reason.OBSERVED
-    of_band = {band: image.values[task.bands.index(band)][cut] for band in task.keep}
-    return {band: reflectance.packed(np.where(seen, values, np.float32(np.nan))) for band, values in of_band.items()}
+    of_band = {band: image.values[task.bands.index(band)] for band in task.keep}
+    return {band: reflectance.packed(_over(box, values, outer, seen, np.nan)) for band, values in of_band.items()}
 
 
 def _nothing(channels: int, unit: WorkUnit) -> Row:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,9 +26,9 @@ from landslide_scale.cube.arrays import Layer
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.cube.record import Record, content_hash
 from landslide_scale.errors import TryAgainError
-from landslide_scale.grid import PatchLattice, PixelBox
+from landslide_scale.grid import Lattice, PatchLattice, PixelBox
 from landslide_scale.scan import layout, plan, work
-from landslide_scale.scan.pipeline.predictor import Predictor, observed_box, shown
+from landslide_scale.scan.pipeline.predictor import Predictor, shown
 from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scene import Scene
@@ -275,10 +276,11 @@ def test_a_failure_that_may_pass_is_marked_and_does_not_touch_the_units_beside_i
 ):
     task, made = begun(str(tmp_path / "run"), tiles, ground())
     unit = one_unit(task, made)
-    observe = work.observe
+    observe, needed = work.observe, unit.box.around(unit.lattice.inside(unit.box, task.ground))
+    assert needed is not None
 
     def away(scenes: Sequence[Scene], lattice: Any, box: PixelBox, *rest: Any) -> Any:  # noqa: ANN401 passed on
-        if (lattice, box) == (unit.lattice, PATCHES.covering(unit.box)):
+        if (lattice, box) == (unit.lattice, PATCHES.covering(needed)):
             raise TryAgainError("503", file="https://host/red.tif")
         return observe(scenes, lattice, box, *rest)
 
@@ -336,12 +338,52 @@ def test_a_row_of_an_unobserved_block_carries_no_pixels(tmp_path: Path):
     assert (row["error"], json.loads(row["resampled"])) == ("", [])
 
 
-def test_the_box_of_the_observed_pixels_is_the_smallest():
-    box = PixelBox(row_start=-8, row_stop=0, col_start=16, col_stop=24)
-    reason = np.full((8, 8), Reason.CLOUD, np.uint8)
-    assert observed_box(box, reason) is None
-    reason[2, 5] = reason[4, 3] = Reason.OBSERVED
-    assert observed_box(box, reason) == PixelBox(row_start=-6, row_stop=-3, col_start=19, col_stop=22)
+def test_no_more_ground_is_read_than_patches_over_the_region_see_and_a_row_carries_those_over_what_was_observed(
+    tmp_path: Path, tiles: list[Scene], monkeypatch: pytest.MonkeyPatch
+):
+    task, made = begun(str(tmp_path / "run"), tiles, ground())
+    unit = one_unit(task, made)
+    corner = PixelBox(
+        row_start=unit.box.row_start + 3, row_stop=unit.box.row_start + 9,
+        col_start=unit.box.col_start + 50, col_stop=unit.box.col_start + 60,
+    )  # fmt: skip
+    inside = np.zeros(unit.box.shape, bool)
+    inside[corner.within(unit.box)] = True
+    monkeypatch.setattr(Lattice, "inside", lambda *_: inside)
+    asked: list[PixelBox] = []
+    whole = work.observe
+    monkeypatch.setattr(work, "observe", lambda *args: asked.append(args[2]) or whole(*args))
+    row = work.read({"unit": unit.to_json(), "attempt": 1}, task)
+    (read,) = asked
+    assert read == PATCHES.covering(corner)
+    assert math.prod(read.shape) < math.prod(PATCHES.covering(unit.box).shape)
+    assert row["reason"].shape == row["clear_count"].shape == row["observed_on"].shape == unit.box.shape
+    observed = row["reason"] == Reason.OBSERVED
+    assert observed.any()
+    assert not observed[~inside].any()
+    seen = unit.box.around(observed)
+    assert seen is not None
+    assert row["values"].shape == (1, *PATCHES.covering(seen).shape)
+    assert (row["clear_count"][~inside] == 0).all()
+    assert (row["observed_on"][~inside] == NEVER).all()
+    assert (row["reason"][~inside] == Reason.NOT_SCANNED).all()
+
+
+def test_a_part_of_a_block_is_predicted_as_the_whole_of_it_is(tmp_path: Path, tiles: list[Scene]):
+    task, made = begun(str(tmp_path / "run"), tiles, ground())
+    unit = one_unit(task, made)
+    whole = run_all(task, [unit]) and arrays.read(task.slot(unit))
+    west, south, east, north = ground().bounds
+    part = shapely.box(west, (south + north) / 2, (west + east) / 2, north)
+    other, again = begun(str(tmp_path / "part"), tiles, part)
+    (same,) = [one for one in again.units if one.id == unit.id]
+    run_all(other, [same])
+    inside = unit.lattice.inside(unit.box, part)
+    assert inside.any()
+    assert not inside.all()
+    found = arrays.read(other.slot(same))
+    for name, values in whole.arrays.items():
+        assert np.array_equal(found.arrays[name][inside], values[inside]), name
 
 
 def test_reflectance_is_shown_in_the_radiometry_of_the_checkpoint():

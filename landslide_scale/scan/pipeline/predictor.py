@@ -75,16 +75,16 @@ class Predictor:
         """
         begun = time.perf_counter()
         unit = WorkUnit.from_json(str(row["unit"]))
-        core = observed_box(unit.box, row["reason"])
-        tiles = [] if core is None else [self._tile(unit, core, row["values"])]
+        core = unit.box.around(row["reason"] == Reason.OBSERVED)
+        tiles = [] if core is None else [self._tile(core, row["values"])]
         predicted = [*self.predictor.predict(tiles), None][0]
         kept = {name: value for name, value in row.items() if name != "values"}
         seconds = time.perf_counter() - begun
         probability = _place(unit.box, core, predicted)
         return kept | {"probability": probability, "predict_seconds": seconds, "computed": self.computed}
 
-    def _tile(self, unit: WorkUnit, core: PixelBox, values: NDArray[np.float32]) -> Tile:
-        outer = self.patches.covering(unit.box)
+    def _tile(self, core: PixelBox, values: NDArray[np.float32]) -> Tile:
+        outer = self.patches.covering(core)
         return Tile(
             values=shown(np.asarray(values), self.card.inputs.radiometry),
             row=outer.row_start,
@@ -96,20 +96,6 @@ class Predictor:
 def shown(reflectance: NDArray[np.float32], radiometry: str) -> NDArray[np.float32]:
     """Reflectance in the units a checkpoint was trained on; to 0 to 255 the way SAM is shown reflectance."""
     return reflectance if radiometry in REFLECTANCE else reflectance * np.float32(255 / REFLECTANCE_WHITE)
-
-
-def observed_box(box: PixelBox, reason: NDArray[np.uint8]) -> PixelBox | None:
-    """The smallest box around the observed pixels of a block."""
-    observed = reason == Reason.OBSERVED
-    if not observed.any():
-        return None
-    rows, cols = np.flatnonzero(observed.any(axis=1)), np.flatnonzero(observed.any(axis=0))
-    return PixelBox(
-        row_start=box.row_start + int(rows[0]),
-        row_stop=box.row_start + int(rows[-1]) + 1,
-        col_start=box.col_start + int(cols[0]),
-        col_stop=box.col_start + int(cols[-1]) + 1,
-    )
 
 
 def _place(box: PixelBox, core: PixelBox | None, predicted: NDArray[np.float32] | None) -> NDArray[np.float32]:
