@@ -175,9 +175,14 @@ class ScanCompute(Section):
         )
 
     def needs(self, reader_bytes: float, *, predicted: bool = True) -> tuple[Need, ...]:
-        """The least at which a scan goes on: its predictors, where it has any, and a reader beside them."""
+        """The least at which a scan goes on: its predictors, where it has any, and a reader and a writer beside them.
+
+        Ray Data keeps for each step what one of it takes; to the last it gives none where nothing is left of the CPUs.
+        """
+        beside = 2 * self.cpus_per_reader
         if not predicted:
-            return self.reader_needs(reader_bytes)
+            both = Need(kind="CPU", amount=beside, key="compute.cpus_per_reader", who="a reader and a writer")
+            return (*self.reader_needs(reader_bytes), both)
         count, _ = self.pool
         key = "compute.predictors" if isinstance(self.predictors, int) else "compute.predictors.least"
         cpus, gpus = self.cpus_per_predictor, self.gpus_per_predictor
@@ -188,9 +193,9 @@ class ScanCompute(Section):
             *self.reader_needs(reader_bytes),
             Need(
                 kind="CPU",
-                amount=count * cpus + self.cpus_per_reader,
+                amount=count * cpus + beside,
                 key=key,
-                who=f"{counted(count, 'predictor')} and a reader",
+                who=f"{counted(count, 'predictor')}, a reader and a writer",
             ),
         )
 

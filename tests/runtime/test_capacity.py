@@ -17,7 +17,14 @@ HAVE = {"CPU": 2.0, "memory": 4e9}
         ({"gpus_per_predictor": 0.5}, 1e9, "compute.gpus_per_predictor", "0.5 GPUs"),
         ({"cpus_per_predictor": 8}, 1e9, "compute.cpus_per_predictor", "8 CPU cores for a predictor; .* has 2"),
         ({"cpus_per_reader": 3}, 1e9, "compute.cpus_per_reader", "3 CPU cores for a reader"),
-        ({"predictors": 2}, 1e9, "compute.predictors", "2.5 CPU cores for 2 predictor"),
+        ({"predictors": 2}, 1e9, "compute.predictors", "3 CPU cores for 2 predictors, a reader and a writer"),
+        # Units were predicted and never written: Ray Data gave the last step no CPU, for as long as others had all.
+        (
+            {"cpus_per_predictor": 1.5},
+            1e9,
+            "compute.predictors",
+            "2.5 CPU cores for 1 predictor, a reader and a writer",
+        ),
         ({}, 5e9, "grid.block", "5.0 GB of memory for a reader of such blocks; this machine has 4.0"),
     ],
 )
@@ -30,7 +37,15 @@ def test_what_a_machine_lacks_is_refused_by_its_key_with_what_there_is(
     assert "never grows" in str(caught.value)
 
 
-@pytest.mark.parametrize("compute", [{}, {"cpus_per_predictor": 1.5}, {"predictors": 3, "cpus_per_predictor": 0.5}])
+def test_a_scan_without_a_network_takes_a_reader_and_a_writer():
+    with pytest.raises(InvalidConfigError, match="3 CPU cores for a reader and a writer; this machine has 2"):
+        check_there(parse(ScanCompute, {"cpus_per_reader": 1.5}).needs(1e9, predicted=False), HAVE)
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [{}, {"cpus_per_predictor": 1.5, "cpus_per_reader": 0.25}, {"predictors": 2, "cpus_per_predictor": 0.5}],
+)
 def test_what_is_there_is_asked_for(compute: dict[str, object]):
     check_there(parse(ScanCompute, compute).needs(4e9), HAVE)
 

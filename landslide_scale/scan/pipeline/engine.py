@@ -210,6 +210,11 @@ def standing(look: Look, compute: ScanCompute, task: Task) -> str:
     said = [f"{look.ended} of {look.rows} have, the last was {look.last or 'none yet'}"]
     for stage, (count, unit, seconds, process) in look.at_work.items():
         said.append(f"{count} at '{stage}', {unit} for {seconds:.0f} s ({process})")
+    if "predict" in look.at_work:
+        asked = {"CPU": compute.cpus_per_reader}
+        said.append(
+            f"one that is predicted waits for a writer, which asks for {_amounts(asked)}; there is {_had(asked)}"
+        )
     if waiting := look.rows - look.ended - sum(count for count, *_ in look.at_work.values()):
         asked = {"CPU": compute.cpus_per_reader, "memory": float(task.reader_bytes)}
         said.append(f"{waiting} wait for a reader; one asks for {_amounts(asked)}; the cluster has {_had(asked)}")

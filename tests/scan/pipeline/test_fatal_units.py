@@ -97,7 +97,7 @@ def disturbed(settings: dict[str, Any], stage: str, fate: Fate | Fates) -> ScanS
     """Begin a scan, or go on with it, at one of whose steps something happens."""
     with pytest.MonkeyPatch.context() as patch:
         if stage == "predict":
-            patch.setattr(stages, "Predictor", fatal.predictor(fate))
+            patch.setattr(stages, "predictor", fatal.predictor(fate))
         else:
             patch.setattr(work, stage, partial(getattr(fatal, stage), fate=fate))
         return scan(parse(ScanConfig, settings), resume=True, progress=silent, load=partial(fatal.load, fate=fate))
