@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import rustac
 
-AT_ONCE = 2000
+AT_ONCE = 500
 """Items; 88 kB each as Python holds them, and as much again where they are written."""
 
 _GEO = b"geo"
