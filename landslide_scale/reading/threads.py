@@ -67,10 +67,15 @@ class Crew:
 
 
 class Gate:
-    """Lets so many in at once, whoever they are; the others wait."""
+    """Lets so many in at once, whoever they are; the others wait. In a process that is forked nobody is within."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._within = most, 0
+        self._most = most
+        self._empty()
+        os.register_at_fork(after_in_child=self._empty)
+
+    def _empty(self) -> None:
+        self._within = 0
         self._changed = Condition()
 
     def let(self, most: int) -> None:

@@ -211,6 +211,18 @@ def test_a_gate_lets_so_many_in_at_once_and_what_fails_within_gives_up_its_place
     assert many_at_once(gate) == most
 
 
+def test_in_a_forked_process_nobody_is_within_a_gate_who_is_not_there():
+    gate = Gate(1)
+    with gate.passed():
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if many_at_once(gate, each=3) == 1 else 1)
+            finally:
+                os._exit(2)
+        assert os.waitpid(child, 0)[1] == 0
+
+
 def test_a_gate_that_is_widened_lets_those_in_who_wait():
     gate, inside = Gate(1), threading.Barrier(4)
 
