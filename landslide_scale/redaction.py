@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import lru_cache
 from typing import Any
 
 _IN_ADDRESS = r"[^\s'\"<>]"
@@ -43,6 +44,9 @@ _NAMED = re.compile(
 )
 _BEARER = re.compile(r"\b(Bearer)\s{1,3}[^\s'\"<>,;)\]}]{6,4096}", re.IGNORECASE)
 _SECRET_NAME = re.compile(rf"(?:{_NAMES}|\b(?:sig|policy|apikey|pwd))\Z", re.IGNORECASE)
+_PLAIN = re.compile(r"[\w./-]*")
+"""A text with no sign that stands between a name and a value, or in an address, and no space."""
+
 _CUT = "..."
 
 _ADDRESS = re.compile(r" object at 0x[0-9a-fA-F]+")
@@ -52,7 +56,8 @@ _SHOWN = 500
 
 def redacted(url: str) -> str:
     """The URL without user information, query and fragment; a path as it is."""
-    if "://" not in url:
+    _, mark, rest = url.partition("://")
+    if not mark or not any(sign in rest for sign in "@:?#"):
         return url
     without_user = _HALF_USER.sub(rf"\1:{_CUT}", _USER.sub("", url))
     return re.split(r"[?#]", without_user, maxsplit=1)[0]
@@ -60,6 +65,8 @@ def redacted(url: str) -> str:
 
 def without_secrets(text: str) -> str:
     """A text, such as a library's message, without the secrets of any address, header or setting in it."""
+    if _PLAIN.fullmatch(text):
+        return text
     without_users = _HALF_USER.sub(rf"\1:{_CUT}", _USER.sub("", text))
     without_named = _BEARER.sub(rf"\1 {_CUT}", _NAMED.sub(_named, without_users))
     return _QUERY.sub("", _REST_OF_URL.sub(r"\1", without_named))
@@ -85,11 +92,22 @@ def redacted_values(content: Any) -> Any:  # noqa: ANN401 JSON
         return [redacted_values(value) for value in content]
     if not isinstance(content, str):
         return content
-    return redacted(content) if "://" in content and not re.search(r"\s", content) else without_secrets(content)
+    return _redacted_text(content) if len(content) <= _SHOWN else _redacted_text.__wrapped__(content)
+
+
+@lru_cache(maxsize=4096)
+def _redacted_text(text: str) -> str:
+    """Of a tree of Items most texts are in many."""
+    return redacted(text) if "://" in text and not re.search(r"\s", text) else without_secrets(text)
 
 
 def _is_secret(key: object, value: object) -> bool:
-    return isinstance(key, str) and isinstance(value, str) and value != "" and bool(_SECRET_NAME.search(key))
+    return isinstance(key, str) and isinstance(value, str) and value != "" and _says_secret(key)
+
+
+@lru_cache(maxsize=4096)
+def _says_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name))
 
 
 def keep_log_clean(*loggers: str) -> None:
