@@ -200,12 +200,15 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help="another checkout, which takes turns with this one")
     parser.add_argument("--folder", type=Path, help="of the made scenes, found there or made")
     parser.add_argument("--read", help=argparse.SUPPRESS)
+    parser.add_argument("--cores", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.serve:
         serve(asked.serve)
         return
     if asked.read:
+        if asked.cores:  # CPU seconds of threads side by side hang on what the cores share
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked.cores])
         read(asked.read, asked.datatakes, asked.side, asked.composite)
         return
     with tempfile.TemporaryDirectory() as scratch:
@@ -223,11 +226,14 @@ def compare(folder: Path, asked: argparse.Namespace) -> None:
     arguments = ["--datatakes", str(asked.datatakes), "--side", str(asked.side), "--composite", asked.composite]
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     with served(folder) as address:
-        places: dict[str, tuple[str, int | None]] = {"disk": (str(folder), None)}
-        places |= {f"{delay} ms": (address, delay) for delay in asked.delays}
+        places: dict[str, tuple[str, int | None, list[str]]] = {
+            "disk, one core": (str(folder), None, [*arguments, "--cores=1"]),
+            "disk": (str(folder), None, arguments),
+        }
+        places |= {f"{delay} ms": (address, delay, arguments) for delay in asked.delays}
         for _ in range(asked.rounds):
             for (where, place), (when, tree) in ((place, tree) for place in places.items() for tree in trees.items()):
-                found.setdefault((where, when), []).append(measured(tree, *place, arguments))
+                found.setdefault((where, when), []).append(measured(tree, *place))
     if len({one["sha256"] for each in found.values() for one in each}) != 1:
         sys.exit("not the same values")
     print(
