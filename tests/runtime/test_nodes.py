@@ -15,7 +15,7 @@ import pytest
 import ray
 
 from landslide_scale.errors import InvalidConfigError
-from landslide_scale.runtime.nodes import check_on_every_node
+from landslide_scale.runtime.nodes import at_once_here, check_on_every_node
 from landslide_scale.runtime.session import session
 
 pytestmark = pytest.mark.ray
@@ -56,6 +56,7 @@ def test_a_folder_that_a_node_does_not_have_is_refused_and_one_that_all_have_is_
     with node("bash", "-c", f"exec {head}"), session_at(address), node(*ALONE, second):
         while len([one for one in ray.nodes() if one["Alive"]]) < 2:
             pass
+        assert [at_once_here(cpus) for cpus in (0.25, 0.5, 1, 3)] == [4, 2, 1, 1], "of this node, and not of both"
         check_on_every_node(f"{shared}/a/run", key="output.run")
         check_on_every_node("s3://bucket/run", key="output.run")
         for place, why in (
