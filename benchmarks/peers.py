@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ from urllib.request import urlopen
 
 import numpy as np
 import psutil
+import rasterio
 import reading
 import shapely
 import torch
@@ -44,9 +45,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 OURS = "landslide-scale"
-BLOCK, INSIDE = 2048, 300
+BLOCK, INSIDE = 2048, 304
 TOP, LEFT = 1858 + INSIDE, 964 + INSIDE
-"""Pixels from the tile's corner to the ground's, which begins so far `INSIDE` a block on both axes."""
+"""Pixels from the tile's corner to the ground's, which begins `INSIDE` a block on both axes: whole tokens of the
+encoder, whose grid a network of random weights prints on its map, so that all ways have the same one."""
 SAMPLE_S = 0.2
 READER = 0.25
 """Cores of a reader and of a writer; the predictor has the rest, and all threads, for it is the last to be busy."""
@@ -106,14 +108,27 @@ def catalogue(path: Path, root: str, datatakes: int, side: int) -> str:
 
 
 def weights(folder: Path, size: SamSize, patch: int) -> tuple[str, str]:
-    """Files of a network of random weights and of its base, whose probabilities on noise are spread over 0 to 1."""
+    """Files of a network of random weights and of its base.
+
+    It scales numbers by what made scenes hold, as training does, its probabilities there are spread over 0 to 1, and
+    positions are embedded as nothing: else its map would show where patches lie, and not what is in them.
+    """
     base, checkpoint = folder / f"{size}.pth", folder / f"{size}.safetensors"
     state = random_base(size, 0)
+    for name, tensor in state.items():
+        if name.endswith(("pos_embed", "gaussian_matrix")):
+            tensor.zero_()
     torch.save(state, base)
-    spec = LandslideNetSpec(sam=size, upsample=1)
-    net = build(spec, InputSpec.for_bands("boa", spec.bands), base=state).eval()
+    spec, window = LandslideNetSpec(sam=size, upsample=1), rasterio.windows.Window(LEFT, TOP, patch, patch)
+    bands = []
+    for name in reversed(reading.BANDS):
+        with rasterio.open(folder / f"0-{name}.tif") as file:
+            bands.append(file.read(1, window=window).astype(np.float32) / 10_000)
+    inputs = InputSpec.for_bands("boa", spec.bands)
+    mean, std = (tuple(float(figure(band)) * inputs.gain for band in bands) for figure in (np.mean, np.std))
+    net = build(spec, replace(inputs, mean=mean, std=std), base=state).eval()
     with torch.inference_mode():
-        logits = net(torch.rand(1, len(BANDS), patch, patch) * 0.2)
+        logits = net(torch.from_numpy(np.stack(bands)[None]))
     sha256 = hashlib.sha256(base.read_bytes()).hexdigest()
     card = ModelCard(
         model=spec,
@@ -275,6 +290,7 @@ def compare(folder: Path, asked: argparse.Namespace) -> None:
                 if delay is not None:
                     one |= json.loads(urlopen(f"{address}/count").read())  # noqa: S310 our own server
                 found.setdefault((way, where), []).append(one)
+                print(f"{way}, {where}: {one.get('wall', 0):.1f} s", file=sys.stderr, flush=True)
                 maps[way] = seen
     _print(asked, found, maps)
 
