@@ -45,12 +45,12 @@ HALO = 16
 CLOUDY = 0.1
 
 
-def make(folder: Path, datatakes: int) -> None:
+def make(folder: Path, datatakes: int, side: int = SIDE) -> None:
     """Scenes whose numbers compress about as real ones do; a tenth of the squares of each is cloud."""
     values = np.random.default_rng(0)
-    rows, cols = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
-    ground = 900 + 500 * np.sin(rows / 300) * np.cos(cols / 500) + values.normal(0, 40, (SIDE, SIDE)).astype(np.float32)
-    squares = values.random((datatakes, SIDE // 128, SIDE // 128)) < CLOUDY
+    rows, cols = np.mgrid[0:side, 0:side].astype(np.float32)
+    ground = 900 + 500 * np.sin(rows / 300) * np.cos(cols / 500) + values.normal(0, 40, (side, side)).astype(np.float32)
+    squares = values.random((datatakes, side // 128, side // 128)) < CLOUDY
     for number in range(datatakes):
         for channel, band in enumerate(BANDS):
             numbers = np.roll(ground, (17 * number, 31 * channel), (0, 1)) + 60 * channel + 5 * number
@@ -64,7 +64,7 @@ def _write(folder: Path, number: int, name: str, values: np.ndarray[Any, Any], m
     write_cog(folder / f"{number}-{name}.tif", values, epsg=EPSG, transform=transform, nodata=0)
 
 
-def scenes(root: str, datatakes: int) -> list[Scene]:
+def scenes(root: str, datatakes: int, side: int = SIDE) -> list[Scene]:
     """The made scenes at an address, the newest first."""
     begun = datetime(2023, 8, 1, tzinfo=UTC)
     return [
@@ -72,7 +72,7 @@ def scenes(root: str, datatakes: int) -> list[Scene]:
             id=f"made-{number}",
             tile="33TWM",
             epsg=EPSG,
-            bounds=(WEST, NORTH - 10 * SIDE, WEST + 10 * SIDE, NORTH),
+            bounds=(WEST, NORTH - 10 * side, WEST + 10 * side, NORTH),
             sensed=begun - timedelta(days=5 * number),
             datatake=f"GS2A_{begun - timedelta(days=5 * number):%Y%m%dT%H%M%S}_00000{number:02d}",
             datastrip="",
