@@ -45,7 +45,7 @@ def begun(tmp_path: Path) -> Path:
     for name, tile in border_tiles().items():
         write_item(scenes, tile, slice(0, 100) if name == "d" else None)
     run = RunDirectory(str(tmp_path / "run"))
-    items = load_items(run)
+    items = [dict(item) for item in load_items(run)]
     for item in items:
         for asset in item["assets"].values():
             asset["href"] = asset["href"].replace("/scenes", str(scenes), 1)
