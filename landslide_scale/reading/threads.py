@@ -112,7 +112,7 @@ def in_order(calls: Iterable[Callable[[], T]], crew: Crew, *, ahead: int) -> Ite
     if not ahead:
         yield from (call() for call in calls)
         return
-    unwanted, begun = Event(), deque[Future[T]]()
+    unwanted, begun, stopped = Event(), deque[Future[T]](), False
     try:
         for call in calls:
             begun.append(crew.begin(partial(copy_context().run, _wanted_until, unwanted, call)))
@@ -120,9 +120,13 @@ def in_order(calls: Iterable[Callable[[], T]], crew: Crew, *, ahead: int) -> Ite
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
+    except BaseException as error:
+        stopped = not isinstance(error, (Exception, GeneratorExit))  # the process is to end, and waits for nothing
+        raise
     finally:
         unwanted.set()
-        wait(begun)
+        if not stopped:
+            wait(begun)
 
 
 def check_wanted() -> None:

@@ -135,6 +135,24 @@ def test_what_a_call_raises_comes_in_its_turn_and_later_ones_end_at_their_next_l
     assert ended.is_set(), "it is waited for, for it takes memory"
 
 
+def test_a_process_that_is_to_end_waits_for_nothing():
+    go, begun = threading.Event(), threading.Event()
+
+    def stop() -> int:
+        begun.wait(SOON_S)
+        raise KeyboardInterrupt
+
+    def long() -> bool:
+        begun.set()
+        return go.wait(2 * SOON_S)
+
+    results, since = in_order([stop, long], Crew("made"), ahead=1), time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert time.monotonic() - since < SOON_S
+    go.set()
+
+
 def test_work_that_unwanted_work_has_begun_is_unwanted_too():
     crew, begun, ended = Crew("made"), threading.Event(), threading.Event()
 
