@@ -49,10 +49,12 @@ class Steps:
 
     Attributes:
         unread: What is made of a unit that cannot be read, and why.
+        predictor: Makes what predicts, where it holds its model.
     """
 
     read: Callable[[Row], Row]
     unread: Callable[[Row, str], Row]
+    predictor: Callable[..., Callable[[Row], Row]]
     write: Callable[[Row], Row]
 
 
@@ -66,6 +68,7 @@ def started(flight: Flight, task: Task, how: Prediction) -> tuple[Pump, ray.Obje
     steps = Steps(
         read=partial(sharing, compute=how.compute, step=partial(work.read, task=task)),
         unread=partial(work.unread, task=task),
+        predictor=predictor,
         write=partial(work.write, task=task),
     )
     pump: Pump = ray.remote(_Pump).options(num_cpus=0, scheduling_strategy=beside_the_driver()).remote()
@@ -102,7 +105,7 @@ def _dataset(flight: Flight, task: Task, how: Prediction, steps: Steps) -> ray.d
     )
     if how.load is not None:
         seen = seen.map_batches(
-            _bound_predictor(flight, task, how, how.load),
+            _bound_predictor(flight, task, how, partial(steps.predictor, how.load)),
             batch_size=1,
             batch_format="numpy",
             compute=_pool(compute),
@@ -121,7 +124,7 @@ def _pool(compute: ScanCompute) -> ActorPoolStrategy:
     return ActorPoolStrategy(min_size=least, max_size=most)
 
 
-def _bound_predictor(flight: Flight, task: Task, how: Prediction, load: Load) -> type:
+def _bound_predictor(flight: Flight, task: Task, how: Prediction, made: Callable[..., Callable[[Row], Row]]) -> type:
     """The predictor of one run: constructor arguments of an actor could be lost before it is restarted."""
     compute, decided = how.compute, task.precision
     device, threads = "cuda" if compute.gpus_per_predictor else "cpu", max(1, round(compute.cpus_per_predictor))
@@ -129,8 +132,7 @@ def _bound_predictor(flight: Flight, task: Task, how: Prediction, load: Load) ->
     class BoundPredictor:
         def __init__(self) -> None:
             ray.get(flight.loading.remote(this_process()))
-            self._predict = predictor(
-                load,
+            self._predict = made(
                 patches=task.patches,
                 settings=how.settings,
                 device=device,
