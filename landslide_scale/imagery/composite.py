@@ -136,6 +136,7 @@ def compositing(shape: tuple[int, int], channels: int, config: CompositeConfig) 
         BrokenRunError: There is no room for the temporary file.
     """
     folder = tempfile.gettempdir()
+    # On the disk from the first byte on: what has room in memory is held as it is, and is not written.
     with storing(folder), tempfile.SpooledTemporaryFile(max_size=1, dir=folder) as spool:
         yield Composite(shape, channels, config, spool)
 

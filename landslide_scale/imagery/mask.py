@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -108,12 +109,11 @@ def near(seeds: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     return out
 
 
-def _along(radius: float) -> list[int]:
+@lru_cache(maxsize=64)
+def _along(radius: float) -> tuple[int, ...]:
     """How many pixels a disk reaches along a row, by how many rows that is off its centre."""
-    return [
-        max(far for far in range(math.floor(radius) + 1) if math.hypot(far, off) <= radius)
-        for off in range(math.floor(radius) + 1)
-    ]
+    reach = range(math.floor(radius) + 1)
+    return tuple(max(far for far in reach if math.sqrt(far * far + off * off) <= radius) for off in reach)
 
 
 def _grow(seeds: NDArray[np.bool_], along: Sequence[int], out: NDArray[np.bool_], top: int) -> None:
