@@ -25,8 +25,17 @@ _DATA = ("GDAL_DATA", "GDAL_DRIVER_PATH", "PROJ_DATA", "PROJ_LIB")
 """Needed where the libraries did not come with their data, but from a distribution that shares one set of it."""
 
 
+_HELD_S = ("RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", "30")
+"""For how long Ray Data keeps the CPUs of a pipeline that asks for them no more, as one does every 10 s that is at work.
+
+A pipeline that was killed is not told from one at work before that, and a scan that follows on its cluster finds no CPU
+free: with Ray's own 180 s it stood still for three minutes.
+"""
+
+
 def settle_libraries(environment: MutableMapping[str, str]) -> None:
-    """Take out of an environment what would change how libraries read and write."""
+    """Take out of an environment what would change how libraries read and write; and have Ray let go of what is dead."""
+    environment.setdefault(*_HELD_S)
     shared = () if _bring_their_data() else _DATA
     for name in list(environment):
         if name.startswith(_SETTINGS) and not name.startswith((*_KEPT, *_SAYING)) and name not in shared:

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 import ray
-import torch
-from helpers.borderland import one_band_model
 from helpers.doomed import PlacedStep, Plan, followed, read, write
+from helpers.followedmodel import load
 from helpers.plainrun import silent
 
 from landslide_scale.scan import driver, work
@@ -21,18 +20,6 @@ from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.summary import ScanSummary
 from landslide_scale.storage import holder, lease
 from landslide_scale.strictyaml import parse
-
-
-def load(url: str, *, plan: Plan, **named: object) -> tuple[torch.nn.Module, Any]:
-    """A network of one band whose every pass is the beginning and the end of a predictor's work."""
-    net, card = one_band_model()(url, **named)
-
-    class Followed(torch.nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            with followed(plan, "worker").of("predictor"):
-                return net(images)
-
-    return Followed(), card
 
 
 def drive(settings: dict[str, Any], address: str, plan: Plan) -> ScanSummary:

@@ -15,6 +15,8 @@ import rasterio
 
 from landslide_scale.runtime.surroundings import settle_libraries
 
+HELD = "RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S"
+
 LOOK = """
 import json, multiprocessing, sys
 
@@ -92,4 +94,13 @@ def test_how_the_network_is_reached_stays():
     kept = {"GDAL_HTTP_PROXY": "http://proxy", "GDAL_CURL_CA_BUNDLE": "/ca.pem", "CPL_DEBUG": "ON", "https_proxy": "x"}
     environment = kept | {"GDAL_DATA": "/other", "GDAL_GEOREF_SOURCES": "WORLDFILE", "OGR_ORGANIZE_POLYGONS": "SKIP"}
     settle_libraries(environment)
-    assert environment == kept | {"GDAL_CONFIG_FILE": ""}
+    assert environment == kept | {"GDAL_CONFIG_FILE": "", HELD: "30"}
+
+
+def test_how_long_ray_holds_what_a_dead_pipeline_had_is_the_users_where_they_say_it():
+    environment = {HELD: "60"}
+    settle_libraries(environment)
+    assert environment[HELD] == "60"
+    from ray.data._internal.cluster_autoscaler import default_cluster_autoscaler_v2 as ray_data  # noqa: PLC0415
+
+    assert os.environ[HELD] == str(ray_data.DefaultClusterAutoscalerV2.AUTOSCALING_REQUEST_EXPIRE_TIME_S)

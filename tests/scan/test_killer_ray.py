@@ -50,6 +50,9 @@ REDONE_OF_A_NODE = 4
 
 LONG_S = 240
 
+HELD_S = 140
+"""Less than Ray's own 180, and more than 30 and what a busy machine takes for a small scan."""
+
 KILLS, STOPS = (range(int(os.environ.get(f"SCAN_{what}", usual))) for what, usual in (("KILLS", 20), ("STOPS", 8)))
 """Seeds; more than usual where the environment says so."""
 
@@ -178,6 +181,19 @@ def taken_over(settings: dict[str, Any], address: str, plan: Plan) -> None:
     os.kill(int(plan.killed.read_text()), signal.SIGCONT)
     process.join(LONG_S)
     assert process.exitcode == (0 if was_complete else 1)
+
+
+@pytest.mark.slow
+def test_a_scan_is_not_kept_waiting_by_one_on_its_cluster_whose_driver_was_killed(ground: Ground, cluster: Cluster):
+    """Ray Data goes on holding what a pipeline had that is dead, by itself for 180 s from its last request on."""
+    at_work = next(number for number, step in enumerate(ground.taken) if step.role == "writer")
+    of_driver = [number for number, step in enumerate(ground.taken) if step.role == "driver"]
+    plan = ground.plan("held", "driver", next(step for step, number in enumerate(of_driver) if number > at_work))
+    settings = on(ground.settings, plan.run)
+    assert exit_code(settings, cluster.address, plan) == -signal.SIGKILL
+    begun = time.monotonic()
+    assert drive(settings, cluster.address, replace(plan, role="nobody")).complete
+    assert time.monotonic() - begun < HELD_S
 
 
 @pytest.mark.slow
