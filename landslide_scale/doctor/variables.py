@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from landslide_scale.doctor.finding import Finding
 from landslide_scale.redaction import without_secrets
+from landslide_scale.runtime.surroundings import OURS
 
 SHOWN = frozenset(
     {
@@ -34,8 +35,8 @@ _OF_DATA = ("GDAL_DATA", "PROJ_DATA", "PROJ_LIB")
 
 
 def variables(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Those that are set."""
-    for name, value in sorted(environment.items()):
+    """Those that are set, by others than this package."""
+    for name, value in sorted(environment.items() - OURS.items()):
         if name.upper() in SHOWN:
             yield Finding(what="variable", value=f"{name}={_clean(value)}", cure=_FOREIGN if name in _OF_DATA else "")
         elif _KNOWN.fullmatch(name):

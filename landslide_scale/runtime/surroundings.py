@@ -25,22 +25,28 @@ _DATA = ("GDAL_DATA", "GDAL_DRIVER_PATH", "PROJ_DATA", "PROJ_LIB")
 """Needed where the libraries did not come with their data, but from a distribution that shares one set of it."""
 
 
+_NO_FILE = ("GDAL_CONFIG_FILE", "")
+"""Not the one in the home folder."""
+
 _HELD_S = ("RAY_DATA_AUTOSCALING_REQUEST_EXPIRE_TIME_S", "30")
-"""For how long Ray Data keeps the CPUs of a pipeline that asks for them no more, as one does every 10 s that is at work.
+"""For how long Ray Data keeps what a pipeline had that asks for it no more; one that is at work asks every 10 s.
 
 A pipeline that was killed is not told from one at work before that, and a scan that follows on its cluster finds no CPU
 free: with Ray's own 180 s it stood still for three minutes.
 """
 
+OURS = dict((_NO_FILE, _HELD_S))
+"""Variables that are set here."""
+
 
 def settle_libraries(environment: MutableMapping[str, str]) -> None:
-    """Take out of an environment what would change how libraries read and write; and have Ray let go of what is dead."""
+    """Take out of an environment what would change how libraries read and write; have Ray let go of what is dead."""
     environment.setdefault(*_HELD_S)
     shared = () if _bring_their_data() else _DATA
     for name in list(environment):
         if name.startswith(_SETTINGS) and not name.startswith((*_KEPT, *_SAYING)) and name not in shared:
             del environment[name]
-    environment["GDAL_CONFIG_FILE"] = ""  # not the one in the home folder
+    environment.update([_NO_FILE])
 
 
 def _bring_their_data() -> bool:

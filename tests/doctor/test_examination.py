@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from landslide_scale.cli import app
 from landslide_scale.reading import attempts
+from landslide_scale.runtime.surroundings import OURS
 
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "hush1",
@@ -95,6 +96,7 @@ def test_a_broken_library_and_foreign_data_are_named_and_end_nothing(tmp_path: P
         assert said in lines[at]
         assert cure in lines[at + 1]
     assert lines[-1].startswith(("ok    variable", "look  variable"))
+    assert not {name for name in OURS if name in done.stdout}
 
 
 @pytest.fixture
