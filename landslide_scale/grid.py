@@ -324,6 +324,12 @@ class PatchLattice:
         """Patches needed to predict `box`."""
         return len(self.starts(box.row_start, box.row_stop)) * len(self.starts(box.col_start, box.col_stop))
 
+    def repeats(self, side: int) -> float:
+        """Patches that blocks of a side need, for each that all of them need: one over two blocks is needed twice."""
+        blocks = self.stride // math.gcd(self.stride, side)  # then their places on this lattice begin anew
+        along = sum(len(self.starts(block * side, (block + 1) * side)) for block in range(blocks))
+        return (along * self.stride / (blocks * side)) ** 2
+
 
 @lru_cache(maxsize=256)
 def transformer(source: int, target: int) -> pyproj.Transformer:

@@ -397,6 +397,15 @@ def test_covering_holds_the_box_and_every_patch_over_it(
     assert patches.count(box) == len(starts[0]) * len(starts[1])
 
 
+@given(patches=patch_lattices(), side=st.integers(16, 200))
+def test_patches_of_blocks_repeat_as_often_as_over_so_many_blocks_that_their_rim_does_not_count(
+    patches: PatchLattice, side: int
+):
+    blocks = 40 * patches.stride
+    needed = sum(len(patches.starts(block * side, (block + 1) * side)) for block in range(blocks))
+    assert patches.repeats(side) == pytest.approx((needed / len(patches.starts(0, blocks * side))) ** 2, rel=0.02)
+
+
 @pytest.mark.parametrize(("patch", "halo"), [(112, 15), (47, 16), (112, -2)])
 def test_a_halo_that_cannot_be_blended_is_refused(patch: int, halo: int):
     with pytest.raises(InvalidConfigError, match=r"predict.halo"):

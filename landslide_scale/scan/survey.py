@@ -16,7 +16,7 @@ from landslide_scale.cube import manifest
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.imagery.witness import ask_pixels
 from landslide_scale.scan import plan
-from landslide_scale.scan.dates import check_dates, few_dates
+from landslide_scale.scan.noticed import check_dates, few_dates, repeated
 from landslide_scale.scan.plan import Plan
 from landslide_scale.scan.rounds import shortage
 from landslide_scale.scan.searching import Found, Request, Sources
@@ -137,7 +137,7 @@ def settled(request: Request, sources: Sources, found: Found, told: Collection[W
     windows, every = found.searched or request.windows, (*found.frozen, *found.new)
     untold = [window for window in windows if window not in told]
     few = few_scenes(every, request.ground, untold, catalog, until=datetime.now(UTC))
-    return replace(survey, noticed=(*few, *few_dates(survey.plan, request.composite)))
+    return replace(survey, noticed=(*few, *few_dates(survey.plan, request.composite), *repeated(survey.plan)))
 
 
 def without(survey: Survey, unreadable: Mapping[str, str]) -> Survey:

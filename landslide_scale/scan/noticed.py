@@ -1,10 +1,39 @@
-"""Whether windows have dates enough for the test of persistence, which says nothing where they have not."""
+"""What of a plan a person should look at before it is carried out."""
 
 from __future__ import annotations
 
 from landslide_scale.errors import InvalidConfigError
+from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scan.plan import Plan
+
+REPEATED = 1.15
+"""Patches predicted for each that the ground needs, from which on a larger block is worth its memory."""
+
+FEW = 2000
+"""Patches of a whole scan; minutes on a CPU, and nothing that a person would change a configuration for."""
+
+LARGEST = 16_384
+"""Pixels; as of ``grid.block``."""
+
+
+def repeated(plan: Plan) -> list[str]:
+    """Where many blocks lie beside each other that are small beside the patch: a line that says what that costs."""
+    if len({unit.box for unit in plan.units}) == 1 or plan.patch_count < FEW:
+        return []
+    patches, block = plan.patches, max(lattice.block for lattice in plan.extents)
+    times = patches.repeats(block)
+    if times <= REPEATED:
+        return []
+    said = f"blocks of {block} px have {times:.2f} times the patches predicted that the ground needs"
+    return [f"{said}: one of {patches.patch} px over two blocks is predicted for both; {_larger(patches, block)}"]
+
+
+def _larger(patches: PatchLattice, block: int) -> str:
+    for side in range(2 * block, LARGEST + 1, block):
+        if (times := patches.repeats(side)) <= REPEATED:
+            return f"with grid.block: {side} it would be {times:.2f} times, in readers of more memory"
+    return "a larger grid.block has fewer, in readers of more memory"
 
 
 def few_dates(plan: Plan, composite: CompositeConfig) -> list[str]:

@@ -1,0 +1,75 @@
+"""What a plan says beforehand of blocks that are so small beside the patch that much is predicted twice."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import shapely
+
+from landslide_scale.cube.settings import GridConfig
+from landslide_scale.grid import PatchLattice
+from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.scan.noticed import FEW, REPEATED, repeated
+from landslide_scale.scan.plan import Plan, make
+from landslide_scale.scene import Scene, Window, utc
+
+WINDOW = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))
+
+SCENE = Scene(
+    id="made",
+    tile="33TWM",
+    epsg=32633,
+    bounds=(399_960, 5_050_040, 649_960, 5_300_040),
+    sensed=utc("2023-08-10T10:00:00Z"),
+    datatake="GS2A_20230810T100000_042590",
+    datastrip="",
+    baseline=(5, 9),
+    generated=utc("2023-08-10T10:00:00Z"),
+    cloud_cover=0.0,
+    offset=0,
+    offset_rule="made",
+    assets=(("red", "red.tif"), ("scl", "scl.tif")),
+)
+
+
+def planned(block: int, patch: int, side: float = 1.5, halo: int = 16) -> Plan:
+    return make(
+        region=shapely.box(14, 46, 14 + side, 46 + side),
+        windows=(WINDOW,),
+        scenes=[SCENE],
+        grid=GridConfig(resolution=10, block=block, chunk=block),
+        composite=CompositeConfig(),
+        patches=PatchLattice(patch=patch, halo=halo),
+    )
+
+
+@pytest.mark.parametrize(("block", "patch"), [(2048, 112), (8192, 448)])
+def test_blocks_that_are_large_beside_the_patch_are_not_spoken_of(block: int, patch: int):
+    assert repeated(planned(block, patch)) == []
+
+
+@pytest.mark.parametrize(("block", "patch"), [(512, 112), (2048, 256), (2048, 448), (512, 448)])
+def test_small_ones_are_said_with_a_size_at_which_they_would_be_large(block: int, patch: int):
+    (line,) = repeated(planned(block, patch))
+    larger = int(re.search(r"grid\.block: (\d+)", line)[1])
+    lattice = PatchLattice(patch=patch, halo=16)
+    assert larger % block == 0
+    assert lattice.repeats(larger) <= REPEATED < lattice.repeats(larger - block)
+    assert f"{lattice.repeats(block):.2f} times" in line
+
+
+def test_where_no_block_is_large_enough_none_is_named():
+    (line,) = repeated(planned(256, 1280))
+    assert "grid.block:" not in line
+
+
+def test_a_block_alone_or_shown_to_no_network_has_no_patch_twice():
+    assert repeated(planned(8192, 16, side=0.1, halo=4)) == []
+    assert planned(8192, 16, side=0.1, halo=4).patch_count > FEW
+    assert repeated(planned(128, 128, side=0.5, halo=0)) == []
+    assert planned(128, 128, side=0.5, halo=0).patch_count > 1000
+
+
+def test_of_a_small_scan_it_is_not_worth_a_word():
+    assert repeated(planned(512, 112, side=0.2)) == []
