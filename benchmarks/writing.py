@@ -2,7 +2,7 @@
 
 Units are noise of a block each, written one after the other by the function that a scan's writers call, into a cube
 that a driver laid out. A store that answers at once says what this package costs; a real one adds its own.
-Beside it, the same for whole scans of the demo's made east without a network, in one process: scenes are read,
+Beside it, what whole scans of the demo's made east spend in fsync, without a network, in one process: scenes are read,
 composites and records kept, which is the least that a scan does for a unit.
 """
 
@@ -92,8 +92,8 @@ def read_and_written(task: Task) -> Iterator[Belt]:
     yield Passes(stream)
 
 
-def scanned_per_second(world: World, url: str, *, sharded: bool) -> float:
-    """Units of a whole scan in a second, from its plan to its last record."""
+def scanned(world: World, url: str, *, sharded: bool) -> tuple[int, float]:
+    """Units of a whole scan, and its seconds from its plan to its last record."""
     with catalog_server(world) as catalogue:
         settings = scan_settings(world, catalogue, "", url) | {"model": "none"}
         settings["output"]["sharded"] = sharded
@@ -101,7 +101,7 @@ def scanned_per_second(world: World, url: str, *, sharded: bool) -> float:
         config = parse(ScanConfig, settings)
         begun = time.perf_counter()
         summary = driver.begin(config, read_and_written, resume=False, progress=lambda _: None)
-        return summary.units / (time.perf_counter() - begun)
+        return summary.units, time.perf_counter() - begun
 
 
 @contextmanager
@@ -109,6 +109,20 @@ def without_fsync() -> Iterator[None]:
     """Nothing waits for the disk."""
     with patch.object(os, "fsync"):
         yield
+
+
+@contextmanager
+def each_fsync() -> Iterator[list[float]]:
+    """Seconds of every one; those of threads at once add up to more than they hold up."""
+    real, took = os.fsync, []
+
+    def timed(descriptor: int) -> None:
+        begun = time.perf_counter()
+        real(descriptor)
+        took.append(time.perf_counter() - begun)
+
+    with patch.object(os, "fsync", timed):
+        yield took
 
 
 @contextmanager
@@ -156,13 +170,29 @@ def table(what: Callable[[str, bool], float], places: Mapping[str, str], rounds:
             yield f"| {where} | {stored} | {kept:.1f} | {fast:.1f} | {price} |"
 
 
+def price_in_scans(world: World, root: str, rounds: int) -> Iterator[str]:
+    """What is spent in fsync of a whole scan: of its units' own and of what it is begun and ended with.
+
+    It is looked at by the calls: two scans of which one does not sync differ by more for other reasons.
+    """
+    yield "| stored as | units | fsyncs a unit | in them, ms a unit | of the scan's time |\n|---|---|---|---|---|"
+    for stored in ("shards", "chunks"):
+        found: list[tuple[float, ...]] = []
+        for number in range(rounds):
+            with each_fsync() as took:
+                units, seconds = scanned(world, f"{root}/scanned-{stored}-{number}", sharded=stored == "shards")
+            found.append((units, len(took) / units, 1000 * sum(took) / units, sum(took) / seconds))
+        count, calls, price, share = np.median(found, axis=0)
+        yield f"| {stored} | {count:.0f} | {calls:.0f} | {price:.1f} | {share:.2%} |"
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--side", type=int, default=1024, help="pixels of a block")
     parser.add_argument("--units", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3, help="each way, one after the other")
-    parser.add_argument("--scans", type=int, default=3, help="rounds of whole scans, each way, on the local disk")
+    parser.add_argument("--scans", type=int, default=3, help="rounds of whole scans, stored each way, on the local disk")
     parser.add_argument("--folder", type=Path, help="on the disk that is meant; by default a temporary one")
     parser.add_argument("--world", type=Path, help="the made world's folder, of a run before")
     asked = parser.parse_args()
@@ -177,12 +207,8 @@ def main() -> None:
         for line in table(written, places, asked.rounds):
             print(line)
         world = made_world(asked.world or Path(folder, "world"), seed=7, progress=lambda _: None)
-        print("\nWhole scans of the made east, without a network, in one process:\n")
-
-        def scanned(url: str, sharded: bool) -> float:  # noqa: FBT001 a column of the table
-            return scanned_per_second(world, f"{url}-scanned", sharded=sharded)
-
-        for line in table(scanned, {"local disk": folder}, asked.scans):
+        print("\nWhole scans of the made east, without a network, in one process, on the local disk:\n")
+        for line in price_in_scans(world, folder, asked.scans):
             print(line, flush=True)
 
 

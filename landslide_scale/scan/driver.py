@@ -20,21 +20,18 @@ from landslide_scale.cube.laying import lay_out
 from landslide_scale.cube.lean import LeanRecords
 from landslide_scale.cube.ledger import LEDGER, Ledger
 from landslide_scale.cube.record import Record
-from landslide_scale.cube.template import Template
 from landslide_scale.scan import layout
 from landslide_scale.scan.append import grow, growing
-from landslide_scale.scan.layout import CUBE, Layout
+from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import Place, WorkUnit
 from landslide_scale.scan.prepared import Prepared, asked, check_base, fitting, prepare, result_settings
 from landslide_scale.scan.rounds import Belt, Report, Reporter, differing, shortage, unreadable, worked_on
-from landslide_scale.scan.settings import NONE, ScanConfig
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.summary import ScanSummary, summary_noted, summary_of
 from landslide_scale.scan.survey import kept, without
 from landslide_scale.scan.verify import Standing, as_recorded
 from landslide_scale.scan.work import Task
 from landslide_scale.stac.aside import load_aside
-from landslide_scale.stac.frozen import check_freezable
-from landslide_scale.stac.settings import DemConfig
 from landslide_scale.storage.absence import PATIENCE_S, patient
 from landslide_scale.storage.lease import Lease, held
 from landslide_scale.storage.rundir import RUN, RunDirectory
@@ -93,19 +90,19 @@ def begin(
     if not run.exists(RUN):
         prepared = prepare(config)
         _say_noticed(prepared)
-        for items in filter(None, (prepared.survey.items, prepared.survey.dem)):
-            check_freezable(items)
+        files = kept(run, prepared.survey)  # Items that do not fit a file are refused before there is a run
         # A cluster that is away leaves nothing behind.
-        with join(_task(prepared)), held(run) as lease:
+        with join(prepared.task), held(run) as lease:
             if not run.exists(RUN):
                 run.claim("scan", prepared.settings, resume=resume)
-                return _finish(prepared, lease, engine, progress, rank=rank, standing=standing)
+                return _finish(prepared, lease, engine, progress, files=files, rank=rank, standing=standing)
     # What another driver may change is read once it cannot any more. A run that is complete needs no cluster.
     with held(run) as lease:
         with patient(PATIENCE_S, guard=lease.check):
             prepared = prepare(config)
         run.claim("scan", prepared.settings, resume=resume)
-        return _finish(prepared, lease, engine, progress, rank=rank, standing=standing)
+        files = kept(run, prepared.survey)
+        return _finish(prepared, lease, engine, progress, files=files, rank=rank, standing=standing)
 
 
 def ended(config: ScanConfig) -> ScanSummary | None:
@@ -150,7 +147,8 @@ def append(config: ScanConfig, engine: Engine, *, progress: Report, rank: Rank =
         survey = grow(run, grown, request, sources, settings, session=lease.token)
         prepared = Prepared(config=config, run=run, model=model, survey=survey)
         _say_noticed(prepared)
-        return _finish(prepared, lease, engine, progress, rank=rank, standing=as_recorded)
+        files = kept(run, survey)
+        return _finish(prepared, lease, engine, progress, files=files, rank=rank, standing=as_recorded)
 
 
 def _say_noticed(prepared: Prepared) -> None:
@@ -159,20 +157,27 @@ def _say_noticed(prepared: Prepared) -> None:
 
 
 def _finish(
-    prepared: Prepared, lease: Lease, engine: Engine, progress: Report, *, rank: Rank, standing: Standing
+    prepared: Prepared,
+    lease: Lease,
+    engine: Engine,
+    progress: Report,
+    *,
+    files: dict[str, bytes | None],
+    rank: Rank,
+    standing: Standing,
 ) -> ScanSummary:
     run, stamp = prepared.run, prepared.run.enter(lease.token)
     ledger = Ledger(run, stamp)
     run.remove_partial_files(LEDGER, CUBE)
-    _lay_out(prepared)
+    _lay_out(prepared, files)
     begun = prepared
-    files = Files()
-    records = _current(prepared, ledger, standing, files)
+    seen = Files()
+    records = _current(prepared, ledger, standing, seen)
     left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
     lacking = ""
     if left:
         run.note(state="running")
-        task = replace(_task(prepared), lease=lease.name, stamp=stamp, precision=computed_in(records.values()))
+        task = replace(prepared.task, lease=lease.name, stamp=stamp, precision=computed_in(records.values()))
         tally, asked_at = Tally(), time.monotonic()
         with engine(task) as belt:
             while left:
@@ -182,7 +187,7 @@ def _finish(
                 left, attempts = sorted(left, key=rank), prepared.config.compute.attempts
                 for record in worked_on(left, records, belt, attempts, again=again):
                     lease.check()
-                    if (found := files.other(record)) is not None:
+                    if (found := seen.other(record)) is not None:
                         _take_back(run, [taken_away(record, found)], records, ledger)
                         raise replaced(found, run)
                     records[record.unit] = record
@@ -199,8 +204,8 @@ def _finish(
     lease.check()
     run.remove_partial_files(LEDGER, CUBE)  # of writers that died and whose work another one did
     if manifest.wrong(run, {}):
-        _lay_out(prepared)
-    summary = summary_of(prepared, _laid(prepared), records, lacking, lease.check)
+        _laid_out_again(prepared)
+    summary = summary_of(prepared, prepared.layout, records, lacking, lease.check)
     run.note(
         state="complete" if summary.complete else "incomplete",
         summary=summary.facts,
@@ -211,10 +216,9 @@ def _finish(
 
 def _note_took(prepared: Prepared, tally: Tally, wall_s: float) -> None:
     """Add what units took to what those took that other drivers have scanned."""
-    predicted = prepared.config.model != NONE
     least, most = prepared.config.compute.pool
-    work = prepared.survey.work(predicted=predicted, ids=tally.scanned)
-    took = tally.took(work, wall_s=wall_s, predictors=most if predicted and least == most else 0)
+    work = prepared.survey.work(predicted=prepared.predicted, ids=tally.scanned)
+    took = tally.took(work, wall_s=wall_s, predictors=most if prepared.predicted and least == most else 0)
     before = noted(prepared.run.facts())
     prepared.run.note(**{TOOK: (took if before is None else before + took).as_json})
 
@@ -249,11 +253,11 @@ def _without_unreadable(
     layers = [layer for layer in range(len(before.plan.windows)) if layer not in before.plan.unseen]
     lacking = shortage(survey.plan, survey.aside.bad, prepared.config.catalog.max_bad, layers)
     if lacking:
-        _lay_out(begun)
+        _laid_out_again(begun)
         _take_back(prepared.run, differing(records, begun.survey.plan.units), records, ledger)
         return begun, [], lacking
     prepared = replace(prepared, survey=survey)
-    _lay_out(prepared)
+    _laid_out_again(prepared)
     used = {unit.id: unit.scenes for unit in before.plan.units}
     others = [unit for unit in survey.plan.units if unit.scenes != used[unit.id]]
     _take_back(prepared.run, differing(records, others), records, ledger)
@@ -269,46 +273,33 @@ def _take_back(run: RunDirectory, broken: Sequence[Record], records: LeanRecords
         records[record.unit] = record
 
 
-def _lay_out(prepared: Prepared) -> None:
+def _lay_out(prepared: Prepared, files: dict[str, bytes | None]) -> None:
     """Everything the driver writes before any worker does; repeated on a resumed run, to the same result.
 
     What is damaged or missing of it is made anew, and all is noted by its hash.
+
+    Args:
+        prepared: The scan.
+        files: As of :func:`kept`; nothing is left in it, for those of a large region take hundreds of megabytes.
     """
-    run, survey, output = prepared.run, prepared.survey, prepared.config.output
-    template = Template(
-        extents=survey.plan.extents,
-        windows=survey.plan.windows,
-        grid=survey.request.grid,
-        sharded=output.sharded,
-        attributes={"title": "Landslide probability", "source": "Sentinel-2 L2A", **prepared.model.attributes},
-        bands=output.keep,
-    )
+    survey = prepared.survey
     planned = {
         layout.REGION: layout.region(survey.request.ground),
         layout.UNITS: layout.units(survey.plan.units),
     }
-    lay_out(run, CUBE, template, kept(run, survey) | planned)
-    _note_plan(prepared)
+    lay_out(prepared.run, CUBE, prepared.template, files | planned)
+    files.clear()
+    prepared.run.note(**prepared.noted)
 
 
-def _note_plan(prepared: Prepared) -> None:
-    plan, base = prepared.survey.plan, prepared.config.output.base
-    prepared.run.note(
-        **prepared.model.noted,
-        units=len(plan.units),
-        scenes=len(plan.scenes),
-        quarantined={scene.id: scene.quarantine for scene in plan.quarantined},
-        windows_without_scenes=[plan.windows[layer].days for layer in plan.unseen],
-        region_km2=prepared.survey.request.km2,
-        **({"dem": [tile.id for tile in plan.dem]} if prepared.config.dem is not None else {}),
-        **({"base": str(RunDirectory(base))} if base is not None else {}),
-    )
+def _laid_out_again(prepared: Prepared) -> None:
+    _lay_out(prepared, kept(prepared.run, prepared.survey))
 
 
 def _current(prepared: Prepared, ledger: Ledger, standing: Standing, files: Files) -> LeanRecords:
     """What the ledger says of every unit, once it speaks of what is stored, of planned scenes and the same files."""
     ledger.compact()
-    records, broken = standing(ledger, _laid(prepared))
+    records, broken = standing(ledger, prepared.layout)
     if ledger.damaged:
         prepared.run.note(state="running")
         ledger.mend()
@@ -316,31 +307,3 @@ def _current(prepared: Prepared, ledger: Ledger, standing: Standing, files: File
     _take_back(prepared.run, differing(records, prepared.survey.plan.units), records, ledger)
     _take_back(prepared.run, files.others(records.values()), records, ledger)
     return records
-
-
-def _laid(prepared: Prepared) -> Layout:
-    output, plan = prepared.config.output, prepared.survey.plan
-    return Layout(
-        run=prepared.run,
-        places=plan.units,
-        windows=plan.windows,
-        side=output.side(prepared.config.grid),
-        bands=output.keep,
-    )
-
-
-def _task(prepared: Prepared) -> Task:
-    request, plan = prepared.survey.request, prepared.survey.plan
-    return Task(
-        run=prepared.run,
-        region=plan.region.wkt,
-        bands=request.bands,
-        composite=request.composite,
-        patches=plan.patches,
-        extents=tuple(plan.extents.items()),
-        interpolation=(prepared.config.dem or DemConfig()).interpolation,
-        bare=plan.bare if prepared.config.catalog.require == "any" else (),
-        keep=prepared.config.output.keep,
-        predicted=prepared.config.model != NONE,
-        checkpoint_sha256=prepared.model.recorded.get("checkpoint_sha256", ""),
-    )

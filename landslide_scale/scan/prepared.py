@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from landslide_scale.bands import BAND_NAMES, TERRAIN_BANDS, scene_bands
+from landslide_scale.cube.template import Template
 from landslide_scale.errors import InvalidConfigError, RunConflictError
 from landslide_scale.grid import PatchLattice
 from landslide_scale.region.metres import check_metres
 from landslide_scale.registry.instead import with_instead
+from landslide_scale.scan.layout import Layout
 from landslide_scale.scan.model import (
     NETWORK_SIDE,
     NoModel,
@@ -20,11 +22,12 @@ from landslide_scale.scan.model import (
     observed_as,
 )
 from landslide_scale.scan.searching import Request, Sources, check_kept, kept_or_searched, requested
-from landslide_scale.scan.settings import UNSAID, CheckpointConfig, ScanConfig
+from landslide_scale.scan.settings import NONE, UNSAID, CheckpointConfig, ScanConfig
 from landslide_scale.scan.survey import Survey, settled
+from landslide_scale.scan.work import Task
 from landslide_scale.scene import Window
 from landslide_scale.spec import LandslideNetSpec
-from landslide_scale.stac.settings import check_terrain
+from landslide_scale.stac.settings import DemConfig, check_terrain
 from landslide_scale.storage.rundir import RUN, RunDirectory
 
 OF_UNITS = ("region", "region_sha256", "windows")
@@ -51,6 +54,69 @@ class Prepared:
     def settings(self) -> dict[str, Any]:
         """What the result depends on, files by their content."""
         return result_settings(self.config, self.model, self.survey.request)
+
+    @property
+    def predicted(self) -> bool:
+        """Whether a network is shown what is observed."""
+        return self.config.model != NONE
+
+    @property
+    def template(self) -> Template:
+        """The cube it fills."""
+        survey, output = self.survey, self.config.output
+        return Template(
+            extents=survey.plan.extents,
+            windows=survey.plan.windows,
+            grid=survey.request.grid,
+            sharded=output.sharded,
+            attributes={"title": "Landslide probability", "source": "Sentinel-2 L2A", **self.model.attributes},
+            bands=output.keep,
+        )
+
+    @property
+    def layout(self) -> Layout:
+        """Where its units lie in the cube."""
+        output, plan = self.config.output, self.survey.plan
+        return Layout(
+            run=self.run,
+            places=plan.units,
+            windows=plan.windows,
+            side=output.side(self.config.grid),
+            bands=output.keep,
+        )
+
+    @property
+    def task(self) -> Task:
+        """What every worker is to know, but for what its run's driver adds."""
+        request, plan, config = self.survey.request, self.survey.plan, self.config
+        return Task(
+            run=self.run,
+            region=plan.region.wkt,
+            bands=request.bands,
+            composite=request.composite,
+            patches=plan.patches,
+            extents=tuple(plan.extents.items()),
+            interpolation=(config.dem or DemConfig()).interpolation,
+            bare=plan.bare if config.catalog.require == "any" else (),
+            keep=config.output.keep,
+            predicted=self.predicted,
+            checkpoint_sha256=self.model.recorded.get("checkpoint_sha256", ""),
+        )
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What run.json says of the plan."""
+        plan, base = self.survey.plan, self.config.output.base
+        return {
+            **self.model.noted,
+            "units": len(plan.units),
+            "scenes": len(plan.scenes),
+            "quarantined": {scene.id: scene.quarantine for scene in plan.quarantined},
+            "windows_without_scenes": [plan.windows[layer].days for layer in plan.unseen],
+            "region_km2": self.survey.request.km2,
+            **({"dem": [tile.id for tile in plan.dem]} if self.config.dem is not None else {}),
+            **({"base": str(RunDirectory(base))} if base is not None else {}),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ from landslide_scale.stac.items import (
 from landslide_scale.stac.radiometry import Evidence, confronted
 from landslide_scale.stac.revisit import few_scenes, no_scene
 from landslide_scale.stac.settings import CatalogConfig
-from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.storage.rundir import RUN, RunDirectory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ def kept(run: RunDirectory, survey: Survey, *, grown: bool = False) -> dict[str,
     Of Items what is there, and sound, stays as it is, unless the survey was `grown`. They come last where they were not
     there, for they say that it is done; what was asked of pixels since comes before the decision that it was asked for.
     """
-    there = manifest.sound(run, (SCENES, DEM))
+    there = manifest.sound(run, (SCENES, DEM)) if run.exists(RUN) else {}
     known = SCENES in there
     dem: dict[str, bytes | None] = {DEM: there.get(DEM) or frozen(survey.dem)} if survey.dem else {}
     scenes: dict[str, bytes | None] = {
