@@ -25,7 +25,7 @@ from landslide_scale.scan.append import grow, growing
 from landslide_scale.scan.layout import CUBE
 from landslide_scale.scan.plan import Place, WorkUnit
 from landslide_scale.scan.prepared import Prepared, asked, check_base, fitting, prepare, result_settings
-from landslide_scale.scan.rounds import Belt, Report, Reporter, differing, shortage, unreadable, worked_on
+from landslide_scale.scan.rounds import Belt, Report, Reporter, differing, in_turn, shortage, unreadable, worked_on
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.summary import ScanSummary, summary_noted, summary_of
 from landslide_scale.scan.survey import kept, without
@@ -184,8 +184,8 @@ def _finish(
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
                 again = partial(_before_again, report, lease)
-                left, attempts = sorted(left, key=rank), prepared.config.compute.attempts
-                for record in worked_on(left, records, belt, attempts, again=again):
+                attempts = prepared.config.compute.attempts
+                for record in worked_on(in_turn(left, rank), records, belt, attempts, again=again):
                     lease.check()
                     if (found := seen.other(record)) is not None:
                         _take_back(run, [taken_away(record, found)], records, ledger)

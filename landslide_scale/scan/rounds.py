@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Protocol
 
 from landslide_scale.cube.record import Record
-from landslide_scale.scan.plan import Plan, WorkUnit
+from landslide_scale.scan.plan import Place, Plan, WorkUnit
 from landslide_scale.scan.work import Row
 from landslide_scale.scene import Unused, by_processing
 
@@ -31,6 +31,12 @@ a run may have a million."""
 
 _PIECE = 100
 """Units that are put onto it together."""
+
+TAIL = 1000
+"""Units at the end of a run that are ordered by what they cost: a large one that came last would run alone."""
+
+_TILE_M = 100_000
+"""Side of a Sentinel-2 tile but for its overlap; tiles begin at multiples of it in their zone."""
 
 _LAYER = re.compile(r"-t\d+-")
 """What the names of units of one block differ in."""
@@ -159,6 +165,25 @@ class Reporter:
                 taken=self._taken,
             )
         )
+
+
+def in_turn(units: Iterable[WorkUnit], rank: Callable[[Place], float]) -> list[WorkUnit]:
+    """Units in the order they are begun: by rank, those of a tile together, and of the last the costliest first.
+
+    What was learned of a tile's files serves the units that follow, and no worker is left with a large one in the end.
+    """
+    ordered = sorted(sorted(units, key=_tile), key=rank)
+    return ordered[:-TAIL] + sorted(sorted(ordered[-TAIL:], key=_cost, reverse=True), key=rank)
+
+
+def _tile(unit: WorkUnit) -> tuple[int, int, int, int]:
+    """A square of its zone that is about a tile's, and its window: what its scenes have in common with others."""
+    side = max(1, _TILE_M // (unit.lattice.resolution * unit.lattice.block))
+    return unit.lattice.zone.epsg, unit.block.row // side, unit.block.col // side, unit.layer
+
+
+def _cost(unit: WorkUnit) -> int:
+    return len(unit.scenes)
 
 
 def worked_on(

@@ -6,31 +6,16 @@ import re
 
 import pytest
 import shapely
+from helpers.madescene import SCENE
 
 from landslide_scale.cube.settings import GridConfig
 from landslide_scale.grid import PatchLattice
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scan.noticed import FEW, REPEATED, repeated
 from landslide_scale.scan.plan import Plan, make
-from landslide_scale.scene import Scene, Window, utc
+from landslide_scale.scene import Window, utc
 
 WINDOW = Window(start=utc("2023-08-01"), end=utc("2023-09-01"))
-
-SCENE = Scene(
-    id="made",
-    tile="33TWM",
-    epsg=32633,
-    bounds=(399_960, 5_050_040, 649_960, 5_300_040),
-    sensed=utc("2023-08-10T10:00:00Z"),
-    datatake="GS2A_20230810T100000_042590",
-    datastrip="",
-    baseline=(5, 9),
-    generated=utc("2023-08-10T10:00:00Z"),
-    cloud_cover=0.0,
-    offset=0,
-    offset_rule="made",
-    assets=(("red", "red.tif"), ("scl", "scl.tif")),
-)
 
 
 def planned(block: int, patch: int, side: float = 1.5, halo: int = 16) -> Plan:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import groupby, product
 
 import pytest
+from helpers.madescene import SCENE
 
 from landslide_scale.cube.record import Record
 from landslide_scale.grid import Block, Lattice, Zone
 from landslide_scale.scan import rounds
 from landslide_scale.scan.plan import WorkUnit
-from landslide_scale.scan.rounds import Passes, Progress, Reporter, worked_on
+from landslide_scale.scan.rounds import Passes, Progress, Reporter, in_turn, worked_on
 from landslide_scale.scan.work import Row
 
 LATTICE = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=32)
@@ -44,6 +46,41 @@ def test_tries_that_fail_are_told_before_they_are_made_again_and_what_will_not_p
         SLOW: ("written", 3),
     }
     assert told == [(SLOW, 1), (GONE, 1), (SLOW, 2)]
+
+
+def planned(rows: int, cols: int, layers: int, *, block: int) -> list[WorkUnit]:
+    """Units of blocks that only every third column has scenes for, row by row as a plan has them."""
+    lattice = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=block)
+    places = product(range(rows), range(cols), range(layers))
+    return [
+        WorkUnit(lattice=lattice, block=Block(row=row, col=col), layer=layer, scenes=(SCENE,) * (col % 3 == 0))
+        for row, col, layer in places
+    ]
+
+
+def test_units_of_a_tile_and_window_follow_each_other(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rounds, "TAIL", 1)
+    units = planned(8, 12, 2, block=2048)
+    seen = [(unit.block.row // 4, unit.block.col // 4, unit.layer) for unit in in_turn(units, lambda _: 0.0)]
+    assert len([key for key, _ in groupby(seen)]) == len(set(seen)) == 2 * 3 * 2
+
+
+def test_the_costliest_of_the_last_are_begun_first_and_none_is_lost(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rounds, "TAIL", 20)
+    units = planned(8, 12, 2, block=2048)
+    turn = in_turn(units, lambda _: 0.0)
+    last = [len(unit.scenes) for unit in turn[-20:]]
+    assert last == sorted(last, reverse=True)
+    assert 0 < sum(last) < 20
+    assert {unit.id for unit in turn} == {unit.id for unit in units}
+    assert len(turn) == len(units)
+
+
+@pytest.mark.parametrize("tail", [1, 20, 1000])
+def test_no_order_is_before_the_rank(monkeypatch: pytest.MonkeyPatch, tail: int):
+    monkeypatch.setattr(rounds, "TAIL", tail)
+    turn = in_turn(planned(8, 12, 2, block=2048), lambda place: -place.block.row)
+    assert [unit.block.row for unit in turn] == sorted((unit.block.row for unit in turn), reverse=True)
 
 
 class Counting:
