@@ -2,7 +2,8 @@
 
 Made scenes of one tile, a datatake each, read by the function that a scan's readers call, in a process of its own each
 time. The server is another process, which waits before each answer, and once more before the first of a connection.
-With ``--before`` another checkout takes turns with this one; both must give the same values, to the last byte.
+With ``--before`` another checkout takes turns with this one; both must give the same values, to the last byte. With
+``--peer`` the windows alone are read by async-tiff too: the least that a reader on another library would take.
 """
 
 from __future__ import annotations
@@ -177,11 +178,28 @@ def served(folder: Path) -> Iterator[str]:
 
 def measured(tree: Path, root: str, milliseconds: int | None, arguments: list[str]) -> dict[str, Any]:
     """One reading of the unit by the code of a checkout."""
+    set_wait(root, milliseconds)
+    return answered([sys.executable, __file__, "--read", root, *arguments], root, milliseconds, PYTHONPATH=str(tree))
+
+
+def windows_alone(python: Path, root: str, milliseconds: int | None, arguments: list[str]) -> dict[str, Any]:
+    """One reading of the unit's windows by async-tiff, with nothing done with them."""
+    set_wait(root, milliseconds)
+    script = Path(__file__).with_name("ranges.py")
+    given = arguments[: arguments.index("--composite")]
+    return answered([str(python), str(script), root, *given], root, milliseconds)
+
+
+def set_wait(root: str, milliseconds: int | None) -> None:
+    """Before each answer of the server from now on, and count anew."""
     if milliseconds is not None:
         urlopen(f"{root}/set/{milliseconds}").read()  # noqa: S310 our own server
-    command = [sys.executable, __file__, "--read", root, *arguments]
-    told = subprocess.run(  # noqa: S603 this file
-        command, env=os.environ | {"PYTHONPATH": str(tree)}, check=True, stdout=subprocess.PIPE, text=True
+
+
+def answered(command: list[str], root: str, milliseconds: int | None, **variables: str) -> dict[str, Any]:
+    """What a process that reads says it took, and what the server has counted meanwhile."""
+    told = subprocess.run(  # noqa: S603 files of this folder
+        command, env=os.environ | variables, check=True, stdout=subprocess.PIPE, text=True
     )
     found: dict[str, Any] = json.loads(told.stdout)
     if milliseconds is not None:
@@ -199,6 +217,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--before", type=Path, help="another checkout, which takes turns with this one")
     parser.add_argument("--folder", type=Path, help="of the made scenes, found there or made")
+    parser.add_argument("--peer", type=Path, help="a Python with async-tiff, by which the windows alone are read too")
     parser.add_argument("--read", help=argparse.SUPPRESS)
     parser.add_argument("--cores", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
@@ -234,7 +253,10 @@ def compare(folder: Path, asked: argparse.Namespace) -> None:
         for _ in range(asked.rounds):
             for (where, place), (when, tree) in ((place, tree) for place in places.items() for tree in trees.items()):
                 found.setdefault((where, when), []).append(measured(tree, *place))
-    if len({one["sha256"] for each in found.values() for one in each}) != 1:
+            for where, place in places.items() if asked.peer else ():
+                if "core" not in where:
+                    found.setdefault((where, "windows alone"), []).append(windows_alone(asked.peer, *place))
+    if len({one["sha256"] for each in found.values() for one in each if "sha256" in one}) != 1:
         sys.exit("not the same values")
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {asked.datatakes} datatakes, ", end=""
@@ -243,7 +265,7 @@ def compare(folder: Path, asked: argparse.Namespace) -> None:
     print("| where | code | s | CPU s | peak MB | requests | connections | MB read |")
     print("|---|---|---|---|---|---|---|---|")
     for (where, when), each in found.items():
-        middle = {key: statistics.median(one[key] for one in each) for key in each[0] if key != "sha256"}
+        middle = {key: statistics.median(one[key] for one in each) for key in each[0].keys() - {"sha256"}}
         middle["bytes"] = middle.get("bytes", 0) / 1e6
         of_net = [f"{middle[key]:.6g}" if key in middle else "" for key in ("requests", "connections")]
         size = f"{middle['bytes']:.2f}" if of_net[0] else ""

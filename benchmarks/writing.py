@@ -192,7 +192,9 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=1024, help="pixels of a block")
     parser.add_argument("--units", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3, help="each way, one after the other")
-    parser.add_argument("--scans", type=int, default=3, help="rounds of whole scans, stored each way, on the local disk")
+    parser.add_argument(
+        "--scans", type=int, default=3, help="rounds of whole scans, stored each way, on the local disk"
+    )
     parser.add_argument("--folder", type=Path, help="on the disk that is meant; by default a temporary one")
     parser.add_argument("--world", type=Path, help="the made world's folder, of a run before")
     asked = parser.parse_args()
