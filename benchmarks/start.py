@@ -28,7 +28,7 @@ from landslide_scale.demo.run import made_world
 from landslide_scale.demo.world import World, catalog_server
 from landslide_scale.model import build
 from landslide_scale.model.checkpoint import random_weights, save
-from landslide_scale.spec import InputSpec, LandslideNetSpec, Radiometry
+from landslide_scale.spec import InputSpec, LandslideNetSpec
 
 LOOK_S = 0.05
 STEPS = ("planned", "first unit predicted and written")
@@ -36,10 +36,7 @@ STEPS = ("planned", "first unit predicted and written")
 
 def untrained(path: Path) -> None:
     """A checkpoint of LandslideNet's smallest size."""
-    model = LandslideNetSpec(bands=BANDS, sam="vit_t")
-    count = len(BANDS)
-    radiometry = Radiometry(scale=1.0, offset=0.0, unit="reflectance")
-    inputs = InputSpec(mean=(0.2,) * count, std=(0.1,) * count, radiometry=radiometry)
+    model, inputs = LandslideNetSpec(bands=BANDS, sam="vit_t"), InputSpec.for_bands("boa", BANDS)
     card = ModelCard(model=model, inputs=inputs, base=random_weights(model, 0))
     save(str(path), build(model, inputs, base=None, seed=0), card)
 
@@ -121,6 +118,7 @@ def measured(
             for name, checkout in checkouts.items():
                 run, config = folder / f"{name}-{number}", folder / f"{name}-{number}.yaml"
                 settings = scan_settings(world, url, str(folder / "untrained.safetensors"), str(run))
+                settings["grid"], settings["predict"] = {"block": 128, "chunk": 128}, {}  # a unit takes a second
                 config.write_text(json.dumps(settings))
                 found[name].append(begun(checkout, config, run))
     return found

@@ -14,7 +14,7 @@ from landslide_scale.model.core.stem import stem
 from landslide_scale.model.core.tensors import load_exactly
 from landslide_scale.model.landslidenet.decoder import decode
 from landslide_scale.model.landslidenet.encoder import encode
-from landslide_scale.model.landslidenet.sam import SHAPES, random_base, sam_parts
+from landslide_scale.model.landslidenet.sam import SHAPES, empty_parts, random_base, sam_parts
 from landslide_scale.model.landslidenet.tuning import TuningLayers
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ def build(
     """
     if base is None:
         base = random_base(model.sam, seed)
-    with torch.device("meta"):
-        sam = sam_parts(model.sam)
-    sam = sam.to_empty(device="cpu")
+    sam = empty_parts(model.sam)
     load_exactly(sam.state_dict(), base, what=f"the {model.sam} base weights")
     with torch.random.fork_rng(devices=()):
         torch.default_generator.manual_seed(seed)

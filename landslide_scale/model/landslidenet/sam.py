@@ -57,9 +57,27 @@ SHAPES: dict[SamSize, SamShape] = {
 
 def sam_parts(size: SamSize) -> nn.ModuleDict:
     """SAM as ``image_encoder``, ``prompt_encoder`` and ``mask_decoder``, named as in the official checkpoints."""
+    return _with_the_rest(_image_encoder(SHAPES[size]))
+
+
+def empty_parts(size: SamSize) -> nn.ModuleDict:
+    """The same on the CPU, its weights of no meaning; no time goes into drawing them.
+
+    The encoder has nearly all of them. What is small is drawn: on the ``meta`` device its embeddings, and ``to_empty``
+    of any module, would have torch import its compiler, which takes seconds. The global random state is left as it was.
+    """
+    with torch.random.fork_rng(devices=()):
+        with torch.device("meta"):
+            encoder = _image_encoder(SHAPES[size])
+        held = {name: torch.empty(one.shape, dtype=one.dtype) for name, one in encoder.state_dict().items()}
+        encoder.load_state_dict(held, assign=True)
+        return _with_the_rest(encoder)
+
+
+def _with_the_rest(encoder: nn.Module) -> nn.ModuleDict:
     return nn.ModuleDict(
         {
-            "image_encoder": _image_encoder(SHAPES[size]),
+            "image_encoder": encoder,
             "prompt_encoder": PromptEncoder(
                 embed_dim=EMBEDDING,
                 image_embedding_size=(_GRID, _GRID),

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torchvision", "torch._dynamo", "segmentation_models_pytorch", "matplotlib"}
+HEAVY = {"torchvision", "torch._dynamo", "sympy", "segmentation_models_pytorch", "matplotlib"}
 
 
 def said(script: str) -> str:
@@ -18,6 +18,16 @@ def said(script: str) -> str:
 
 def test_what_predicts_is_imported_without_torchvision_and_the_compiler_of_torch():
     assert said(f"import sys, landslide_scale.scan.pipeline.predictor; print({HEAVY} & sys.modules.keys())") == "set()"
+
+
+def test_a_network_is_built_without_what_torch_imports_for_tensors_without_numbers():
+    built = (
+        "import sys; from landslide_scale.model import build; "
+        "from landslide_scale.spec import InputSpec, LandslideNetSpec; "
+        "bands = ('red',); model, inputs = LandslideNetSpec(sam='vit_t', bands=bands), InputSpec.for_bands('boa', bands); "
+        "build(model, inputs, base=None, seed=0); "
+    )
+    assert said(f"{built} print({HEAVY} & sys.modules.keys())") == "set()"
 
 
 @pytest.mark.parametrize(
