@@ -31,6 +31,7 @@ ONLY_IN = {
         *(
             "scan.pipeline.engine",
             "scan.pipeline.feed",
+            "scan.pipeline.held",
             "scan.pipeline.stages",
             "labels.engine",
             "exporting.on_ray",

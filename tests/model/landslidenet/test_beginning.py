@@ -24,7 +24,7 @@ def test_a_network_is_built_without_what_torch_imports_for_tensors_without_numbe
     built = (
         "import sys; from landslide_scale.model import build; "
         "from landslide_scale.spec import InputSpec, LandslideNetSpec; "
-        "bands = ('red',); model, inputs = LandslideNetSpec(sam='vit_t', bands=bands), InputSpec.for_bands('boa', bands); "
+        "model, inputs = LandslideNetSpec(sam='vit_t', bands=('red',)), InputSpec.for_bands('boa', ('red',)); "
         "build(model, inputs, base=None, seed=0); "
     )
     assert said(f"{built} print({HEAVY} & sys.modules.keys())") == "set()"
