@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import resource
 import time
 
@@ -58,7 +59,8 @@ def main() -> None:
     cpu, begun = time.process_time(), time.perf_counter()
     pixels = asyncio.run(read(asked.root, asked.datatakes, asked.side, asked.at_once))
     took = {"s": time.perf_counter() - begun, "cpu": time.process_time() - cpu, "pixels": pixels}
-    print(json.dumps(took | {"MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}))
+    print(json.dumps(took | {"MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}), flush=True)
+    os._exit(0)  # in the end of Python a thread of async-tiff 0.7 aborts it, now and then
 
 
 if __name__ == "__main__":
