@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import RLock
 from typing import Any, Literal
 from unittest.mock import patch
 
@@ -131,7 +132,7 @@ def recorded(root: Path) -> Iterator[list[Call]]:
 class _Recorder:
     def __init__(self, root: Path) -> None:
         self.calls: list[Call] = []
-        self._root = str(root)
+        self._root, self._lock = str(root), RLock()
         self._real = {name: getattr(os, name) for name in ("fsync", "replace", "link", "unlink", "mkdir", "rmdir")}
         self._open = io.open
 
@@ -139,8 +140,18 @@ class _Recorder:
     def instead(self) -> Iterator[None]:
         moving, removing = {"replace": self.moved, "rename": self.moved}, {"unlink": self.gone, "remove": self.gone}
         made = {"mkdir": self.made, "rmdir": self.emptied, "fsync": self.synced, "link": self.linked}
-        with patch.multiple(os, **moving, **removing, **made), patch("io.open", self.opened):
+        calls = {name: self._at_once(call) for name, call in (moving | removing | made).items()}
+        with patch.multiple(os, **calls), patch("io.open", self._at_once(self.opened)):
             yield
+
+    def _at_once(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Carried out and noted before another thread's: else it would use a folder whose making is not noted yet."""
+
+        def alone(*given: Any, **more: Any) -> Any:  # noqa: ANN401
+            with self._lock:
+                return call(*given, **more)
+
+        return alone
 
     def inside(self, path: Any) -> str | None:  # noqa: ANN401 as the os takes them
         text = "" if isinstance(path, int) else os.fspath(path)
