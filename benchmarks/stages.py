@@ -27,17 +27,15 @@ from landslide_scale.storage.rundir import RunDirectory
 STAGES = ("read", "predict", "write")
 
 
-def ends_of(run: Path) -> list[float]:
-    """When each record of a scan that runs was first seen, in the order they came; until the scan has ended."""
+def ends_of(run: Path, scan: subprocess.Popen[bytes]) -> list[float]:
+    """When each record of a scan that runs was first seen, in the order they came; until its process has ended."""
     seen: dict[str, float] = {}
-    while True:
-        ended = (
-            json.loads((run / "run.json").read_text())["state"] != "running" if (run / "run.json").exists() else False
-        )
+    while scan.poll() is None:
         seen |= {one.name: time.perf_counter() for one in run.glob("ledger/units/*.json") if one.name not in seen}
-        if ended:
-            return sorted(seen.values())
         time.sleep(0.02)
+    if scan.returncode or not seen:
+        sys.exit(f"the scan ended with {scan.returncode}, {len(seen)} units seen")
+    return sorted(seen.values())
 
 
 def main() -> None:
@@ -57,8 +55,7 @@ def main() -> None:
             (folder / "scan.yaml").write_text(json.dumps(settings))
             command = [sys.executable, "-m", "landslide_scale", "scan", "--config", str(folder / "scan.yaml")]
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as scan:  # noqa: S603
-                ends = ends_of(run)
-                scan.wait()
+                ends = ends_of(run, scan)
         report(run, ends)
 
 

@@ -10,8 +10,8 @@ from importlib.util import find_spec, module_from_spec
 def _lazily(name: str) -> None:
     """Have a package's own ``__init__`` run when something of it is asked for, and not for one of its modules.
 
-    segment_anything's imports torchvision, and that the compiler of torch: half of the seconds that a predictor takes
-    to begin, for nothing in the networks. Whoever asks the package for anything else gets it as ever.
+    segment_anything's imports torchvision, and that the compiler of torch: seconds of what a predictor takes to
+    begin, for nothing in the networks. Whoever asks the package for anything else gets it as ever.
     """
     spec = find_spec(name)
     if name in sys.modules or spec is None or spec.loader is None:
