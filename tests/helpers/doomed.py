@@ -28,6 +28,7 @@ class Plan:
         role: Whose step is the last; a role nobody has lets all live.
         step: Which of all steps of that role, from 0, whichever process takes it.
         raylet: Process that stands for a node. Where given, steps on that node alone count, and all of it is lost.
+        with_it: Processes that stand for nodes that are lost with that one.
         stopped_s: Seconds after which a process that is stopped, and not killed, goes on; infinite: somebody else has
             it go on.
     """
@@ -37,6 +38,7 @@ class Plan:
     role: str = "nobody"
     step: int = 0
     raylet: int | None = None
+    with_it: tuple[int, ...] = ()
     stopped_s: float | None = None
 
     @property
@@ -72,7 +74,8 @@ class Doomed(Watch):
         if self.plan.is_due(self.roles.now, raylet):
             self.plan.killed.write_text(str(process))
             if self.plan.raylet is not None:
-                kill_the_others(raylet)
+                for node in (*self.plan.with_it, raylet):
+                    kill_the_others(node)
             if self.plan.stopped_s is None:
                 os.kill(process, signal.SIGKILL)
             stop(process, self.plan.stopped_s)

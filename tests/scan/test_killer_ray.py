@@ -197,22 +197,24 @@ def test_a_scan_is_not_kept_waiting_by_one_on_its_cluster_whose_driver_was_kille
 
 
 @pytest.mark.slow
-def test_a_cluster_that_loses_one_of_its_two_nodes_finishes_with_every_unit_accounted_for(
-    ground: Ground, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_cluster_that_loses_all_its_nodes_but_one_finishes_with_every_unit_accounted_for(
+    ground: Ground, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, lost: int
 ):
     monkeypatch.setattr(driver, "COMPACT_EVERY", 2)
     many = {"grid": {"resolution": 10, "block": 32, "chunk": 32}, "compute": {"attempts": 1}}  # a node costs none
-    second = cluster.add_node(num_cpus=CPUS, object_store_memory=200_000_000)
-    raylet = second.all_processes["raylet"][0].process.pid
-    plan = replace(ground.plan("nodes", "writer", 30), raylet=raylet)
+    others = [cluster.add_node(num_cpus=CPUS, object_store_memory=200_000_000) for _ in range(lost)]
+    raylet, *with_it = [node.all_processes["raylet"][0].process.pid for node in others]
+    plan = replace(ground.plan(f"nodes{lost}", "writer", 20), raylet=raylet, with_it=tuple(with_it))
     try:
         assert drive(on(ground.settings, plan.run, **many), cluster.address, plan).complete
     finally:
-        cluster.remove_node(second, allow_graceful=False)
+        for node in others:
+            cluster.remove_node(node, allow_graceful=False)
     taken = placed_steps(plan.log)
     assert plan.killed.exists()
     assert in_flight([step for step in taken if step.raylet == raylet])["writer"]
-    assert_exactly_once(plan.run, carried_out(taken), REDONE_OF_A_NODE)
-    other = ground.folder / "nodes-whole"
+    assert_exactly_once(plan.run, carried_out(taken), lost * REDONE_OF_A_NODE)
+    other = ground.folder / f"nodes{lost}-whole"
     assert plain_scan(on(ground.settings, other, **many)).complete
     assert_same_cubes(Path(plan.run), other)

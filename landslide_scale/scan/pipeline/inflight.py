@@ -74,11 +74,13 @@ class Answer:
 
     Attributes:
         wait: Ask again in a moment.
+        ended: What came of this try has been taken already; nobody takes what is made of it again.
         crashes: Processes that this step cost before.
         error: Why it is not to be tried again; empty where it is.
     """
 
     wait: bool = False
+    ended: bool = False
     crashes: int = 0
     error: str = ""
 
@@ -175,7 +177,12 @@ class InFlight:
         A step that is begun again, though no later one of its unit was, has lost its process or what that one made. A
         unit that has cost a process is tried again while no other such unit is at work on the node: where memory is
         short, it is not always the one to blame whose process is ended.
+
+        Ray also begins steps again whose unit has ended: their node was lost before it had told that they were done,
+        and after what came of them had been taken.
         """
+        if self._has_ended(step):
+            return Answer(ended=True)
         known = self._works.get(step.unit)
         crashes, how = 0, ""
         if known is not None and known.place == (step.stage, step.attempt):
@@ -222,6 +229,14 @@ class InFlight:
             ready=len(self._predictors) - len(loading),
             loading=max(loading, key=lambda one: one[0], default=None),
         )
+
+    def _has_ended(self, step: Step) -> bool:
+        """Whether a row that was put in is through, or a later try of its unit is on its way."""
+        if not self._rows:
+            return False
+        number = self._numbers.get(step.unit)
+        row = None if number is None else self._rows[number]
+        return row is None or step.attempt < row["attempt"]
 
     def _judged(self, known: _Work, process: Process) -> _Work:
         """A step that is begun again: by nobody, once it is known what became of who began it."""

@@ -21,7 +21,7 @@ from landslide_scale.runtime.nodes import beside_the_driver
 from landslide_scale.runtime.session import of_ours, settle_data
 from landslide_scale.scan import work
 from landslide_scale.scan.pipeline.feed import Feed, Flight, this_process
-from landslide_scale.scan.pipeline.guard import guarded, sharing, undone
+from landslide_scale.scan.pipeline.guard import guarded, sharing, undone, unwritten
 from landslide_scale.scan.pipeline.loading import Load, predictor
 from landslide_scale.scan.settings import PredictConfig, ScanCompute
 from landslide_scale.scan.work import Row, Task
@@ -113,7 +113,7 @@ def _dataset(flight: Flight, task: Task, how: Prediction, steps: Steps) -> ray.d
             num_cpus=compute.cpus_per_predictor,
         )
     scan: ray.data.Dataset = seen.map(
-        partial(guard, stage="write", step=steps.write, failed=partial(undone, step=steps.write)),
+        partial(guard, stage="write", step=steps.write, failed=partial(undone, step=steps.write), ended=unwritten),
         num_cpus=compute.cpus_per_reader,
     )
     return scan

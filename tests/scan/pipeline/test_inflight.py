@@ -117,6 +117,23 @@ def test_a_unit_that_is_put_in_again_begins_anew():
     assert made.begin(process(2), attempt=2, left=1) == Answer()
 
 
+def test_a_try_that_has_ended_is_begun_by_nobody_again_whatever_became_of_the_process_that_did_it():
+    made = Made()
+    made.flight.put([{"id": name, "attempt": 1} for name in "uv"])
+    for stage in ("read", "predict", "write"):
+        assert made.begin(process(1), stage) == Answer()
+    made.endings[process(1)] = LOST
+    assert made.begin(process(2), "write") == Answer()  # its record may not have been taken
+    made.flight.end("u")
+    for stage in ("read", "predict", "write"):
+        assert made.begin(process(3), stage) == Answer(ended=True)
+    made.flight.put([{"id": "u", "attempt": 2}])
+    assert made.begin(process(4), "read", attempt=2) == Answer()
+    assert made.begin(process(5), "write") == Answer(ended=True)
+    assert made.begin(process(6), "predict", attempt=2) == Answer()
+    assert made.begin(process(6), unit="v") == Answer()
+
+
 class Weighed(dict[str, object]):
     """A row of which it can be told whether anybody holds it."""
 
@@ -155,7 +172,7 @@ def test_a_row_is_dropped_once_its_unit_has_ended_and_the_others_keep_their_numb
 
 def test_a_look_tells_who_has_been_at_what_for_how_long_and_which_predictors_hold_their_model():
     made = Made()
-    made.flight.put([{"id": name} for name in "abcd"])
+    made.flight.put([{"id": name, "attempt": 1} for name in "abcd"])
     made.flight.loading(process(1))
     made.now = 10
     made.flight.ready(process(2))
