@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import Generic, TypeVar
 
-import numpy as np
-import shapely
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import scene_bands
 from landslide_scale.costs.took import Work
 from landslide_scale.cube.settings import GridConfig
-from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone, project
+from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone
 from landslide_scale.imagery.mask import mask_bytes, reaching_pixels
 from landslide_scale.imagery.observe import planned_bytes
 from landslide_scale.imagery.settings import CompositeConfig
+from landslide_scale.region.reaching import Outlines, S, SceneIndex
 from landslide_scale.scene import Scene, Unused, Window, newest_processing
 from landslide_scale.stac.dem import DemIndex, DemTile
 
@@ -40,8 +36,6 @@ PACKING_BYTES_PER_PIXEL = 12
 
 _BLOCKS_AT_ONCE = 4096
 """Whose scenes are looked for together: one by one, each library call costs more than what it does."""
-
-_UNSAID = datetime.min.replace(tzinfo=UTC)
 
 METRES_AROUND_REGION = 25_000
 """How far outside the region scenes are looked for, beside what a block reads: catalogue footprints are coarse."""
@@ -95,7 +89,37 @@ class WorkUnit(Place):
         return _UNIT.validate_json(text)
 
 
-_UNIT = TypeAdapter(WorkUnit)
+_UNIT, _SCENES, _UNUSED = TypeAdapter(WorkUnit), TypeAdapter(tuple[Scene, ...]), TypeAdapter(tuple[Unused, ...])
+
+SPELLED_AT_ONCE = 64
+"""Sequences of scenes; one is some ten kilobytes of text."""
+
+
+class UnitTexts:
+    """Units as :meth:`WorkUnit.to_json` writes them, in the order of a plan: most share their scenes with one before.
+
+    A unit has some dozens of scenes, and what they say is nearly all of its text.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, str]] = {}
+
+    def of(self, unit: WorkUnit) -> str:
+        """The text of one."""
+        bare = replace(unit, scenes=(), quarantined=()).to_json()
+        head, tail = bare.split('"scenes":[],"quarantined":[]')
+        scenes, quarantined = self._spelled(unit.scenes, _SCENES), self._spelled(unit.quarantined, _UNUSED)
+        return f'{head}"scenes":{scenes},"quarantined":{quarantined}{tail}'
+
+    def _spelled(self, scenes: tuple[S, ...], adapter: TypeAdapter[tuple[S, ...]]) -> str:
+        known, text = self._known.get(id(scenes), (None, ""))
+        if known is scenes:
+            return text
+        if len(self._known) >= SPELLED_AT_ONCE:
+            self._known.clear()
+        text = adapter.dump_json(scenes).decode()
+        self._known[id(scenes)] = scenes, text
+        return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,9 +300,6 @@ def make(
     return Plan(region=region, windows=tuple(windows), patches=patches, units=tuple(units))
 
 
-S = TypeVar("S", Scene, Unused)
-
-
 def _by_window(scenes: Sequence[S], windows: Sequence[Window]) -> list[SceneIndex[S]]:
     return [
         SceneIndex([scene for scene in scenes if scene.sensed is None or window.holds(scene.sensed)])
@@ -290,59 +311,3 @@ def lattices(region: BaseGeometry, grid: GridConfig) -> list[Lattice]:
     """The lattices of the zones that the region meets, or the one that the configuration asks for."""
     zones = (Zone.whole(grid.crs),) if grid.crs is not None else Zone.utm_meeting(region, grid.zones)
     return [Lattice(zone=zone, resolution=grid.resolution, block=grid.block) for zone in zones]
-
-
-class Outlines:
-    """The outlines of boxes of pixels, in whatever system they are asked for; each is made once."""
-
-    def __init__(self, lattice: Lattice, boxes: Sequence[PixelBox]) -> None:
-        west, south, east, north = np.array([lattice.bounds(box) for box in boxes], np.float64).reshape(-1, 4).T
-        self._epsg = lattice.zone.epsg
-        self._known = {self._epsg: shapely.segmentize(shapely.box(west, south, east, north), (east - west) / 32)}
-
-    def __len__(self) -> int:
-        return len(self._known[self._epsg])
-
-    def within(self, epsg: int) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
-        """Those that can be said in the system of that EPSG code: their numbers, and themselves."""
-        if epsg not in self._known:
-            self._known[epsg] = project(self._known[self._epsg], self._epsg, epsg)
-        moved = self._known[epsg]
-        sayable = np.flatnonzero(np.isfinite(shapely.bounds(moved)).all(axis=1))
-        return sayable, moved[sayable]
-
-
-class SceneIndex(Generic[S]):
-    """Finds the scenes, used or not, whose rasters reach a box of pixels, whatever system they are published in."""
-
-    def __init__(self, scenes: Sequence[S]) -> None:
-        self._scenes: list[S] = sorted(scenes, key=lambda scene: (scene.sensed or _UNSAID, scene.tile, scene.id))
-        codes = sorted({scene.epsg for scene in scenes})
-        self._numbers = {
-            code: np.array([number for number, scene in enumerate(self._scenes) if scene.epsg == code])
-            for code in codes
-        }
-        self._trees = {
-            code: shapely.STRtree([shapely.box(*self._scenes[number].bounds) for number in numbers])
-            for code, numbers in self._numbers.items()
-        }
-        self._found: dict[bytes, tuple[S, ...]] = {}
-
-    def reaching(self, boxes: Outlines) -> list[tuple[S, ...]]:
-        """Scenes that meet each box, by sensing instant, tile and id; the same tuple where the same meet several."""
-        which, scenes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for code, tree in self._trees.items():
-            sayable, moved = boxes.within(code)
-            asked, met = tree.query(moved, predicate="intersects")
-            which.append(sayable[asked])
-            scenes.append(self._numbers[code][met])
-        of_box, numbers = np.concatenate(which), np.concatenate(scenes)
-        order = np.lexsort((numbers, of_box))
-        ends = np.searchsorted(of_box[order], np.arange(len(boxes)), side="right")
-        return [self._held(found) for found in np.split(numbers[order], ends)[:-1]]
-
-    def _held(self, numbers: NDArray[np.int64]) -> tuple[S, ...]:
-        key = numbers.tobytes()
-        if key not in self._found:
-            self._found[key] = tuple(self._scenes[number] for number in numbers)
-        return self._found[key]

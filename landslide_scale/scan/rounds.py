@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Protocol
 
 from landslide_scale.cube.record import Record
-from landslide_scale.scan.plan import Place, Plan, WorkUnit
+from landslide_scale.scan.plan import Place, Plan, UnitTexts, WorkUnit
 from landslide_scale.scan.work import Row
 from landslide_scale.scene import Unused, by_processing
 
@@ -206,11 +206,11 @@ def worked_on(
             while all storage is away.
         ahead: How many are on the belt at once, at most; None: all of them.
     """
-    coming, there = iter(units), dict[str, tuple[WorkUnit, int]]()
+    coming, there, texts = iter(units), dict[str, tuple[WorkUnit, int]](), UnitTexts()
     while True:
         while (ahead is None or len(there) + _PIECE <= ahead) and (piece := list(islice(coming, _PIECE))):
             laid = {unit.id: (unit, known[unit.id].attempts if unit.id in known else 0) for unit in piece}
-            belt.put([_row(unit, before, attempts) for unit, before in laid.values()])
+            belt.put([_row(unit, before, attempts, texts) for unit, before in laid.values()])
             there |= laid
         if not there:
             return
@@ -223,11 +223,11 @@ def worked_on(
             yield record
         else:
             again(record)
-            belt.put([_row(unit, record.attempts, attempts - made)])
+            belt.put([_row(unit, record.attempts, attempts - made, texts)])
 
 
-def _row(unit: WorkUnit, made: int, left: int) -> Row:
-    return {"id": unit.id, "unit": unit.to_json(), "attempt": made + 1, "left": left}
+def _row(unit: WorkUnit, made: int, left: int, texts: UnitTexts) -> Row:
+    return {"id": unit.id, "unit": texts.of(unit), "attempt": made + 1, "left": left}
 
 
 def unreadable(records: Iterable[Record], plan: Plan) -> dict[str, str]:

@@ -185,8 +185,9 @@ def _surveyed(known: Known, *, new: Collection[str]) -> Survey:
     Of those that are not `new`, a run asks those that it did not read before, in the place of one that is set aside. A
     run of before any were asked goes on without.
     """
-    asking = any(told(item) for item in known.items)
-    unasked = {scene.id for scene in known.scenes if scene.doubtful and (asking or scene.id in new)}
+    doubtful = {scene.id for scene in known.scenes if scene.doubtful}
+    asking = not doubtful <= set(new) and any(told(item) for item in known.items)
+    unasked = doubtful if asking else doubtful.intersection(new)
     made, judged_scenes, said = judged(known.scenes, unasked, partial(_plan, known), partial(_ask, known))
     packing = Packing()
     items = tuple(

@@ -19,6 +19,7 @@ from typing import Any
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.redaction import sayable
 from landslide_scale.scene import utc
+from landslide_scale.stac.holding.packed import spelled_out
 
 Item = Mapping[str, Any]
 
@@ -57,7 +58,7 @@ def formed(found: Iterable[Item]) -> list[Item]:
     reasons: dict[int, str] = {}
     for number, item in enumerate(items):
         try:
-            forms.add(item)
+            forms.add(spelled_out(item))
         except _OddError as error:
             reasons[number] = str(error)
     if usual := forms.usual():

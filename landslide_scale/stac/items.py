@@ -23,6 +23,7 @@ from landslide_scale.scene import Access, Scene, Unused, utc
 from landslide_scale.stac import identity, offsets
 from landslide_scale.stac.filters import unmet
 from landslide_scale.stac.form import check_form
+from landslide_scale.stac.holding.packed import spelled_out
 from landslide_scale.stac.hrefs import access, asset_href
 from landslide_scale.stac.radiometry import VERDICTS, WITNESS_BANDS, Evidence
 from landslide_scale.stac.settings import CatalogConfig
@@ -76,6 +77,7 @@ def scenes(items: Iterable[Item], config: CatalogConfig, bands: tuple[str, ...])
 
 def _made(item: Item, config: CatalogConfig, bands: tuple[str, ...], may: Access) -> list[Scene]:
     """The scene of an Item; none of one that is left out."""
+    item = spelled_out(item)
     with readable(item):
         checked_name(item, "id", item["id"])
         check_form(item)

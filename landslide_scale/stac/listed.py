@@ -80,7 +80,7 @@ def find_listed(
             others[str(item["collection"])] += 1
         elif any(search.wants(item) for search in searches):
             name, kept = item["id"], held(item)
-            if found.get(name, kept) != kept:
+            if name in found and found[name] != kept:
                 raise _twice(name, origin[name], file)
             found[name], origin[name] = kept, file
             _check_count(len(found), url)

@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.scene import Window
 from landslide_scale.stac import identity
+from landslide_scale.stac.holding.packed import spelled_out
 from landslide_scale.stac.items import Item, footprint, left_out, readable, sensed, sensed_if_said
 from landslide_scale.stac.search import collection
 from landslide_scale.stac.settings import CatalogConfig
@@ -129,7 +130,7 @@ def _by_tile(items: Iterable[Item], ground: BaseGeometry) -> dict[str, list[tupl
     """Datatake and instant of every Item of each tile over `ground`; an Item that does not say is named elsewhere."""
     known: dict[str, list[tuple[str, datetime]]] = {}
     over = set()
-    for item in items:
+    for item in map(spelled_out, items):
         try:
             with readable(item):
                 tile, instant = identity.tile(item), sensed(item)
@@ -163,7 +164,7 @@ def check_windows(
         InvalidCatalogError: There are none.
     """
     items = tuple(items)
-    over = [sensed_if_said(item) for item in items if _may_see(item, ground)]
+    over = [sensed_if_said(item) for item in map(spelled_out, items) if _may_see(item, ground)]
     bare = [window for window in windows if not any(one is None or window.holds(one) for one in over)]
     if bare and (config.require == "all" or len(bare) == len(windows)):
         raise no_scene(config, bare[0], ground, items)

@@ -49,7 +49,7 @@ class Packing:
         self._like = self._like or plain[-_WINDOW:]
         packer = zlib.compressobj(_LEVEL, zdict=self._like)
         content = packer.compress(plain) + packer.flush()
-        return PackedItem(self, *self._kept(content))
+        return PackedItem(self, item.get("id"), *self._kept(content))
 
     def _kept(self, content: bytes) -> tuple[bytes | None, int, int]:
         """The content itself, or where it lies in the file."""
@@ -90,19 +90,26 @@ class Packing:
 class PackedItem(Mapping[str, Any]):
     """An Item that a :class:`Packing` holds."""
 
-    __slots__ = ("_content", "_length", "_packing", "_start")
+    __slots__ = ("_content", "_id", "_length", "_packing", "_start")
 
-    def __init__(self, packing: Packing, content: bytes | None, start: int, length: int) -> None:
+    def __init__(self, packing: Packing, name: object, content: bytes | None, start: int, length: int) -> None:
         self._packing, self._content, self._start, self._length = packing, content, start, length
+        self._id = name if isinstance(name, str) else None
 
-    def _said(self) -> dict[str, Any]:
+    def spelled(self) -> dict[str, Any]:
+        """All that it says, for whoever only reads it."""
         return self._packing.spelled(self, self._content, self._start, self._length)
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 as JSON has it
-        return self._said()[key]
+        return self._id if key == "id" and self._id is not None else self.spelled()[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._said())
+        return iter(self.spelled())
 
     def __len__(self) -> int:
-        return len(self._said())
+        return len(self.spelled())
+
+
+def spelled_out(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An Item to be asked for many of its values: a packed one is looked up once, and not for each of them."""
+    return item.spelled() if isinstance(item, PackedItem) else item

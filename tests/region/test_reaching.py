@@ -1,0 +1,61 @@
+"""Which scenes reach which boxes of pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from helpers.madescene import SCENE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import Transformer
+
+from landslide_scale.grid import Lattice, PixelBox, Zone
+from landslide_scale.region.reaching import Outlines, SceneIndex
+from landslide_scale.scene import Scene
+
+
+def scene(name: str, epsg: int, west: float, north: float, *, side: float) -> Scene:
+    return replace(SCENE, id=name, tile=name, epsg=epsg, bounds=(west, north - side, west + side, north))
+
+
+@settings(max_examples=50)
+@given(row=st.integers(-8, 8), col=st.integers(-8, 8), epsg=st.sampled_from([32633, 32634]))
+def test_a_scene_is_found_by_every_box_that_reads_a_pixel_of_it(row: int, col: int, epsg: int):
+    lattice = Lattice(zone=Zone.utm(33, southern=False), resolution=100, block=64)
+    x, y = Transformer.from_crs(32633, epsg, always_xy=True).transform(732_000, 5_100_000)
+    small = scene("small", epsg, x - 5000, y + 5000, side=10_000)
+    box = PixelBox(
+        row_start=-51_000 + 20 * row, row_stop=-50_980 + 20 * row, col_start=7320 + 20 * col, col_stop=7340 + 20 * col
+    )
+    points = Transformer.from_crs(32633, epsg, always_xy=True).transform(*np.meshgrid(*lattice.centres(box)))
+    west, south, east, north = small.bounds
+    holds = ((points[0] >= west) & (points[0] <= east) & (points[1] >= south) & (points[1] <= north)).any()
+    (found,) = SceneIndex([small]).reaching(Outlines(lattice, [box]))
+    if holds:
+        assert found == (small,)
+    if min(abs(row), abs(col)) >= 7:
+        assert found == ()
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.integers(-900, 900), st.integers(0, 900)), max_size=12), st.integers(0, 2**16))
+def test_boxes_that_are_asked_for_together_have_the_scenes_that_each_has_alone(
+    places: list[tuple[int, int]], seed: int
+):
+    """In whatever systems these are, and where some box cannot be said in one of them."""
+    lattice, rng = Lattice(zone=Zone.utm(33, southern=False), resolution=100, block=64), np.random.default_rng(seed)
+    scenes = [
+        scene(f"{number}", epsg, 300_000 + 1000 * int(x), 5_100_000 + 1000 * int(y), side=109_800)
+        for number, (epsg, x, y) in enumerate(
+            zip(rng.choice([32632, 32633, 32634, 3035], 40), *rng.integers(-400, 400, (2, 40)), strict=True)
+        )
+    ]
+    boxes = [
+        PixelBox(row_start=-51_000 + 9 * row, row_stop=-50_936 + 9 * row, col_start=80 * col, col_stop=80 * col + 64)
+        for row, col in places
+    ]
+    index = SceneIndex(scenes)
+    together = index.reaching(Outlines(lattice, boxes))
+    assert together == [index.reaching(Outlines(lattice, [box]))[0] for box in boxes]
+    assert all(list(found) == sorted(found, key=lambda one: (one.sensed, one.tile, one.id)) for found in together)
