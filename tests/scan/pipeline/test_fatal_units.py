@@ -177,6 +177,27 @@ def test_units_that_failed_go_through_the_same_pipeline_again_and_its_model_is_l
     assert_same_cubes(run, ground.whole)
 
 
+@pytest.mark.slow
+def test_ten_units_that_failed_go_through_the_pool_of_twenty_that_is_there(
+    ground: Ground, cluster: Cluster, tmp_path: Path
+):
+    many = {"grid": {"resolution": 10, "block": 16, "chunk": 16}}
+    whole = ground.on(tmp_path / "whole") | many
+    assert plain_scan(whole).complete
+    ids = sorted(record.unit for record in records(tmp_path / "whole").values() if record.state == "written")
+    assert len(ids) >= 40
+    fate = Fate(log=str(tmp_path / "log"), units=tuple(ids[:: len(ids) // 10][:10]), times=1, signal=NOT_NOW)
+    twenty = ground.on(tmp_path / "run", attempts=2, predictors=20, cpus_per_predictor=0.05) | many
+    with connected(cluster):
+        summary = disturbed(twenty, "read", fate)
+    assert summary.complete, summary.errors
+    tries = {unit: record.attempts for unit, record in records(tmp_path / "run").items()}
+    assert tries == {unit: 2 if unit in fate.units else 1 for unit in tries}
+    assert [fate.happened(unit) for unit in fate.units] == [1] * 10
+    assert fate.happened("loaded") <= 20  # a pool for what failed would have loaded as often again
+    assert_same_cubes(tmp_path / "run", tmp_path / "whole")
+
+
 @contextmanager
 def begun(settings: dict[str, Any], progress: Report = silent) -> Iterator[Future[ScanSummary]]:
     """A scan in a thread of its own, for nodes can be added by the main one alone."""
