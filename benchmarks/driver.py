@@ -54,6 +54,8 @@ FIRST = date(2021, 1, 1)
 WINDOWS, WINDOW_DAYS = 5, 30
 STEPS = ("plan", "scan", "resume", "ended")
 """To resume is to go through a complete run as if something of it were to be done; `ended` is what is done instead."""
+MEASURED = "measured.jsonl"
+"""In the folder: what `driver_figure.py` draws."""
 VARIABLES = ("probability", "reason", "clear_count", "observed_on", "red", "nir")
 
 
@@ -238,6 +240,8 @@ def main() -> None:
                 [sys.executable, __file__, *own], check=True, stdout=subprocess.PIPE, text=True
             )
             found = json.loads(done.stdout)
+            with (folder / MEASURED).open("a", encoding="utf-8") as kept:
+                kept.write(json.dumps({"step": step, **found}) + "\n")
             units = found["units"]
             print(
                 f"| {step} | {units:,.0f} | {found['seconds']:.1f} | {1e3 * found['seconds'] / units:.2f} | "
