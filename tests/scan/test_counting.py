@@ -138,7 +138,9 @@ def test_a_scan_asks_once_what_an_asset_is_and_reads_its_tiles_and_little_else(
     read, needed = sum(one.sent for one in server.asked), sum(one.bytes for one in touched)
     assert len(touched) == summary.written * len(heads)
     assert needed > 20_000_000
-    assert 0.9 * needed < read <= 1.10 * needed
+    # Units that follow each other see the same tiles, and what is still held is not read again.
+    once = sum(max(one.bytes for one in touched if one.asset == asset) for asset in {one.asset for one in touched})
+    assert 0.9 * once < read <= 1.10 * needed
     assert len(server.asked) - len(heads) <= 6 * len(touched)
 
     # The catalogue is away by now.
