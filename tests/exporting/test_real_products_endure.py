@@ -24,6 +24,7 @@ KILLS = 50
 HOW = Made(block=512, chunk=256)
 LATTICE = HOW.lattice(33)
 ACROSS = 8  # as many blocks of this side as are read at once, and a few more
+WHOLE = 8  # rows of blocks that fill a piece of which the overviews are made
 FIRST = -4_600_000 // 10 // HOW.block * HOW.block
 WEST = 500_000 // 10 // HOW.block * HOW.block
 
@@ -82,5 +83,5 @@ def peak(folder: Path, rows: int) -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say what a process took")
 def test_an_export_of_ten_times_the_blocks_takes_no_more_memory(tmp_path: Path):
-    few, many = peak(tmp_path / "few", 2), peak(tmp_path / "many", 20)
+    few, many = peak(tmp_path / "few", WHOLE), peak(tmp_path / "many", 10 * WHOLE)
     assert many <= 1.10 * few, (few, many)
