@@ -133,10 +133,17 @@ def _said(key: bytes) -> Any:  # noqa: ANN401 whatever JSON said
     return marshal.loads(key)  # noqa: S302 of :func:`_key`
 
 
-@lru_cache(maxsize=2**16)
+@lru_cache(maxsize=1024)
+def _shared_word(word: str) -> str:
+    """One that many say, as the rule behind an offset is; those that are said once pass through."""
+    return word
+
+
+@lru_cache(maxsize=2**13)
 def _shared_facts(key: bytes) -> dict[str, Any]:
     """Facts by name: of a scene, of the files of one, of the machine that computed."""
-    return {sys.intern(name): fact for name, fact in _said(key).items()}
+    said: dict[str, Any] = _said(key)
+    return {sys.intern(name): _shared_word(fact) if isinstance(fact, str) else fact for name, fact in said.items()}
 
 
 @lru_cache(maxsize=4096)

@@ -17,6 +17,10 @@ import rustac
 AT_ONCE = 500
 """Items; 88 kB each as Python holds them, and as much again where they are written."""
 
+PARTS_OF_A_GROUP = 4
+"""Of as many Items each that are written as one row group. What a file says of a group, a kilobyte for each of some six
+hundred columns, whoever writes or reads the file holds to its end."""
+
 _GEO = b"geo"
 """Of the metadata of a schema, what GeoParquet says of its geometries."""
 
@@ -62,10 +66,9 @@ def _join(path: Path, parts: Sequence[Path]) -> None:
     common = pa.unify_schemas(list(map(pq.read_schema, parts)), promote_options="permissive")
     common = common.with_metadata(_together(list(map(_said_of, parts))))
     with pq.ParquetWriter(path, common, compression="zstd") as writer:
-        for part in parts:
-            writer.write_table(
-                pa.concat_tables([common.empty_table(), pq.read_table(part)], promote_options="permissive")
-            )
+        for first in range(0, len(parts), PARTS_OF_A_GROUP):
+            tables = [pq.read_table(part) for part in parts[first : first + PARTS_OF_A_GROUP]]
+            writer.write_table(pa.concat_tables([common.empty_table(), *tables], promote_options="permissive"))
 
 
 def _said_of(path: Path) -> dict[bytes, bytes]:
