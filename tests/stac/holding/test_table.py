@@ -86,6 +86,17 @@ def test_the_joined_table_says_what_geoparquet_asks_for(tmp_path: Path, monkeypa
     assert b"stac-geoparquet" in said
 
 
+def test_a_table_has_fewer_row_groups_than_it_was_made_of_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of a region's Items, whoever holds the file open would else hold hundreds of megabytes that say where columns lie."""
+    monkeypatch.setattr(table, "AT_ONCE", 1)
+    write_table(tmp_path / "items.parquet", map(item, range(2 * table.PARTS_OF_A_GROUP + 1)))
+    with pq.ParquetFile(tmp_path / "items.parquet") as file:
+        sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        names = file.read(["id"])["id"].to_pylist()
+    assert sizes == [table.PARTS_OF_A_GROUP, table.PARTS_OF_A_GROUP, 1]
+    assert names == [f"made-{number}" for number in range(sum(sizes))]
+
+
 def test_parts_that_fit_no_one_table_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(table, "AT_ONCE", 1)
     other = item(1)
