@@ -206,6 +206,22 @@ class Lattice:
             col_stop=math.ceil((east - x0) / self.resolution),
         )
 
+    def ground(self, region: BaseGeometry) -> BaseGeometry:
+        """`region` (degrees) on this zone's ground and a pixel around it, in metres; empty where there is none.
+
+        Raises:
+            InvalidConfigError: The zone's coordinate system cannot show all of the region (``grid.crs``).
+        """
+        ground = self.zone.clip(region)
+        if ground.is_empty:
+            return ground
+        projected = project(shapely.segmentize(ground, DENSIFY_DEGREES), 4326, self.zone.epsg)
+        if not np.isfinite(projected.bounds).all():
+            raise InvalidConfigError(
+                f"EPSG:{self.zone.epsg}", expected="a CRS that can show all of the region", key="grid.crs"
+            )
+        return projected.buffer(self.resolution)
+
     def blocks_meeting(self, region: BaseGeometry) -> Iterator[Block]:
         """Blocks that may hold pixels of `region` (degrees) on this zone's ground, row by row.
 
@@ -214,24 +230,18 @@ class Lattice:
         Raises:
             InvalidConfigError: The zone's coordinate system cannot show all of the region (``grid.crs``).
         """
-        ground = self.zone.clip(region)
+        ground = self.ground(region)
         if ground.is_empty:
             return
-        projected = project(shapely.segmentize(ground, DENSIFY_DEGREES), 4326, self.zone.epsg)
-        if not np.isfinite(projected.bounds).all():
-            raise InvalidConfigError(
-                f"EPSG:{self.zone.epsg}", expected="a CRS that can show all of the region", key="grid.crs"
-            )
-        projected = projected.buffer(self.resolution)
-        shapely.prepare(projected)
-        box = self.box_covering(projected.bounds)
+        shapely.prepare(ground)
+        box = self.box_covering(ground.bounds)
         cols = np.arange(box.col_start // self.block, -(-box.col_stop // self.block))
         for row in range(box.row_start // self.block, -(-box.row_stop // self.block)):
             west, south, _, north = self.bounds(self.box(Block(row=row, col=0)))
             wests = west + cols * float(self.block * self.resolution)
             ends = np.full((2, len(cols)), [[south], [north]])
             boxes = shapely.box(wests, ends[0], wests + self.block * self.resolution, ends[1])
-            for col in cols[shapely.intersects(projected, boxes)]:
+            for col in cols[shapely.intersects(ground, boxes)]:
                 yield Block(row=row, col=int(col))
 
     def inside(self, box: PixelBox, region: BaseGeometry) -> NDArray[np.bool_]:

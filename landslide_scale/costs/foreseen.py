@@ -24,20 +24,21 @@ def cost_lines(
     """Hours of readers and predictors, and what they cost.
 
     Args:
-        like: What rates are taken from: seconds of readers for each byte, of predictors for each patch, of writers for
-            each unit.
+        like: What rates are taken from: seconds of readers for each byte, of predictors for each pixel shown, of
+            writers for each unit. What it says nothing of is said to be unknown, and no cost follows.
         work: What is planned.
         cpus_per_reader: CPU cores of a reader or writer.
         predictor: CPU cores and GPUs of a predictor.
         prices: Of an hour; None where the configuration says none.
     """
+    if work.read_bytes and not like.work.read_bytes:
+        return ["expected: of readers nothing is known: no scene was read there"]
     reading = like.read_s * _ratio(work.read_bytes, like.work.read_bytes) / _HOUR
     writing = like.write_s * _ratio(work.units, like.work.units) / _HOUR
-    if work.patches and not like.predict_s:
-        return [
-            f"expected: {reading + writing:,.2f} reader hours; of predictors nothing is known: there was no network"
-        ]
-    predicting = like.predict_s * _ratio(work.patches, like.work.patches) / _HOUR if work.patches else 0.0
+    if work.pixels and not (like.predict_s and like.work.pixels):
+        why = "it does not say how large its patches were" if like.predict_s else "there was no network"
+        return [f"expected: {reading + writing:,.2f} reader hours; of predictors nothing is known: {why}"]
+    predicting = like.predict_s * _ratio(work.pixels, like.work.pixels) / _HOUR
     cpus, gpus = predictor
     cores = (reading + writing) * cpus_per_reader + predicting * cpus
     return [

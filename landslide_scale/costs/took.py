@@ -25,18 +25,25 @@ class Work:
         units: Work units.
         read_bytes: Of pixels to read, uncompressed.
         patches: That a network is shown at most.
+        pixels: Of all these, each counted in every patch that it is in; 0 where nobody noted it.
     """
 
     units: int = 0
     read_bytes: int = 0
     patches: int = 0
+    pixels: int = 0
 
     def __add__(self, other: Work) -> Work:
         return Work(
             units=self.units + other.units,
             read_bytes=self.read_bytes + other.read_bytes,
             patches=self.patches + other.patches,
+            pixels=self.pixels + other.pixels if self._said and other._said else 0,
         )
+
+    @property
+    def _said(self) -> bool:
+        return bool(self.pixels or not self.patches)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +86,17 @@ class Took:
 
 _SECONDS = tuple(one.name for one in fields(Took) if one.name != "work")
 _WORK = tuple(one.name for one in fields(Work))
+_PIXELS = "pixels"
+"""Not said of scans that ended before it was counted."""
 
 
 def noted(facts: Mapping[str, Any]) -> Took | None:
     """What run.json says; None where it says nothing of it that can be read."""
     said = facts.get(TOOK)
-    if not isinstance(said, dict) or not all(isinstance(said.get(name), int | float) for name in (*_WORK, *_SECONDS)):
+    if not isinstance(said, dict):
+        return None
+    said = {_PIXELS: 0, **said}
+    if not all(isinstance(said.get(name), int | float) for name in (*_WORK, *_SECONDS)):
         return None
     return Took(
         work=Work(**{name: int(said[name]) for name in _WORK}), **{name: float(said[name]) for name in _SECONDS}
@@ -121,8 +133,12 @@ class Tally:
         """A unit has ended."""
         if record.done and not record.taken_from:
             self.scanned.add(record.unit)
-            for name in self._seconds:
-                self._seconds[name] += record.seconds.get(name, 0.0)
+            self.spend(record)
+
+    def spend(self, record: Record) -> None:
+        """A try of a unit has taken its seconds, whatever came of it."""
+        for name in self._seconds:
+            self._seconds[name] += record.seconds.get(name, 0.0)
 
     def took(self, work: Work, *, wall_s: float, predictors: int) -> Took:
         """All of it.

@@ -8,6 +8,9 @@ from landslide_scale.cube.record import Record
 from landslide_scale.errors import BrokenRunError
 from landslide_scale.storage.rundir import RunDirectory
 
+_BOTH = "+"
+"""In the mark of a file that was replaced while a unit was read, in runs that took such a unit for done."""
+
 
 class Files:
     """The files that a run has read, by their marks; the first mark of a file is what it is known by."""
@@ -26,7 +29,7 @@ class Files:
             return None
         for name, assets in record.files.items():
             for asset, mark in assets.items():
-                if self._known.setdefault((name, asset), mark) != mark:
+                if _BOTH in mark or self._known.setdefault((name, asset), mark) != mark:
                     return name, asset
         self._alike.add(id(record.files))  # many units share it; held, so that nothing else comes to have its identity
         self._held.append(record.files)

@@ -5,6 +5,7 @@ A record is written after the data it speaks of, so a unit without one is to be 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import secrets
@@ -24,13 +25,13 @@ from landslide_scale.storage.rundir import RunDirectory, Stamp
 LEDGER = "ledger"
 """Folder of a run."""
 
-_DAMAGES = (ValueError, TypeError, AttributeError, KeyError, OSError)
+_DAMAGES = (ValueError, TypeError, AttributeError, KeyError, OSError, MemoryError, pa.ArrowException)
 """What reading a damaged file raises once its content is at hand."""
 
 _PARTS_AT_ONCE = 64
 
-_PART = re.compile(r"part-\d{5,}(?:-[0-9a-f]{16})?\.parquet")
-"""Names that parts have, and had; any other file beside them is somebody else's."""
+_PART = re.compile(r"part-\d{5,}(?:-[0-9a-f]{16}(?:-(?P<sha256>[0-9a-f]{16}))?)?\.parquet")
+"""Names that parts have, and had; any other file beside them is somebody else's. The last word begins its SHA-256."""
 
 _NAMED = re.compile(rf"{LEDGER}/units/(?P<unit>.+)-a(?P<attempt>\d+)(?:-failed|-broken)?\.json", re.DOTALL)
 
@@ -99,6 +100,10 @@ class Ledger:
 
     def _of_part(self, name: str, content: bytes) -> list[Record]:
         """What a part holds; nothing where it is damaged, so that its units are done again."""
+        told = _PART.fullmatch(name.removeprefix(f"{LEDGER}/"))
+        if told is not None and told["sha256"] and told["sha256"] != _beginning(content):
+            self.damaged[name] = "other bytes than were written"
+            return []
         try:
             table = pq.read_table(pa.BufferReader(content), columns=["record"])
             return [Record.from_json(text) for text in table.column("record").to_pylist()]
@@ -150,8 +155,9 @@ class Ledger:
         if names:
             # A name that no other driver can come to, one that was taken for dead and wakes up least of all; and
             # whatever has it by then is not replaced.
-            part = f"{LEDGER}/part-{len(self._parts()):05d}-{secrets.token_hex(8)}.parquet"
-            self._run.create(part, _parquet(records))
+            content = _parquet(records)
+            name = f"part-{len(self._parts()):05d}-{secrets.token_hex(8)}-{_beginning(content)}.parquet"
+            self._run.create(f"{LEDGER}/{name}", content)
             self._run.delete_all(names)
 
 
@@ -180,6 +186,11 @@ def _name(unit: str, attempt: int, state: State) -> str:
     """Of a record's file: a failure of another process never replaces what was done."""
     kind = {"failed": "-failed", "broken": "-broken"}.get(state, "")
     return f"{LEDGER}/units/{unit}-a{attempt}{kind}.json"
+
+
+def _beginning(content: bytes) -> str:
+    """Of its SHA-256: enough to tell damage."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _age(record: Record) -> tuple[int, int]:

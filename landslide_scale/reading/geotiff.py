@@ -23,7 +23,7 @@ from landslide_scale.reading import marks
 from landslide_scale.reading.attempts import ATTEMPTS, bounded, may_pass, name_of, retrying
 from landslide_scale.reading.connections import connections
 from landslide_scale.reading.network import confining_options, retry_after
-from landslide_scale.reading.signing import forget, signed
+from landslide_scale.reading.signing import forget, is_signed, signed
 from landslide_scale.reading.threads import check_wanted
 from landslide_scale.redaction import keep_log_clean, redacted
 from landslide_scale.scene import Access
@@ -142,8 +142,11 @@ def opened_as(
                     marks.note(href, dataset)
                 yield dataset, claims
         except (RasterioError, OSError) as error:
+            found = _classified(error, address, access)
+            if isinstance(found, _ForbiddenError):
+                forget(href, access, address)
             # Without the chain, which would repeat the address with its signature.
-            raise _classified(error, address, access) from None
+            raise found from None
 
 
 def opened_overview(
@@ -295,6 +298,7 @@ def _attempt(href: str, access: Access, read: Callable[[], T]) -> T:
         return read()
     try:
         with connections.passed():
+            check_wanted()  # it may have waited for long, and what it is a part of has failed meanwhile
             return bounded(lambda: _signed_anew(href, access, read))
     except ReadError as error:
         _spoilt[href] += 1
@@ -303,16 +307,14 @@ def _attempt(href: str, access: Access, read: Callable[[], T]) -> T:
 
 def _signed_anew(href: str, access: Access, read: Callable[[], T]) -> T:
     """Run `read`, and again with a new signature where the old one is refused, as often as anything is tried."""
-    for _ in range(1, ATTEMPTS):
+    for _ in range(1, ATTEMPTS if is_signed(href, access) else 1):
         try:
             return read()
-        except _ForbiddenError as error:
-            if not forget(href, access):
-                raise _permanent(error) from None
+        except _ForbiddenError:
+            continue
     try:
         return read()
     except _ForbiddenError as error:
-        forget(href, access)
         raise _permanent(error) from None
 
 

@@ -13,6 +13,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from landslide_scale.errors import TryAgainError
+from landslide_scale.redaction import redacted
+
 _LENGTH = 12
 _ENDS = 65_536
 """Bytes at the beginning and at the end of a file on disk."""
@@ -32,8 +35,15 @@ def note(href: str, dataset: Any) -> None:  # noqa: ANN401 rasterio ships no typ
 
 
 def seen(href: str) -> str:
-    """The mark of a file that was opened; of one that changed meanwhile all its marks; empty where it was not."""
-    return "+".join(sorted(_seen.get(href, ())))
+    """The mark of a file that was opened; empty where it was not.
+
+    Raises:
+        TryAgainError: It was another file when it was opened once more: what was read of it is of both.
+    """
+    marks = sorted(_seen.get(href, ()))
+    if len(marks) > 1:
+        raise TryAgainError("a file that was replaced while it was read", expected="one file", file=redacted(href))
+    return marks[0] if marks else ""
 
 
 def _ends(path: Path) -> bytes:

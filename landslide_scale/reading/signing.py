@@ -63,11 +63,18 @@ def signed(href: str, access: Access) -> str:
     return f"{href}{'&' if '?' in href else '?'}{token.query}"
 
 
-def forget(href: str, access: Access) -> bool:
-    """Give up the signature of an address, which was refused; whether it had one."""
+def is_signed(href: str, access: Access) -> bool:
+    """Whether an address is signed before it is read."""
+    return _signer(href, access) is not None
+
+
+def forget(href: str, access: Access, refused: str) -> None:
+    """Give up the signature with which an address was `refused`, unless another one has taken its place."""
     source = _signer(href, access)
-    with _lock:
-        return source is not None and _tokens.pop(source, None) is not None
+    with _lock:  # reads of one container are refused together, and the first of them may have asked anew by now
+        token = None if source is None else _tokens.get(source)
+        if source is not None and token is not None and refused.endswith(token.query):
+            del _tokens[source]
 
 
 def _signer(href: str, access: Access) -> str | None:

@@ -1,16 +1,18 @@
-"""Which scenes reach which ground: many boxes of pixels asked at once, whatever systems scenes are published in."""
+"""What reaches which boxes of pixels, many asked at once: a region's ground, and scenes of whatever system."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
-from landslide_scale.grid import Lattice, PixelBox, project
+from landslide_scale.grid import Block, Lattice, PixelBox, project
 from landslide_scale.scene import Scene, Unused
 
 S = TypeVar("S", Scene, Unused)
@@ -72,3 +74,24 @@ class SceneIndex(Generic[S]):
         if key not in self._found:
             self._found[key] = tuple(self._scenes[number] for number in numbers)
         return self._found[key]
+
+
+def ground_in(lattice: Lattice, blocks: Collection[Block], region: BaseGeometry) -> dict[Block, PixelBox]:
+    """Of each block that holds ground of a region (degrees), the smallest box around it, larger by at most two pixels.
+
+    It is what of a block is read and predicted: of one on the rim, that may be a small part.
+    """
+    ground, found = lattice.ground(region), dict[Block, PixelBox]()
+    rows: dict[int, list[Block]] = defaultdict(list)
+    for block in blocks:
+        rows[block.row].append(block)
+    for some in rows.values():
+        boxes = [lattice.box(block) for block in some]
+        bounds = np.array([lattice.bounds(box) for box in boxes])
+        strip = shapely.clip_by_rect(ground, *bounds[:, :2].min(axis=0), *bounds[:, 2:].max(axis=0))
+        parts = shapely.bounds(shapely.intersection(strip, shapely.box(*bounds.T)))
+        for block, box, part in zip(some, boxes, parts, strict=True):
+            held = lattice.box_covering(tuple(part)).intersection(box) if np.isfinite(part).all() else None
+            if held is not None:
+                found[block] = held
+    return found

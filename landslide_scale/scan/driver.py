@@ -170,7 +170,6 @@ def _finish(
     ledger = Ledger(run, stamp)
     run.remove_partial_files(LEDGER, CUBE)
     _lay_out(prepared, files)
-    begun = prepared
     seen = Files()
     records = _current(prepared, ledger, standing, seen)
     left = [unit for unit in prepared.survey.plan.units if not _is_done(unit, records)]
@@ -183,7 +182,7 @@ def _finish(
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
                 loose: list[Record] = []
-                again = partial(_before_again, report, lease)
+                again = partial(_before_again, report, lease, tally, loose)
                 attempts = prepared.config.compute.attempts
                 for record in worked_on(in_turn(left, rank), records, belt, attempts, again=again):
                     lease.check()
@@ -194,11 +193,11 @@ def _finish(
                     tally.add(record)
                     report(record)
                     loose.append(record)
-                    if len(loose) == COMPACT_EVERY:
+                    if len(loose) >= COMPACT_EVERY:
                         ledger.gather(loose)
-                        loose = []
+                        loose.clear()
                 lease.check()
-                prepared, left, lacking = _without_unreadable(prepared, begun, records, ledger)
+                prepared, left, lacking = _without_unreadable(prepared, records, ledger)
             _note_took(prepared, tally, time.monotonic() - asked_at)
     ledger.compact()
     lease.check()
@@ -223,8 +222,10 @@ def _note_took(prepared: Prepared, tally: Tally, wall_s: float) -> None:
     prepared.run.note(**{TOOK: (took if before is None else before + took).as_json})
 
 
-def _before_again(report: Reporter, lease: Lease, record: Record) -> None:
+def _before_again(report: Reporter, lease: Lease, tally: Tally, loose: list[Record], record: Record) -> None:
     report.again(record)
+    tally.spend(record)
+    loose.append(record)
     lease.check()
 
 
@@ -233,13 +234,13 @@ def _is_done(unit: WorkUnit, records: Mapping[str, Record]) -> bool:
 
 
 def _without_unreadable(
-    prepared: Prepared, begun: Prepared, records: LeanRecords, ledger: Ledger
+    prepared: Prepared, records: LeanRecords, ledger: Ledger
 ) -> tuple[Prepared, list[WorkUnit], str]:
     """The scan without the scenes that failed units for good, as long as enough others are left.
 
     This is decided when no unit is at work, from what all of them met, and kept before anything is made by it: a run
-    that is killed and gone on with comes to the same decisions, each after the same units. Once too few are left, the
-    scan is again what it was when it was `begun`: no host that is away for a while costs a scene.
+    that is killed and gone on with comes to the same decisions, each after the same units. Where too few would be left,
+    no further one is set aside: a host that is away for a while costs none of its scenes.
 
     Returns:
         The scan, what of it is to be done anew or still to be done for that, and why scenes are not set aside where
@@ -253,15 +254,13 @@ def _without_unreadable(
     layers = [layer for layer in range(len(before.plan.windows)) if layer not in before.plan.unseen]
     lacking = shortage(survey.plan, survey.aside.bad, prepared.config.catalog.max_bad, layers)
     if lacking:
-        _laid_out_again(begun)
-        _take_back(prepared.run, differing(records, begun.survey.plan.units), records, ledger)
-        return begun, [], lacking
+        return prepared, [], lacking
     prepared = replace(prepared, survey=survey)
     _laid_out_again(prepared)
     used = {unit.id: unit.scenes for unit in before.plan.units}
     others = [unit for unit in survey.plan.units if unit.scenes != used[unit.id]]
     _take_back(prepared.run, differing(records, others), records, ledger)
-    return prepared, others, ""
+    return prepared, [unit for unit in others if not _is_done(unit, records)], ""
 
 
 def _take_back(run: RunDirectory, broken: Sequence[Record], records: LeanRecords, ledger: Ledger) -> None:

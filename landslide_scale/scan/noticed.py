@@ -10,16 +10,17 @@ from landslide_scale.scan.plan import Plan
 REPEATED = 1.15
 """Patches predicted for each that the ground needs, from which on a larger block is worth its memory."""
 
-FEW = 2000
-"""Patches of a whole scan; minutes on a CPU, and nothing that a person would change a configuration for."""
+FEW = 25_000_000
+"""Pixels that a network is shown in a whole scan, in as many patches as they are in; minutes on a CPU, and nothing that
+a person would change a configuration for."""
 
-LARGEST = 16_384
-"""Pixels; as of ``grid.block``."""
+LARGEST = 4096
+"""Pixels of a block that is worth proposing: of a larger one, a band of one scene may take longer than a try may."""
 
 
 def repeated(plan: Plan) -> list[str]:
     """Where many blocks lie beside each other that are small beside the patch: a line that says what that costs."""
-    if len({unit.box for unit in plan.units}) == 1 or plan.patch_count < FEW:
+    if len({unit.box for unit in plan.units}) == 1 or plan.patch_count * plan.patches.patch**2 < FEW:
         return []
     patches, block = plan.patches, max(lattice.block for lattice in plan.extents)
     times = patches.repeats(block)

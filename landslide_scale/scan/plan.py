@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -18,7 +19,7 @@ from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone
 from landslide_scale.imagery.mask import mask_bytes, reaching_pixels
 from landslide_scale.imagery.observe import planned_bytes
 from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.region.reaching import Outlines, S, SceneIndex
+from landslide_scale.region.reaching import Outlines, S, SceneIndex, ground_in
 from landslide_scale.scene import Scene, Unused, Window, newest_processing
 from landslide_scale.stac.dem import DemIndex, DemTile
 
@@ -144,6 +145,20 @@ class Plan:
         return extents(self.units)
 
     @cached_property
+    def _ground(self) -> dict[Lattice, dict[Block, PixelBox]]:
+        """Of each block, the box around its ground: what is read of it, and predicted; none of one without."""
+        blocks: dict[Lattice, dict[Block, None]] = defaultdict(dict)
+        for unit in self.units:
+            blocks[unit.lattice][unit.block] = None
+        return {lattice: ground_in(lattice, some, self.region) for lattice, some in blocks.items()}
+
+    def _shown(self, units: Iterable[WorkUnit]) -> Iterator[tuple[WorkUnit, PixelBox]]:
+        """Units that have scenes and ground, and the box around that."""
+        for unit in units:
+            if unit.scenes and (box := self._ground[unit.lattice].get(unit.block)) is not None:
+                yield unit, box
+
+    @cached_property
     def scenes(self) -> tuple[Scene, ...]:
         """The scenes that any unit reads, by id."""
         return tuple(sorted({scene.id: scene for unit in self.units for scene in unit.scenes}.values(), key=_id))
@@ -171,15 +186,15 @@ class Plan:
 
     @cached_property
     def patch_count(self) -> int:
-        """Patches the network will see at most; blocks without data need none."""
-        return sum(self.patches.count(unit.box) for unit in self.units if unit.scenes)
+        """Patches the network will see at most; ground without data needs none."""
+        return sum(self.patches.count(box) for _, box in self._shown(self.units))
 
     def bytes_to_read(self, bands: int, masks: int = 1) -> int:
         """Uncompressed bytes of the pixels asked for: 16 bits for each band, 8 for each of `masks`, times it is read.
 
         Older processings are not counted: they are read only where the newest has no data.
         """
-        return sum(self._bytes_of(unit, bands, masks) for unit in self.units)
+        return sum(self._bytes_of(unit, box, bands, masks) for unit, box in self._shown(self.units))
 
     def work(self, bands: int, masks: int, *, predicted: bool, ids: Container[str] | None = None) -> Work:
         """How much work its units are; arguments are those of :meth:`bytes_to_read`.
@@ -191,14 +206,17 @@ class Plan:
             ids: Of the units to count; None for all.
         """
         units = [unit for unit in self.units if ids is None or unit.id in ids]
+        shown = list(self._shown(units))
+        patches = sum(self.patches.count(box) for _, box in shown) if predicted else 0
         return Work(
             units=len(units),
-            read_bytes=sum(self._bytes_of(unit, bands, masks) for unit in units),
-            patches=sum(self.patches.count(unit.box) for unit in units if unit.scenes) if predicted else 0,
+            read_bytes=sum(self._bytes_of(unit, box, bands, masks) for unit, box in shown),
+            patches=patches,
+            pixels=patches * self.patches.patch**2,
         )
 
-    def _bytes_of(self, unit: WorkUnit, bands: int, masks: int) -> int:
-        rows, cols = self.patches.covering(unit.box).shape
+    def _bytes_of(self, unit: WorkUnit, box: PixelBox, bands: int, masks: int) -> int:
+        rows, cols = self.patches.covering(box).shape
         return rows * cols * (2 * bands + masks) * len(newest_processing(unit.scenes))
 
     def bytes_to_keep(self, bands: int) -> int:
@@ -207,7 +225,7 @@ class Plan:
 
     def dem_bytes_to_read(self) -> int:
         """Uncompressed bytes of elevation at most, 32 bits a pixel: as if it were as fine as the lattice."""
-        boxes = [self.patches.covering(unit.box).pad(1) for unit in self.units if unit.scenes and unit.dem]
+        boxes = [self.patches.covering(box).pad(1) for unit, box in self._shown(self.units) if unit.dem]
         return sum(4 * box.shape[0] * box.shape[1] for box in boxes)
 
 

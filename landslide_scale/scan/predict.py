@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from landslide_scale.grid import PatchLattice
 
 
+_NO_MEMORY = "DefaultCPUAllocator"
+"""What torch says where the system gave a CPU's network no memory; it has a class of its own for accelerators alone."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tile:
     """Pixels read around a core, with all that the patches over the core need (``PatchLattice.covering``).
@@ -99,6 +103,10 @@ class BlockPredictor:
             return self._predicted(images)
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from error
+        except RuntimeError as error:
+            if _NO_MEMORY in str(error):
+                raise MemoryError(str(error)) from error
+            raise
 
     def _predicted(self, images: Sequence[Tile]) -> list[NDArray[np.float32]]:
         canvases: list[_Canvas] = []

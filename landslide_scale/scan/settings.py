@@ -229,6 +229,15 @@ class ScanConfig(Section):
     output: CubeConfig
 
     @model_validator(mode="after")
+    def _windows_differ(self) -> ScanConfig:
+        for number, window in enumerate(self.windows):
+            if window in self.windows[:number]:
+                raise InvalidConfigError(
+                    f"{window.instants} twice", expected="windows each of which is another one", key="windows"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _assets(self) -> ScanConfig:
         check_assets(self.composite, self.catalog)
         return self

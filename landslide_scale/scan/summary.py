@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,6 +16,7 @@ from landslide_scale.scan.layout import Layout
 from landslide_scale.scan.model import NoModel, ScanModel
 from landslide_scale.scan.plan import Place
 from landslide_scale.scan.prepared import Prepared
+from landslide_scale.scene import Window
 from landslide_scale.storage.rundir import RunDirectory
 
 SEEN = "seen"
@@ -29,7 +30,8 @@ class ScanSummary:
     Attributes:
         km2: Ground that was scanned, however many windows there are.
         observed_km2: What of it was seen in at least one of them.
-        windows: The areas of each window, by its days: nothing else of theirs is added up over windows.
+        windows: The areas of each window, by its days, or its instants where another one has the same: nothing else of
+            theirs is added up over windows.
         quarantined: Scenes that were not used, and why.
         unseen: Windows without a scene.
         shortage: Why scenes that cannot be read were not set aside; empty where none is left in the way.
@@ -137,8 +139,8 @@ def summary_of(
         km2=scanned_km2(laid.looks(records)),
         observed_km2=_seen_km2(laid, records, each),
         windows={
-            window.days: Areas.of(_ended(of_window, records), predicted=predicted)
-            for window, of_window in zip(plan.windows, of_layer, strict=True)
+            name: Areas.of(_ended(of_window, records), predicted=predicted)
+            for name, of_window in zip(_names(plan.windows), of_layer, strict=True)
         },
         errors=errors,
         caveat=prepared.model.caveat,
@@ -181,6 +183,12 @@ def summary_noted(run: RunDirectory, model: ScanModel | NoModel) -> ScanSummary 
     except (KeyError, TypeError):
         return None
     return found if found.complete else None
+
+
+def _names(windows: Sequence[Window]) -> list[str]:
+    """What tells windows apart, whose spans all differ."""
+    alike = Counter(window.days for window in windows)
+    return [window.days if alike[window.days] == 1 else window.instants for window in windows]
 
 
 def _told(records: Mapping[str, Record]) -> tuple[Counter[str], tuple[str, ...], int]:

@@ -110,7 +110,8 @@ def verify(run: RunDirectory, progress: Callable[[int, int], None]) -> Verdict:
             if problem:
                 findings.append(Finding(of=place.id, problem=problem))
             progress(number, len(laid.places))
-    files = tuple(Finding(of=name, problem=problem) for name, problem in manifest.wrong(run, _files(laid)).items())
+    wrong = {name: f"damaged ({why})" for name, why in ledger.damaged.items()} | manifest.wrong(run, _files(laid))
+    files = tuple(Finding(of=name, problem=problem) for name, problem in wrong.items())
     state = run.claimed()["state"]
     if findings or files:
         _mark(run, records, findings, complete=state == "complete")
@@ -143,7 +144,8 @@ def _problem(laid: Layout, place: Place, sizes: Mapping[str, int], record: Recor
     """What is wrong with a unit; nothing where it is whole."""
     if record is None:
         there = any(key in sizes for keys in laid.objects(place).values() for key in keys)
-        return "not done, though something is stored: its writer was stopped before the record" if there else "not done"
+        said = "not done, though something is stored: its writer was stopped before the record, or the record is lost"
+        return said if there else "not done"
     if not record.done:
         return record.error if record.state == "broken" else f"failed: {record.error}"
     return _by_size(laid, place, sizes, record) or _by_hash(laid, place, sizes, record)

@@ -134,6 +134,7 @@ def read(row: Row, task: Task) -> Row:
         with naming(names_of(unit)), counting_waits() as waits:
             image = observe(scenes, unit.lattice, outer, scene_bands(task.bands), task.composite)
             image = with_terrain(image, task.bands, unit.dem, unit.lattice, outer, interpolation=task.interpolation)
+            files = json.dumps(_files(unit))
     except ReadError as error:
         said = f"{type(error).__name__}: {error.at(unit=unit.id)}"
         failure = {
@@ -146,12 +147,16 @@ def read(row: Row, task: Task) -> Row:
     block = _block(image, outer, unit.box, inside)
     seen = unit.box.around(block["reason"] == Reason.OBSERVED) if task.predicted else None
     shown = (slice(0), slice(0)) if seen is None else task.patches.covering(seen).within(outer)
-    rest = {"values": image.values[:, *shown], "files": json.dumps(_files(unit))}
+    rest = {"values": image.values[:, *shown], "files": files}
     return row | block | _bands(image, outer, unit.box, block["reason"], task) | rest | _took(begun, waits)
 
 
 def _files(unit: WorkUnit) -> dict[str, dict[str, str]]:
-    """Marks of the files that were opened for a unit: by scene and asset, and by tile of the elevation model."""
+    """Marks of the files that were opened for a unit: by scene and asset, and by tile of the elevation model.
+
+    Raises:
+        TryAgainError: One was replaced meanwhile.
+    """
     addresses = {scene.id: dict(scene.assets) for scene in unit.scenes}
     addresses |= {tile.id: {"elevation": tile.href} for tile in unit.dem}
     found = {

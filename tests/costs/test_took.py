@@ -16,7 +16,7 @@ from landslide_scale.cube.record import Record
 from landslide_scale.errors import InvalidInputError
 from landslide_scale.storage.rundir import RunDirectory
 
-WORK = Work(units=10, read_bytes=4_000_000, patches=90)
+WORK = Work(units=10, read_bytes=4_000_000, patches=90, pixels=9_000)
 TOOK_10 = Took(work=WORK, read_s=3600.0, wait_s=360.0, predict_s=1800.0, write_s=36.0, wall_s=2400.0, ready_s=4800.0)
 
 
@@ -46,7 +46,7 @@ def test_what_failed_or_was_taken_over_is_not_what_a_scan_takes():
 counts, times = st.integers(0, 10**12), st.integers(0, 10**9).map(lambda number: number / 1000)
 tooks = st.builds(
     Took,
-    work=st.builds(Work, units=counts, read_bytes=counts, patches=counts),
+    work=st.builds(Work, units=counts, read_bytes=counts, patches=counts, pixels=st.integers(1, 10**12)),
     **dict.fromkeys(("read_s", "wait_s", "predict_s", "write_s", "wall_s", "ready_s"), times),
 )
 
@@ -59,6 +59,7 @@ def test_drivers_add_up_and_what_they_took_is_read_as_it_was_written(one: Took, 
         one.work.units + two.work.units,
         one.work.read_bytes + two.work.read_bytes,
     )
+    assert both.work.pixels == one.work.pixels + two.work.pixels
     assert both.wall_s == one.wall_s + two.wall_s
     assert both.busy is None or 0 <= both.busy <= 1
 
@@ -77,11 +78,11 @@ def test_a_run_that_says_nothing_of_it_is_none_to_be_like(said: object, tmp_path
     assert of_run(run) == TOOK_10
 
 
-def test_hours_follow_bytes_patches_and_units_and_money_the_hours():
-    planned = Work(units=20, read_bytes=12_000_000, patches=180)
+def test_hours_follow_bytes_pixels_and_units_and_money_the_hours():
+    planned = Work(units=20, read_bytes=12_000_000, patches=4, pixels=18_000)
     prices = PricesConfig(cpu_hour=0.05, gpu_hour=2.0, currency="EUR")
     hours, cost = cost_lines(TOOK_10, planned, cpus_per_reader=0.5, predictor=(1.0, 1.0), prices=prices)
-    # Three times the bytes: 3 h; twice the units: 0.02 h of writing; twice the patches: 1 h.
+    # Three times the bytes: 3 h; twice the units: 0.02 h of writing; twice the pixels, in larger patches: 1 h.
     assert hours.startswith("expected: 3.02 reader hours, 1.00 predictor hours at work, at the rates of 10 units there")
     assert cost.startswith("expected: 2.13 EUR (2.51 core hours, 1.00 GPU hours)")  # 2.51 * 0.05 + 1 * 2
     assert cost_lines(TOOK_10, planned, cpus_per_reader=0.5, predictor=(1.0, 1.0), prices=None) == [hours]
@@ -94,6 +95,27 @@ def test_without_a_network_there_nothing_is_said_of_predictors_here():
     kept = Work(units=10, read_bytes=8_000_000)
     (line,) = cost_lines(like, kept, cpus_per_reader=1.0, predictor=(1.0, 0.0), prices=None)
     assert line.startswith("expected: 2.00 reader hours, 0.00 predictor hours")
+
+
+def test_what_another_run_does_not_say_is_unknown_and_costs_nothing_that_is_said():
+    prices = PricesConfig(cpu_hour=1.0, gpu_hour=1.0)
+    unread = Took(work=Work(units=10), write_s=36.0, wall_s=40.0)
+    (line,) = cost_lines(unread, WORK, cpus_per_reader=1.0, predictor=(1.0, 1.0), prices=prices)
+    assert line == "expected: of readers nothing is known: no scene was read there"
+    before = noted({TOOK: {key: value for key, value in TOOK_10.as_json.items() if key != "pixels"}})
+    assert before is not None
+    (line,) = cost_lines(before, WORK, cpus_per_reader=1.0, predictor=(1.0, 1.0), prices=prices)
+    assert line.endswith("of predictors nothing is known: it does not say how large its patches were")
+    assert (before + TOOK_10).work.pixels == (TOOK_10 + before).work.pixels == 0
+    assert (Took(work=Work()) + TOOK_10).work == WORK
+
+
+def test_tries_that_failed_took_their_time_too():
+    tally = Tally()
+    tally.spend(record("a", state="failed"))
+    tally.add(record("a"))
+    took = tally.took(Work(units=1), wall_s=20.0, predictors=1)
+    assert (took.read_s, took.wait_s, took.predict_s, took.write_s) == (10.0, 2.0, 4.0, 1.0)
 
 
 def test_a_run_says_how_long_it_was_and_how_much_of_it_predictors_were_at_work():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -13,11 +14,14 @@ import pytest
 from helpers.scenes import scene
 from helpers.webserver import Answer, give, listening
 
+from landslide_scale.errors import PermanentReadError
 from landslide_scale.grid import Lattice, PixelBox, Zone
 from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.reading.connections import CONNECTIONS, connections
-from landslide_scale.scene import Scene
+from landslide_scale.reading.geotiff import reading
+from landslide_scale.reading.threads import Crew, in_order
+from landslide_scale.scene import Access, Scene
 
 SIDE = 1536
 """Three blocks of 512 along each side, of which those of a row lie behind each other."""
@@ -88,6 +92,31 @@ def test_the_reads_of_a_unit_share_so_many_connections_whatever_is_read_at_once(
     assert len({path for _, path, _ in server.asked}) == 4 * len(scenes)
     assert len(server.peers) <= most, "and those of threads that had none before"
     assert values == seen([at(str(server.folder), one) for one in scenes])
+
+
+def test_a_read_that_waited_while_what_it_is_a_part_of_failed_is_not_begun():
+    begun, held = list[str](), threading.Event()
+
+    def failing() -> None:
+        held.wait(20)
+        raise PermanentReadError("gone", expected="a file")
+
+    def reads(name: str, work: Callable[[], None]) -> Callable[[], None]:
+        def at_work() -> None:
+            begun.append(name)
+            work()
+
+        return lambda: reading(f"https://made.example/{name}.tif", Access(), at_work)
+
+    connections.let(1)
+    try:
+        calls = [reads("first", failing), *(reads(f"{number}", lambda: time.sleep(0.5)) for number in range(3))]
+        threading.Timer(0.3, held.set).start()
+        with pytest.raises(PermanentReadError, match="gone"):
+            list(in_order(calls, Crew("made"), ahead=3))
+    finally:
+        connections.let(CONNECTIONS)
+    assert len(begun) <= 2, "one may pass the gate before it is known that the first has failed"
 
 
 def test_nothing_is_asked_for_twice(counted: tuple[Counted, list[Scene]]):

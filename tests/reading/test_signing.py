@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +104,29 @@ def test_a_signature_that_is_refused_before_its_time_is_renewed_once_and_the_rea
         read(found, allowed)
         provider.good.clear()
         assert np.array_equal(read(found, allowed, "/images/blue.tif"), VALUES.astype(np.float32))
+        assert found.count("/token/127/images") == 2
+
+
+def test_reads_that_are_refused_together_go_on_together(provider: Provider):
+    """The first asks for another signature; the others find that theirs was given up, and that there is a new one."""
+    together = threading.Barrier(6)
+    answered = provider.answer
+
+    def answer(asked: Asked) -> Answer:
+        found = answered(asked)
+        if found.status == HTTPStatus.FORBIDDEN:
+            together.wait(timeout=20)
+        return found
+
+    with site(answer) as found, ThreadPoolExecutor(6) as threads:
+        config = CatalogConfig(
+            profile="plain", allowed_hosts=("127.0.0.1",), signer=f"{found.address}/token/{{account}}/{{container}}"
+        )
+        allowed = access(config)
+        read(found, allowed)
+        provider.good.clear()
+        reads = [threads.submit(read, found, allowed, f"/images/{number}.tif") for number in range(6)]
+        assert all(np.array_equal(one.result(), VALUES.astype(np.float32)) for one in reads)
         assert found.count("/token/127/images") == 2
 
 

@@ -1,17 +1,18 @@
-"""Which scenes reach which boxes of pixels."""
+"""What reaches which boxes of pixels: ground, and scenes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import shapely
 from helpers.madescene import SCENE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
 from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.region.reaching import Outlines, SceneIndex
+from landslide_scale.region.reaching import Outlines, SceneIndex, ground_in
 from landslide_scale.scene import Scene
 
 
@@ -59,3 +60,28 @@ def test_boxes_that_are_asked_for_together_have_the_scenes_that_each_has_alone(
     together = index.reaching(Outlines(lattice, boxes))
     assert together == [index.reaching(Outlines(lattice, [box]))[0] for box in boxes]
     assert all(list(found) == sorted(found, key=lambda one: (one.sensed, one.tile, one.id)) for found in together)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    corners=st.lists(st.tuples(st.floats(17.6, 18.4), st.floats(45.8, 46.3)), min_size=3, max_size=6, unique=True),
+    number=st.sampled_from([33, 34]),
+)
+def test_the_box_around_a_blocks_ground_holds_all_its_pixels_and_few_more(
+    corners: list[tuple[float, float]], number: int
+):
+    region = shapely.MultiPoint(corners).convex_hull.buffer(0.01)
+    lattice = Lattice(zone=Zone.utm(number, southern=False), resolution=100, block=64)
+    blocks = list(lattice.blocks_meeting(region))
+    found = ground_in(lattice, blocks, region)
+    for block in blocks:
+        box = lattice.box(block)
+        least = box.around(lattice.inside(box, region))
+        if least is None:
+            continue
+        there = found[block]
+        assert there.intersection(least) == least
+        assert there == there.intersection(box)
+        most = box.around(lattice.inside(box, region.buffer(0.006)))
+        assert most is not None
+        assert there.intersection(most.pad(5)) == there, "of ground that is some pixels larger, and of the zone's rim"

@@ -201,6 +201,23 @@ def test_a_lattice_in_degrees_is_refused():
 def test_costs_count_every_scene_of_every_unit_and_patches_only_where_there_are_scenes():
     plan = planned()
     total = sum(np.prod(PATCHES.covering(unit.box).shape) * (2 * 3 + 1) * len(unit.scenes) for unit in plan.units)
-    assert plan.bytes_to_read(3) == total > 0
-    assert plan.patch_count == sum(PATCHES.count(unit.box) for unit in plan.units if unit.scenes)
+    boxes = {unit.id: unit.box.around(unit.lattice.inside(unit.box, REGION)) or unit.box for unit in plan.units}
+    least = sum(np.prod(PATCHES.covering(boxes[unit.id]).shape) * 7 * len(unit.scenes) for unit in plan.units)
+    assert 0 < least <= plan.bytes_to_read(3) < 1.1 * least < total
+    patches = sum(PATCHES.count(boxes[unit.id]) for unit in plan.units if unit.scenes)
+    assert patches <= plan.patch_count < 1.1 * patches < sum(PATCHES.count(unit.box) for unit in plan.units)
     assert planned(scenes=[]).patch_count == 0
+    assert plan.work(3, 1, predicted=True).pixels == plan.patch_count * 48**2
+    assert plan.work(3, 1, predicted=False).pixels == 0
+
+
+def test_a_small_place_costs_what_is_read_of_its_block_and_not_the_block():
+    """Most of a kilometre in a block of 20 km: what a reader asks for."""
+    region = shapely.box(17.80, 46.10, 17.805, 46.105)
+    grid = GridConfig(resolution=10, block=2048, chunk=512)
+    plan = planned(region=region, grid=grid)
+    units = [unit for unit in plan.units if unit.scenes]
+    inside = units[0].box.around(units[0].lattice.inside(units[0].box, region))
+    assert inside is not None
+    assert plan.bytes_to_read(3) < 1.3 * sum(np.prod(PATCHES.covering(inside).shape) * 7 * len(u.scenes) for u in units)
+    assert plan.patch_count < 0.01 * sum(PATCHES.count(unit.box) for unit in units)

@@ -242,6 +242,22 @@ def test_network_without_an_answer_stops_the_run(answer: str):
         predictor(Lost()).predict([tile(np.ones((3, *GROUND.shape), np.float32), (0, 4, 0, 4))])
 
 
+def test_memory_that_a_cpu_does_not_have_is_the_units_failure_and_any_other_error_of_torch_is_not():
+    class Large(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.new_empty(2**50)
+
+    class Wrong(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images @ images.new_zeros(3, 5)
+
+    asked = [tile(np.ones((3, *GROUND.shape), np.float32), (0, 4, 0, 4))]
+    with pytest.raises(MemoryError):
+        predictor(Large()).predict(asked)
+    with pytest.raises(RuntimeError, match="shape"):
+        predictor(Wrong()).predict(asked)
+
+
 def test_threads_are_set_where_given(monkeypatch: pytest.MonkeyPatch):
     asked: list[int] = []
     set_threads: Callable[[int], None] = asked.append

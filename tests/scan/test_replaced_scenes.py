@@ -104,3 +104,13 @@ def test_the_first_mark_is_what_a_file_is_known_by_and_a_failed_unit_says_nothin
     assert known.other(record("5", red="1", scl="7", nir="2")) is None
     assert known.other(record("6", nir="3")) == ("a", "nir")
     assert known.other(record("7", red="1+2")) == ("a", "red")
+
+
+def test_a_unit_of_two_files_of_one_name_is_done_again_and_is_no_measure_for_others():
+    """Runs once took such a unit for done: whichever of the files is brought back, they go on."""
+    both = record("1", red="1+2")
+    for mark in "12":
+        known = Files()
+        assert [one.unit for one in known.others([both])] == ["1"]
+        assert known.other(record("2", red=mark)) is None
+        assert known.other(record("1", red=mark)) is None

@@ -9,6 +9,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,10 @@ from landslide_scale.inspection.status import lines, status
 from landslide_scale.labels.foreseen import foresee
 from landslide_scale.labels.settings import ChipsConfig
 from landslide_scale.reports.scans import plan_lines, scan_report
+from landslide_scale.scan import driver, work
 from landslide_scale.scan import verify as checking
-from landslide_scale.scan import work
 from landslide_scale.scan.driver import prepare
+from landslide_scale.scan.prepared import Prepared
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.scan.survey import without
 from landslide_scale.scene import Window, utc
@@ -262,6 +264,39 @@ def test_scenes_that_turn_out_unreadable_one_after_the_other_are_all_set_aside(
         settings["catalog"]["exclude"] = ["b", "d"]
         assert plain_scan(settings | {"output": {"run": str(tmp_path / "whole")}}).complete
     assert_same_cubes(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_run_that_is_stopped_between_rounds_comes_to_what_one_does_that_is_not(
+    items: dict[str, Item], folder: Path, checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """One scene turns out unreadable and is within max_bad; with the next one there are too many."""
+    for name in ("b", "d"):
+        torn(folder, items[name])
+    with asked_of(items, folder, checkpoint, tmp_path / "whole", catalog={"max_bad": 0.3}) as settings:
+        settings["region"] = {"bbox": [17.975, 46.010, 18.008, 46.015]}
+        whole = plain_scan(settings)
+        again = settings | {"output": {"run": str(tmp_path / "stopped")}}
+        with monkeypatch.context() as patched:
+            patched.setattr(driver, "_laid_out_again", _stopped_after(driver._laid_out_again))
+            with pytest.raises(KeyboardInterrupt):
+                plain_scan(again)
+        assert load_aside(RunDirectory(str(tmp_path / "stopped"))).unreadable.keys() == {"d"}
+        stopped = plain_scan(again)
+        assert sorted(stopped.errors) == sorted(whole.errors)
+        assert replace(stopped, run=whole.run, errors=whole.errors) == whole
+        assert plain_scan(again) == stopped
+    assert whole.shortage.startswith("2 of 4 scenes cannot be used")
+    assert whole.failed
+    assert whole.written
+    assert_same_cubes(tmp_path / "stopped", tmp_path / "whole")
+
+
+def _stopped_after(decide: Callable[[Prepared], None]) -> Callable[[Prepared], None]:
+    def decided(prepared: Prepared) -> None:
+        decide(prepared)
+        raise KeyboardInterrupt
+
+    return decided
 
 
 def test_an_older_processing_that_comes_in_is_asked_where_its_catalogue_is_in_doubt_and_what_it_said_is_kept(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,8 +17,10 @@ from landslide_scale.commands import inspecting
 from landslide_scale.commands.configurations import plan
 from landslide_scale.costs.took import Took, noted
 from landslide_scale.cube.ledger import Ledger
-from landslide_scale.errors import InvalidConfigError, InvalidInputError
-from landslide_scale.scan import driver
+from landslide_scale.errors import InvalidConfigError, InvalidInputError, TryAgainError
+from landslide_scale.grid import Lattice, PixelBox
+from landslide_scale.imagery.composite import Image
+from landslide_scale.scan import driver, work
 from landslide_scale.scan.prepared import prepare
 from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.storage.rundir import RunDirectory
@@ -59,6 +63,32 @@ def test_drivers_that_do_a_part_each_add_up_to_the_whole(
     assert plain_scan(settings).complete
     survey = prepare(parse(ScanConfig, settings)).survey
     assert took_of(tmp_path / "run").work == survey.work(predicted=True)
+
+
+def test_records_of_tries_that_failed_do_not_wait_for_the_end_and_their_seconds_count(
+    catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tried, left = Counter[PixelBox](), list[int]()
+    observe, compact = work.observe, Ledger.compact
+
+    def away(scenes: object, lattice: Lattice, box: PixelBox, *given: Any) -> Image:  # noqa: ANN401
+        tried[box] += 1
+        time.sleep(0.05)
+        if tried[box] < 3:
+            raise TryAgainError("the host is away", expected="an answer")
+        return observe(scenes, lattice, box, *given)
+
+    def counted(ledger: Ledger) -> None:
+        left.append(len(RunDirectory(str(tmp_path / "run")).names("ledger/units", ".json")))
+        compact(ledger)
+
+    monkeypatch.setattr(work, "observe", away)
+    monkeypatch.setattr(Ledger, "compact", counted)
+    monkeypatch.setattr(driver, "COMPACT_EVERY", 2)
+    assert plain_scan(configured(catalogue, checkpoint, tmp_path / "run")).complete
+    assert sum(tried.values()) >= 3 * len(tried) > 3
+    assert max(left) < len(tried)
+    assert took_of(tmp_path / "run").read_s >= 0.05 * sum(tried.values())
 
 
 def test_a_plan_says_hours_and_cost_at_the_rates_of_a_run_and_a_run_what_it_took(

@@ -182,6 +182,19 @@ def test_a_unit_without_a_record_is_named_whether_something_is_stored_of_it_or_n
     assert_same_cubes(Path(run.url), whole[0])
 
 
+def test_a_damaged_part_of_the_ledger_is_named_and_what_it_said_is_redone(
+    run: RunDirectory, whole: tuple[Path, dict[str, Any]]
+):
+    (name,) = run.names("ledger", ".parquet")
+    run.write(f"ledger/{name}", run.read(f"ledger/{name}")[:-9])
+    found = looked(run)
+    assert [(one.of, one.problem.startswith("damaged (")) for one in found.files] == [(f"ledger/{name}", True)]
+    assert len(found.findings) == found.units
+    assert any("or the record is lost" in one.problem for one in found.findings)
+    resumed(run, whole)
+    assert_same_cubes(Path(run.url), whole[0])
+
+
 def test_a_shard_of_a_unit_that_is_empty_is_found_and_so_is_one_of_no_unit(
     run: RunDirectory, whole: tuple[Path, dict[str, Any]]
 ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from landslide_scale.bands import Reason
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.cube.record import Record
 from landslide_scale.demo.satellite.stac_server import serve
+from landslide_scale.errors import InvalidConfigError
 from landslide_scale.inspection.status import lines, status
 from landslide_scale.reports.scans import scan_report
 from landslide_scale.scan.rounds import Progress, Reporter
+from landslide_scale.scan.settings import ScanConfig
 from landslide_scale.storage.rundir import RunDirectory
+from landslide_scale.strictyaml import parse
 
 EARLY, LATE = ({"start": f"2023-08-{a}", "end": f"2023-08-{b}"} for a, b in (("01", "05"), ("05", "20")))
 
@@ -58,6 +62,23 @@ def test_ground_is_counted_once_however_often_it_is_looked_at(scans: tuple[dict[
     assert two.observed_km2 == pytest.approx(seen)
     assert seen > max(brute_km2(scans[1] / "two", slice(layer, layer + 1)) for layer in (0, 1)) + 0.1
     assert seen < early.observed_km2 + late.observed_km2 - 0.1
+
+
+def test_windows_of_the_same_days_are_told_apart_and_the_same_window_twice_is_refused(
+    scans: tuple[dict[str, Any], Path],
+):
+    hours = [f"2023-08-03T{hour}:00:00Z" for hour in ("00", "10", "20")]
+    halves = [{"start": start, "end": end} for start, end in pairwise(hours)]
+    both = plain_scan(asked(scans, "halves", *halves))
+    assert list(both.windows) == [
+        "2023-08-03T00:00:00+00:00 to 2023-08-03T10:00:00+00:00",
+        "2023-08-03T10:00:00+00:00 to 2023-08-03T20:00:00+00:00",
+    ]
+    assert max(one.observed_km2 for one in both.windows.values()) == both.observed_km2 > 0
+    noted = RunDirectory(str(scans[1] / "halves")).read_json("run.json")["summary"]["windows"]
+    assert [one["window"] for one in noted] == list(both.windows)
+    with pytest.raises(InvalidConfigError, match="twice"):
+        parse(ScanConfig, asked(scans, "twice", EARLY, LATE, EARLY))
 
 
 def test_what_is_said_of_a_scan_adds_no_area_over_windows(scans: tuple[dict[str, Any], Path]):

@@ -87,7 +87,7 @@ def test_the_joined_table_says_what_geoparquet_asks_for(tmp_path: Path, monkeypa
 
 
 def test_a_table_has_fewer_row_groups_than_it_was_made_of_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Of a region's Items, whoever holds the file open would else hold hundreds of megabytes that say where columns lie."""
+    """Of a region's Items, who holds the file open would else hold hundreds of megabytes that say where columns lie."""
     monkeypatch.setattr(table, "AT_ONCE", 1)
     write_table(tmp_path / "items.parquet", map(item, range(2 * table.PARTS_OF_A_GROUP + 1)))
     with pq.ParquetFile(tmp_path / "items.parquet") as file:
