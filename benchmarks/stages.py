@@ -86,10 +86,8 @@ def main() -> None:
         untrained(checkpoint)
         with catalog_server(world) as url:
             settings = scan_settings(world, url, str(checkpoint), str(run))
-            settings["grid"], settings["predict"] = (
-                {"block": asked.block, "chunk": asked.block},
-                {},
-            )  # patches as by default
+            settings["grid"] = {"block": asked.block, "chunk": asked.block}
+            settings["predict"] = {}  # patches as by default, and not the demo's small ones
             (folder / "scan.yaml").write_text(json.dumps(settings))
             command = [sys.executable, "-m", "landslide_scale", "scan", "--config", str(folder / "scan.yaml")]
             with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as scan:  # noqa: S603
