@@ -36,8 +36,8 @@ def cost_lines(
     reading = like.read_s * _ratio(work.read_bytes, like.work.read_bytes) / _HOUR
     writing = like.write_s * _ratio(work.units, like.work.units) / _HOUR
     if work.pixels and not (like.predict_s and like.work.pixels):
-        why = "it does not say how large its patches were" if like.predict_s else "there was no network"
-        return [f"expected: {reading + writing:,.2f} reader hours; of predictors nothing is known: {why}"]
+        hours = f"expected: {reading + writing:,.2f} reader hours"
+        return [f"{hours}; of predictors nothing is known: no network was at work there"]
     predicting = like.predict_s * _ratio(work.pixels, like.work.pixels) / _HOUR
     cpus, gpus = predictor
     cores = (reading + writing) * cpus_per_reader + predicting * cpus

@@ -25,7 +25,7 @@ class Work:
         units: Work units.
         read_bytes: Of pixels to read, uncompressed.
         patches: That a network is shown at most.
-        pixels: Of all these, each counted in every patch that it is in; 0 where nobody noted it.
+        pixels: Of all these, each counted in every patch that it is in.
     """
 
     units: int = 0
@@ -38,12 +38,8 @@ class Work:
             units=self.units + other.units,
             read_bytes=self.read_bytes + other.read_bytes,
             patches=self.patches + other.patches,
-            pixels=self.pixels + other.pixels if self._said and other._said else 0,
+            pixels=self.pixels + other.pixels,
         )
-
-    @property
-    def _said(self) -> bool:
-        return bool(self.pixels or not self.patches)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,17 +82,15 @@ class Took:
 
 _SECONDS = tuple(one.name for one in fields(Took) if one.name != "work")
 _WORK = tuple(one.name for one in fields(Work))
-_PIXELS = "pixels"
-"""Not said of scans that ended before it was counted."""
 
 
 def noted(facts: Mapping[str, Any]) -> Took | None:
-    """What run.json says; None where it says nothing of it that can be read."""
+    """What run.json says; None where it says nothing of it that can be read.
+
+    Before pixels were counted, bytes were those of whole blocks, however little of them was ground: not taken either.
+    """
     said = facts.get(TOOK)
-    if not isinstance(said, dict):
-        return None
-    said = {_PIXELS: 0, **said}
-    if not all(isinstance(said.get(name), int | float) for name in (*_WORK, *_SECONDS)):
+    if not isinstance(said, dict) or not all(isinstance(said.get(name), int | float) for name in (*_WORK, *_SECONDS)):
         return None
     return Took(
         work=Work(**{name: int(said[name]) for name in _WORK}), **{name: float(said[name]) for name in _SECONDS}
@@ -126,19 +120,21 @@ class Tally:
 
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(("read", "wait", "predict", "write"), 0.0)
+        self._failed: dict[str, list[dict[str, float]]] = {}
         self.scanned: set[str] = set()
         """Ids of the units that were scanned, not taken over, and are done."""
 
     def add(self, record: Record) -> None:
-        """A unit has ended."""
+        """A unit has ended; where it is done, what its tries before took counts too."""
+        tries = [*self._failed.pop(record.unit, ()), record.seconds]
         if record.done and not record.taken_from:
             self.scanned.add(record.unit)
-            self.spend(record)
+            for name in self._seconds:
+                self._seconds[name] += sum(one.get(name, 0.0) for one in tries)
 
-    def spend(self, record: Record) -> None:
-        """A try of a unit has taken its seconds, whatever came of it."""
-        for name in self._seconds:
-            self._seconds[name] += record.seconds.get(name, 0.0)
+    def failed(self, record: Record) -> None:
+        """A try of a unit has failed, and is made again."""
+        self._failed.setdefault(record.unit, []).append(record.seconds)
 
     def took(self, work: Work, *, wall_s: float, predictors: int) -> Took:
         """All of it.

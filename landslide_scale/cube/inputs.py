@@ -40,6 +40,11 @@ class Files:
         return [taken_away(record, found) for record in records if (found := self.other(record)) is not None]
 
 
+def of_two_files(record: Record) -> bool:
+    """Whether a unit was made of a file and of another one that took its place meanwhile."""
+    return any(_BOTH in mark for assets in record.files.values() for mark in assets.values())
+
+
 def taken_away(record: Record, found: tuple[str, str]) -> Record:
     """The record that says so."""
     scene, asset = found

@@ -25,7 +25,7 @@ from landslide_scale.storage.rundir import RunDirectory, Stamp
 LEDGER = "ledger"
 """Folder of a run."""
 
-_DAMAGES = (ValueError, TypeError, AttributeError, KeyError, OSError, MemoryError, pa.ArrowException)
+_DAMAGES = (ValueError, TypeError, AttributeError, KeyError, OSError, pa.ArrowException)
 """What reading a damaged file raises once its content is at hand."""
 
 _PARTS_AT_ONCE = 64
@@ -107,6 +107,8 @@ class Ledger:
         try:
             table = pq.read_table(pa.BufferReader(content), columns=["record"])
             return [Record.from_json(text) for text in table.column("record").to_pylist()]
+        except MemoryError:
+            raise  # Arrow's is one of its errors too, and a part for which there is no room now is not damaged
         except _DAMAGES as error:
             self.damaged[name] = f"{type(error).__name__}: {error}"
             return []

@@ -157,7 +157,7 @@ def _foreseen(config: ChipsConfig, progress: Say) -> _Set:
 
 def _finish(made: _Set, lease: Lease, engine: Engine) -> ChipsSummary:
     """Make what is not there; the index last, and none as long as anything is lacking."""
-    directory, begun, stamp = made.directory, made, made.directory.enter(lease.token)
+    directory, stamp = made.directory, made.directory.enter(lease.token)
     ledger = Ledger(directory, stamp)
     _keep_scenes(made)
     directory.remove_partial_files(LEDGER)
@@ -180,7 +180,7 @@ def _finish(made: _Set, lease: Lease, engine: Engine) -> ChipsSummary:
                     lease.check()
                     records[record.unit] = record
                 lease.check()
-                made, left, lacking = _without_unreadable(made, begun, records, ledger)
+                made, left, lacking = _without_unreadable(made, records, ledger)
     ledger.compact()
     _check_complete(made, records, lacking)
     return _completed(made, records)
@@ -217,9 +217,7 @@ def _before_again(lease: Lease, record: Record) -> None:
     lease.check()
 
 
-def _without_unreadable(
-    made: _Set, begun: _Set, records: dict[str, Record], ledger: Ledger
-) -> tuple[_Set, list[WorkUnit], str]:
+def _without_unreadable(made: _Set, records: dict[str, Record], ledger: Ledger) -> tuple[_Set, list[WorkUnit], str]:
     """The set without the scenes that failed chips for good, as long as enough others are left; as in a scan.
 
     Returns:
@@ -232,12 +230,14 @@ def _without_unreadable(
     survey = without(made.survey, found)
     layers = [layer for layer in range(len(plan.windows)) if layer not in plan.unseen]
     lacking = shortage(survey.plan, survey.aside.bad, made.config.catalog.max_bad, layers)
-    now = begun if lacking else replace(made, survey=survey)
+    if lacking:
+        return made, [], lacking
+    now = replace(made, survey=survey)
     _keep_scenes(now)
     used = {unit.id: unit.scenes for unit in plan.units}
     others = [unit for unit in now.survey.plan.units if unit.scenes != used[unit.id]]
     _take_back(made.directory, differing(records, others), records, ledger)
-    return now, [] if lacking else others, lacking
+    return now, [unit for unit in others if unit.id not in records or not records[unit.id].done], ""
 
 
 def _check_complete(made: _Set, records: Mapping[str, Record], lacking: str) -> None:

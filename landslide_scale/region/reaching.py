@@ -76,22 +76,43 @@ class SceneIndex(Generic[S]):
         return self._found[key]
 
 
-def ground_in(lattice: Lattice, blocks: Collection[Block], region: BaseGeometry) -> dict[Block, PixelBox]:
-    """Of each block that holds ground of a region (degrees), the smallest box around it, larger by at most two pixels.
+def rims(lattice: Lattice, blocks: Collection[Block], region: BaseGeometry) -> dict[Block, PixelBox | None]:
+    """Of each block that is not all ground of a region (degrees), the smallest box around it; None without any.
 
-    It is what of a block is read and predicted: of one on the rim, that may be a small part.
+    It is what of a block is read and predicted, larger by a few pixels. Where geometry fails, it is all of the block.
     """
-    ground, found = lattice.ground(region), dict[Block, PixelBox]()
+    ground, found = lattice.ground(region), dict[Block, PixelBox | None]()
+    shapely.prepare(ground)
     rows: dict[int, list[Block]] = defaultdict(list)
     for block in blocks:
         rows[block.row].append(block)
     for some in rows.values():
-        boxes = [lattice.box(block) for block in some]
-        bounds = np.array([lattice.bounds(box) for box in boxes])
-        strip = shapely.clip_by_rect(ground, *bounds[:, :2].min(axis=0), *bounds[:, 2:].max(axis=0))
-        parts = shapely.bounds(shapely.intersection(strip, shapely.box(*bounds.T)))
-        for block, box, part in zip(some, boxes, parts, strict=True):
-            held = lattice.box_covering(tuple(part)).intersection(box) if np.isfinite(part).all() else None
-            if held is not None:
-                found[block] = held
+        bounds = np.array([lattice.bounds(lattice.box(block)) for block in some])
+        whole = shapely.contains_properly(ground, shapely.box(*bounds.T))
+        if whole.all():
+            continue
+        strip = _strip(ground, bounds, beside=lattice.resolution / 3)
+        for number in np.flatnonzero(~whole):
+            box = lattice.box(some[number])
+            part = _common(strip, shapely.box(*bounds[number])).bounds
+            found[some[number]] = None if np.isnan(part).any() else lattice.box_covering(part).intersection(box)
     return found
+
+
+def _strip(ground: BaseGeometry, bounds: NDArray[np.float64], *, beside: float) -> BaseGeometry:
+    """Ground along a row of boxes (N, 4), and so many metres `beside` it.
+
+    Edges of ground that is drawn on the lattice lie on those of its boxes, where a clip gives too little, or what is
+    not valid; so it is clipped where none lie.
+    """
+    lower, upper = bounds[:, :2].min(axis=0) - beside, bounds[:, 2:].max(axis=0) + beside
+    strip = shapely.clip_by_rect(ground, *lower, *upper)
+    return strip if strip.is_valid else shapely.make_valid(strip)
+
+
+def _common(ground: BaseGeometry, box: BaseGeometry) -> BaseGeometry:
+    """What of a box is ground; all of it where geometry fails, for this is what something is said to cost at most."""
+    try:
+        return shapely.intersection(ground, box)
+    except shapely.errors.GEOSException:
+        return box

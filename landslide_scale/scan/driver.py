@@ -224,7 +224,7 @@ def _note_took(prepared: Prepared, tally: Tally, wall_s: float) -> None:
 
 def _before_again(report: Reporter, lease: Lease, tally: Tally, loose: list[Record], record: Record) -> None:
     report.again(record)
-    tally.spend(record)
+    tally.failed(record)
     loose.append(record)
     lease.check()
 
@@ -240,7 +240,7 @@ def _without_unreadable(
 
     This is decided when no unit is at work, from what all of them met, and kept before anything is made by it: a run
     that is killed and gone on with comes to the same decisions, each after the same units. Where too few would be left,
-    no further one is set aside: a host that is away for a while costs none of its scenes.
+    as while a host answers that it has nothing, no further one is set aside; those that were before stay so.
 
     Returns:
         The scan, what of it is to be done anew or still to be done for that, and why scenes are not set aside where

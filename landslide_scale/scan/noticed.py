@@ -20,11 +20,11 @@ LARGEST = 4096
 
 def repeated(plan: Plan) -> list[str]:
     """Where many blocks lie beside each other that are small beside the patch: a line that says what that costs."""
-    if len({unit.box for unit in plan.units}) == 1 or plan.patch_count * plan.patches.patch**2 < FEW:
+    if len({unit.box for unit in plan.units}) == 1:
         return []
     patches, block = plan.patches, max(lattice.block for lattice in plan.extents)
     times = patches.repeats(block)
-    if times <= REPEATED:
+    if times <= REPEATED or plan.patch_count * patches.patch**2 < FEW:
         return []
     said = f"blocks of {block} px have {times:.2f} times the patches predicted that the ground needs"
     return [f"{said}: one of {patches.patch} px over two blocks is predicted for both; {_larger(patches, block)}"]
@@ -34,7 +34,7 @@ def _larger(patches: PatchLattice, block: int) -> str:
     for side in range(2 * block, LARGEST + 1, block):
         if (times := patches.repeats(side)) <= REPEATED:
             return f"with grid.block: {side} it would be {times:.2f} times, in readers of more memory"
-    return "a larger grid.block has fewer, in readers of more memory"
+    return f"no grid.block up to {LARGEST} has so few more"
 
 
 def few_dates(plan: Plan, composite: CompositeConfig) -> list[str]:

@@ -19,7 +19,7 @@ from landslide_scale.grid import Block, Lattice, PatchLattice, PixelBox, Zone
 from landslide_scale.imagery.mask import mask_bytes, reaching_pixels
 from landslide_scale.imagery.observe import planned_bytes
 from landslide_scale.imagery.settings import CompositeConfig
-from landslide_scale.region.reaching import Outlines, S, SceneIndex, ground_in
+from landslide_scale.region.reaching import Outlines, S, SceneIndex, rims
 from landslide_scale.scene import Scene, Unused, Window, newest_processing
 from landslide_scale.stac.dem import DemIndex, DemTile
 
@@ -145,17 +145,18 @@ class Plan:
         return extents(self.units)
 
     @cached_property
-    def _ground(self) -> dict[Lattice, dict[Block, PixelBox]]:
-        """Of each block, the box around its ground: what is read of it, and predicted; none of one without."""
+    def _rims(self) -> dict[Lattice, dict[Block, PixelBox | None]]:
+        """Of each block that is not all ground, the box around that: what is read of it, and predicted."""
         blocks: dict[Lattice, dict[Block, None]] = defaultdict(dict)
         for unit in self.units:
             blocks[unit.lattice][unit.block] = None
-        return {lattice: ground_in(lattice, some, self.region) for lattice, some in blocks.items()}
+        return {lattice: rims(lattice, some, self.region) for lattice, some in blocks.items()}
 
     def _shown(self, units: Iterable[WorkUnit]) -> Iterator[tuple[WorkUnit, PixelBox]]:
         """Units that have scenes and ground, and the box around that."""
         for unit in units:
-            if unit.scenes and (box := self._ground[unit.lattice].get(unit.block)) is not None:
+            box = self._rims[unit.lattice].get(unit.block, unit.box)
+            if unit.scenes and box is not None:
                 yield unit, box
 
     @cached_property

@@ -182,7 +182,8 @@ def summary_noted(run: RunDirectory, model: ScanModel | NoModel) -> ScanSummary 
         )
     except (KeyError, TypeError):
         return None
-    return found if found.complete else None
+    # Where windows of the same days were not told apart, one stands for all.
+    return found if found.complete and len(windows) == len(facts["settings"]["windows"]) else None
 
 
 def _names(windows: Sequence[Window]) -> list[str]:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Transformer
 
-from landslide_scale.grid import Lattice, PixelBox, Zone
-from landslide_scale.region.reaching import Outlines, SceneIndex, ground_in
+from landslide_scale.grid import Lattice, PixelBox, Zone, project
+from landslide_scale.region.reaching import Outlines, SceneIndex, rims
 from landslide_scale.scene import Scene
 
 
@@ -73,15 +73,33 @@ def test_the_box_around_a_blocks_ground_holds_all_its_pixels_and_few_more(
     region = shapely.MultiPoint(corners).convex_hull.buffer(0.01)
     lattice = Lattice(zone=Zone.utm(number, southern=False), resolution=100, block=64)
     blocks = list(lattice.blocks_meeting(region))
-    found = ground_in(lattice, blocks, region)
+    found = rims(lattice, blocks, region)
     for block in blocks:
         box = lattice.box(block)
         least = box.around(lattice.inside(box, region))
         if least is None:
             continue
-        there = found[block]
+        there = found.get(block, box)
+        assert there is not None
         assert there.intersection(least) == least
         assert there == there.intersection(box)
         most = box.around(lattice.inside(box, region.buffer(0.006)))
         assert most is not None
         assert there.intersection(most.pad(5)) == there, "of ground that is some pixels larger, and of the zone's rim"
+
+
+def test_ground_whose_edges_lie_on_those_of_blocks_has_boxes_too():
+    """Parcels on the lattice's own pixels, which grown by one touch along borders of blocks: hardly valid geometry."""
+    lattice = Lattice(zone=Zone.utm(33, southern=False), resolution=10, block=16)
+    rng = np.random.default_rng(2)
+    for _ in range(16):
+        rows, cols = np.nonzero(rng.random((16, 16)) < 0.55)
+        west, south = 500_000 + 80 * cols, 5_000_000 + 80 * rows
+        parcels = shapely.union_all(shapely.box(west, south, west + 80, south + 80)).buffer(-10, join_style="mitre")
+        drawn = project(parcels, 32633, 4326)
+        blocks = list(lattice.blocks_meeting(drawn))
+        found = rims(lattice, blocks, drawn)
+        for block in blocks:
+            box, there = lattice.box(block), found.get(block, lattice.box(block))
+            least = box.around(lattice.inside(box, drawn))
+            assert least is None or (there is not None and there.intersection(least) == least)

@@ -18,6 +18,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landslide_scale.bands import scene_bands
 from landslide_scale.cube.computed import computed_in
+from landslide_scale.cube.inputs import of_two_files
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.cube.record import Record
 from landslide_scale.provenance import NumberFormat
@@ -93,6 +94,7 @@ class Base:
             all(known.get(scene.id) == _facts(scene) for scene in unit.scenes)
             and needed <= made.keys()
             and made.items() <= offsets.items()
+            and not of_two_files(record)
             and record.computed.get("precision", task.precision) in {None, task.precision}
             and record.dem == tuple(tile.id for tile in unit.dem)
             and (bool(unit.scenes) or self.bare.get(layer) == (unit.layer in task.bare))
