@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -284,6 +285,21 @@ def test_any_flipped_bit_of_a_part_is_a_damage_that_is_named(run: RunDirectory, 
         assert not ledger.damaged or not found, place
     assert len(said) == 3
     assert damaged == len(places) if known else damaged > len(places) / 4
+
+
+def test_a_part_for_which_there_is_no_memory_now_is_not_damaged(run: RunDirectory, monkeypatch: pytest.MonkeyPatch):
+    def short(*_: object, **__: object) -> NoReturn:
+        raise pa.ArrowMemoryError("malloc of size 67108864 failed")
+
+    Ledger(run).add(record("u0"))
+    Ledger(run).compact()
+    ledger = Ledger(run)
+    with monkeypatch.context() as patched:
+        patched.setattr(pq, "read_table", short)
+        with pytest.raises(MemoryError):
+            ledger.records()
+    assert not ledger.damaged
+    assert Ledger(run).records().keys() == {"u0"}
 
 
 def test_a_record_of_a_later_version_is_read_for_what_is_known_of_it():

@@ -11,7 +11,7 @@ import pytest
 from helpers.borderland import assert_same_cubes, border_tiles, configured, served, write_item
 from helpers.plainrun import plain_scan
 
-from landslide_scale.cube.inputs import Files
+from landslide_scale.cube.inputs import Files, of_two_files
 from landslide_scale.cube.ledger import Ledger
 from landslide_scale.cube.record import Record
 from landslide_scale.errors import BrokenRunError
@@ -109,6 +109,8 @@ def test_the_first_mark_is_what_a_file_is_known_by_and_a_failed_unit_says_nothin
 def test_a_unit_of_two_files_of_one_name_is_done_again_and_is_no_measure_for_others():
     """Runs once took such a unit for done: whichever of the files is brought back, they go on."""
     both = record("1", red="1+2")
+    assert of_two_files(both)
+    assert not of_two_files(record("1", red="1", scl="2"))
     for mark in "12":
         known = Files()
         assert [one.unit for one in known.others([both])] == ["1"]
