@@ -206,15 +206,15 @@ class Plan:
             predicted: Whether a network is shown them.
             ids: Of the units to count; None for all.
         """
-        units = [unit for unit in self.units if ids is None or unit.id in ids]
-        shown = list(self._shown(units))
-        patches = sum(self.patches.count(box) for _, box in shown) if predicted else 0
-        return Work(
-            units=len(units),
-            read_bytes=sum(self._bytes_of(unit, box, bands, masks) for unit, box in shown),
-            patches=patches,
-            pixels=patches * self.patches.patch**2,
-        )
+        units = read_bytes = patches = 0
+        for unit in self.units:
+            if ids is not None and unit.id not in ids:
+                continue
+            units += 1
+            for _, box in self._shown([unit]):
+                read_bytes += self._bytes_of(unit, box, bands, masks)
+                patches += self.patches.count(box) if predicted else 0
+        return Work(units=units, read_bytes=read_bytes, patches=patches, pixels=patches * self.patches.patch**2)
 
     def _bytes_of(self, unit: WorkUnit, box: PixelBox, bands: int, masks: int) -> int:
         rows, cols = self.patches.covering(box).shape

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from landslide_scale.errors import BrokenRunError
 
-HELD_BYTES = 64 * 2**20
+HELD_BYTES = 16 * 2**20
 """Of packed Items in memory; what comes later lies in a temporary file."""
 
 _LEVEL = 1
