@@ -115,20 +115,22 @@ def of_run(run: RunDirectory) -> Took:
     return found
 
 
+def is_scanned(record: Record) -> bool:
+    """Whether a unit is done, and was not taken over."""
+    return record.done and not record.taken_from
+
+
 class Tally:
     """Adds up what units took as they end."""
 
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(("read", "wait", "predict", "write"), 0.0)
         self._failed: dict[str, list[dict[str, float]]] = {}
-        self.scanned: set[str] = set()
-        """Ids of the units that were scanned, not taken over, and are done."""
 
     def add(self, record: Record) -> None:
         """A unit has ended; where it is done, what its tries before took counts too."""
         tries = [*self._failed.pop(record.unit, ()), record.seconds]
-        if record.done and not record.taken_from:
-            self.scanned.add(record.unit)
+        if is_scanned(record):
             for name in self._seconds:
                 self._seconds[name] += sum(one.get(name, 0.0) for one in tries)
 

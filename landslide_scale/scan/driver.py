@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
-from landslide_scale.costs.took import TOOK, Tally, noted
+from landslide_scale.costs.took import TOOK, Tally, is_scanned, noted
 from landslide_scale.cube import manifest
 from landslide_scale.cube.computed import computed_in, computed_on
 from landslide_scale.cube.inputs import Files, replaced, taken_away
@@ -177,7 +177,7 @@ def _finish(
     if left:
         run.note(state="running")
         task = replace(prepared.task, lease=lease.name, stamp=stamp, precision=computed_in(records.values()))
-        tally, asked_at = Tally(), time.monotonic()
+        mine, tally, asked_at = left, Tally(), time.monotonic()
         with engine(task) as belt:
             while left:
                 report = Reporter(len(prepared.survey.plan.units), records, progress)
@@ -198,7 +198,9 @@ def _finish(
                         loose.clear()
                 lease.check()
                 prepared, left, lacking = _without_unreadable(prepared, records, ledger)
-            _note_took(prepared, tally, time.monotonic() - asked_at)
+                mine = _with(mine, left)
+            scanned = (unit for unit in mine if unit.id in records and is_scanned(records[unit.id]))
+            _note_took(prepared, scanned, tally, time.monotonic() - asked_at)
     ledger.compact()
     lease.check()
     run.remove_partial_files(LEDGER, CUBE)  # of writers that died and whose work another one did
@@ -213,10 +215,10 @@ def _finish(
     return summary
 
 
-def _note_took(prepared: Prepared, tally: Tally, wall_s: float) -> None:
+def _note_took(prepared: Prepared, scanned: Iterable[WorkUnit], tally: Tally, wall_s: float) -> None:
     """Add what units took to what those took that other drivers have scanned."""
     least, most = prepared.config.compute.pool
-    work = prepared.survey.work(predicted=prepared.predicted, ids=tally.scanned)
+    work = prepared.survey.work(predicted=prepared.predicted, some=scanned)
     took = tally.took(work, wall_s=wall_s, predictors=most if prepared.predicted and least == most else 0)
     before = noted(prepared.run.facts())
     prepared.run.note(**{TOOK: (took if before is None else before + took).as_json})
@@ -227,6 +229,14 @@ def _before_again(report: Reporter, lease: Lease, tally: Tally, loose: list[Reco
     tally.failed(record)
     loose.append(record)
     lease.check()
+
+
+def _with(units: list[WorkUnit], others: list[WorkUnit]) -> list[WorkUnit]:
+    """Each unit once."""
+    if not others:
+        return units
+    known = {unit.id for unit in units}
+    return units + [unit for unit in others if unit.id not in known]
 
 
 def _is_done(unit: WorkUnit, records: Mapping[str, Record]) -> bool:

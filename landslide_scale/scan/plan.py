@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -197,19 +197,17 @@ class Plan:
         """
         return sum(self._bytes_of(unit, box, bands, masks) for unit, box in self._shown(self.units))
 
-    def work(self, bands: int, masks: int, *, predicted: bool, ids: Container[str] | None = None) -> Work:
+    def work(self, bands: int, masks: int, *, predicted: bool, some: Iterable[WorkUnit] | None = None) -> Work:
         """How much work its units are; arguments are those of :meth:`bytes_to_read`.
 
         Args:
             bands: As there.
             masks: As there.
             predicted: Whether a network is shown them.
-            ids: Of the units to count; None for all.
+            some: The units to count; None for all.
         """
         units = read_bytes = patches = 0
-        for unit in self.units:
-            if ids is not None and unit.id not in ids:
-                continue
+        for unit in self.units if some is None else some:
             units += 1
             for _, box in self._shown([unit]):
                 read_bytes += self._bytes_of(unit, box, bands, masks)

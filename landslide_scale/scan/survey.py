@@ -5,7 +5,7 @@ A scan, its resumption, its further windows and the making of chips all walk thi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from landslide_scale.errors import InvalidCatalogError
 from landslide_scale.imagery.witness import ask_pixels
 from landslide_scale.scan import plan
 from landslide_scale.scan.noticed import check_dates, few_dates, repeated
-from landslide_scale.scan.plan import Plan
+from landslide_scale.scan.plan import Plan, WorkUnit
 from landslide_scale.scan.rounds import shortage
 from landslide_scale.scan.searching import Found, Request, Sources
 from landslide_scale.scene import Scene, Unused, Window
@@ -82,9 +82,9 @@ class Survey(Known):
         """Pixels of scenes once uncompressed; those by which a mask tells what persists are read twice."""
         return self.plan.bytes_to_read(*self._assets)
 
-    def work(self, *, predicted: bool, ids: Container[str] | None = None) -> Work:
-        """How much work the units are, or some of them by id; ``predicted``: where a network is shown them."""
-        return self.plan.work(*self._assets, predicted=predicted, ids=ids)
+    def work(self, *, predicted: bool, some: Iterable[WorkUnit] | None = None) -> Work:
+        """How much work the units are, or some of them; ``predicted``: where a network is shown them."""
+        return self.plan.work(*self._assets, predicted=predicted, some=some)
 
     @property
     def _assets(self) -> tuple[int, int]:
