@@ -49,7 +49,8 @@ BLOCK, INSIDE = 2048, 304
 TOP, LEFT = 1858 + INSIDE, 964 + INSIDE
 """Pixels from the tile's corner to the ground's, which begins `INSIDE` a block on both axes: whole tokens of the
 encoder, whose grid a network of random weights prints on its map, so that all ways have the same one."""
-SAMPLE_S = 0.2
+SAMPLE_S = 5.0
+"""Between two looks at memory, which cost a way of a dozen processes most: at 0.2 s a scan took 12 to 36 s longer."""
 READER = 0.25
 """Cores of a reader and of a writer; the predictor has the rest, and all threads, for it is the last to be busy."""
 COLUMNS = ("way", "where", "px/s", "s", "start and rest", "read", "predict", "write", "peak MiB (PSS)", "requests")
