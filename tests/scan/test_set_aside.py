@@ -22,6 +22,7 @@ from helpers.borderland import (
     border_tiles,
     configured,
     snapshot,
+    write_cog,
     write_item,
 )
 from helpers.cubes import created
@@ -289,6 +290,34 @@ def test_a_run_that_is_stopped_between_rounds_comes_to_what_one_does_that_is_not
     assert whole.failed
     assert whole.written
     assert_same_cubes(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_units_that_an_unreadable_older_processing_was_not_needed_for_are_not_done_again(
+    checkpoint: str, tmp_path: Path
+):
+    """It is read where the newest has no data: in the tile's west."""
+    tile = border_tiles()["a"]
+    newest = write_item(tmp_path, tile)
+    older = copy.deepcopy(newest) | {"id": "a_older"}
+    older["properties"]["s2:processing_baseline"] = "04.00"
+    place = (10.0, 0.0, float(tile.west), 0.0, -10.0, float(tile.north))
+    for band, values in (("red", tile.numbers + 1000), ("scl", tile.scl(None))):
+        gap = values.copy()
+        gap[:, :80] = 0
+        for name, written in (("newest", gap), ("older", values)):
+            path = tmp_path / f"{name}-{band}.tif"
+            write_cog(path, written, epsg=tile.epsg, transform=place, nodata=0)
+            (newest if name == "newest" else older)["assets"][band]["href"] = str(path)
+    torn(tmp_path, older)
+    changes = {"composite": {"processings": "ordered"}, "catalog": {"max_bad": 0.9}}
+    with serve([newest, older], [COLLECTION]) as url:
+        settings = configured((url, tmp_path), checkpoint, tmp_path / "run", **changes)
+        settings["region"] = {"bbox": [17.975, 46.010, 17.998, 46.018]}
+        summary = plain_scan(settings)
+    assert summary.complete, summary.errors
+    assert [one.partition(":")[0] for one in summary.quarantined] == ["a_older"]
+    attempts = [record.attempts for record in Ledger(RunDirectory(str(tmp_path / "run"))).records().values()]
+    assert sorted(set(attempts)) == [1, 3], "two tries with it and one without, or one alone"
 
 
 def _stopped_after(decide: Callable[[Prepared], None]) -> Callable[[Prepared], None]:
