@@ -34,7 +34,7 @@ def _larger(patches: PatchLattice, block: int) -> str:
     for side in range(2 * block, LARGEST + 1, block):
         if (times := patches.repeats(side)) <= REPEATED:
             return f"with grid.block: {side} it would be {times:.2f} times, in readers of more memory"
-    return f"no grid.block up to {LARGEST} has so few more"
+    return f"no grid.block up to {LARGEST} px avoids it"
 
 
 def few_dates(plan: Plan, composite: CompositeConfig) -> list[str]:
