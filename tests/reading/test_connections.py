@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextvars import Context, copy_context
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from landslide_scale.imagery.observe import observe
 from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.reading.connections import CONNECTIONS, connections
 from landslide_scale.reading.geotiff import reading
-from landslide_scale.reading.threads import Crew, in_order
+from landslide_scale.reading.threads import Crew, check_wanted, in_order
 from landslide_scale.scene import Access, Scene
 
 SIDE = 1536
@@ -95,27 +97,35 @@ def test_the_reads_of_a_unit_share_so_many_connections_whatever_is_read_at_once(
 
 
 def test_a_read_that_waited_while_what_it_is_a_part_of_failed_is_not_begun():
-    begun, held = list[str](), threading.Event()
+    begun, entered, held = list[str](), threading.Event(), threading.Event()
 
     def failing() -> None:
+        begun.append("first")
+        entered.set()
         held.wait(20)
         raise PermanentReadError("gone", expected="a file")
 
-    def reads(name: str, work: Callable[[], None]) -> Callable[[], None]:
-        def at_work() -> None:
-            begun.append(name)
-            work()
+    def until_nobody_wants_it(within: Context) -> None:
+        begun.append("another")
+        give_up = time.monotonic() + 20
+        while time.monotonic() < give_up:
+            within.run(check_wanted)
+            time.sleep(0.01)
 
-        return lambda: reading(f"https://made.example/{name}.tif", Access(), at_work)
+    def comes_later(number: int) -> None:
+        entered.wait(20)
+        reading(f"https://made.example/{number}.tif", Access(), partial(until_nobody_wants_it, copy_context()))
 
     connections.let(1)
     try:
-        calls = [reads("first", failing), *(reads(f"{number}", lambda: time.sleep(0.5)) for number in range(3))]
+        first = partial(reading, "https://made.example/first.tif", Access(), failing)
+        calls = [first, *(partial(comes_later, number) for number in range(3))]
         threading.Timer(0.3, held.set).start()
         with pytest.raises(PermanentReadError, match="gone"):
             list(in_order(calls, Crew("made"), ahead=3))
     finally:
         connections.let(CONNECTIONS)
+    assert begun[0] == "first"
     assert len(begun) <= 2, "one may pass the gate before it is known that the first has failed"
 
 
