@@ -32,13 +32,14 @@ def watch(taken: int) -> None:
     hungry = f"import time; taken = b'x' * {taken}; print('ready', flush=True); time.sleep(60)"
     between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hungry!r}])"
     with memory.watched() as peak:
-        time.sleep(0.2)
+        looks = counted(peak)
+        wait_for_looks(looks)
         before = peak.most
         process = subprocess.Popen([sys.executable, "-c", between], stdout=subprocess.PIPE, process_group=0)
         try:
             assert process.stdout is not None
             process.stdout.readline()
-            time.sleep(0.5)
+            wait_for_looks(looks)
         finally:
             subprocess.run(["kill", "-9", "--", f"-{process.pid}"], check=True)
             process.wait()
@@ -46,6 +47,26 @@ def watch(taken: int) -> None:
     assert before is not None
     assert peak.most is not None
     print(peak.most - before)  # noqa: T201 for the test that began this
+
+
+def counted(peak: memory.Peak) -> list[int | None]:
+    """What had been seen after each look from now on."""
+    looks, look = list[int | None](), peak.look
+
+    def and_count() -> None:
+        look()
+        looks.append(peak.most)
+
+    peak.look = and_count  # type: ignore[method-assign]
+    return looks
+
+
+def wait_for_looks(looks: list[int | None]) -> None:
+    """Return after a whole look that began no earlier than now, however busy the machine is."""
+    enough, give_up = len(looks) + 2, time.monotonic() + 60
+    while len(looks) < enough:
+        assert time.monotonic() < give_up, "nobody looks"
+        time.sleep(0.01)
 
 
 def test_where_the_system_does_not_say_nothing_is_claimed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
