@@ -16,7 +16,8 @@ from landslide_scale.datasets import Sample
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.model import build
 from landslide_scale.model.checkpoint import random_weights, restore, save
-from landslide_scale.scan.predict import BlockPredictor, Tile
+from landslide_scale.scan.patches.canvas import Tile
+from landslide_scale.scan.patches.predict import BlockPredictor
 from landslide_scale.spec import ConvName, ConvNetSpec, InputSpec, LandslideNetSpec, TuningSpec
 from landslide_scale.training.fitting import Parts, TrainState, fit
 from landslide_scale.training.spec import TrainSpec

@@ -80,7 +80,7 @@ ONLY_IN = {
         "datasets",
         "training",
         "judging",
-        "scan.predict",
+        "scan.patches",
         "demo",
         "paper",
     },
@@ -94,7 +94,7 @@ ONLY_IN = {
 """Each of these libraries is imported in the named packages and modules alone."""
 
 NOT_TORCH_ALONE = {f"training.{name}" for name in ("engine", "settings", "run", "begun", "foreseen", "statefiles")}
-TORCH_ALONE = ("model", "metrics", "datasets", "training", "scan.predict")
+TORCH_ALONE = ("model", "metrics", "datasets", "training", "scan.patches")
 WITHOUT = ("pydantic", "yaml", "ray", "rasterio", "geopandas", "zarr", "xarray", "fsspec", "pyproj", "shapely")
 
 

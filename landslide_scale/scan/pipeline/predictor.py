@@ -15,8 +15,9 @@ from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.model.core.precision import computing, format_on
 from landslide_scale.provenance import NumberFormat
 from landslide_scale.scan.model import precision_of
+from landslide_scale.scan.patches.canvas import Tile
+from landslide_scale.scan.patches.predict import BlockPredictor
 from landslide_scale.scan.plan import WorkUnit
-from landslide_scale.scan.predict import BlockPredictor, Tile
 from landslide_scale.scan.settings import PredictConfig
 from landslide_scale.scan.work import Row
 from landslide_scale.spec import REFLECTANCE, REFLECTANCE_WHITE

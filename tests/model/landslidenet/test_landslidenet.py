@@ -192,7 +192,7 @@ def test_presets_are_named_and_the_per_block_one_is_larger():
 
 
 def test_model_imports_without_ray_or_geo_libraries():
-    modules = "landslide_scale.model, landslide_scale.scan.predict, landslide_scale.model.checkpoint"
+    modules = "landslide_scale.model, landslide_scale.scan.patches.predict, landslide_scale.model.checkpoint"
     heavy = "{'pydantic', 'ray', 'rasterio', 'zarr', 'pyproj', 'shapely'}"
     code = f"import sys, {modules}; print(*sorted({heavy} & sys.modules.keys()))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

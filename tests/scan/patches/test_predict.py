@@ -13,7 +13,8 @@ from landslide_scale.cards.card import BaseWeights, ModelCard
 from landslide_scale.errors import BrokenRunError, InvalidInputError
 from landslide_scale.grid import PatchLattice, PixelBox
 from landslide_scale.model import LandslideNet, build, random_base
-from landslide_scale.scan.predict import BlockPredictor, Tile
+from landslide_scale.scan.patches.canvas import Tile
+from landslide_scale.scan.patches.predict import KEPT_BYTES, BlockPredictor
 from landslide_scale.spec import InputSpec, LandslideNetSpec
 
 if TYPE_CHECKING:
@@ -76,8 +77,11 @@ def predictor(
     lattice: PatchLattice = LATTICE,
     batch: int = 5,
     precision: Precision = "float32",
+    kept: int = KEPT_BYTES,
 ) -> BlockPredictor:
-    return BlockPredictor(net, card, lattice=lattice, batch=batch, precision=precision, device="cpu", threads=None)
+    return BlockPredictor(
+        net, card, lattice=lattice, batch=batch, precision=precision, device="cpu", threads=None, kept=kept
+    )
 
 
 def ground(seed: int = 0) -> NDArray[np.float32]:
@@ -127,9 +131,10 @@ cuts = st.lists(st.integers(-40, 40), max_size=4)
 @settings(max_examples=40, deadline=None)
 @given(rows=cuts, cols=cuts, together=st.integers(1, 5), batch=st.integers(1, 9), halo=st.sampled_from([0, 2, 4]))
 def test_any_split_gives_the_same_bytes(rows: list[int], cols: list[int], together: int, batch: int, halo: int):
-    model = predictor(Blur(), lattice=PatchLattice(patch=16, halo=halo), batch=batch)
+    lattice = PatchLattice(patch=16, halo=halo)
+    model, another = (predictor(Blur(), lattice=lattice, batch=batch) for _ in range(2))
     values = ground()
-    assert split(values, model, rows, cols, together=together).tobytes() == split(values, model, [], []).tobytes()
+    assert split(values, model, rows, cols, together=together).tobytes() == split(values, another, [], []).tobytes()
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -188,13 +193,60 @@ def test_pixel_without_data_in_any_band_stays_without_probability():
 
 def test_batches_are_always_whole_and_filled_across_tiles():
     net = Blur()
-    values = np.ones((3, *GROUND.shape), np.float32)
+    values = np.random.default_rng(0).random((3, *GROUND.shape), np.float32)
     tiles = [tile(values, (0, 9, start, start + 9)) for start in (-30, 0, 30)]
     predictor(net, batch=7).predict(tiles)
     assert {images.shape for images in net.seen} == {(7, 3, 16, 16)}
     patches = sum(LATTICE.count(PixelBox(row_start=0, row_stop=9, col_start=c, col_stop=c + 9)) for c in (-30, 0, 30))
     assert len(net.seen) == -(-patches // 7)
     assert net.seen[-1][patches % 7 or 7 :].isnan().all()
+
+
+HALVES = (0,)
+"""Cuts the ground into four cores."""
+
+PATCH_BYTES = 16 * 16 * 4
+
+
+def runs(cuts_at: Sequence[int], *, kept: int = KEPT_BYTES, batch: int = 1) -> int:
+    """How many batches of the network the ground takes, cut so in both directions."""
+    net, values = Blur(), np.random.default_rng(0).random((3, *GROUND.shape), np.float32)
+    split(values, predictor(net, batch=batch, kept=kept), cuts_at, cuts_at)
+    return len(net.seen)
+
+
+def test_a_patch_over_the_border_of_two_cores_is_run_once():
+    apart = sum(
+        LATTICE.count(PixelBox(row_start=r, row_stop=r + 40, col_start=c, col_stop=c + 40))
+        for r in (-40, 0)
+        for c in (-40, 0)
+    )
+    assert runs(HALVES) == runs([]) < runs(HALVES, kept=0) == apart
+    assert runs(HALVES, batch=3) <= -(-apart // 3), "batches are filled whatever lies between"
+
+
+def test_what_is_kept_of_patches_is_so_many_bytes_and_the_oldest_goes_first():
+    net = Blur()
+    model = predictor(net, batch=1, kept=4 * PATCH_BYTES)
+    values = np.random.default_rng(0).random((3, *GROUND.shape), np.float32)
+
+    def runs_of(core: tuple[int, int, int, int]) -> int:
+        before = len(net.seen)
+        model.predict([tile(values, core)])
+        return len(net.seen) - before
+
+    # One patch has weight over the first two cores, and four over the others: to keep those takes all there is.
+    inside, beside, corner, far = (-30, -28, -30, -28), (-30, -28, -28, -26), (-1, 1, -1, 1), (21, 23, 21, 23)
+    assert [runs_of(one) for one in (inside, beside, inside)] == [1, 0, 0]
+    assert [runs_of(one) for one in (corner, inside, far, corner)] == [4, 1, 4, 4]
+
+
+def test_the_same_place_with_other_pixels_is_not_what_is_kept_of_it():
+    model, cores = predictor(Blur(), batch=2), [(-40, 0, -40, 40), (0, 40, -40, 40)]
+    for seed in (0, 1):
+        for core in cores:
+            (found,), (alone,) = (one.predict([tile(ground(seed), core)]) for one in (model, predictor(Blur())))
+            assert found.tobytes() == alone.tobytes()
 
 
 def test_ground_without_data_costs_nothing():
