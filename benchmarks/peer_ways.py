@@ -194,14 +194,17 @@ def _as_file(job: Job, picture: NDArray[np.float32]) -> Path:
 
 
 def terratorch(job: Job, picture: NDArray[np.float32], forward: Callable[..., torch.Tensor]) -> NDArray[np.float32]:
-    """TerraTorch's tiled inference, of the same overlap: what it cuts off is what has no weight in a scan."""
+    """TerraTorch's tiled inference, of the same overlap: what it cuts off is what has no weight in a scan.
+
+    Not padded, as by default: a padding of half a token would print the grid of random weights elsewhere (`peers.py`).
+    """
     import torch  # noqa: PLC0415
     from terratorch.tasks.tiled_inference import (  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
         tiled_inference,
     )
 
     whole = torch.from_numpy(picture[None])
-    how = {"crop": job.patch, "stride": job.stride, "delta": job.halo // 2, "batch_size": job.batch}
+    how = {"crop": job.patch, "stride": job.stride, "delta": job.halo // 2, "batch_size": job.batch, "padding": False}
     found: NDArray[np.float32] = tiled_inference(forward, whole, **how)[0, 0].numpy()
     return found
 

@@ -8,7 +8,8 @@ from landslide_scale.imagery.settings import CompositeConfig
 from landslide_scale.scan.plan import Plan
 
 REPEATED = 1.15
-"""Patches predicted for each that the ground needs, from which on a larger block is worth its memory."""
+"""Patches read, and predicted where there are many predictors, for each that the ground needs, from which on a larger
+block is worth its memory."""
 
 FEW = 25_000_000
 """Pixels that a network is shown in a whole scan, in as many patches as they are in; minutes on a CPU, and nothing that
@@ -26,8 +27,10 @@ def repeated(plan: Plan) -> list[str]:
     times = patches.repeats(block)
     if times <= REPEATED or plan.patch_count * patches.patch**2 < FEW:
         return []
-    said = f"blocks of {block} px have {times:.2f} times the patches predicted that the ground needs"
-    return [f"{said}: one of {patches.patch} px over two blocks is predicted for both; {_larger(patches, block)}"]
+    read = f"blocks of {block} px have {times:.2f} times the patches read that the ground needs"
+    why = f"of one of {patches.patch} px over two blocks all pixels are read for both"
+    shown = "a predictor that has both soon after each other predicts it once, two predictors twice"
+    return [f"{read}: {why}; {shown}; {_larger(patches, block)}"]
 
 
 def _larger(patches: PatchLattice, block: int) -> str:

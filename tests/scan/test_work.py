@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,7 +140,9 @@ def begun(run: str, scenes: Sequence[Scene], region: shapely.Polygon) -> tuple[w
     return task, made
 
 
-def run_all(task: work.Task, units: Sequence[WorkUnit]) -> dict[str, Record]:
+def run_all(
+    task: work.Task, units: Sequence[WorkUnit], load: Callable[[], tuple[nn.Module, ModelCard]] = load
+) -> dict[str, Record]:
     settings = config(task.run.url).predict
     predictor = Predictor(load, patches=PATCHES, settings=settings, device="cpu", threads=1)
     found = {}
@@ -246,6 +248,21 @@ def test_another_order_of_units_gives_the_same_bytes(tmp_path: Path, tiles: list
         found = run_all(task, made.units[::order])
         hashes.append({name: record.sha256 for name, record in found.items()})
     assert hashes[0] == hashes[1]
+
+
+def test_a_patch_over_two_units_is_shown_to_the_network_once(tmp_path: Path, tiles: list[Scene]):
+    """What two units read of the ground between them is the same, to the last bit."""
+    shown_to_it: list[bytes] = []
+
+    class Watched(Band):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            shown_to_it.extend(image.numpy().tobytes() for image in images if not image.isnan().all())
+            return super().forward(images)
+
+    task, made = begun(str(tmp_path / "run"), tiles, ground())
+    records = run_all(task, made.units, lambda: (Watched(), load()[1]))
+    assert {record.state for record in records.values()} <= {"written", "empty"}
+    assert len(shown_to_it) == len(set(shown_to_it)) < made.patch_count
 
 
 def one_unit(task: work.Task, made: Plan) -> WorkUnit:
