@@ -3,7 +3,8 @@
 The driver, its plan, ledger and order of units are the real ones, as in `driver.py`. Readers and predictors only let
 time pass, on a clock of their own: a unit is read, predicted and written in times drawn around stated means, nodes are
 lost at a stated rate, and what was at work on a lost node begins anew, after a while, on the node that takes its place.
-Nothing here measures reading or predicting; it shows what the driver, the order and the losses cost.
+Nothing here measures reading or predicting; it shows what the driver, the order and the losses cost. The tail is the
+time after all readers, or all predictors, were at work for the last time.
 """
 
 from __future__ import annotations
@@ -142,10 +143,10 @@ class Simulated:
         while self._read and self._free_predictors:
             seconds = self._at_work(self._free_predictors, self._read.popleft(), "predicted", self._cluster.predict_s)
             self.busy_s += seconds
-        if self._free_readers and self.idle_since is None:
-            self.idle_since = self.now
-        elif not self._free_readers:
+        if not (self._free_readers and self._free_predictors):  # one kind is the narrowest place, and all of it is busy
             self.idle_since = None
+        elif self.idle_since is None:
+            self.idle_since = self.now
 
     def _at_work(self, free: deque[int], unit: int, then: str, mean: float) -> float:
         node, seconds = free.popleft(), self._drawn(mean)
