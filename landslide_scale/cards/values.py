@@ -41,11 +41,18 @@ def _parse(kind: object, stored: object, key: str) -> object:
     if parse := _GENERIC.get(get_origin(kind)):
         return parse(get_args(kind), stored, key)
     if kind is float and type(stored) is int:
-        return float(stored)
+        return _float(stored, key)
     # Exactly the type: to isinstance, True is an int.
     if type(stored) is not kind:
         raise _refused(stored, getattr(kind, "__name__", str(kind)), key)
     return stored
+
+
+def _float(stored: int, key: str) -> float:
+    try:
+        return float(stored)
+    except OverflowError:
+        raise _refused(stored, "float, which has no such number", key) from None
 
 
 def _one_of(kinds: tuple[object, ...], stored: object, key: str) -> object:

@@ -92,9 +92,11 @@ def noted(facts: Mapping[str, Any]) -> Took | None:
     said = facts.get(TOOK)
     if not isinstance(said, dict) or not all(isinstance(said.get(name), int | float) for name in (*_WORK, *_SECONDS)):
         return None
-    return Took(
-        work=Work(**{name: int(said[name]) for name in _WORK}), **{name: float(said[name]) for name in _SECONDS}
-    )
+    try:
+        work = Work(**{name: int(said[name]) for name in _WORK})
+        return Took(work=work, **{name: float(said[name]) for name in _SECONDS})
+    except (OverflowError, ValueError):  # of a number without an end, or of none
+        return None
 
 
 def of_run(run: RunDirectory) -> Took:

@@ -204,7 +204,7 @@ def parse_contours(content: bytes) -> Contours:
         lines = _unfolded(lines)
         drawn_within = _extent(lines)
         frame = _frame(said.get("bbox"), drawn_within)
-    except (KeyError, TypeError, ValueError, AttributeError, ShapelyError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, ShapelyError) as error:
         raise InvalidFeedError(
             f"no contours ({type(error).__name__}: {str(error)[:200]})", expected="lines with a value, as GeoJSON"
         ) from None

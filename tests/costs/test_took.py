@@ -63,7 +63,13 @@ def test_drivers_add_up_and_what_they_took_is_read_as_it_was_written(one: Took, 
     assert both.busy is None or 0 <= both.busy <= 1
 
 
-@pytest.mark.parametrize("said", [None, [], {}, {"units": 3}, TOOK_10.as_json | {"read_s": "long"}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        *(None, [], {}, {"units": 3}, TOOK_10.as_json | {"read_s": "long"}),
+        *(TOOK_10.as_json | odd for odd in ({"read_s": 10**400}, {"pixels": float("inf")}, {"pixels": float("nan")})),
+    ],
+)
 def test_a_run_that_says_nothing_of_it_is_none_to_be_like(said: object, tmp_path: Path):
     assert noted({TOOK: said}) is None
     run = RunDirectory(str(tmp_path / "run"))

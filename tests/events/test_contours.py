@@ -149,7 +149,9 @@ def test_a_map_without_contours_shook_no_ground():
 @pytest.mark.parametrize(
     "content",
     [b"", b"{}", b'{"features": [1]}', lines({6: [[("a", 2), (3, 4)]]}), lines({6: [[(0, 95), (1, 95)]]}),
-     lines({6: [[(0, 5), (700, 5)]]}), b'{"features": [{"properties": {"value": "x"}, "geometry": null}]}'],
+     lines({6: [[(0, 5), (700, 5)]]}), b'{"features": [{"properties": {"value": "x"}, "geometry": null}]}',
+     lines({10**400: [[(0, 5), (7, 5), (0, 5)]]}), lines({6: [[(10**400, 5), (7, 5)]]}),
+     lines({6: [[(0, 5), (7, 6), (0, 5)]]}, bbox=[0, 0, 10**400, 9])],
 )  # fmt: skip
 def test_what_is_no_contours_is_refused(content: bytes):
     with pytest.raises(InvalidFeedError):
