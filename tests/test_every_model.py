@@ -106,8 +106,7 @@ def scanned(net: torch.nn.Module, card: ModelCard) -> NDArray[np.float32]:
     core = (BLOCK.row_start, BLOCK.row_stop, BLOCK.col_start, BLOCK.col_stop)
     tile = Tile(values=values, row=read.row_start, col=read.col_start, core=core)
     predictor = BlockPredictor(net, card, lattice=LATTICE, batch=3, precision="float32", device="cpu", threads=None)
-    (found,) = predictor.predict([tile])
-    return found
+    return predictor.predict(tile)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=described)

@@ -10,7 +10,7 @@ import numpy as np
 from landslide_scale.errors import BrokenRunError, InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,66 +57,57 @@ class Strip(NamedTuple):
 class Patch(NamedTuple):
     """A patch over a core that is to be predicted."""
 
-    canvas: Canvas
     row: Strip
     col: Strip
 
 
 class Canvas:
-    """One core being filled: the weighted sum of its patches until the last one is in, then the result.
+    """One core: the patches over it, and what they come to together.
 
     Args:
         tile: Its pixels.
         lattice: Where patches lie and how neighbours are blended.
 
     Attributes:
-        result: Probabilities, float32 (rows, columns) in [0, 1]; NaN where a band has no data, and before the last one.
+        patches: Those to predict, by row and column; one with weight over no observed pixel changes nothing.
 
     Raises:
         InvalidInputError: The tile does not reach as far as the patches over its core.
     """
 
     def __init__(self, tile: Tile, lattice: PatchLattice) -> None:
-        self.tile = tile
-        row_start, row_stop, col_start, col_stop = tile.core
-        self.rows, self.cols = _strips(lattice, row_start, row_stop), _strips(lattice, col_start, col_stop)
-        _check_reach(tile, self.rows, self.cols, lattice.patch)
-        self.observed = np.asarray(~np.isnan(tile.cut(tile.core)).any(axis=0))
-        self.result = np.full(self.observed.shape, np.nan, np.float32)
-        self.sums = np.zeros(0)
-        self.awaited = 0
-
-    def open(self) -> list[Patch]:
-        """The patches to predict, by row and column; those with weight over no observed pixel change nothing."""
-        patches = [
-            Patch(self, row, col) for row in self.rows for col in self.cols if self.observed[row.core, col.core].any()
+        row_start, row_stop, col_start, col_stop = self._core = tile.core
+        self._rows, self._cols = _strips(lattice, row_start, row_stop), _strips(lattice, col_start, col_stop)
+        _check_reach(tile, self._rows, self._cols, lattice.patch)
+        self._observed = np.asarray(~np.isnan(tile.cut(tile.core)).any(axis=0))
+        self.patches = [
+            Patch(row, col) for row in self._rows for col in self._cols if self._observed[row.core, col.core].any()
         ]
-        self.awaited = len(patches)
-        self.sums = np.zeros(self.observed.shape)
-        return patches
 
-    def add(self, row: Strip, col: Strip, probabilities: NDArray[np.float32]) -> None:
-        """Blend in one patch (P, P); the last one makes the result."""
-        weights = row.weights[:, None] * col.weights[None, :]
-        self.sums[row.core, col.core] += weights * probabilities[row.patch, col.patch]
-        self.awaited -= 1
-        if not self.awaited:
-            self._finish()
+    def blended(self, probabilities: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The mean of the patches' probabilities (P, P), each by its weight.
 
-    def _finish(self) -> None:
-        totals = [
-            _total_weight(strips, size) for strips, size in zip((self.rows, self.cols), self.sums.shape, strict=True)
-        ]
-        mean = self.sums / (totals[0][:, None] * totals[1][None, :])
-        self.sums = np.zeros(0)
-        self.result[self.observed] = mean[self.observed]
-        if lost := np.count_nonzero(np.isnan(self.result) & self.observed):
+        Returns:
+            Float32 (rows, columns) in [0, 1]; NaN where a band has no data.
+
+        Raises:
+            BrokenRunError: One is no finite number where there is data.
+        """
+        shape = self._observed.shape
+        sums = np.zeros(shape)
+        for (row, col), found in zip(self.patches, probabilities, strict=True):
+            weights = row.weights[:, None] * col.weights[None, :]
+            sums[row.core, col.core] += weights * found[row.patch, col.patch]
+        mean = sums / (_total_weight(self._rows, shape[0])[:, None] * _total_weight(self._cols, shape[1])[None, :])
+        result = np.where(self._observed, mean, np.nan).astype(np.float32)
+        if lost := np.count_nonzero(np.isnan(result) & self._observed):
             raise BrokenRunError(
                 f"the network gave no number for {lost} pixels with data, or an infinite one",
                 expected="a probability for each",
                 cure="The checkpoint is broken, or its values overflow: try precision float32",
-                core=self.tile.core,
+                core=self._core,
             )
+        return result
 
 
 def _strips(lattice: PatchLattice, first: int, stop: int) -> list[Strip]:

@@ -1,33 +1,40 @@
 """From tiles of pixels to landslide probabilities, patch by patch. Plain torch and NumPy: no Ray, no geo libraries.
 
 The same ground gives the same bytes however a region is cut into blocks: patches sit on the zone's absolute lattice,
-every batch has the same number of patches, and a pixel's patches are added up in the order of their positions. So what
-was predicted for a patch over the border of a block is good for the block beside it too, which need not ask again.
+every batch has the same number of places, of which each patch has its own, and a pixel's patches are added up in the
+order of their positions. So what was predicted for a patch over the border of a block is good for the block beside it
+too, which need not ask again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from collections import OrderedDict, defaultdict
+from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from landslide_scale.model.core.precision import autocast
 from landslide_scale.provenance import Precision
-from landslide_scale.scan.patches.canvas import Canvas, Patch, Tile
+from landslide_scale.scan.patches.canvas import Canvas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from landslide_scale.cards.card import ModelCard
     from landslide_scale.grid import PatchLattice
+    from landslide_scale.scan.patches.canvas import Patch, Tile
 
 KEPT_BYTES = 64 * 2**20
-"""Of what was predicted for patches over borders, until the blocks beside them come: a row of a tile's blocks."""
+"""Of what was predicted for patches over borders, until the blocks beside them come: of patches of up to some 450 px
+enough for a tile's blocks, so that hardly one is run twice; of 1024 px it is 16."""
+
+_GOLDEN = (3 - math.sqrt(5)) / 2
 
 _NO_MEMORY = "DefaultCPUAllocator"
 """What torch says where the system gave a CPU's network no memory; it has a class of its own for accelerators alone."""
@@ -40,7 +47,7 @@ class BlockPredictor:
         net: Takes (B, C, H, W) with NaN and gives logits (B, 1, H, W): a ``Network``.
         card: Says how logits become probabilities: ``sigmoid((logit + bias) / temperature)``.
         lattice: Where patches lie and how neighbours are blended.
-        batch: Patches in every batch; the last one of a call is filled up with patches without data.
+        batch: Places in every batch; one that has no patch is filled with pixels without data.
         precision: ``auto`` is bf16 where the hardware computes it natively.
         device: As torch names it; the network is moved there.
         threads: Of torch in this process; None to leave them as they are.
@@ -70,21 +77,22 @@ class BlockPredictor:
         self.batch = batch
         self.precision: Precision = precision
         self.device = device
+        self._shift = _shift(batch)
         self._kept = _Kept(kept)
 
-    def predict(self, images: Sequence[Tile]) -> list[NDArray[np.float32]]:
-        """Predict the core of each tile.
+    def predict(self, tile: Tile) -> NDArray[np.float32]:
+        """Predict the core of a tile.
 
         Returns:
-            Landslide probability of each core, float32 (rows, columns) in [0, 1]; NaN where a band has no data.
+            Landslide probability, float32 (rows, columns) in [0, 1]; NaN where a band has no data.
 
         Raises:
-            InvalidInputError: A tile does not reach as far as the patches over its core.
+            InvalidInputError: The tile does not reach as far as the patches over its core.
             BrokenRunError: The network gave no finite number for a pixel with data.
             MemoryError: The device has too little memory.
         """
         try:
-            return self._predicted(images)
+            return self._predicted(tile)
         except torch.OutOfMemoryError as error:
             raise MemoryError(str(error)) from error
         except RuntimeError as error:
@@ -92,62 +100,77 @@ class BlockPredictor:
                 raise MemoryError(str(error)) from error
             raise
 
-    def _predicted(self, images: Sequence[Tile]) -> list[NDArray[np.float32]]:
-        canvases: list[Canvas] = []
-        in_flight: _Batch | None = None
-        for asked in _batches(map(self._asked, self._patches(images, canvases)), self.batch):
-            launched = _Batch(asked, self._launch([one.patch for one in asked if one.known is None]))
-            # An accelerator computes this batch while the one before it is blended here.
-            self._blend(in_flight)
+    def _predicted(self, tile: Tile) -> NDArray[np.float32]:
+        canvas = Canvas(tile, self.lattice)
+        patches = canvas.patches
+        keys = [self._key(tile, patch) for patch in patches]
+        found = {number: known for number, key in enumerate(keys) if (known := self._kept.get(key)) is not None}
+        in_flight: tuple[Mapping[int, int], torch.Tensor] | None = None
+        for batch in self._batches({number: one for number, one in enumerate(patches) if number not in found}):
+            launched = batch, self._launch(tile, {place: patches[number] for place, number in batch.items()})
+            # An accelerator computes this batch while the one before it is looked at here.
+            self._take(in_flight, keys, found)
             in_flight = launched
-        self._blend(in_flight)
-        return [canvas.result for canvas in canvases]
+        self._take(in_flight, keys, found)
+        return canvas.blended(found.pop(number) for number in range(len(patches)))
 
-    def _patches(self, images: Iterable[Tile], canvases: list[Canvas]) -> Iterator[Patch]:
-        """Patches of one tile after the other, so that few tiles have sums open at a time."""
-        for tile in images:
-            canvas = Canvas(tile, self.lattice)
-            canvases.append(canvas)
-            yield from canvas.open()
-
-    def _asked(self, patch: Patch) -> _Asked:
-        """A patch, and what is known of it; one that lies within its core is no other core's, and is not looked up."""
+    def _key(self, tile: Tile, patch: Patch) -> bytes:
+        """By which its probabilities are kept; none of a patch within its core, which is of no use to another."""
         if patch.row.whole and patch.col.whole:
-            return _Asked(patch, b"", None)
-        pixels = np.ascontiguousarray(self._cut(patch))
-        key = hashlib.sha256(pixels).digest()
-        return _Asked(patch, key, self._kept.get(key))
+            return b""
+        pixels = np.ascontiguousarray(self._cut(tile, patch))
+        return hashlib.sha256(pixels.data).digest() + self._place(patch).to_bytes(4, "big")
 
-    def _cut(self, patch: Patch) -> NDArray[np.float32]:
+    def _place(self, patch: Patch) -> int:
+        """The patch's own place in a batch, wherever and whenever it is run.
+
+        Arithmetic may hang on the place, for vectors and threads end somewhere, but on nothing else in a batch. Rows
+        are shifted, so that patches beside and below each other have different places, and batches are nearly full.
+        """
+        row, col = ((strip.start + self.lattice.halo) // self.lattice.stride for strip in (patch.row, patch.col))
+        return (row * self._shift + col) % self.batch
+
+    def _batches(self, patches: Mapping[int, Patch]) -> Iterator[Mapping[int, int]]:
+        """Numbers of patches by their places, until all are in a batch."""
+        waiting: defaultdict[int, list[int]] = defaultdict(list)
+        for number, patch in patches.items():
+            waiting[self._place(patch)].append(number)
+        for some in zip_longest(*waiting.values()):
+            yield {place: number for place, number in zip(waiting, some, strict=True) if number is not None}
+
+    def _cut(self, tile: Tile, patch: Patch) -> NDArray[np.float32]:
         side = self.lattice.patch
         row, col = patch.row.start, patch.col.start
-        return patch.canvas.tile.cut((row, row + side, col, col + side))
+        return tile.cut((row, row + side, col, col + side))
 
     @torch.inference_mode()
-    def _launch(self, patches: Sequence[Patch]) -> torch.Tensor:
-        """Probabilities (B, P, P) on the device, of a batch that always has the same size; none of no patches."""
-        if not patches:
-            return torch.empty(0)
-        bands, side = patches[0].canvas.tile.values.shape[0], self.lattice.patch
-        images = np.full((self.batch, bands, side, side), np.nan, np.float32)
-        for place, patch in enumerate(patches):
-            images[place] = self._cut(patch)
+    def _launch(self, tile: Tile, patches: Mapping[int, Patch]) -> torch.Tensor:
+        """Probabilities (B, P, P) on the device, of a batch that always has the same size; patches by their places."""
+        side = self.lattice.patch
+        images = np.full((self.batch, len(tile.values), side, side), np.nan, np.float32)
+        for place, patch in patches.items():
+            images[place] = self._cut(tile, patch)
         with autocast(self.precision, self.device):
             logits: torch.Tensor = self.net(torch.from_numpy(images).to(self.device))[:, 0].float()
         # One that has overflowed says nothing, though it would pass for certainty.
         numbers = torch.where(torch.isfinite(logits), logits, torch.nan)
         return torch.sigmoid((numbers + self.card.bias) / self.card.temperature)
 
-    def _blend(self, batch: _Batch | None) -> None:
-        """Add a batch to its canvases, patch by patch in the order they were cut, and keep what others may ask for."""
-        if batch is None:
+    def _take(
+        self,
+        launched: tuple[Mapping[int, int], torch.Tensor] | None,
+        keys: Sequence[bytes],
+        found: dict[int, NDArray[np.float32]],
+    ) -> None:
+        """Put what a batch came to into `found`, by number, and keep what another core may ask for."""
+        if launched is None:
             return
-        predicted = iter(batch.probabilities.cpu().numpy())
-        for patch, key, known in batch.asked:
-            found = next(predicted) if known is None else known
-            if key and known is None:
-                self._kept.put(key, found.copy())  # by itself: a view would hold the whole batch
-            patch.canvas.add(patch.row, patch.col, found)
+        batch, probabilities = launched[0], launched[1].cpu().numpy()
+        for place, number in batch.items():
+            # By itself: a view would hold all of the batch.
+            found[number] = probabilities[place].copy()
+            if keys[number]:
+                self._kept.put(keys[number], found[number])
 
 
 class _Kept:
@@ -163,7 +186,7 @@ class _Kept:
         return self._known.get(key)
 
     def put(self, key: bytes, probabilities: NDArray[np.float32]) -> None:
-        if key in self._known:  # twice in batches that were in flight together
+        if key in self._known:  # pixels that are alike in two patches of one core
             return
         self._known[key] = probabilities
         self._held += probabilities.nbytes
@@ -172,28 +195,6 @@ class _Kept:
             self._held -= oldest.nbytes
 
 
-class _Asked(NamedTuple):
-    patch: Patch
-    key: bytes
-    """By which its probabilities are kept; empty where they are of no use to another core."""
-    known: NDArray[np.float32] | None
-    """Its probabilities, where they are kept."""
-
-
-class _Batch(NamedTuple):
-    asked: Sequence[_Asked]
-    probabilities: torch.Tensor
-    """Of those that were not known, in their order."""
-
-
-def _batches(asked: Iterable[_Asked], size: int) -> Iterator[list[_Asked]]:
-    """Lists of patches in their order, `size` in each that are not known; fewer in the last one."""
-    batch, unknown = list[_Asked](), 0
-    for one in asked:
-        batch.append(one)
-        unknown += one.known is None
-        if unknown == size:
-            yield batch
-            batch, unknown = [], 0
-    if batch:
-        yield batch
+def _shift(batch: int) -> int:
+    """Places from a patch to the one below it: without a common divisor, and far from whole, half and third turns."""
+    return min((n for n in range(1, batch + 1) if math.gcd(n, batch) == 1), key=lambda n: abs(n - _GOLDEN * batch))

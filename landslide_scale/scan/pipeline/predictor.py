@@ -77,8 +77,7 @@ class Predictor:
         begun = time.perf_counter()
         unit = WorkUnit.from_json(str(row["unit"]))
         core = unit.box.around(row["reason"] == Reason.OBSERVED)
-        tiles = [] if core is None else [self._tile(core, row["values"])]
-        predicted = [*self.predictor.predict(tiles), None][0]
+        predicted = None if core is None else self.predictor.predict(self._tile(core, row["values"]))
         kept = {name: value for name, value in row.items() if name != "values"}
         seconds = time.perf_counter() - begun
         probability = _place(unit.box, core, predicted)
