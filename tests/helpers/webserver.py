@@ -7,7 +7,7 @@ import json
 import ssl
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -57,6 +57,19 @@ class Site:
         return sum(one.path == path for one in self.asked)
 
 
+_GIVEN: set[int] = set()
+"""Ports that servers of this process had: GDAL keeps what an address held for as long as its process lives."""
+
+
+def _on_a_port_of_its_own(begin: Callable[[], ThreadingHTTPServer]) -> ThreadingHTTPServer:
+    """A server whose address no server before it had in this process."""
+    with ExitStack() as had_before:
+        while (found := begin()).server_port in _GIVEN:
+            had_before.enter_context(found)  # open for as long, or the system would give its port again
+    _GIVEN.add(found.server_port)
+    return found
+
+
 @contextmanager
 def listening(
     handle: Callable[[BaseHTTPRequestHandler], None],
@@ -85,7 +98,7 @@ def listening(
             if not isinstance(sys.exception(), ConnectionError):  # of a client that went away
                 super().handle_error(request, client_address)
 
-    with Listener((host, 0), Handler) as listener:
+    with _on_a_port_of_its_own(lambda: Listener((host, 0), Handler)) as listener:
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)

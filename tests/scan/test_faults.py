@@ -437,8 +437,10 @@ def test_a_header_that_broke_off_is_asked_for_again(world: World, noise: str):
     assert [one.first for one in world.server.asked if one.method == "GET"].count(0) == 2
 
 
-@pytest.mark.usefixtures("quick")
-def test_a_signature_that_expires_between_header_and_pixels_is_renewed(world: World, noise: str):
+def test_a_signature_that_expires_between_header_and_pixels_is_renewed(
+    world: World, noise: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(attempts, "FIRST_WAIT_S", 0.01)
     asked = world.server.asked
     world.server.fault = lambda path: "403" if len({one.query for one in asked if one.path == path}) < 2 else None
     world.server.strikes, world.server.times = (lambda first: first > 0 or bool(world.server.failed)), float("inf")

@@ -81,6 +81,7 @@ def scan(request: pytest.FixtureRequest) -> Scan:
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("cluster")
 def test_on_ray_a_scan_gives_the_cube_that_one_process_gives(
     catalogue: tuple[str, Path], checkpoint: str, tmp_path: Path
