@@ -203,6 +203,7 @@ def terratorch(job: Job, picture: NDArray[np.float32], forward: Callable[..., to
         tiled_inference,
     )
 
+    torch.set_float32_matmul_precision("highest")  # its import lets products be of 16 bits, as no other way has them
     whole = torch.from_numpy(picture[None])
     how = {"crop": job.patch, "stride": job.stride, "delta": job.halo // 2, "batch_size": job.batch, "padding": False}
     found: NDArray[np.float32] = tiled_inference(forward, whole, **how)[0, 0].numpy()

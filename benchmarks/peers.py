@@ -160,7 +160,7 @@ def configuration(asked: argparse.Namespace, job: Job, root: str) -> dict[str, A
         "grid": {"resolution": job.metres, "block": asked.block, "chunk": min(512, asked.block)},
         "composite": {"method": "median", "dilate_m": 0, "edge_m": 0},
         "model": {"checkpoint": job.checkpoint, "base_weights": job.base},
-        "predict": {"patch": job.patch, "halo": job.halo, "batch": job.batch, "precision": "float32"},
+        "predict": {"patch": job.patch, "halo": job.halo, "batch": job.batch, "precision": asked.precision},
         "compute": {"cpus_per_predictor": cores - 2 * READER, "cpus_per_reader": READER},
         "output": {"run": job.out},
     }
@@ -329,6 +329,7 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=448)
     parser.add_argument("--halo", type=int, default=16)
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--precision", default="float32", help="of a scan alone; auto is what it does by default")
     parser.add_argument("--block", type=int, default=BLOCK, help="of a scan")
     parser.add_argument("--delays", type=int, nargs="*", default=[30, 100], help="milliseconds before each answer")
     parser.add_argument("--rounds", type=int, default=1)
