@@ -52,7 +52,9 @@ def _float(stored: int, key: str) -> float:
     try:
         return float(stored)
     except OverflowError:
-        raise _refused(stored, "float, which has no such number", key) from None
+        raise InvalidCheckpointError(
+            f"a whole number of {len(str(abs(stored)))} digits", expected="float, which ends at 1.8e308", key=key
+        ) from None
 
 
 def _one_of(kinds: tuple[object, ...], stored: object, key: str) -> object:
